@@ -1,0 +1,64 @@
+#include "kernels/launch.cuh"
+#include "kernels/quadratic_gradient.h"
+#include "kernels/quadratic_gradient_math.h"
+
+namespace tardigrad {
+namespace {
+
+constexpr std::size_t warps_per_block = threads_per_block / sum_lanes;
+
+/// The sum over the lanes of a warp, in lane 0.
+__device__ double warp_sum(double sum) {
+  for (int half = sum_lanes / 2; half > 0; half /= 2) {
+    sum += __shfl_down_sync(0xffffffffU, sum, half);
+  }
+  return sum;
+}
+
+/// A warp takes one row of the matrix at a time.
+__global__ void __launch_bounds__(threads_per_block)
+    gradient_kernel(std::size_t dimension, const float* __restrict__ matrix, const float* __restrict__ offset,
+                    const float* __restrict__ parameters, float* __restrict__ gradient) {
+  const unsigned lane = threadIdx.x % sum_lanes;
+  for (std::size_t row = grid_first() / sum_lanes; row < dimension; row += grid_stride() / sum_lanes) {
+    const float* entries = matrix + row * dimension;
+    double product = 0;
+    for (std::size_t j = lane; j < dimension; j += sum_lanes) {
+      product = add_product(product, entries[j], parameters[j]);
+    }
+    product = warp_sum(product);
+    if (lane == 0) {
+      gradient[row] = static_cast<float>(product - static_cast<double>(offset[row]));
+    }
+  }
+}
+
+/// One warp, so that the order of summation is fixed without a second pass.
+__global__ void __launch_bounds__(sum_lanes)
+    loss_kernel(std::size_t dimension, const float* __restrict__ offset, const float* __restrict__ parameters,
+                const float* __restrict__ gradient, float* __restrict__ loss) {
+  double sum = 0;
+  for (std::size_t i = threadIdx.x; i < dimension; i += sum_lanes) {
+    sum = add_loss(sum, parameters[i], gradient[i], offset[i]);
+  }
+  sum = warp_sum(sum);
+  if (threadIdx.x == 0) {
+    *loss = static_cast<float>(sum);
+  }
+}
+
+}  // namespace
+
+void QuadraticGradient::launch(CudaStream stream) const {
+  if (dimension > 0) {
+    check(*this);
+    const std::size_t blocks = (dimension + warps_per_block - 1) / warps_per_block;
+    launch_kernel(name, gradient_kernel, {blocks, threads_per_block}, stream, dimension, matrix, offset,
+                  parameters, gradient);
+  }
+  if (loss != nullptr) {
+    launch_kernel(name, loss_kernel, {1, sum_lanes}, stream, dimension, offset, parameters, gradient, loss);
+  }
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/operation.h"
+
+namespace tardigrad {
+
+/// What happens to row i of the gradient table, T.
+enum class Fold {
+  none,     ///< there is no row, or it stays as it is
+  replace,  ///< T' = g, bit for bit (DuDe, IA²SGD)
+  average,  ///< T' = T + a (g − T); a = 1/(b+1) makes T the mean of the b + 1 gradients so far (Ringleader,
+            ///< Malenia)
+};
+
+/// What happens to the direction ū. The arrival's change c is T' − T with a fold and g without.
+enum class Mean {
+  none,        ///< ū stays as it is
+  start,       ///< ū' = w c; what ū held is not read
+  accumulate,  ///< ū' = ū + w c; w = 1/n keeps ū the mean of n rows
+};
+
+/// The server's whole work for one arrival, in one pass over memory (methods.md, "One kernel for all of
+/// them"):
+///
+///     T'    = g, or T + a (g − T)       fold
+///     ū'    = ū + w (T' − T)            mean_update; w g without a fold; Mean::start takes ū as 0
+///     x'    = x − γ ū'                  step along the mean, if `mean` is given (ū' = ū under Mean::none)
+///     x'    = x − γ g                   step along the gradient, if `mean` is null
+///     out_i = x'                        hand-over; x' = x without a step
+///
+/// The three switches and the hand-over are free of each other: every combination is valid but the one that
+/// does nothing at all. A fold with Mean::none is lazy: the table moves and the direction does not.
+///
+/// Every vector is fp32 of shape [dimension], and no two may overlap. A vector that the switches do not use
+/// is ignored and may be null; only `mean` says something by being there (the direction of a step). Any
+/// alignment of whole floats works; vectors aligned to 64 bytes (to 16 on a GPU) are fast. Each element
+/// depends only on its own inputs: neither its position nor the dimension changes its bits, and a GPU gives
+/// the bits of a CPU with fused multiply-add. The result on a CPU may bypass its caches, and is visible to
+/// any thread that synchronises with this one.
+///
+/// Errors: std::logic_error if nothing is to be done or a vector that is needed is null; launch() also throws
+/// std::runtime_error with CUDA's text. dimension = 0 does nothing and asks for nothing.
+struct ServerUpdate {
+  static constexpr const char* name = "server_update";
+
+  std::size_t dimension = 0;
+  const float* gradient = nullptr;  ///< g: needed by a fold, by a mean_update and by a step without `mean`
+  float* row = nullptr;             ///< T: needed by a fold
+  float* mean = nullptr;       ///< ū: needed by a mean_update; otherwise the direction of a step, if given
+  float* model = nullptr;      ///< x: needed by a step and by a hand-over
+  float* hand_over = nullptr;  ///< out_i: a worker's replica, or null for no hand-over
+
+  Fold fold = Fold::none;
+  Mean mean_update = Mean::none;
+  bool step = false;
+
+  float fold_weight = 1;  ///< a, of Fold::average
+  float mean_weight = 1;  ///< w
+  float step_size = 0;    ///< γ, with any scale of the method in it
+
+  /// Computes on the calling thread.
+  void run() const;
+
+  /// Enqueues one kernel. The current device must be the stream's.
+  void launch(CudaStream stream) const;
+
+  /// What one pass must move: 4 bytes for each vector read and for each vector written, 32·d for all of DuDe.
+  [[nodiscard]] double bytes() const;
+  [[nodiscard]] double flops() const;
+};
+
+}  // namespace tardigrad

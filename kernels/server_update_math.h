@@ -1,0 +1,122 @@
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/multiply_add.h"
+#include "kernels/server_update.h"
+
+/// The arithmetic of ServerUpdate for one element, shared by the CPU and the CUDA kernel, and the way from
+/// the switches of a ServerUpdate at run time to the kernel compiled for them.
+
+namespace tardigrad {
+
+/// Where a step goes.
+enum class Direction { none, gradient, mean };
+
+inline Direction direction_of(const ServerUpdate& update) {
+  if (!update.step) {
+    return Direction::none;
+  }
+  return update.mean_update == Mean::none && update.mean == nullptr ? Direction::gradient : Direction::mean;
+}
+
+/// The switches of one update as a type, and what follows from them.
+template <Fold fold_switch, Mean mean_switch, Direction step_direction, bool with_hand_over>
+struct Switches {
+  static constexpr Fold fold = fold_switch;
+  static constexpr Mean mean = mean_switch;
+  static constexpr Direction direction = step_direction;
+  static constexpr bool hand_over = with_hand_over;
+
+  static constexpr bool writes_row = fold != Fold::none;
+  static constexpr bool writes_mean = mean != Mean::none;
+  static constexpr bool writes_model = direction != Direction::none;
+  static constexpr bool reads_gradient = writes_row || writes_mean || direction == Direction::gradient;
+  static constexpr bool reads_row = fold == Fold::average || (fold == Fold::replace && writes_mean);
+  static constexpr bool reads_mean =
+      mean == Mean::accumulate || (mean == Mean::none && direction == Direction::mean);
+  static constexpr bool reads_model = writes_model || hand_over;
+
+  /// A mean that moves is the direction, and something must be written.
+  static constexpr bool valid =
+      !(writes_mean && direction == Direction::gradient) && (writes_row || writes_mean || reads_model);
+
+  static constexpr int vectors_moved = reads_gradient + reads_row + reads_mean + reads_model +  //
+                                       writes_row + writes_mean + writes_model + hand_over;
+  /// g − T, the average's fused multiply-add and T' − T; then w c or the mean's; then the step's.
+  static constexpr int flops = (reads_row ? 1 : 0) + (fold == Fold::average ? 2 + (writes_mean ? 1 : 0) : 0) +
+                               (writes_mean ? (mean == Mean::start ? 1 : 2) : 0) + (writes_model ? 2 : 0);
+};
+
+struct Weights {
+  float fold;
+  float mean;
+  float step;
+};
+
+/// One element's operands in registers; `Value` is float, or a vector register of floats.
+template <typename Value>
+struct Element {
+  Value gradient;
+  Value row;
+  Value mean;
+  Value model;
+};
+
+/// Turns g, T, ū, x into T', ū', x' as the switches say. What they do not use is neither read nor written.
+template <typename S, typename Value>
+TARDIGRAD_HOST_DEVICE void update_element(const Weights& weights, Element<Value>& e) {
+  [[maybe_unused]] Value change{};
+  if constexpr (S::reads_row) {
+    change = e.gradient - e.row;
+  } else if constexpr (S::writes_mean) {
+    change = e.gradient;
+  }
+  if constexpr (S::fold == Fold::replace) {
+    e.row = e.gradient;
+  } else if constexpr (S::fold == Fold::average) {
+    const Value folded = multiply_add(weights.fold, change, e.row);
+    change = folded - e.row;  // not a·(g − T): the mean follows the row as it was rounded, and drifts less
+    e.row = folded;
+  }
+  if constexpr (S::mean == Mean::start) {
+    e.mean = weights.mean * change;
+  } else if constexpr (S::mean == Mean::accumulate) {
+    e.mean = multiply_add(weights.mean, change, e.mean);
+  }
+  if constexpr (S::direction == Direction::gradient) {
+    e.model = multiply_add(-weights.step, e.gradient, e.model);
+  } else if constexpr (S::direction == Direction::mean) {
+    e.model = multiply_add(-weights.step, e.mean, e.model);
+  }
+}
+
+/// Calls `visit` with the one of `values` that equals `value`, as a std::integral_constant.
+template <auto... values, typename Value, typename Visit>
+void visit_constant(Value value, const Visit& visit) {
+  static_cast<void>(((value == values && (visit(std::integral_constant<Value, values>{}), true)) || ...));
+}
+
+/// Calls `visit` with the Switches of `update`; does nothing if they are not valid.
+template <typename Visit>
+void visit_switches(const ServerUpdate& update, const Visit& visit) {
+  visit_constant<Fold::none, Fold::replace, Fold::average>(update.fold, [&](auto fold) {
+    visit_constant<Mean::none, Mean::start, Mean::accumulate>(update.mean_update, [&](auto mean) {
+      visit_constant<Direction::none, Direction::gradient, Direction::mean>(
+          direction_of(update), [&](auto direction) {
+            visit_constant<false, true>(update.hand_over != nullptr, [&](auto hand_over) {
+              using S = Switches<decltype(fold)::value, decltype(mean)::value, decltype(direction)::value,
+                                 decltype(hand_over)::value>;
+              if constexpr (S::valid) {
+                visit(S{});
+              }
+            });
+          });
+    });
+  });
+}
+
+/// Throws std::logic_error as server_update.h says.
+void check(const ServerUpdate& update);
+
+}  // namespace tardigrad

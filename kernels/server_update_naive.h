@@ -1,0 +1,20 @@
+#pragma once
+
+#include "kernels/server_update.h"
+
+namespace tardigrad {
+
+/// The same update in separate passes over memory, as a chain of library calls would do it: subtract, axpy,
+/// copy, axpy, copy (60 bytes a parameter for all of DuDe with a hand-over, against 32). The reference of the
+/// tests and the rival of the benchmark: every pass by itself is vectorised, and the copies are the
+/// library's.
+///
+/// `scratch` [dimension] holds g − T, overlaps nothing, and is needed by a fold only. Errors as for
+/// ServerUpdate. Results are ServerUpdate's up to rounding: under Fold::average the mean moves by w·a·(g − T)
+/// here.
+void run_naive(const ServerUpdate& update, float* scratch);
+
+/// The same passes as CUDA kernels; defined only in builds with CUDA.
+void launch_naive(const ServerUpdate& update, float* scratch, CudaStream stream);
+
+}  // namespace tardigrad

@@ -1,0 +1,212 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <ostream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/server_update.h"
+#include "kernels/server_update_naive.h"
+#include "tests/kernels/backend.h"
+
+/// What the tests of ServerUpdate have in common: every combination of its switches, inputs, the answer in
+/// float64 worked out from the equations in server_update.h, and the ways to compute it.
+
+namespace tardigrad::test {
+
+struct Combination {
+  Fold fold;
+  Mean mean;
+  bool step;
+  bool along_mean;  ///< of a step with Mean::none: along ū instead of g
+  bool hand_over;
+
+  [[nodiscard]] bool uses_mean() const { return mean != Mean::none || (step && along_mean); }
+  [[nodiscard]] bool uses_gradient() const {
+    return fold != Fold::none || mean != Mean::none || (step && !along_mean);
+  }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Combination& c) {
+  const char* const folds[] = {"no fold", "replace", "average"};
+  const char* const means[] = {"mean untouched", "mean started", "mean moved"};
+  return out << folds[static_cast<int>(c.fold)] << ", " << means[static_cast<int>(c.mean)] << ", "
+             << (!c.step         ? "no step"
+                 : c.uses_mean() ? "step along mean"
+                                 : "step along gradient")
+             << (c.hand_over ? ", hand-over" : "");
+}
+
+inline constexpr Combination dude{Fold::replace, Mean::accumulate, true, true, true};
+
+inline std::vector<Combination> every_combination() {
+  std::vector<Combination> combinations;
+  for (const Fold fold : {Fold::none, Fold::replace, Fold::average}) {
+    for (const Mean mean : {Mean::none, Mean::start, Mean::accumulate}) {
+      for (const bool hand_over : {false, true}) {
+        if (fold != Fold::none || mean != Mean::none || hand_over) {
+          combinations.push_back({fold, mean, false, false, hand_over});
+        }
+        combinations.push_back({fold, mean, true, true, hand_over});
+        if (mean == Mean::none) {
+          combinations.push_back({fold, mean, true, false, hand_over});
+        }
+      }
+    }
+  }
+  return combinations;
+}
+
+/// The vectors before an update, and also after it.
+struct Vectors {
+  std::vector<float> gradient, row, mean, model, hand_over;
+};
+
+inline constexpr float poison = std::numeric_limits<float>::quiet_NaN();
+struct Weights {
+  float fold, mean, step;
+};
+inline constexpr Weights dyadic_weights{0.5F, 0.25F, 0.125F};
+inline constexpr Weights odd_weights{1.0F / 3, 0.1F, 0.007F};
+
+template <typename Draw>
+Vectors make_vectors(std::size_t dimension, Draw draw) {
+  Vectors v;
+  for (auto* vector : {&v.gradient, &v.row, &v.mean, &v.model}) {
+    vector->resize(dimension);
+    std::generate(vector->begin(), vector->end(), draw);
+  }
+  v.hand_over.assign(dimension, poison);
+  return v;
+}
+
+/// Multiples of 1/8 in [−2, 2): with the dyadic weights above every result is exact in fp32, in whatever
+/// order it is computed.
+inline Vectors dyadic_vectors(std::size_t dimension) {
+  std::minstd_rand random(static_cast<unsigned>(dimension) + 1);
+  return make_vectors(dimension,
+                      [&] { return static_cast<float>(static_cast<int>(random() >> 8 & 31U) - 16) / 8; });
+}
+
+inline Vectors random_vectors(std::size_t dimension) {
+  std::mt19937 random(static_cast<unsigned>(dimension) + 1);
+  return make_vectors(dimension, [&] { return std::uniform_real_distribution<float>(-1, 1)(random); });
+}
+
+/// NaN in every vector that the combination must write without reading it.
+inline void poison_outputs(const Combination& c, Vectors& v) {
+  if (c.mean == Mean::start) {
+    v.mean.assign(v.mean.size(), poison);
+  }
+  if (c.fold == Fold::replace && c.mean == Mean::none) {
+    v.row.assign(v.row.size(), poison);
+  }
+}
+
+/// The equations in float64, rounded at the end. What is not written stays.
+inline Vectors expected(const Combination& c, const Vectors& before,
+                        const Weights& weights = dyadic_weights) {
+  const auto a = static_cast<double>(weights.fold);
+  const auto w = static_cast<double>(weights.mean);
+  const auto step = static_cast<double>(weights.step);
+  Vectors after = before;
+  for (std::size_t i = 0; i < before.gradient.size(); ++i) {
+    const auto g = static_cast<double>(before.gradient[i]);
+    const auto old_row = static_cast<double>(before.row[i]);
+    const double row = c.fold == Fold::replace   ? g
+                       : c.fold == Fold::average ? old_row + a * (g - old_row)
+                                                 : old_row;
+    const double change = c.fold == Fold::none ? g : row - old_row;
+    const auto old_model = static_cast<double>(before.model[i]);
+    const double start = c.mean == Mean::start ? 0.0 : static_cast<double>(before.mean[i]);
+    const double mean = c.mean == Mean::none ? start : start + w * change;
+    const double model = old_model - (c.step ? step * (c.uses_mean() ? mean : g) : 0.0);
+    after.row[i] = static_cast<float>(row);
+    after.mean[i] = static_cast<float>(mean);
+    after.model[i] = static_cast<float>(model);
+    if (c.hand_over) {
+      after.hand_over[i] = static_cast<float>(model);
+    }
+  }
+  return after;
+}
+
+/// How an update is computed: fused or in naive passes, here or there.
+struct Way {
+  Backend backend;
+  bool naive;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Way& way) {
+  return out << way.backend << (way.naive ? "_naive" : "");
+}
+
+inline void execute(const Way& way, const ServerUpdate& update) {
+  if (!way.naive) {
+    return execute(way.backend, update);
+  }
+  const Guarded<float> scratch(way.backend, std::vector<float>(update.dimension, poison));
+  if (way.backend == Backend::cpu) {
+    run_naive(update, scratch.data());
+  }
+#if TARDIGRAD_CUDA
+  if (way.backend == Backend::cuda) {
+    on_cuda_stream([&](CudaStream stream) { launch_naive(update, scratch.data(), stream); });
+  }
+#endif
+  static_cast<void>(scratch.values());  // its guard bands
+}
+
+/// Vectors start `offset` floats after an aligned address, each one float further than the one before if
+/// `staggered`. Those that the combination does not use are null if `only_needed`.
+struct Placement {
+  std::size_t offset = 0;
+  bool staggered = false;
+  bool only_needed = false;
+};
+
+/// Runs one update and returns all vectors after it.
+inline Vectors updated(const Way& way, const Combination& c, const Vectors& before,
+                       const Placement& placement = {}, const Weights& weights = dyadic_weights) {
+  std::size_t offset = placement.offset;
+  const auto place = [&](const std::vector<float>& values) {
+    const std::size_t here = offset;
+    offset += placement.staggered ? 1 : 0;
+    return Guarded<float>(way.backend, values, here);
+  };
+  const Guarded<float> gradient = place(before.gradient);
+  const Guarded<float> row = place(before.row);
+  const Guarded<float> mean = place(before.mean);
+  const Guarded<float> model = place(before.model);
+  const Guarded<float> hand_over = place(before.hand_over);
+  const auto given = [&](const Guarded<float>& vector, bool needed) {
+    return needed || !placement.only_needed ? vector.data() : nullptr;
+  };
+  ServerUpdate update;
+  update.dimension = before.gradient.size();
+  update.gradient = given(gradient, c.uses_gradient());
+  update.row = given(row, c.fold != Fold::none);
+  update.mean = c.step && !c.along_mean ? nullptr : given(mean, c.uses_mean());
+  update.model = given(model, c.step || c.hand_over);
+  update.hand_over = c.hand_over ? hand_over.data() : nullptr;
+  update.fold = c.fold;
+  update.mean_update = c.mean;
+  update.step = c.step;
+  update.fold_weight = weights.fold;
+  update.mean_weight = weights.mean;
+  update.step_size = weights.step;
+  execute(way, update);
+  return {gradient.values(), row.values(), mean.values(), model.values(), hand_over.values()};
+}
+
+inline void expect_same_bits(const Vectors& actual, const Vectors& expected) {
+  EXPECT_TRUE(same_bits(actual.gradient, expected.gradient)) << "gradient";
+  EXPECT_TRUE(same_bits(actual.row, expected.row)) << "row";
+  EXPECT_TRUE(same_bits(actual.mean, expected.mean)) << "mean";
+  EXPECT_TRUE(same_bits(actual.model, expected.model)) << "model";
+  EXPECT_TRUE(same_bits(actual.hand_over, expected.hand_over)) << "hand-over";
+}
+
+}  // namespace tardigrad::test

@@ -1,0 +1,338 @@
+#include "kernels/server_update.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "tests/kernels/server_update_cases.h"
+
+namespace tardigrad::test {
+namespace {
+
+constexpr std::size_t dimensions[] = {0,  1,  2,  3,  4,  5,    7,    15,   16,    17,
+                                      31, 33, 63, 64, 65, 1000, 1023, 4097, 100003};
+
+/// The contract of ServerUpdate, held by every way of computing it.
+class ServerUpdateContract : public testing::TestWithParam<Way> {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = why_absent(GetParam().backend); !reason.empty()) {
+      GTEST_SKIP() << reason;
+    }
+  }
+};
+
+TEST_P(ServerUpdateContract, is_exact_on_dyadic_inputs_and_leaves_the_rest_alone) {
+  for (const Combination& combination : every_combination()) {
+    for (const std::size_t dimension : dimensions) {
+      SCOPED_TRACE(testing::Message() << combination << ", d = " << dimension);
+      Vectors before = dyadic_vectors(dimension);
+      poison_outputs(combination, before);
+      expect_same_bits(updated(GetParam(), combination, before), expected(combination, before));
+      ASSERT_FALSE(HasFailure());
+    }
+  }
+}
+
+TEST_P(ServerUpdateContract, is_exact_on_ten_million_parameters) {
+  const Vectors before = dyadic_vectors(10'000'000);
+  expect_same_bits(updated(GetParam(), dude, before), expected(dude, before));
+}
+
+TEST_P(ServerUpdateContract, is_exact_at_any_alignment) {
+  for (const Combination& combination : every_combination()) {
+    for (const Placement placement : {Placement{1, false, false},
+                                      {2, false, false},
+                                      {4, false, false},
+                                      {0, true, false},
+                                      {3, true, false}}) {
+      for (const std::size_t dimension : {3UL, 65UL, 40001UL}) {
+        SCOPED_TRACE(testing::Message() << combination << ", d = " << dimension << ", offset "
+                                        << placement.offset << (placement.staggered ? ", staggered" : ""));
+        const Vectors before = dyadic_vectors(dimension);
+        expect_same_bits(updated(GetParam(), combination, before, placement), expected(combination, before));
+        ASSERT_FALSE(HasFailure());
+      }
+    }
+  }
+}
+
+TEST_P(ServerUpdateContract, does_without_vectors_it_does_not_use) {
+  for (const Combination& combination : every_combination()) {
+    SCOPED_TRACE(testing::Message() << combination);
+    const Vectors before = dyadic_vectors(65);
+    expect_same_bits(updated(GetParam(), combination, before, {.only_needed = true}),
+                     expected(combination, before));
+  }
+}
+
+void expect_near(const std::vector<float>& actual, const std::vector<float>& expected, float tolerance) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], tolerance) << "element " << i;
+  }
+}
+
+TEST_P(ServerUpdateContract, follows_float64_on_random_inputs) {
+  // |g|, |T|, |ū|, |x| ≤ 1, so no intermediate exceeds 2 and a rounding costs at most 2^-24 of that (half a
+  // unit in the last place below 2). A result passes at most five roundings, and `expected` itself is rounded
+  // once.
+  constexpr float tolerance = 6 * 0x1p-24F * 2;
+  for (const Combination& combination : every_combination()) {
+    SCOPED_TRACE(testing::Message() << combination);
+    const Vectors before = random_vectors(4099);
+    const Vectors want = expected(combination, before, odd_weights);
+    const Vectors got = updated(GetParam(), combination, before, {}, odd_weights);
+    expect_near(got.row, want.row, tolerance);
+    expect_near(got.mean, want.mean, tolerance);
+    expect_near(got.model, want.model, tolerance);
+    EXPECT_TRUE(same_bits(got.hand_over, combination.hand_over ? got.model : before.hand_over));
+  }
+}
+
+TEST_P(ServerUpdateContract, replaces_the_row_bit_for_bit_whatever_the_bits) {
+  std::mt19937 random(3);
+  Vectors before = random_vectors(4099);
+  for (float& value : before.gradient) {
+    value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));  // subnormals, −0, infinities, NaNs
+  }
+  for (const Mean mean : {Mean::none, Mean::accumulate}) {
+    const Combination combination{Fold::replace, mean, true, true, true};
+    EXPECT_TRUE(same_bits(updated(GetParam(), combination, before).row, before.gradient));
+  }
+}
+
+TEST_P(ServerUpdateContract, passes_nan_and_infinity_on_and_keeps_them_in_their_place) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr std::size_t dimension = 37;
+  const Combination average{Fold::average, Mean::accumulate, true, true, true};
+  for (const Combination& combination : {dude, average}) {
+    for (const std::size_t bad : {0UL, 15UL, 16UL, 36UL}) {
+      SCOPED_TRACE(testing::Message() << combination << ", element " << bad);
+      Vectors before = dyadic_vectors(dimension);
+      Vectors want = expected(combination, before);
+      before.gradient[bad] = infinity;
+      want.gradient[bad] = want.row[bad] = want.mean[bad] = infinity;
+      want.model[bad] = want.hand_over[bad] = -infinity;
+      expect_same_bits(updated(GetParam(), combination, before), want);
+
+      before.gradient[bad] = poison;
+      const Vectors got = updated(GetParam(), combination, before);
+      for (const auto* vector : {&got.row, &got.mean, &got.model, &got.hand_over}) {
+        EXPECT_EQ(std::count_if(vector->begin(), vector->end(), [](float x) { return std::isnan(x); }), 1);
+        EXPECT_TRUE(std::isnan((*vector)[bad]));
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, ServerUpdateContract,
+                         testing::Values(Way{Backend::cpu, false}, Way{Backend::cpu, true},
+                                         Way{Backend::cuda, false}, Way{Backend::cuda, true}),
+                         testing::PrintToStringParamName());
+
+/// What only the fused update promises.
+class FusedServerUpdate : public OnBackend {
+ protected:
+  [[nodiscard]] static Way way() { return {GetParam(), false}; }
+};
+
+Vectors slice(const Vectors& v, std::size_t begin, std::size_t end) {
+  const auto part = [&](const std::vector<float>& x) {
+    return std::vector<float>(x.begin() + static_cast<std::ptrdiff_t>(begin),
+                              x.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  return {part(v.gradient), part(v.row), part(v.mean), part(v.model), part(v.hand_over)};
+}
+
+TEST_P(FusedServerUpdate, gives_an_element_the_same_bits_wherever_it_stands) {
+  const Vectors before = random_vectors(40021);  // large enough to take the CPU's way around the caches
+  for (const Combination& combination : every_combination()) {
+    SCOPED_TRACE(testing::Message() << combination);
+    const Vectors whole = updated(way(), combination, before, {}, odd_weights);
+    for (const auto& [begin, end] :
+         {std::pair{0UL, 20011UL}, {20011UL, 40021UL}, {5UL, 6UL}, {40017UL, 40020UL}}) {
+      expect_same_bits(updated(way(), combination, slice(before, begin, end), {}, odd_weights),
+                       slice(whole, begin, end));
+    }
+  }
+}
+
+#if defined(FP_FAST_FMAF)
+/// The equations in fp32 with one rounding for each multiply-add, as server_update_math.h has them.
+Vectors expected_bits(const Combination& c, const Vectors& before, const Weights& weights) {
+  Vectors after = before;
+  for (std::size_t i = 0; i < before.gradient.size(); ++i) {
+    const float g = before.gradient[i];
+    const float row = before.row[i];
+    float change = g;
+    if (c.fold != Fold::none) {
+      after.row[i] = c.fold == Fold::replace ? g : std::fma(weights.fold, g - row, row);
+      change = after.row[i] - row;
+    }
+    if (c.mean != Mean::none) {
+      after.mean[i] =
+          c.mean == Mean::start ? weights.mean * change : std::fma(weights.mean, change, before.mean[i]);
+    }
+    if (c.step) {
+      after.model[i] = std::fma(-weights.step, c.uses_mean() ? after.mean[i] : g, before.model[i]);
+    }
+    if (c.hand_over) {
+      after.hand_over[i] = after.model[i];
+    }
+  }
+  return after;
+}
+
+TEST_P(FusedServerUpdate, rounds_every_multiply_add_once) {
+  const Vectors before = random_vectors(40021);
+  for (const Combination& combination : every_combination()) {
+    SCOPED_TRACE(testing::Message() << combination);
+    expect_same_bits(updated(way(), combination, before, {}, odd_weights),
+                     expected_bits(combination, before, odd_weights));
+  }
+}
+#endif
+
+TEST_P(FusedServerUpdate, keeps_the_mean_of_all_gradients_by_averaging) {
+  constexpr std::size_t dimension = 1023;
+  constexpr int gradients = 16;
+  const Guarded<float> row(GetParam(), std::vector<float>(dimension, poison));
+  std::vector<double> sum(dimension);
+  for (int count = 0; count < gradients; ++count) {
+    const std::vector<float> values = random_vectors(dimension + static_cast<std::size_t>(count)).gradient;
+    const Guarded<float> gradient(GetParam(), values);
+    ServerUpdate update;
+    update.dimension = dimension;
+    update.gradient = gradient.data();
+    update.row = row.data();
+    update.fold = count == 0 ? Fold::replace : Fold::average;
+    update.fold_weight = 1 / static_cast<float>(count + 1);
+    execute(GetParam(), update);
+    std::transform(sum.begin(), sum.end(), values.begin(), sum.begin(), std::plus<>());
+  }
+  const std::vector<float> mean = row.values();
+  for (std::size_t i = 0; i < dimension; ++i) {
+    // A fold rounds g − T, a and T', each by at most 2^-23 in all; later folds shrink what earlier ones left.
+    ASSERT_NEAR(mean[i], sum[i] / gradients, gradients * 3 * 0x1p-24) << "element " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, FusedServerUpdate, every_backend, testing::PrintToStringParamName());
+
+using Compute = void (*)(const ServerUpdate&);
+
+/// Every way to compute, to be refused or to do nothing: this needs no GPU, for arguments are checked before
+/// CUDA is called.
+std::vector<Compute> every_call() {
+  std::vector<Compute> calls{[](const ServerUpdate& update) { update.run(); },
+                             [](const ServerUpdate& update) { run_naive(update, nullptr); }};
+#if TARDIGRAD_CUDA
+  calls.push_back([](const ServerUpdate& update) { update.launch(nullptr); });
+  calls.push_back([](const ServerUpdate& update) { launch_naive(update, nullptr, nullptr); });
+#endif
+  return calls;
+}
+
+void expect_refused(const ServerUpdate& update, const std::string& text) {
+  for (const Compute compute : every_call()) {
+    EXPECT_THAT([&] { compute(update); }, testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text)));
+  }
+}
+
+ServerUpdate complete(float* vectors) {
+  ServerUpdate update;
+  update.dimension = 1;
+  update.gradient = &vectors[0];
+  update.row = &vectors[1];
+  update.mean = &vectors[2];
+  update.model = &vectors[3];
+  update.hand_over = &vectors[4];
+  update.fold = Fold::average;
+  update.mean_update = Mean::accumulate;
+  update.step = true;
+  return update;
+}
+
+TEST(ServerUpdate, refuses_a_missing_vector) {
+  float vectors[5] = {};
+  ServerUpdate update = complete(vectors);
+  update.gradient = nullptr;
+  expect_refused(update, "gradient is null");
+  update = complete(vectors);
+  update.row = nullptr;
+  expect_refused(update, "row is null");
+  update = complete(vectors);
+  update.mean = nullptr;
+  expect_refused(update, "mean is null");
+  update = complete(vectors);
+  update.model = nullptr;
+  expect_refused(update, "model is null");
+  update.step = false;
+  expect_refused(update, "model is null");
+}
+
+TEST(ServerUpdate, refuses_a_step_along_no_gradient) {
+  float vectors[5] = {};
+  ServerUpdate update;
+  update.dimension = 1;
+  update.model = vectors;
+  update.step = true;
+  expect_refused(update, "gradient is null");
+}
+
+TEST(ServerUpdate, refuses_to_do_nothing) {
+  float vectors[5] = {};
+  ServerUpdate update = complete(vectors);
+  update.hand_over = nullptr;
+  update.fold = Fold::none;
+  update.mean_update = Mean::none;
+  update.step = false;
+  expect_refused(update, "neither fold");
+}
+
+TEST(ServerUpdate, does_nothing_for_no_parameters) {
+  for (const Compute compute : every_call()) {
+    EXPECT_NO_THROW(compute(ServerUpdate{}));
+  }
+}
+
+#if TARDIGRAD_CUDA
+TEST(ServerUpdate, names_itself_when_cuda_fails) {
+  if (why_absent(Backend::cuda).empty()) {
+    GTEST_SKIP() << "a CUDA device is here";
+  }
+  float vectors[5] = {};
+  EXPECT_THAT([&] { complete(vectors).launch(nullptr); },
+              testing::ThrowsMessage<std::runtime_error>(testing::StartsWith("server_update: cuda")));
+}
+#endif
+
+TEST(ServerUpdate, counts_bytes_and_flops) {
+  float vectors[5] = {};
+  ServerUpdate update = complete(vectors);
+  update.dimension = 1000;
+  EXPECT_EQ(update.bytes(), 32000);
+  EXPECT_EQ(update.flops(), 8000);
+  update.fold = Fold::replace;
+  EXPECT_EQ(update.bytes(), 32000);
+  EXPECT_EQ(update.flops(), 5000);
+  update.hand_over = nullptr;
+  EXPECT_EQ(update.bytes(), 28000);
+  update.mean_update = Mean::none;  // a lazy fold and a step along the mean: g → T, read ū, x → x
+  EXPECT_EQ(update.bytes(), 20000);
+  EXPECT_EQ(update.flops(), 2000);
+  update = complete(vectors);
+  update.dimension = 1000;
+  update.fold = Fold::none;
+  update.mean_update = Mean::none;
+  update.step = false;  // a hand-over alone is a copy
+  EXPECT_EQ(update.bytes(), 8000);
+  EXPECT_EQ(update.flops(), 0);
+}
+
+}  // namespace
+}  // namespace tardigrad::test
