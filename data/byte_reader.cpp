@@ -1,0 +1,58 @@
+#include "data/byte_reader.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+namespace tardigrad::data {
+namespace {
+
+constexpr std::uint64_t chunk_bytes = 1 << 20;
+
+gzFile as_gz(void* file) { return static_cast<gzFile>(file); }
+
+}  // namespace
+
+void ByteReader::Close::operator()(void* file) const { gzclose_r(as_gz(file)); }
+
+ByteReader::ByteReader(std::filesystem::path path) : path_(std::move(path)) {
+  std::error_code unreachable;  // Then opening fails, and says why.
+  if (std::filesystem::is_directory(path_, unreachable)) {
+    throw std::invalid_argument(fmt::format("{}: is a folder, expected a file", path_.string()));
+  }
+  file_.reset(gzopen(path_.c_str(), "rb"));
+  if (!file_) {
+    throw std::invalid_argument(
+        fmt::format("{}: cannot be opened: {}", path_.string(), std::strerror(errno)));
+  }
+  gzbuffer(as_gz(file_.get()), chunk_bytes / 4);
+}
+
+std::vector<std::uint8_t> ByteReader::read(std::uint64_t count) {
+  std::vector<std::uint8_t> bytes;
+  while (bytes.size() < count) {
+    const std::size_t begin = bytes.size();
+    const std::uint64_t wanted = std::min(count - begin, chunk_bytes);
+    bytes.resize(begin + wanted);
+    const int got = gzread(as_gz(file_.get()), bytes.data() + begin, static_cast<unsigned>(wanted));
+    bytes.resize(begin + static_cast<std::size_t>(std::max(got, 0)));
+    if (static_cast<std::uint64_t>(got) == wanted) continue;
+
+    // A gzip stream that breaks off counts as an end for gzread; only gzerror tells.
+    int status = Z_OK;
+    const char* const reason = gzerror(as_gz(file_.get()), &status);
+    if (status == Z_OK) break;
+    throw std::invalid_argument(fmt::format("{}: cannot be read: {}", path_.string(),
+                                            status == Z_ERRNO ? std::strerror(errno) : reason));
+  }
+  return bytes;
+}
+
+}  // namespace tardigrad::data

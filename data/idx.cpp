@@ -1,0 +1,115 @@
+#include "data/idx.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "data/byte_reader.h"
+
+namespace tardigrad::data {
+namespace {
+
+constexpr std::uint32_t magic_of_bytes = 0x0800;
+constexpr std::size_t word_bytes = 4;
+
+std::uint32_t big_endian(std::span<const std::uint8_t> bytes) {
+  std::uint32_t value = 0;
+  for (const std::uint8_t byte : bytes.first(word_bytes)) value = value << 8 | byte;
+  return value;
+}
+
+/// Product of the dimensions; the largest integer stands for any product beyond it.
+std::uint64_t count_values(const std::vector<std::uint32_t>& dimensions) {
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t count = 1;
+  for (const std::uint32_t dimension : dimensions) {
+    count = count > most / dimension ? most : count * dimension;
+  }
+  return count;
+}
+
+/// "60000×28×28"
+std::string describe(const std::vector<std::uint32_t>& dimensions) {
+  std::string text;
+  for (const std::uint32_t dimension : dimensions) {
+    text += fmt::format("{}{}", text.empty() ? "" : "×", dimension);
+  }
+  return text;
+}
+
+std::vector<std::uint32_t> read_header(ByteReader& reader, int rank) {
+  const std::string file = reader.path().string();
+  const std::vector<std::uint8_t> magic = reader.read(word_bytes);
+  const std::uint32_t expected_magic = magic_of_bytes + static_cast<std::uint32_t>(rank);
+  if (magic.size() == word_bytes && big_endian(magic) != expected_magic) {
+    throw std::invalid_argument(
+        fmt::format("{}: starts with 0x{:08x}, expected 0x{:08x} (IDX, bytes, rank {})", file,
+                    big_endian(magic), expected_magic, rank));
+  }
+  const std::size_t rest_bytes = static_cast<std::size_t>(rank) * word_bytes;
+  const std::vector<std::uint8_t> rest = reader.read(rest_bytes);
+  if (magic.size() + rest.size() < word_bytes + rest_bytes) {
+    throw std::invalid_argument(fmt::format("{}: ends after {} bytes, expected an IDX header of {}", file,
+                                            magic.size() + rest.size(), word_bytes + rest_bytes));
+  }
+  std::vector<std::uint32_t> dimensions;
+  for (std::size_t at = 0; at < rest_bytes; at += word_bytes) {
+    dimensions.push_back(big_endian(std::span(rest).subspan(at)));
+    if (dimensions.back() == 0) {
+      throw std::invalid_argument(
+          fmt::format("{}: dimension {} of its header is 0, expected at least 1", file, dimensions.size()));
+    }
+  }
+  return dimensions;
+}
+
+void check_labels(const std::filesystem::path& path, std::span<const std::uint8_t> labels, int classes) {
+  const auto wrong = std::ranges::find_if(labels, [&](std::uint8_t label) { return label >= classes; });
+  if (wrong != labels.end()) {
+    throw std::invalid_argument(fmt::format("{}: label {} of example {} (counted from 0), expected 0 to {}",
+                                            path.string(), *wrong, wrong - labels.begin(), classes - 1));
+  }
+}
+
+}  // namespace
+
+IdxArray read_idx(const std::filesystem::path& path, int rank) {
+  ByteReader reader(path);
+  IdxArray array{.dimensions = read_header(reader, rank), .values = {}};
+  const std::uint64_t promised = count_values(array.dimensions);
+  array.values = reader.read(promised);
+  if (array.values.size() < promised) {
+    throw std::invalid_argument(fmt::format("{}: holds {} values, expected {} as its header says",
+                                            path.string(), array.values.size(), describe(array.dimensions)));
+  }
+  if (!reader.at_end()) {
+    throw std::invalid_argument(
+        fmt::format("{}: goes on after its last value, expected {} values as its header says", path.string(),
+                    describe(array.dimensions)));
+  }
+  return array;
+}
+
+Images read_idx_images(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
+                       int classes) {
+  IdxArray images = read_idx(images_path, 3);
+  IdxArray labels = read_idx(labels_path, 1);
+  if (images.dimensions[0] != labels.dimensions[0]) {
+    throw std::invalid_argument(fmt::format("{}: holds {} labels, expected {} as {} holds images",
+                                            labels_path.string(), labels.dimensions[0], images.dimensions[0],
+                                            images_path.string()));
+  }
+  check_labels(labels_path, labels.values, classes);
+  const ImageShape shape{.channels = 1,
+                         .height = static_cast<int>(images.dimensions[1]),
+                         .width = static_cast<int>(images.dimensions[2])};
+  return {.shape = shape, .pixels = std::move(images.values), .labels = std::move(labels.values)};
+}
+
+}  // namespace tardigrad::data

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace tardigrad::data {
+
+/// Examples dealt at random.
+struct Iid {
+  bool operator==(const Iid&) const = default;
+};
+
+/// Each worker has class proportions of its own, drawn from the symmetric Dirichlet distribution: a small
+/// alpha gives it few classes, a large one all of them evenly.
+struct Dirichlet {
+  double alpha = 0;  ///< Above 0, finite.
+  bool operator==(const Dirichlet&) const = default;
+};
+
+/// Each worker has `per_worker` slices of the examples sorted by label.
+struct Shards {
+  int per_worker = 0;  ///< At least 1.
+  bool operator==(const Shards&) const = default;
+};
+
+using PartitionSpec = std::variant<Iid, Dirichlet, Shards>;
+
+/// Reads "iid", "dirichlet:ALPHA" or "shards:K". Throws std::invalid_argument saying what was expected.
+PartitionSpec parse_partition(std::string_view text);
+
+/// Spreads the examples (at most 2^32 - 1) over the workers: result[w] are worker w's, as ascending indices
+/// into `labels`. Every example goes to exactly one worker. The result depends on the arguments only.
+///
+/// - Iid: sizes are equal up to one.
+/// - Dirichlet: sizes are equal up to one. Worker after worker draws its proportions and fills its share
+/// example by
+///   example from the classes that are not yet used up, its proportions renormalised to those (Hsu, Qi, Brown
+///   2019, "Measuring the effects of non-identical data distribution", section 3.1, with a uniform prior).
+/// - Shards: n·k slices equal up to one in size, k of them to each worker at random (McMahan et al. 2017,
+///   "Communication-efficient learning", section 3); the sizes of workers are equal up to k.
+///
+/// Throws std::invalid_argument for a label that is not below `classes`, less than one worker, and fewer
+/// examples than workers or slices.
+std::vector<std::vector<std::uint32_t>> partition(std::span<const std::uint8_t> labels, int classes,
+                                                  int workers, const PartitionSpec& spec, std::uint64_t seed);
+
+}  // namespace tardigrad::data
