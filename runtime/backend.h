@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/event.h"
+#include "runtime/stream.h"
+
+/// What a backend implements, and the functions that choose one. Only runtime/ includes this.
+namespace tardigrad::detail {
+
+/// One event of a backend; Event documents the contract.
+class EventImpl {
+ public:
+  EventImpl(Device device, bool timed) : device_(device), timed_(timed) {}
+  EventImpl(const EventImpl&) = delete;
+  EventImpl& operator=(const EventImpl&) = delete;
+  virtual ~EventImpl() = default;
+
+  Device device() const { return device_; }
+  bool timed() const { return timed_; }
+
+  virtual bool complete() const = 0;
+  virtual void synchronize() const = 0;
+  /// Seconds from `start`, of the same device and backend, to this one; both timed and complete.
+  virtual double seconds_since(const EventImpl& start) const = 0;
+
+ private:
+  Device device_;
+  bool timed_;
+};
+
+}  // namespace tardigrad::detail
+
+namespace tardigrad::cpu {
+std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name);
+std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed);
+void* allocate(Device device, std::size_t bytes);
+void deallocate(void* memory) noexcept;
+DeviceDescription describe(Device device);
+}  // namespace tardigrad::cpu
+
+namespace tardigrad::cuda {
+std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name, Priority priority);
+std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed);
+void* allocate_pinned(Device device, std::size_t bytes);
+void deallocate_pinned(void* memory) noexcept;
+int device_count();
+std::string why_no_device();
+std::string library_versions();
+DeviceDescription describe(Device device);
+}  // namespace tardigrad::cuda

@@ -1,0 +1,47 @@
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "runtime/backend.h"
+
+namespace tardigrad::cpu {
+namespace {
+
+constexpr std::size_t cache_line_bytes = 64;
+constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+
+std::string processor_model() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+}  // namespace
+
+void* allocate(Device device, std::size_t bytes) {
+  // Vectors of a model are streamed through: huge pages save the address look-ups.
+  const std::size_t alignment = bytes >= huge_page_bytes ? huge_page_bytes : cache_line_bytes;
+  const std::size_t padded_bytes = (bytes + alignment - 1) / alignment * alignment;
+  void* memory =
+      padded_bytes < bytes ? nullptr : std::aligned_alloc(alignment, padded_bytes + (bytes == 0) * alignment);
+  if (!memory) throw DeviceError(device, fmt::format("{}: no memory for {} bytes", device.name(), bytes));
+  if (alignment == huge_page_bytes) madvise(memory, padded_bytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+void deallocate(void* memory) noexcept { std::free(memory); }
+
+DeviceDescription describe(Device device) {
+  const auto pages = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES));
+  const auto page_bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return {device, fmt::format("{}, {} hardware threads", processor_model(), default_cpu_devices()),
+          pages * page_bytes};
+}
+
+}  // namespace tardigrad::cpu

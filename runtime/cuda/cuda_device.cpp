@@ -1,0 +1,68 @@
+#include <cublas_v2.h>
+#include <cudnn.h>
+#include <fmt/format.h>
+#include <nccl.h>
+
+#include "runtime/backend.h"
+#include "runtime/cuda/check.h"
+
+namespace tardigrad::cuda {
+namespace {
+
+struct DeviceCount {
+  int count = 0;
+  std::string reason;  // why it is 0
+};
+
+/// Asked once: the driver's answer does not change while a process lives.
+const DeviceCount& counted() {
+  static const DeviceCount result = [] {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) {
+      static_cast<void>(cudaGetLastError());
+      return DeviceCount{0, cudaGetErrorString(status)};
+    }
+    return DeviceCount{count, count == 0 ? "the driver shows no device" : ""};
+  }();
+  return result;
+}
+
+}  // namespace
+
+int device_count() { return counted().count; }
+std::string why_no_device() { return counted().reason; }
+
+std::string library_versions() {
+  int runtime = 0;
+  static_cast<void>(cudaRuntimeGetVersion(&runtime));
+  int nccl = 0;
+  static_cast<void>(ncclGetVersion(&nccl));
+  int cublas[3] = {};
+  const libraryPropertyType parts[] = {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL};
+  for (int i = 0; i < 3; ++i) static_cast<void>(cublasGetProperty(parts[i], &cublas[i]));
+  const std::size_t cudnn = cudnnGetVersion();
+  return fmt::format("CUDA {}.{}, cuBLAS {}.{}.{}, cuDNN {}.{}.{}, NCCL {}.{}.{}", runtime / 1000,
+                     runtime % 1000 / 10, cublas[0], cublas[1], cublas[2], cudnn / 10000, cudnn % 10000 / 100,
+                     cudnn % 100, nccl / 10000, nccl % 10000 / 100, nccl % 100);
+}
+
+void* allocate_pinned(Device device, std::size_t bytes) {
+  const CurrentDevice current(device);
+  void* memory = nullptr;
+  TARDIGRAD_CUDA_CHECK(cudaHostAlloc(&memory, bytes, cudaHostAllocPortable), device);
+  return memory;
+}
+
+void deallocate_pinned(void* memory) noexcept { static_cast<void>(cudaFreeHost(memory)); }
+
+DeviceDescription describe(Device device) {
+  cudaDeviceProp properties{};
+  TARDIGRAD_CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index), device);
+  return {device,
+          fmt::format("{}, compute capability {}.{}, {} multiprocessors", properties.name, properties.major,
+                      properties.minor, properties.multiProcessorCount),
+          properties.totalGlobalMem};
+}
+
+}  // namespace tardigrad::cuda

@@ -1,0 +1,179 @@
+#include <fmt/format.h>
+
+#include <mutex>
+#include <set>
+
+#include "runtime/cuda/cuda_event.h"
+
+namespace tardigrad::cuda {
+namespace {
+
+/// Once a device: memory of its pool becomes reachable from every GPU that can be its peer, so that a kernel
+/// of the server reads a worker's gradient where it lies. Where two GPUs cannot be peers, nothing is done.
+void share_memory_pool(Device device) {
+  static std::mutex mutex;
+  static std::set<int> done;
+  const std::lock_guard lock(mutex);
+  if (!done.insert(device.index).second) return;
+  cudaMemPool_t pool = nullptr;
+  TARDIGRAD_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, device.index), device);
+  for (int peer = 0; peer < device_count(); ++peer) {
+    int reachable = 0;
+    if (peer != device.index) {
+      TARDIGRAD_CUDA_CHECK(cudaDeviceCanAccessPeer(&reachable, peer, device.index), device);
+    }
+    if (!reachable) continue;
+    cudaMemAccessDesc access{};
+    access.location = {cudaMemLocationTypeDevice, peer};
+    access.flags = cudaMemAccessFlagsProtReadWrite;
+    TARDIGRAD_CUDA_CHECK(cudaMemPoolSetAccess(pool, &access, 1), device);
+  }
+}
+
+class CudaStream final : public detail::StreamImpl {
+ public:
+  CudaStream(Device device, std::string name, Priority priority) : StreamImpl(device, std::move(name)) {
+    const CurrentDevice current(device);
+    share_memory_pool(device);
+    int lowest = 0;
+    int highest = 0;
+    TARDIGRAD_CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&lowest, &highest), device);
+    TARDIGRAD_CUDA_CHECK(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
+                                                      priority == Priority::high ? highest : lowest),
+                         device);
+  }
+
+  ~CudaStream() override {
+    drain();
+    static_cast<void>(cudaStreamDestroy(stream_));
+  }
+
+  void host(const char* name, std::function<void()> function) override {
+    check();
+    enqueue_host(new HostCall{this, name, std::move(function), false});
+  }
+
+  void notify(std::function<void()> function) override {
+    enqueue_host(new HostCall{this, "notify", std::move(function), true});
+  }
+
+  void launch(const char* name, const void* operation, Launch launch_on) override {
+    check();
+    const CurrentDevice current(device());
+    try {
+      launch_on(operation, stream_);
+    } catch (const std::exception& error) {
+      throw DeviceError(device(), describe_failure(name, error.what()));
+    }
+  }
+
+  void copy(void* target, const void* source, std::size_t bytes) override {
+    check();
+    if (bytes == 0) return;
+    const CurrentDevice current(device());
+    TARDIGRAD_CUDA_CHECK(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream_), device());
+  }
+
+  void zero(void* target, std::size_t bytes) override {
+    check();
+    if (bytes == 0) return;
+    const CurrentDevice current(device());
+    TARDIGRAD_CUDA_CHECK(cudaMemsetAsync(target, 0, bytes, stream_), device());
+  }
+
+  void record(detail::EventImpl& event) override {
+    const CurrentDevice current(device());
+    TARDIGRAD_CUDA_CHECK(cudaEventRecord(static_cast<CudaEvent&>(event).native(), stream_), device());
+  }
+
+  void wait(const detail::EventImpl& event) override {
+    check();
+    const CurrentDevice current(device());
+    TARDIGRAD_CUDA_CHECK(cudaStreamWaitEvent(stream_, static_cast<const CudaEvent&>(event).native(), 0),
+                         device());
+  }
+
+  void check() const override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!host_failure_.empty()) throw DeviceError(device(), host_failure_);
+    }
+    const cudaError_t status = cudaStreamQuery(stream_);
+    if (status == cudaSuccess || status == cudaErrorNotReady) return;
+    throw DeviceError(device(), describe_failure("enqueued work", cudaGetErrorString(status)));
+  }
+
+  void synchronize() override {
+    static_cast<void>(cudaStreamSynchronize(stream_));
+    check();
+  }
+
+  void drain() noexcept override { static_cast<void>(cudaStreamSynchronize(stream_)); }
+
+  void* allocate(std::size_t bytes) override {
+    if (bytes == 0) return nullptr;
+    const CurrentDevice current(device());
+    void* memory = nullptr;
+    TARDIGRAD_CUDA_CHECK(cudaMallocAsync(&memory, bytes, stream_), device());
+    return memory;
+  }
+
+  void deallocate(void* memory, std::size_t) noexcept override {
+    if (memory) static_cast<void>(cudaFreeAsync(memory, stream_));
+  }
+
+ private:
+  struct HostCall {
+    CudaStream* stream;
+    const char* name;
+    std::function<void()> function;
+    bool even_after_failure;
+  };
+
+  void enqueue_host(HostCall* call) {
+    const CurrentDevice current(device());
+    const auto run = [](void* argument) {
+      const std::unique_ptr<HostCall> owned(static_cast<HostCall*>(argument));
+      owned->stream->run(*owned);
+    };
+    const cudaError_t status = cudaLaunchHostFunc(stream_, run, call);
+    if (status != cudaSuccess) delete call;
+    TARDIGRAD_CUDA_CHECK(status, device());
+  }
+
+  /// On a driver thread.
+  void run(const HostCall& call) noexcept {
+    try {
+      if (host_failed() && !call.even_after_failure) return;
+      call.function();
+    } catch (const std::exception& error) {
+      const std::lock_guard lock(mutex_);
+      if (host_failure_.empty()) host_failure_ = describe_failure(call.name, error.what());
+    }
+  }
+
+  bool host_failed() const {
+    const std::lock_guard lock(mutex_);
+    return !host_failure_.empty();
+  }
+
+  std::string describe_failure(const char* operation, const char* what) const {
+    return fmt::format("\"{}\" failed on stream \"{}\" of {}: {}", operation, name(), device().name(), what);
+  }
+
+  cudaStream_t stream_ = nullptr;
+  mutable std::mutex mutex_;
+  std::string host_failure_;  // of the first host function that threw
+};
+
+}  // namespace
+
+std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name, Priority priority) {
+  return std::make_shared<CudaStream>(device, std::move(name), priority);
+}
+
+std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed) {
+  return std::make_unique<CudaEvent>(device, timed);
+}
+
+}  // namespace tardigrad::cuda

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "runtime/buffer.h"
+#include "runtime/parameters.h"
+#include "runtime/stream.h"
+
+namespace tardigrad {
+
+/// What evaluating a model gives.
+struct Evaluation {
+  double loss = 0;                 ///< mean over the held-out examples; f(x) where there are no examples
+  std::optional<double> accuracy;  ///< share of held-out examples classified rightly, in [0, 1]
+};
+
+/// Computes minibatch gradients on one stream. Owns the scratch for that (activations, the gathered
+/// minibatch), so workers that share a stream may share one: the stream keeps their jobs apart.
+class GradientEngine {
+ public:
+  GradientEngine() = default;
+  GradientEngine(const GradientEngine&) = delete;
+  GradientEngine& operator=(const GradientEngine&) = delete;
+  virtual ~GradientEngine() = default;
+
+  /// Enqueues drawing and gathering the minibatch of a worker's job, which does not depend on the model. The
+  /// minibatch is a function of (seed, worker, job) alone. Followed by enqueue_gradient of the same worker.
+  virtual void enqueue_minibatch(int worker, std::uint64_t job) = 0;
+
+  /// Enqueues gradient ← ∇f_worker(model; minibatch) and *loss ← f_worker(model; minibatch). Both vectors
+  /// [d], on the stream's device; `loss` is one float that the device can write (PinnedBuffer).
+  virtual void enqueue_gradient(int worker, BufferRef<const float> model, BufferRef<float> gradient,
+                                float* loss) = 0;
+};
+
+/// What is minimised: f(x) = 1/n Σ f_i(x) over a flat parameter vector x, worker i drawing gradients of f_i.
+class Objective {
+ public:
+  Objective() = default;
+  Objective(const Objective&) = delete;
+  Objective& operator=(const Objective&) = delete;
+  virtual ~Objective() = default;
+
+  virtual const ParameterLayout& layout() const = 0;
+  std::size_t dimension() const { return layout().dimension(); }
+
+  /// n.
+  virtual int workers() const = 0;
+
+  /// Whether its gradients can be computed on that backend.
+  virtual bool runs_on(Backend backend) const = 0;
+
+  /// Writes x⁰ [d] into host memory.
+  virtual void initialise(std::span<float> model, std::uint64_t seed) const = 0;
+
+  virtual std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) = 0;
+
+  /// Evaluates a model [d] in host memory, on the host, with as many threads as there is hardware; the result
+  /// does not depend on how many. Not called from two threads at once.
+  virtual Evaluation evaluate(std::span<const float> model) = 0;
+
+  /// Examples a job looks at, and examples in all; 0 where there are no examples. An epoch is as many jobs as
+  /// it takes to look at as many examples as there are.
+  virtual std::size_t examples_per_job() const = 0;
+  virtual std::size_t examples() const = 0;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,140 @@
+#include "runtime/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+
+namespace tardigrad {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
+
+using Json = nlohmann::ordered_json;
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
+  throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
+}
+
+std::string header_of(const ParameterLayout& layout) {
+  Json header;
+  for (const TensorSpec& tensor : layout.tensors()) {
+    header[tensor.name] = {
+        {"dtype", "F32"},
+        {"shape", tensor.shape},
+        {"data_offsets",
+         {tensor.offset * sizeof(float), (tensor.offset + tensor.elements()) * sizeof(float)}}};
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');  // the data begin on 8 bytes
+  return text;
+}
+
+void write_bytes(std::ofstream& file, const void* data, std::size_t bytes) {
+  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
+}
+
+/// An opened file behind its header.
+struct Contents {
+  Json header;
+  std::uint64_t data_begin = 0;
+  std::uint64_t data_bytes = 0;
+};
+
+Contents read_header(const std::filesystem::path& path, std::ifstream& file) {
+  std::error_code error;
+  const std::uint64_t file_bytes = std::filesystem::file_size(path, error);
+  if (!file || error) refuse(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  std::uint64_t header_bytes = 0;
+  if (!file.read(reinterpret_cast<char*>(&header_bytes), sizeof(header_bytes))) {
+    refuse(path, "not a safetensors file: shorter than 8 bytes");
+  }
+  if (header_bytes > file_bytes - sizeof(header_bytes)) {
+    refuse(path,
+           fmt::format("not a safetensors file, or cut short: its header claims {} bytes, the file has {}",
+                       header_bytes, file_bytes));
+  }
+  std::string text(header_bytes, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(header_bytes));
+  Contents contents;
+  contents.header = Json::parse(text, nullptr, false);
+  if (!contents.header.is_object()) refuse(path, "not a safetensors file: its header is not a JSON object");
+  contents.header.erase("__metadata__");
+  contents.data_begin = sizeof(header_bytes) + header_bytes;
+  contents.data_bytes = file_bytes - contents.data_begin;
+  return contents;
+}
+
+void read_tensor(const std::filesystem::path& path, std::ifstream& file, const Contents& contents,
+                 const TensorSpec& tensor, std::span<float> values) {
+  const auto entry = contents.header.find(tensor.name);
+  if (entry == contents.header.end()) refuse(path, fmt::format("has no tensor \"{}\"", tensor.name));
+  std::string dtype;
+  std::vector<std::int64_t> shape;
+  std::vector<std::uint64_t> offsets;
+  try {
+    entry->at("dtype").get_to(dtype);
+    entry->at("shape").get_to(shape);
+    entry->at("data_offsets").get_to(offsets);
+  } catch (const nlohmann::json::exception&) {
+    refuse(path, fmt::format("tensor \"{}\": expected dtype, shape and data_offsets", tensor.name));
+  }
+  if (dtype != "F32") refuse(path, fmt::format("tensor \"{}\" is {}; expected F32", tensor.name, dtype));
+  if (shape != tensor.shape) {
+    refuse(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name,
+                             fmt::join(shape, ", "), fmt::join(tensor.shape, ", ")));
+  }
+  const std::uint64_t bytes = tensor.elements() * sizeof(float);
+  if (offsets.size() != 2 || offsets[0] > contents.data_bytes || offsets[1] > contents.data_bytes ||
+      offsets[0] + bytes != offsets[1]) {
+    refuse(path,
+           fmt::format("tensor \"{}\": its {} bytes are not where data_offsets says", tensor.name, bytes));
+  }
+  file.seekg(static_cast<std::streamoff>(contents.data_begin + offsets[0]));
+  file.read(reinterpret_cast<char*>(values.data() + tensor.offset), static_cast<std::streamsize>(bytes));
+  if (!file) refuse(path, fmt::format("tensor \"{}\" cannot be read", tensor.name));
+}
+
+}  // namespace
+
+void save_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
+                      std::span<const float> values) {
+  std::filesystem::path beside = path;
+  beside += ".partial";
+  const std::string header = header_of(layout);
+  const std::uint64_t header_bytes = header.size();
+  std::ofstream file(beside, std::ios::binary | std::ios::trunc);
+  write_bytes(file, &header_bytes, sizeof(header_bytes));
+  write_bytes(file, header.data(), header.size());
+  write_bytes(file, values.data(), values.size_bytes());
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(beside, path, error);
+  if (!file || error) {
+    const std::string reason = error ? error.message() : std::strerror(errno);
+    std::filesystem::remove(beside, error);
+    throw std::runtime_error(fmt::format("{}: cannot be written: {}", path.string(), reason));
+  }
+}
+
+void load_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
+                      std::span<float> values) {
+  std::ifstream file(path, std::ios::binary);
+  const Contents contents = read_header(path, file);
+  std::set<std::string> known;
+  for (const TensorSpec& tensor : layout.tensors()) {
+    read_tensor(path, file, contents, tensor, values);
+    known.insert(tensor.name);
+  }
+  for (const auto& [name, entry] : contents.header.items()) {
+    if (!known.contains(name)) refuse(path, fmt::format("tensor \"{}\" does not belong to this model", name));
+  }
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,110 @@
+#include "runtime/stream.h"
+
+#include <fmt/format.h>
+
+#include "runtime/backend.h"
+
+namespace tardigrad {
+namespace {
+
+void require_in_build(Device device) {
+  if (device.backend == Backend::cuda && !built_with_cuda) {
+    throw DeviceError(device, device.name() + " is not in this build: it was configured without CUDA");
+  }
+}
+
+std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name,
+                                                [[maybe_unused]] Priority priority) {
+  require_in_build(device);
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cuda) return cuda::make_stream(device, std::move(name), priority);
+  }
+  return cpu::make_stream(device, std::move(name));
+}
+
+std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed) {
+  require_in_build(device);
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cuda) return cuda::make_event(device, timed);
+  }
+  return cpu::make_event(device, timed);
+}
+
+}  // namespace
+
+namespace detail {
+
+std::shared_ptr<StreamImpl> share(const StreamRef& stream) { return stream.impl_->shared_from_this(); }
+void* allocate(StreamImpl& stream, std::size_t bytes) { return stream.allocate(bytes); }
+void deallocate(StreamImpl& stream, void* memory, std::size_t bytes) noexcept {
+  stream.deallocate(memory, bytes);
+}
+Device device_of(const StreamImpl& stream) { return stream.device(); }
+
+void* allocate_pinned(Device device, std::size_t bytes) {
+  require_in_build(device);
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cuda) return cuda::allocate_pinned(device, bytes);
+  }
+  return cpu::allocate(device, bytes);
+}
+
+void deallocate_pinned(Device device, void* memory) noexcept {
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cuda) return cuda::deallocate_pinned(memory);
+  }
+  cpu::deallocate(memory);
+}
+
+}  // namespace detail
+
+void StreamRef::require_same_size(std::size_t target, std::size_t source) {
+  if (target != source) {
+    throw std::logic_error(fmt::format("copy of {} elements into a buffer of {}", source, target));
+  }
+}
+
+void StreamRef::record(Event& event) const {
+  if (event.device() != device()) {
+    throw std::logic_error(fmt::format("an event of {} cannot be recorded on stream \"{}\" of {}",
+                                       event.device().name(), name(), device().name()));
+  }
+  impl_->record(*event.impl_);
+}
+
+void StreamRef::wait(const Event& event) const {
+  if (event.device().backend != device().backend) {
+    throw std::logic_error(fmt::format("stream \"{}\" of {} cannot wait for an event of {}", name(),
+                                       device().name(), event.device().name()));
+  }
+  impl_->wait(*event.impl_);
+}
+
+Stream::Stream(Device device, std::string name, Priority priority)
+    : impl_(make_stream(device, std::move(name), priority)) {}
+
+Stream::~Stream() {
+  if (impl_) impl_->drain();
+}
+
+Event::Event(Device device, bool timed) : impl_(make_event(device, timed)) {}
+Event::Event(Event&&) noexcept = default;
+Event& Event::operator=(Event&&) noexcept = default;
+Event::~Event() = default;
+
+Device Event::device() const { return impl_->device(); }
+bool Event::complete() const { return impl_->complete(); }
+void Event::synchronize() const { impl_->synchronize(); }
+
+double seconds_between(const TimedEvent& start, const TimedEvent& end) {
+  if (start.device() != end.device()) {
+    throw std::logic_error(
+        fmt::format("no time between events of {} and {}", start.device().name(), end.device().name()));
+  }
+  if (!start.complete() || !end.complete()) {
+    throw std::logic_error("no time between events that are not complete yet");
+  }
+  return end.impl_->seconds_since(*start.impl_);
+}
+
+}  // namespace tardigrad

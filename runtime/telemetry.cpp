@@ -1,0 +1,21 @@
+#include "runtime/telemetry.h"
+
+namespace tardigrad {
+
+std::string to_string(StopReason reason) {
+  switch (reason) {
+    case StopReason::updates:
+      return "updates";
+    case StopReason::epochs:
+      return "epochs";
+    case StopReason::time_limit:
+      return "time-limit";
+    case StopReason::target_accuracy:
+      return "target-accuracy";
+    case StopReason::interrupted:
+      return "interrupted";
+  }
+  return "unknown";
+}
+
+}  // namespace tardigrad

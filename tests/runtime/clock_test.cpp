@@ -1,0 +1,130 @@
+#include "runtime/clock.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+namespace tardigrad {
+namespace {
+
+TEST(VirtualClock, ArrivalsComeInOrderOfTimeThenWorker) {
+  const Delays delays = Delays::parse("3,1,1.5", 3, 0);
+  VirtualClock clock(delays);
+  for (int worker = 2; worker >= 0; --worker) clock.start_job(worker, 0);
+  std::vector<std::pair<double, int>> seen;
+  for (int i = 0; i < 6; ++i) {
+    const auto arrived = clock.next(Clock::never, {});
+    ASSERT_TRUE(arrived);
+    EXPECT_EQ(clock.now(), arrived->time);
+    seen.emplace_back(arrived->time, arrived->worker);
+    clock.start_job(arrived->worker, 1);
+  }
+  const std::vector<std::pair<double, int>> expected = {{1, 1}, {1.5, 2}, {2, 1}, {3, 0}, {3, 1}, {3, 2}};
+  EXPECT_EQ(seen, expected);
+}
+
+TEST(VirtualClock, StopsAtTheDeadline) {
+  const Delays delays = Delays::parse("3", 1, 0);
+  VirtualClock clock(delays);
+  clock.start_job(0, 0);
+  EXPECT_FALSE(clock.next(2.5, {}));
+  EXPECT_EQ(clock.now(), 2.5);
+  EXPECT_TRUE(clock.next(3, {}));
+  EXPECT_EQ(clock.now(), 3);
+}
+
+TEST(VirtualClock, StopsWhenAsked) {
+  const Delays delays = Delays::parse("3", 1, 0);
+  VirtualClock clock(delays);
+  clock.start_job(0, 0);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(clock.next(Clock::never, stop.get_token()));
+  EXPECT_EQ(clock.now(), 0);
+}
+
+TEST(Stopwatch, StandsWhilePaused) {
+  Stopwatch stopwatch;
+  EXPECT_EQ(stopwatch.elapsed_s(), 0);
+  stopwatch.resume();
+  while (stopwatch.elapsed_s() < 1e-4) {
+  }
+  stopwatch.pause();
+  EXPECT_FALSE(stopwatch.running());
+  const double paused_at_s = stopwatch.elapsed_s();
+  EXPECT_GE(paused_at_s, 1e-4);
+  EXPECT_EQ(stopwatch.elapsed_s(), paused_at_s);
+  stopwatch.resume();
+  while (stopwatch.elapsed_s() <= paused_at_s) {
+  }
+}
+
+TEST(Stopwatch, SleepersWaitForItsOwnTime) {
+  Stopwatch stopwatch;
+  double woken_at_s = 0;
+  std::jthread sleeper([&](const std::stop_token& stop) {
+    stopwatch.sleep_until(2e-3, stop);  // sleeps on while the watch stands still
+    woken_at_s = stopwatch.elapsed_s();
+  });
+  stopwatch.resume();
+  while (stopwatch.elapsed_s() < 1e-3) {
+  }
+  stopwatch.pause();
+  stopwatch.resume();
+  sleeper.join();
+  EXPECT_GE(woken_at_s, 2e-3);
+}
+
+TEST(Stopwatch, AStopEndsTheSleep) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  std::stop_source stop;
+  std::jthread sleeper([&] { stopwatch.sleep_until(1e9, stop.get_token()); });
+  stop.request_stop();
+  sleeper.join();
+  EXPECT_LT(stopwatch.elapsed_s(), 1e9);
+}
+
+TEST(WallClock, HandsOutArrivalsInTheirOrder) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  WallClock clock(stopwatch);
+  std::jthread other([&] {
+    for (int worker : {2, 0, 1}) clock.gradient_complete(worker);
+  });
+  double last = 0;
+  for (int worker : {2, 0, 1}) {
+    auto arrived = clock.next(Clock::never, {});
+    while (!arrived) arrived = clock.next(Clock::never, {});
+    EXPECT_EQ(arrived->worker, worker);
+    EXPECT_GE(arrived->time, last);
+    last = arrived->time;
+  }
+}
+
+TEST(WallClock, KeepsWhatComesAfterTheDeadline) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  while (stopwatch.elapsed_s() < 1e-4) {
+  }
+  WallClock clock(stopwatch);
+  clock.gradient_complete(5);
+  EXPECT_FALSE(clock.next(5e-5, {}));
+  const auto arrived = clock.next(Clock::never, {});
+  ASSERT_TRUE(arrived);
+  EXPECT_EQ(arrived->worker, 5);
+}
+
+TEST(WallClock, AStopEndsTheWait) {
+  Stopwatch stopwatch;
+  WallClock clock(stopwatch);
+  std::stop_source stop;
+  std::jthread stopper([&] { stop.request_stop(); });
+  while (!stop.stop_requested()) {
+    EXPECT_FALSE(clock.next(Clock::never, stop.get_token()));
+  }
+}
+
+}  // namespace
+}  // namespace tardigrad

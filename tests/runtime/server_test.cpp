@@ -1,0 +1,129 @@
+#include "runtime/server.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "tests/runtime/backends.h"
+
+namespace tardigrad {
+namespace {
+
+using namespace ::tardigrad::testing;
+
+constexpr std::size_t dimension = 37;  // no multiple of a vector register
+
+/// A server, workers' buffers, and the same arithmetic by plain loops. All numbers are small dyadic ones, so
+/// both are exact and must agree to the bit.
+class ServerTest : public BackendTest {
+ protected:
+  void SetUp() override {
+    BackendTest::SetUp();
+    if (IsSkipped()) return;
+    stream_.emplace(device(), "worker");
+    for (std::size_t i = 0; i < workers; ++i) {
+      replicas_.emplace_back(*stream_, dimension);
+      gradients_.emplace_back(*stream_, dimension);
+    }
+  }
+
+  static constexpr std::size_t workers = 2;
+
+  Server make_server(ServerMemory memory) {
+    stream_->ref().synchronize();
+    std::vector<BufferRef<float>> replicas;
+    for (auto& replica : replicas_) replicas.push_back(replica.ref());
+    return Server(device(), dimension, memory, 0.5, std::move(replicas));
+  }
+
+  static std::vector<float> vector_from(float first) {
+    std::vector<float> values(dimension);
+    std::iota(values.begin(), values.end(), first);
+    return values;
+  }
+
+  /// Applies the actions to worker's gradient, which is first, first + 1, …
+  void arrive(Server& server, std::size_t worker, float first, const Actions& actions) {
+    const std::vector<float> values = vector_from(first);
+    Event ready(device());
+    stream_->ref().copy(gradients_[worker].ref(), host_view(values.data(), dimension));
+    stream_->ref().record(ready);
+    server.apply(actions, gradients_[worker].ref(), ready);
+    server.stream().synchronize();
+  }
+
+  float model_at_0(Server& server) const {
+    std::vector<float> model(dimension);
+    server.read_model(model);
+    for (std::size_t i = 1; i < dimension; ++i) EXPECT_EQ(model[i] - model[i - 1], model[1] - model[0]);
+    return model[0];
+  }
+
+  float replica_at_0(std::size_t worker) {
+    std::vector<float> replica(dimension);
+    stream_->ref().copy(host_view(replica.data(), dimension), replicas_[worker].ref());
+    stream_->ref().synchronize();
+    return replica[0];
+  }
+
+  std::optional<Stream> stream_;
+  std::vector<Buffer<float>> replicas_;
+  std::vector<Buffer<float>> gradients_;
+};
+
+TEST_P(ServerTest, HandsOverTheFirstModel) {
+  Server server = make_server({});
+  server.set_model(vector_from(3));
+  server.apply({HandOver{0}, HandOver{1}});
+  server.model_ready(1).synchronize();
+  EXPECT_EQ(replica_at_0(0), 3);
+  EXPECT_EQ(replica_at_0(1), 3);
+}
+
+TEST_P(ServerTest, StepsAlongTheGradient) {
+  Server server = make_server({});
+  server.set_model(vector_from(3));
+  arrive(server, 1, 8, {Step{}, HandOver{1}});
+  EXPECT_EQ(model_at_0(server), 3 - 0.5f * 8);
+  EXPECT_EQ(replica_at_0(1), -1);
+  arrive(server, 1, 8, {Step{0.25}});
+  EXPECT_EQ(model_at_0(server), -1 - 0.125f * 8);
+}
+
+TEST_P(ServerTest, AccumulatesAMeanThatARestartForgets) {
+  Server server = make_server({.mean = true});
+  server.set_model(vector_from(0));
+  for (int round = 1; round <= 2; ++round) {
+    arrive(server, 0, 4, {Accumulate{0.5f, true}});
+    arrive(server, 1, 8, {Accumulate{0.5f, false}, Step{}, HandOver{0}, HandOver{1}});
+    EXPECT_EQ(model_at_0(server), -0.5f * 6 * static_cast<float>(round));
+    EXPECT_EQ(replica_at_0(0), model_at_0(server));
+    EXPECT_EQ(replica_at_0(1), model_at_0(server));
+  }
+}
+
+TEST_P(ServerTest, RowsAreReplacedInTheMean) {
+  Server server = make_server({.table = true, .mean = true});
+  server.set_model(vector_from(0));
+  arrive(server, 0, 4, {FoldRow{0}});
+  arrive(server, 1, 8, {FoldRow{1}, Step{}, HandOver{1}});  // mean 6
+  EXPECT_EQ(model_at_0(server), -3);
+  arrive(server, 1, 16, {FoldRow{1}, Step{}, HandOver{1}});  // mean 10
+  EXPECT_EQ(model_at_0(server), -8);
+  EXPECT_EQ(replica_at_0(1), -8);
+  arrive(server, 0, 0, {FoldRow{0}, Step{}, HandOver{0}});  // mean 8
+  EXPECT_EQ(model_at_0(server), -12);
+}
+
+TEST_P(ServerTest, AHandOverBeforeAStepCarriesTheModelOfThatMoment) {
+  Server server = make_server({.mean = true});
+  server.set_model(vector_from(1));
+  arrive(server, 0, 2, {HandOver{0}, Accumulate{1, true}, Step{}, HandOver{1}});
+  EXPECT_EQ(replica_at_0(0), 1);
+  EXPECT_EQ(replica_at_0(1), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, ServerTest, every_backend(), backend_name);
+
+}  // namespace
+}  // namespace tardigrad
