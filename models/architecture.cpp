@@ -1,0 +1,99 @@
+#include "models/architecture.h"
+
+#include <fmt/core.h>
+
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "kernels/random.h"
+#include "runtime/nearest_name.h"
+
+namespace tardigrad::models {
+namespace {
+
+/// Inputs of one output of the layer that a tensor belongs to; a bias has none of its own to tell.
+double fan_in(const TensorSpec& weight) {
+  return static_cast<double>(weight.elements()) / static_cast<double>(weight.shape.front());
+}
+
+}  // namespace
+
+Architecture::Architecture(std::string name, const ImageShape& input)
+    : name_(std::move(name)), input_(input), output_(input) {}
+
+Architecture& Architecture::conv3x3(int out_channels) {
+  if (flat_) throw std::logic_error("a convolution cannot follow a linear layer");
+  const std::string tensor = fmt::format("conv{}", ++convolutions_);
+  Conv3x3 conv{output_.channels, out_channels, output_.height, output_.width};
+  conv.weight_offset = layout_.add(tensor + ".weight", {out_channels, conv.in_channels, 3, 3});
+  conv.bias_offset = layout_.add(tensor + ".bias", {out_channels});
+  layers_.emplace_back(conv);
+  output_.channels = out_channels;
+  return *this;
+}
+
+Architecture& Architecture::max_pool2x2() {
+  if (flat_) throw std::logic_error("a max-pool cannot follow a linear layer");
+  layers_.emplace_back(MaxPool2x2{output_.channels, output_.height, output_.width});
+  output_.height /= 2;
+  output_.width /= 2;
+  return *this;
+}
+
+Architecture& Architecture::relu() {
+  layers_.emplace_back(Relu{output_.size()});
+  return *this;
+}
+
+Architecture& Architecture::linear(int outputs) {
+  const std::string tensor = fmt::format("fc{}", ++linears_);
+  Linear linear{static_cast<int>(output_.size()), outputs};
+  linear.weight_offset = layout_.add(tensor + ".weight", {outputs, linear.inputs});
+  linear.bias_offset = layout_.add(tensor + ".bias", {outputs});
+  layers_.emplace_back(linear);
+  output_ = {outputs, 1, 1};
+  flat_ = true;
+  return *this;
+}
+
+std::vector<std::string> architecture_names() { return {"mlp", "cnn"}; }
+
+Architecture make_architecture(const std::string& name, const ImageShape& shape, int classes) {
+  const std::string shape_text = fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+  if (classes < 2)
+    throw std::invalid_argument(fmt::format("model {}: {} classes; expected 2 or more", name, classes));
+  if (shape.channels < 1 || shape.height < 1 || shape.width < 1) {
+    throw std::invalid_argument(
+        fmt::format("model {}: images of {}; expected 1 or more of each", name, shape_text));
+  }
+  Architecture architecture(name, shape);
+  if (name == "mlp") return architecture.linear(128).relu().linear(classes);
+  if (name == "cnn") {
+    if (shape.height < 8 || shape.width < 8) {
+      throw std::invalid_argument(
+          fmt::format("model cnn: images of {}; expected 8x8 pixels or more", shape_text));
+    }
+    for (const int channels : {32, 64, 128}) architecture.conv3x3(channels).relu().max_pool2x2();
+    return architecture.linear(256).relu().linear(classes);
+  }
+  throw std::invalid_argument(unknown_name_message("model", name, architecture_names()));
+}
+
+void initialise(const Architecture& architecture, std::span<float> parameters, std::uint64_t seed) {
+  const auto& tensors = architecture.layout().tensors();
+  if (parameters.size() != architecture.layout().dimension()) {
+    throw std::invalid_argument(fmt::format("initialise: {} parameters given; {} has {}", parameters.size(),
+                                            architecture.name(), architecture.layout().dimension()));
+  }
+  // Tensors come in pairs of weight and bias, and a bias shares the bound of its weight.
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    const double bound = 1 / std::sqrt(fan_in(tensors[t - t % 2]));
+    Random random(seed, Purpose::initialise, 0, t);
+    for (float& value : parameters.subspan(tensors[t].offset, tensors[t].elements())) {
+      value = static_cast<float>(bound * (2 * random.uniform() - 1));
+    }
+  }
+}
+
+}  // namespace tardigrad::models

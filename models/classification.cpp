@@ -1,0 +1,155 @@
+#include "models/classification.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "kernels/gather_images.h"
+
+namespace tardigrad::models {
+namespace {
+
+/// Test images evaluated at once by one thread.
+constexpr std::size_t evaluation_batch = 250;
+
+/// A minibatch as a network takes it: gathered from bytes, normalised.
+class GatheredBatch {
+ public:
+  GatheredBatch(const data::ImageShape& shape, std::size_t size)
+      : examples_(size), images_(size * shape.size()), labels_(size) {}
+
+  std::span<std::uint32_t> examples() { return examples_; }
+  const float* images() const { return images_.data(); }
+  const std::int32_t* labels() const { return labels_.data(); }
+
+  /// The first `count` of examples().
+  void gather(const data::Images& source, const data::Normalisation& normalisation, std::size_t count);
+
+ private:
+  std::vector<std::uint32_t> examples_;
+  std::vector<float> images_;
+  std::vector<std::int32_t> labels_;
+};
+
+void GatheredBatch::gather(const data::Images& source, const data::Normalisation& normalisation,
+                           std::size_t count) {
+  GatherImages gather;
+  gather.count = source.size();
+  gather.batch = count;
+  gather.channels = static_cast<std::size_t>(source.shape.channels);
+  gather.height = static_cast<std::size_t>(source.shape.height);
+  gather.width = static_cast<std::size_t>(source.shape.width);
+  gather.images = source.pixels.data();
+  gather.labels = source.labels.data();
+  gather.indices = examples_.data();
+  gather.out_images = images_.data();
+  gather.out_labels = labels_.data();
+  std::copy(normalisation.mean.begin(), normalisation.mean.end(), gather.mean.begin());
+  std::copy(normalisation.deviation.begin(), normalisation.deviation.end(), gather.deviation.begin());
+  gather.run();
+}
+
+}  // namespace
+
+class Classification::Engine final : public GradientEngine {
+ public:
+  Engine(Classification& owner, const StreamRef& stream)
+      : owner_(owner),
+        stream_(stream),
+        batch_(owner.dataset_.train.shape, owner.examples_per_job()),
+        classifier_(make_classifier(owner.architecture_, owner.options_.batch_size)) {}
+
+  void enqueue_minibatch(int worker, std::uint64_t job) override {
+    stream_.host("minibatch", [this, worker, job] {
+      owner_.minibatches_[static_cast<std::size_t>(worker)].draw(job, batch_.examples());
+      batch_.gather(owner_.dataset_.train, owner_.dataset_.normalisation, batch_.examples().size());
+    });
+  }
+
+  void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
+    stream_.host("gradient", [this, model, gradient, loss] {
+      *loss = classifier_->gradient(model.data(), batch_.images(), batch_.labels(), gradient.data());
+    });
+  }
+
+ private:
+  Classification& owner_;
+  StreamRef stream_;
+  GatheredBatch batch_;
+  std::unique_ptr<Classifier> classifier_;
+};
+
+/// Evaluates batches of test images; one thread's scratch.
+class Classification::TestBatches {
+ public:
+  explicit TestBatches(const Classification& owner)
+      : owner_(owner),
+        batch_(owner.dataset_.test.shape, evaluation_batch),
+        classifier_(make_classifier(owner.architecture_, evaluation_batch)) {}
+
+  Classifier::Evaluation evaluate(std::span<const float> model, std::size_t begin) {
+    const data::Images& test = owner_.dataset_.test;
+    const std::size_t count = std::min(evaluation_batch, test.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) batch_.examples()[i] = static_cast<std::uint32_t>(begin + i);
+    batch_.gather(test, owner_.dataset_.normalisation, count);
+    return classifier_->evaluate(model.data(), batch_.images(), batch_.labels(), static_cast<int>(count));
+  }
+
+ private:
+  const Classification& owner_;
+  GatheredBatch batch_;
+  std::unique_ptr<Classifier> classifier_;
+};
+
+Classification::Classification(data::Dataset dataset, Architecture architecture,
+                               const ClassificationOptions& options)
+    : dataset_(std::move(dataset)),
+      architecture_(std::move(architecture)),
+      options_(options),
+      shares_(data::partition(dataset_.train.labels, dataset_.classes, options.workers, options.partition,
+                              options.seed)) {
+  for (int worker = 0; worker < options.workers; ++worker) {
+    minibatches_.emplace_back(shares_[static_cast<std::size_t>(worker)], examples_per_job(), options.sampling,
+                              options.seed, worker);
+  }
+}
+
+Classification::~Classification() = default;
+
+void Classification::initialise(std::span<float> model, std::uint64_t seed) const {
+  models::initialise(architecture_, model, seed);
+}
+
+std::unique_ptr<GradientEngine> Classification::make_engine(const StreamRef& stream) {
+  return std::make_unique<Engine>(*this, stream);
+}
+
+/// Threads take batches as they come; the sum runs over the batches in their order, so it is the same for any
+/// number of threads.
+Evaluation Classification::evaluate(std::span<const float> model) {
+  const std::size_t batches = (dataset_.test.size() + evaluation_batch - 1) / evaluation_batch;
+  const std::size_t threads = std::min(batches, static_cast<std::size_t>(default_cpu_devices()));
+  while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));
+  std::vector<Classifier::Evaluation> parts(batches);
+  std::atomic<std::size_t> next{0};
+  {
+    std::vector<std::jthread> pool;
+    for (std::size_t thread = 0; thread < threads; ++thread) {
+      pool.emplace_back([&, thread] {
+        for (std::size_t i = next++; i < batches; i = next++) {
+          parts[i] = evaluators_[thread]->evaluate(model, i * evaluation_batch);
+        }
+      });
+    }
+  }
+  double loss_sum = 0;
+  std::int64_t correct = 0;
+  for (const auto& part : parts) {
+    loss_sum += part.loss_sum;
+    correct += part.correct;
+  }
+  const auto examples = static_cast<double>(dataset_.test.size());
+  return {.loss = loss_sum / examples, .accuracy = static_cast<double>(correct) / examples};
+}
+
+}  // namespace tardigrad::models

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "models/architecture.h"
+
+namespace tardigrad::models {
+
+/// What computes the layers on a CPU.
+enum class CpuEngine {
+  plain,   ///< The loops of the *_plain.cpp files: always there, the reference of the tests.
+  onednn,  ///< oneDNN for convolutions and large linear layers, own loops where those are faster.
+};
+
+/// Whether this build has oneDNN.
+bool onednn_available();
+
+/// The fastest engine of this build.
+CpuEngine best_cpu_engine();
+
+/// A network with everything that one stream needs to compute with it: activations, reordered weights,
+/// scratch. All of it is allocated at construction. The calling thread does all the work.
+///
+/// Any thread may call an object, one at a time; different objects are independent. The same arguments give
+/// the same bits, on every thread and whatever else runs.
+///
+/// `parameters` and `gradient` have the architecture's layout. `images` are normalised, [count, channels,
+/// height, width]; `labels` [count] lie in [0, classes). Non-finite numbers give a NaN loss, no error.
+class Classifier {
+ public:
+  struct Evaluation {
+    double loss_sum = 0;       ///< Of the cross-entropies, in nats.
+    std::int64_t correct = 0;  ///< Examples whose largest logit is that of their label.
+  };
+
+  Classifier() = default;
+  Classifier(const Classifier&) = delete;
+  Classifier& operator=(const Classifier&) = delete;
+  virtual ~Classifier() = default;
+
+  virtual int batch_size() const = 0;
+
+  /// Overwrites `gradient` with that of the mean cross-entropy over batch_size() examples. Returns the mean.
+  virtual float gradient(const float* parameters, const float* images, const std::int32_t* labels,
+                         float* gradient) = 0;
+
+  /// Loss and hits of `count` examples, 1 ≤ count ≤ batch_size(). Costs as much for any count.
+  virtual Evaluation evaluate(const float* parameters, const float* images, const std::int32_t* labels,
+                              int count) = 0;
+
+  /// Outputs of the last layer, [count, classes], 1 ≤ count ≤ batch_size().
+  virtual void logits(const float* parameters, const float* images, int count, float* logits) = 0;
+};
+
+/// Throws std::invalid_argument for a batch size below 1 or an engine that this build has not.
+std::unique_ptr<Classifier> make_classifier(const Architecture& architecture, int batch_size,
+                                            CpuEngine engine = best_cpu_engine());
+
+}  // namespace tardigrad::models

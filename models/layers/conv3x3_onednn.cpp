@@ -1,0 +1,145 @@
+#include <optional>
+#include <stdexcept>
+
+#include "models/layers/conv3x3.h"
+#include "models/layers/onednn.h"
+
+namespace tardigrad::models::onednn {
+namespace {
+
+using dnnl::convolution_backward_data;
+using dnnl::convolution_backward_weights;
+using dnnl::convolution_forward;
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+constexpr auto direct = dnnl::algorithm::convolution_direct;
+
+/// The weights of the flat vectors are OIHW; oneDNN's kernels want them in formats of their own, so each pass
+/// packs or unpacks them. At 1% of a pass that is not worth remembering whether the parameters have changed.
+class Conv final : public Layer {
+ public:
+  Conv(const Conv3x3& conv, int batch, bool reads_images)
+      : conv_(conv), bias_(view(describe({conv.out_channels}, Tag::x))) {
+    // Measured: inside a network, channels last is fastest with AVX-512, and as fast as any other with AVX2.
+    // For images of few channels oneDNN has special kernels, which read NCHW and choose what they write.
+    input_ = view(
+        describe({batch, conv.in_channels, conv.height, conv.width}, reads_images ? Tag::nchw : Tag::nhwc));
+    const memory::dims weight_shape{conv.out_channels, conv.in_channels, 3, 3};
+    weight_ = view(describe(weight_shape, Tag::oihw));
+    const memory::desc any_weight = describe(weight_shape, Tag::any);
+    const memory::desc any_output =
+        describe({batch, conv.out_channels, conv.height, conv.width}, reads_images ? Tag::any : Tag::nhwc);
+    const OneThread one_thread;
+    const convolution_forward::primitive_desc forward(
+        {dnnl::prop_kind::forward_training, direct, input_.get_desc(), any_weight, bias_.get_desc(),
+         any_output, stride_, padding_, padding_},
+        attributes(), cpu());
+    output_ = view(forward.dst_desc());
+    make_forward(forward);
+    make_backward_weights(forward, any_weight);
+    if (!reads_images) make_backward_data(forward, any_weight);
+  }
+
+  memory::desc output_description() const { return output_.get_desc(); }
+
+  std::size_t output_size() const override { return output_.get_desc().get_size() / sizeof(float); }
+
+  void forward(const float* parameters, const float* input, float* output) override {
+    point(weight_, parameters + conv_.weight_offset);
+    point(bias_, parameters + conv_.bias_offset);
+    point(input_, input);
+    point(output_, output);
+    pack_weight_.execute();
+    forward_.execute();
+  }
+
+  void backward(const float* parameters, const float* input, const float* output_gradient,
+                float* input_gradient, float* gradient) override {
+    point(weight_, gradient + conv_.weight_offset);
+    point(bias_, gradient + conv_.bias_offset);
+    point(input_, input);
+    point(output_, output_gradient);
+    backward_weights_.execute();
+    unpack_weight_gradient_.execute();
+    if (!input_gradient) return;
+    if (!backward_data_) throw std::logic_error("oneDNN convolution: no gradient with respect to images");
+    // Last, since it may overwrite the input.
+    point(weight_, parameters + conv_.weight_offset);
+    point(input_, input_gradient);
+    pack_weight_for_data_->execute();
+    backward_data_->execute();
+  }
+
+ private:
+  void make_forward(const convolution_forward::primitive_desc& forward) {
+    const memory packed(forward.weights_desc(), cpu());
+    pack_weight_ = Operation::make_reorder(weight_, packed);
+    forward_ = Operation::make<convolution_forward>(forward, {{DNNL_ARG_SRC, input_},
+                                                              {DNNL_ARG_WEIGHTS, packed},
+                                                              {DNNL_ARG_BIAS, bias_},
+                                                              {DNNL_ARG_DST, output_}});
+  }
+
+  void make_backward_weights(const convolution_forward::primitive_desc& forward,
+                             const memory::desc& any_weight) {
+    const convolution_backward_weights::primitive_desc description(
+        {direct, input_.get_desc(), any_weight, bias_.get_desc(), output_.get_desc(), stride_, padding_,
+         padding_},
+        attributes(), cpu(), forward);
+    const memory packed(description.diff_weights_desc(), cpu());
+    unpack_weight_gradient_ = Operation::make_reorder(packed, weight_);
+    backward_weights_ =
+        Operation::make<convolution_backward_weights>(description, {{DNNL_ARG_SRC, input_},
+                                                                    {DNNL_ARG_DIFF_DST, output_},
+                                                                    {DNNL_ARG_DIFF_WEIGHTS, packed},
+                                                                    {DNNL_ARG_DIFF_BIAS, bias_}});
+  }
+
+  void make_backward_data(const convolution_forward::primitive_desc& forward,
+                          const memory::desc& any_weight) {
+    const convolution_backward_data::primitive_desc description(
+        {direct, input_.get_desc(), any_weight, output_.get_desc(), stride_, padding_, padding_},
+        attributes(), cpu(), forward);
+    const memory packed(description.weights_desc(), cpu());
+    pack_weight_for_data_ = Operation::make_reorder(weight_, packed);
+    backward_data_ = Operation::make<convolution_backward_data>(
+        description, {{DNNL_ARG_DIFF_DST, output_}, {DNNL_ARG_WEIGHTS, packed}, {DNNL_ARG_DIFF_SRC, input_}});
+  }
+
+  Conv3x3 conv_;
+  memory::dims stride_{1, 1};
+  memory::dims padding_{1, 1};
+  // The caller's: an activation or the gradient with respect to it, parameters or gradient.
+  memory input_, weight_, bias_, output_;
+  Operation pack_weight_, forward_;
+  Operation backward_weights_, unpack_weight_gradient_;
+  std::optional<Operation> pack_weight_for_data_, backward_data_;
+};
+
+/// The layout that oneDNN chose for the output of a convolution.
+ImageLayout layout_of(const Conv3x3& conv, int batch, const memory::desc& chosen) {
+  const memory::dims shape{batch, conv.out_channels, conv.height, conv.width};
+  ImageLayout layout{conv.out_channels, conv.height, conv.width};
+  for (const auto& [tag, block] : {std::pair{Tag::nchw, 1}, std::pair{Tag::nhwc, conv.out_channels},
+                                   std::pair{Tag::nChw8c, 8}, std::pair{Tag::nChw16c, 16}}) {
+    layout.block = block;
+    if (chosen == describe(shape, tag)) return layout;
+  }
+  throw std::logic_error("oneDNN convolution: an output format that ImageLayout cannot express");
+}
+
+}  // namespace
+
+ConvLayer make_layer(const Conv3x3& conv, int batch, const ImageLayout& input) {
+  const bool channels_last = input.block == conv.in_channels;
+  if (input.block != 1 && !channels_last) {
+    throw std::logic_error("oneDNN convolution: its input must be NCHW or channels last");
+  }
+  // One channel is both; then it is a grey image.
+  auto layer = std::make_unique<Conv>(conv, batch, input.block == 1);
+  const ImageLayout output = layout_of(conv, batch, layer->output_description());
+  return {std::move(layer), output};
+}
+
+}  // namespace tardigrad::models::onednn

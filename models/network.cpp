@@ -1,0 +1,56 @@
+#include "models/network.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "models/layers/cross_entropy.h"
+
+namespace tardigrad::models {
+
+Network::Network(const Architecture& architecture, int batch_size, Layers layers)
+    : batch_size_(batch_size),
+      classes_(architecture.classes()),
+      layers_(std::move(layers)),
+      image_size_(architecture.input().size()),
+      padded_images_(image_size_ * batch_size) {
+  for (const auto& layer : layers_) outputs_.emplace_back(layer->output_size());
+}
+
+float Network::gradient(const float* parameters, const float* images, const std::int32_t* labels,
+                        float* gradient) {
+  float* logits = forward(parameters, images);
+  const CrossEntropy loss = plain::cross_entropy(batch_size_, classes_, logits, labels, logits);
+  for (std::size_t l = layers_.size(); l-- > 0;) {
+    // The gradient with respect to an activation takes its place: nothing reads the activation after that.
+    float* input_gradient = l == 0 ? nullptr : outputs_[l - 1].data();
+    layers_[l]->backward(parameters, input(l, images), outputs_[l].data(), input_gradient, gradient);
+  }
+  return static_cast<float>(loss.loss_sum / batch_size_);
+}
+
+Classifier::Evaluation Network::evaluate(const float* parameters, const float* images,
+                                         const std::int32_t* labels, int count) {
+  const float* logits = forward(parameters, whole_batch(images, count));
+  const CrossEntropy loss = plain::cross_entropy<float>(count, classes_, logits, labels, nullptr);
+  return {loss.loss_sum, loss.correct};
+}
+
+void Network::logits(const float* parameters, const float* images, int count, float* logits) {
+  std::copy_n(forward(parameters, whole_batch(images, count)), count * classes_, logits);
+}
+
+float* Network::forward(const float* parameters, const float* images) {
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    layers_[l]->forward(parameters, input(l, images), outputs_[l].data());
+  }
+  return outputs_.back().data();
+}
+
+const float* Network::whole_batch(const float* images, int count) {
+  if (count == batch_size_) return images;
+  const auto end = std::copy_n(images, count * image_size_, padded_images_.begin());
+  std::fill(end, padded_images_.end(), 0.0F);
+  return padded_images_.data();
+}
+
+}  // namespace tardigrad::models

@@ -1,0 +1,143 @@
+#include "models/quadratic.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "kernels/quadratic_gradient.h"
+
+namespace tardigrad::models {
+namespace {
+
+using Json = nlohmann::json;
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
+  throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
+}
+
+/// Appends an array of `size` finite numbers to `values`.
+void append_numbers(const std::filesystem::path& path, const Json& array, std::size_t size,
+                    const std::string& what, std::vector<float>& values) {
+  if (!array.is_array() || array.size() != size) {
+    refuse(path, fmt::format("{}: expected an array of {} numbers", what, size));
+  }
+  for (const Json& element : array) {
+    const float value = element.is_number() ? element.get<float>() : std::nanf("");
+    if (!std::isfinite(value))
+      refuse(path, fmt::format("{}: expected finite numbers, found {}", what, element.dump()));
+    values.push_back(value);
+  }
+}
+
+const Json& member_array(const std::filesystem::path& path, const Json& problem, const char* name) {
+  const auto member = problem.find(name);
+  if (member == problem.end() || !member->is_array() || member->empty()) {
+    refuse(path, fmt::format(
+                     "expected an object with the arrays A [n, d, d], b [n, d] and x0 [d]; '{}' is not there",
+                     name));
+  }
+  return *member;
+}
+
+double value_at(const QuadraticProblem& problem, std::size_t worker, std::span<const float> x) {
+  const std::size_t d = problem.dimension;
+  double value = 0;
+  for (std::size_t row = 0; row < d; ++row) {
+    const float* a = problem.a.data() + (worker * d + row) * d;
+    double product = 0;
+    for (std::size_t column = 0; column < d; ++column) {
+      product += static_cast<double>(a[column]) * static_cast<double>(x[column]);
+    }
+    value += static_cast<double>(x[row]) * (0.5 * product - static_cast<double>(problem.b[worker * d + row]));
+  }
+  return value;
+}
+
+/// The problem in the memory of one stream's device.
+class QuadraticEngine final : public GradientEngine {
+ public:
+  QuadraticEngine(const QuadraticProblem& problem, const StreamRef& stream)
+      : dimension_(problem.dimension),
+        stream_(stream),
+        a_(stream, problem.a.size()),
+        b_(stream, problem.b.size()) {
+    stream.copy(a_.ref(), host_view(problem.a.data(), problem.a.size()));
+    stream.copy(b_.ref(), host_view(problem.b.data(), problem.b.size()));
+    stream.synchronize();
+  }
+
+  void enqueue_minibatch(int, std::uint64_t) override {}
+
+  void enqueue_gradient(int worker, BufferRef<const float> model, BufferRef<float> gradient,
+                        float* loss) override {
+    const auto row = static_cast<std::size_t>(worker) * dimension_;
+    QuadraticGradient operation;
+    operation.dimension = dimension_;
+    operation.matrix = a_.ref().data() + row * dimension_;
+    operation.offset = b_.ref().data() + row;
+    operation.parameters = model.data();
+    operation.gradient = gradient.data();
+    operation.loss = loss;
+    stream_.enqueue(operation);
+  }
+
+ private:
+  std::size_t dimension_;
+  StreamRef stream_;
+  Buffer<float> a_;
+  Buffer<float> b_;
+};
+
+}  // namespace
+
+QuadraticProblem load_quadratic(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) refuse(path, "cannot be read; expected a JSON file with a quadratic problem");
+  const Json json = Json::parse(file, nullptr, false);
+  if (!json.is_object()) refuse(path, "not a JSON object; expected a quadratic problem with A, b and x0");
+  const Json& a = member_array(path, json, "A");
+  const Json& b = member_array(path, json, "b");
+  const Json& x0 = member_array(path, json, "x0");
+  QuadraticProblem problem;
+  problem.workers = static_cast<int>(a.size());
+  problem.dimension = x0.size();
+  append_numbers(path, x0, problem.dimension, "x0", problem.x0);
+  if (b.size() != a.size()) refuse(path, fmt::format("A holds {} workers and b {}", a.size(), b.size()));
+  for (std::size_t worker = 0; worker < a.size(); ++worker) {
+    append_numbers(path, b[worker], problem.dimension, fmt::format("b[{}]", worker), problem.b);
+    if (!a[worker].is_array() || a[worker].size() != problem.dimension) {
+      refuse(path, fmt::format("A[{}]: expected {} rows", worker, problem.dimension));
+    }
+    for (std::size_t row = 0; row < problem.dimension; ++row) {
+      append_numbers(path, a[worker][row], problem.dimension, fmt::format("A[{}][{}]", worker, row),
+                     problem.a);
+    }
+  }
+  return problem;
+}
+
+Quadratic::Quadratic(QuadraticProblem problem) : problem_(std::move(problem)) {
+  layout_.add("x", {static_cast<std::int64_t>(problem_.dimension)});
+}
+
+void Quadratic::initialise(std::span<float> model, std::uint64_t) const {
+  std::copy(problem_.x0.begin(), problem_.x0.end(), model.begin());
+}
+
+std::unique_ptr<GradientEngine> Quadratic::make_engine(const StreamRef& stream) {
+  return std::make_unique<QuadraticEngine>(problem_, stream);
+}
+
+Evaluation Quadratic::evaluate(std::span<const float> model) {
+  double sum = 0;
+  for (int worker = 0; worker < problem_.workers; ++worker) {
+    sum += value_at(problem_, static_cast<std::size_t>(worker), model);
+  }
+  return {.loss = sum / problem_.workers, .accuracy = std::nullopt};
+}
+
+}  // namespace tardigrad::models

@@ -1,0 +1,116 @@
+#include "models/layers/conv3x3.h"
+
+#include "tests/models/image_formats.h"
+#include "tests/models/layer_checks.h"
+
+namespace tardigrad::models {
+namespace {
+
+using ::testing::ElementsAreArray;
+
+/// Weights, then bias, from the beginning of the parameters.
+Conv3x3 packed(int in_channels, int out_channels, int height, int width) {
+  return {
+      in_channels, out_channels, height, width, 0, static_cast<std::size_t>(out_channels * in_channels * 9)};
+}
+
+std::size_t dimension(const Conv3x3& conv) {
+  return conv.bias_offset + static_cast<std::size_t>(conv.out_channels);
+}
+
+TEST(Conv3x3, SmallCaseByHand) {
+  // The kernel's weights 1 … 9 meet one pixel of value 1 in the middle of a 3×3 image: each output pixel
+  // shows the weight that looked at it, mirrored. With the bias 100, and a second channel that is all zero.
+  std::vector<double> parameters{1, 2, 3, 4, 5, 6, 7, 8, 9};
+  parameters.resize(18, 1000);
+  parameters.push_back(100);
+  std::vector<double> input(18);
+  input[4] = 1;
+  std::vector<double> output_gradient(9);
+  output_gradient[0] = 1;  // The top left output looks at its own pixel (weight 5), right (6), below (8, 9).
+  const auto pass = testing::run_plain<float>(packed(2, 1, 3, 3), 1, parameters, input, output_gradient);
+  EXPECT_THAT(pass.output, ElementsAreArray({109, 108, 107, 106, 105, 104, 103, 102, 101}));
+  EXPECT_THAT(pass.input_gradient, ElementsAreArray({5, 6, 0, 8, 9, 0, 0, 0, 0,  //
+                                                     1000, 1000, 0, 1000, 1000, 0, 0, 0, 0}));
+  EXPECT_THAT(pass.gradient, ElementsAreArray({0, 0, 0, 0, 0, 0, 0, 0, 1,  //
+                                               0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
+}
+
+TEST(Conv3x3, GradientMatchesDifferences) {
+  for (const auto& [conv, batch] : {std::pair{packed(2, 3, 5, 4), 2}, std::pair{packed(1, 1, 1, 1), 1},
+                                    std::pair{packed(3, 2, 1, 3), 1}, std::pair{packed(1, 5, 7, 7), 1}}) {
+    const auto input = static_cast<std::size_t>(batch * conv.in_channels * conv.height * conv.width);
+    testing::expect_gradients_match_differences(conv, batch, testing::noise(dimension(conv), 1),
+                                                testing::noise(input, 2));
+  }
+}
+
+struct Case {
+  int in_channels, out_channels, height, width, batch;
+  bool images;  ///< The first layer of a network: reads NCHW, no gradient with respect to its input.
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.in_channels << "->" << c.out_channels << " on " << c.height << "x" << c.width << ", batch "
+       << c.batch << (c.images ? ", images" : "");
+}
+
+class Conv3x3Sizes : public ::testing::TestWithParam<Case> {
+ protected:
+  Conv3x3 conv_ =
+      packed(GetParam().in_channels, GetParam().out_channels, GetParam().height, GetParam().width);
+  int batch_ = GetParam().batch;
+  std::size_t pixels_ = static_cast<std::size_t>(conv_.height * conv_.width * batch_);
+  std::vector<double> parameters_ = testing::noise(dimension(conv_), 1);
+  std::vector<double> input_ = testing::noise(pixels_ * static_cast<std::size_t>(conv_.in_channels), 2);
+  std::vector<double> output_gradient_ =
+      testing::noise(pixels_ * static_cast<std::size_t>(conv_.out_channels), 3);
+  testing::Pass<double> exact_ =
+      testing::run_plain<double>(conv_, batch_, parameters_, input_, output_gradient_);
+};
+
+// The longest sums, of a weight's gradient, have up to 4096 products of float32: rounding of 6e-8 · √4096 =
+// 4e-6 at worst, and usually far less.
+constexpr double float_tolerance = 4e-6;
+
+TEST_P(Conv3x3Sizes, FloatAgreesWithDouble) {
+  const auto pass = testing::run_plain<float>(conv_, batch_, parameters_, input_, output_gradient_);
+  EXPECT_LT(testing::relative_error(pass.output, exact_.output), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, exact_.input_gradient), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.gradient, exact_.gradient), float_tolerance);
+}
+
+#if TARDIGRAD_HAS_ONEDNN
+TEST_P(Conv3x3Sizes, OnednnAgreesWithDouble) {
+  const ImageLayout input{conv_.in_channels, conv_.height, conv_.width,
+                          GetParam().images ? 1 : conv_.in_channels};
+  const auto [layer, output] = onednn::make_layer(conv_, batch_, input);
+  const auto parameters = testing::to_float(parameters_);
+  const auto x = testing::to_layout(input, batch_, testing::to_float(input_));
+  const auto dy = testing::to_layout(output, batch_, testing::to_float(output_gradient_));
+  if (GetParam().images) {
+    auto y = testing::nans<float>(layer->output_size());
+    auto gradient = testing::nans<float>(parameters.size());
+    layer->forward(parameters.data(), x.data(), y.data());
+    layer->backward(parameters.data(), x.data(), dy.data(), nullptr, gradient.data());
+    EXPECT_LT(testing::relative_error(testing::from_layout(output, batch_, y), exact_.output),
+              float_tolerance);
+    EXPECT_LT(testing::relative_error(gradient, exact_.gradient), float_tolerance);
+    return;
+  }
+  const auto pass = testing::run_image_layer(*layer, input, output, batch_, parameters,
+                                             testing::to_float(input_), testing::to_float(output_gradient_));
+  EXPECT_LT(testing::relative_error(pass.output, exact_.output), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, exact_.input_gradient), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.gradient, exact_.gradient), float_tolerance);
+}
+#endif
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Conv3x3Sizes,
+                         ::testing::Values(Case{3, 32, 32, 32, 4, true}, Case{1, 32, 28, 28, 2, true},
+                                           Case{3, 20, 9, 11, 1, true}, Case{32, 64, 16, 16, 2, false},
+                                           Case{64, 128, 7, 7, 3, false}, Case{20, 24, 7, 7, 1, false},
+                                           Case{5, 7, 5, 3, 2, false}));
+
+}  // namespace
+}  // namespace tardigrad::models

@@ -1,0 +1,103 @@
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+
+#include "tests/data/temporary_folder.h"
+#include "tests/models/classifier_problem.h"
+
+namespace tardigrad::models {
+namespace {
+
+/// A Python that has torch. Debian's package belongs to Debian's Python, which need not be first on the PATH.
+std::optional<std::string> python_with_torch() {
+  for (const std::string python : {"/usr/bin/python3", "python3"}) {
+    const std::string look =
+        " -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec(\"torch\"))'";
+    if (std::system((python + look + " 2>/dev/null").c_str()) == 0) return python;
+  }
+  return std::nullopt;
+}
+
+class PyTorch : public ::testing::TestWithParam<testing::Case> {
+ protected:
+  static void SetUpTestSuite() { python_ = python_with_torch(); }
+
+  void SetUp() override {
+    if (!python_) GTEST_SKIP() << "no Python with torch (apt-get install python3-torch)";
+    if (GetParam().engine == CpuEngine::onednn && !onednn_available()) GTEST_SKIP() << "built without oneDNN";
+    write("parameters.f32", std::span<const float>(problem_.parameters));
+    write("images.f32", std::span<const float>(problem_.images));
+    write("labels.i32", std::span<const std::int32_t>(problem_.labels));
+    std::ofstream layout(folder_.path() / "layout.txt");
+    for (const TensorSpec& tensor : architecture_.layout().tensors()) {
+      layout << tensor.name;
+      for (const std::int64_t extent : tensor.shape) layout << ' ' << extent;
+      layout << '\n';
+    }
+    layout.close();
+    run_script();
+  }
+
+  std::vector<double> read(const std::string& name, std::size_t count) const {
+    std::vector<double> values(count);
+    std::ifstream file(folder_.path() / name, std::ios::binary);
+    file.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(count * sizeof(double)));
+    EXPECT_TRUE(file && file.peek() == EOF) << name << " is not " << count << " numbers";
+    return values;
+  }
+
+  Architecture architecture_ = make_architecture(GetParam().architecture, GetParam().shape, 10);
+  testing::Problem problem_{architecture_, GetParam().batch};
+
+ private:
+  template <class T>
+  void write(const std::string& name, std::span<const T> values) const {
+    folder_.write(name, {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()});
+  }
+
+  void run_script() const {
+    const auto& [architecture, shape, batch, engine] = GetParam();
+    std::string command = *python_ + " " TARDIGRAD_SOURCE_DIR "/tests/models/pytorch_gradient.py";
+    command += " " + folder_.path().string() + " " + architecture;
+    for (const int number : {batch, shape.channels, shape.height, shape.width})
+      command += " " + std::to_string(number);
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  }
+
+  static inline std::optional<std::string> python_;
+  data::TemporaryFolder folder_;
+};
+
+// PyTorch computes in float64, so this is our own rounding through all layers, forward and back: 1e-6 in
+// each, somewhat more where the terms of a sum cancel, and a hundredfold below what a wrong formula or a
+// wrong order would show.
+constexpr double tolerance = 1e-4;
+
+TEST_P(PyTorch, LossLogitsAndEveryGradientAgree) {
+  const int batch = GetParam().batch;
+  const auto classifier = make_classifier(architecture_, batch, GetParam().engine);
+  auto logits = testing::nans<float>(static_cast<std::size_t>(10 * batch));
+  auto gradient = testing::nans<float>(problem_.parameters.size());
+  classifier->logits(problem_.parameters.data(), problem_.images.data(), batch, logits.data());
+  const float loss = classifier->gradient(problem_.parameters.data(), problem_.images.data(),
+                                          problem_.labels.data(), gradient.data());
+
+  const double expected_loss = read("loss.f64", 1)[0];
+  EXPECT_NEAR(loss, expected_loss, tolerance * expected_loss);
+  EXPECT_LT(testing::relative_error(logits, read("logits.f64", logits.size())), tolerance);
+  const auto expected_gradient = read("gradient.f64", gradient.size());
+  for (const TensorSpec& tensor : architecture_.layout().tensors()) {
+    const auto part = [&](const auto& of) { return std::span(of).subspan(tensor.offset, tensor.elements()); };
+    EXPECT_LT(testing::relative_error(part(gradient), part(expected_gradient)), tolerance) << tensor.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, PyTorch,
+                         ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::plain},
+                                           testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::onednn},
+                                           testing::Case{"cnn", {1, 28, 28}, 8, CpuEngine::onednn},
+                                           testing::Case{"cnn", {3, 32, 32}, 8, CpuEngine::onednn},
+                                           testing::Case{"cnn", {3, 32, 32}, 2, CpuEngine::plain}));
+
+}  // namespace
+}  // namespace tardigrad::models
