@@ -1,0 +1,119 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace tardigrad::testing {
+
+/// What a finished program left.
+struct Finished {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// The records of a `--log` file, one JSON object a line.
+inline std::vector<nlohmann::json> read_log(const std::filesystem::path& path) {
+  std::vector<nlohmann::json> records;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) records.push_back(nlohmann::json::parse(line));
+  return records;
+}
+
+inline std::vector<nlohmann::json> records_of(const std::filesystem::path& log, const std::string& event) {
+  std::vector<nlohmann::json> chosen;
+  for (auto& record : read_log(log)) {
+    if (record.at("event") == event) chosen.push_back(std::move(record));
+  }
+  return chosen;
+}
+
+/// A test of the command line: has a folder of its own, which is also where the program runs.
+class ProgramTest : public ::testing::Test {
+ protected:
+  ProgramTest() {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    std::string name = std::string(test->test_suite_name()) + "-" + test->name();
+    std::replace(name.begin(), name.end(), '/', '-');
+    folder_ =
+        std::filesystem::path(::testing::TempDir()) / ("tardigrad-" + name + "-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path path(const std::string& name) const { return folder_ / name; }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name), std::ios::binary) << text;
+  }
+
+  /// Runs `tardigrad ARGUMENTS` (shell words) in the folder.
+  Finished tardigrad(const std::string& arguments) const {
+    const std::string command =
+        "cd '" + folder_.string() + "' && " TARDIGRAD_BINARY " " + arguments + " >.out 2>.err </dev/null";
+    const int status = std::system(command.c_str());
+    Finished finished{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+                      read_file(path(".out")), read_file(path(".err"))};
+    std::filesystem::remove(path(".out"));
+    std::filesystem::remove(path(".err"));
+    return finished;
+  }
+
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_))
+      names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  /// Writes a small data set in the files of MNIST: 28×28 images whose class is a bright row, easy to learn.
+  void write_images(int train_count, int test_count) const {
+    write_split("train", train_count);
+    write_split("t10k", test_count);
+  }
+
+ private:
+  static std::string big_endian(std::vector<int> words) {
+    std::string bytes;
+    for (const int word : words) {
+      for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(word >> shift & 0xff));
+    }
+    return bytes;
+  }
+
+  void write_split(const std::string& split, int count) const {
+    std::string images = big_endian({0x803, count, 28, 28});
+    std::string labels = big_endian({0x801, count});
+    for (int i = 0; i < count; ++i) {
+      const int label = i % 10;
+      labels.push_back(static_cast<char>(label));
+      for (int pixel = 0; pixel < 28 * 28; ++pixel) {
+        const int noise = (i * 131 + pixel * 17) % 23;
+        images.push_back(static_cast<char>(pixel / 28 / 2 == label + 2 ? 200 + noise : noise));
+      }
+    }
+    write(split + "-images-idx3-ubyte", images);
+    write(split + "-labels-idx1-ubyte", labels);
+  }
+
+  std::filesystem::path folder_;
+};
+
+}  // namespace tardigrad::testing

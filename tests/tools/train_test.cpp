@@ -1,0 +1,268 @@
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "tests/tools/program.h"
+
+namespace tardigrad {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using testing::Finished;
+using ::testing::HasSubstr;
+using testing::records_of;
+
+constexpr const char* small_problem =
+    R"({"A":[[[1,0],[0,2]],[[2,0],[0,1]]],"b":[[1,0],[0,1]],"x0":[0.5,-0.5]})";
+
+class Train : public testing::ProgramTest {
+ protected:
+  Train() { write("problem.json", small_problem); }
+
+  Finished quadratic(const std::string& more) const {
+    return tardigrad("train --model quadratic:problem.json --method dude --lr 0.1 " + more);
+  }
+
+  Finished images(const std::string& more) const {
+    return tardigrad("train --dataset mnist --data-dir . --method dude --lr 0.05 --batch-size 8 " + more);
+  }
+};
+
+TEST_F(Train, ShowsATableAndTheResult) {
+  const Finished run = quadratic("--updates 20 --clock virtual --compute-time 1,3");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("staleness med/max"), HasSubstr("20 updates from"), HasSubstr("final loss")));
+}
+
+TEST_F(Train, LearnsImagesInWallTimeAndLogsIt) {
+  write_images(400, 100);
+  const Finished run = images("--model mlp --workers 3 --epochs 8 --eval-every 50 --log log.jsonl");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto summary = records_of(path("log.jsonl"), "summary").at(0);
+  EXPECT_GT(summary.at("final_accuracy"), 0.9);
+  EXPECT_EQ(summary.at("gradients"), 400);
+  EXPECT_EQ(summary.at("stop_reason"), "epochs");
+  EXPECT_EQ(records_of(path("log.jsonl"), "worker").size(), 3u);
+  EXPECT_GE(records_of(path("log.jsonl"), "eval").size(), 8u);
+  const auto started = records_of(path("log.jsonl"), "run").at(0);
+  EXPECT_EQ(started.at("workers"), 3);
+  EXPECT_EQ(started.at("dimension"), 784 * 128 + 128 + 128 * 10 + 10);
+}
+
+// The promise of virtual time: bytes depend on the seed, and on nothing that the machine does.
+TEST_F(Train, VirtualTimeSavesTheSameBytesOnAnyNumberOfThreads) {
+  write_images(60, 20);
+  const std::string common =
+      "--model cnn --workers 5 --clock virtual --compute-time truncnorm:1:5 --partition dirichlet:0.5 "
+      "--updates 30 ";
+  for (const char* devices : {"1", "2", "5"}) {
+    const Finished run =
+        images(common + "--seed 7 --device cpu:" + devices + " --save " + devices + ".safetensors");
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+  }
+  ASSERT_EQ(images(common + "--seed 8 --device cpu:2 --save other.safetensors").exit_code, 0);
+  const std::string bytes = testing::read_file(path("1.safetensors"));
+  EXPECT_GT(bytes.size(), 1000u);
+  EXPECT_TRUE(bytes == testing::read_file(path("2.safetensors")));
+  EXPECT_TRUE(bytes == testing::read_file(path("5.safetensors")));
+  EXPECT_FALSE(bytes == testing::read_file(path("other.safetensors")));
+}
+
+TEST_F(Train, GoesOnFromASavedModel) {
+  const std::string virtual_time = "--clock virtual --compute-time 1,1 --method sync ";
+  ASSERT_EQ(quadratic(virtual_time + "--updates 4 --save four.safetensors").exit_code, 0);
+  ASSERT_EQ(quadratic(virtual_time + "--updates 2 --save two.safetensors").exit_code, 0);
+  ASSERT_EQ(quadratic(virtual_time + "--updates 2 --init two.safetensors --save again.safetensors").exit_code,
+            0);
+  EXPECT_EQ(testing::read_file(path("again.safetensors")), testing::read_file(path("four.safetensors")));
+}
+
+TEST_F(Train, ReadsOptionsFromToml) {
+  write("run.toml", "model = \"quadratic:problem.json\"\nmethod = \"sync\"\nlr = 0.1\nupdates = 3\n");
+  Finished run = tardigrad("train --config run.toml --log log.jsonl");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 3u);
+  run = tardigrad("train --config run.toml --updates 5 --log log.jsonl");  // the command line wins
+  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 5u);
+  write("run.toml", "modle = 3\n");
+  run = tardigrad("train --config run.toml --model mlp --method sync --lr 1");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("modle"));
+}
+
+TEST_F(Train, EndsWithFourWhenTheLossIsNotFinite) {
+  const Finished run = quadratic(
+      "--method asgd --lr 100 --updates 100000 --clock virtual --compute-time 1,1 --save m.safetensors");
+  EXPECT_EQ(run.exit_code, 4);
+  EXPECT_THAT(run.err, HasSubstr("a smaller --lr (now 100) may help"));
+  EXPECT_THAT(files(), ElementsAre("problem.json"));
+}
+
+/// Starts the program, interrupts it once its log shows an update, and returns its exit code.
+int run_and_interrupt(const std::filesystem::path& log, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), TARDIGRAD_BINARY);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::vector<char*> words;
+    for (std::string& argument : arguments) words.push_back(argument.data());
+    words.push_back(nullptr);
+    if (freopen("/dev/null", "w", stdout) == nullptr || freopen("/dev/null", "w", stderr) == nullptr)
+      _exit(126);
+    execv(TARDIGRAD_BINARY, words.data());
+    _exit(127);
+  }
+  while (testing::read_file(log).find("\"update\":") == std::string::npos &&
+         waitpid(child, nullptr, WNOHANG) == 0) {
+    std::this_thread::yield();
+  }
+  kill(child, SIGINT);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST_F(Train, AnInterruptSavesAndSummarises) {
+  const int exit_code =
+      run_and_interrupt(path("log.jsonl"),
+                        {"train", "--model", "quadratic:" + path("problem.json").string(), "--method", "asgd",
+                         "--lr", "0.1", "--time-limit", "600", "--compute-time", "1,1e9", "--time-unit",
+                         "0.0001", "--log", path("log.jsonl"), "--save", path("model.safetensors")});
+  EXPECT_EQ(exit_code, 0);
+  EXPECT_EQ(records_of(path("log.jsonl"), "summary").at(0).at("stop_reason"), "interrupted");
+  EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
+}
+
+TEST_F(Train, HelpReadsLikeAManual) {
+  const Finished help = tardigrad("train --help");
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, AllOf(HasSubstr("--compute-time"), HasSubstr("Example:"), HasSubstr("Exit codes:")));
+  EXPECT_EQ(tardigrad("--version").exit_code, 0);
+  EXPECT_THAT(tardigrad("devices").out, HasSubstr("cpu:0"));
+}
+
+TEST_F(Train, TableShowsRunsSideBySide) {
+  for (const std::string method : {"sync", "dude"}) {
+    ASSERT_EQ(quadratic("--method " + method +
+                        " --updates 8 --clock virtual --compute-time 1,2 --eval-every 2s --log " + method +
+                        ".jsonl")
+                  .exit_code,
+              0);
+  }
+  const Finished table = tardigrad("table sync.jsonl dude.jsonl");
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out,
+              AllOf(HasSubstr("loss at time"), HasSubstr("sync 0.1     dude 0.1"), HasSubstr("updates")));
+  EXPECT_EQ(tardigrad("table problem.json").exit_code, 2);
+}
+
+// ---- Bad input: one line that names the thing and what was expected, exit code 2, nothing written. ----
+
+struct Refusal {
+  std::string arguments;  // after `train`, in a folder with problem.json and an MNIST of 40 images
+  std::string message;
+};
+
+class BadInput : public Train, public ::testing::WithParamInterface<Refusal> {};
+
+TEST_P(BadInput, IsRefusedInOneLine) {
+  write_images(40, 10);
+  const auto before = files();
+  const Finished run =
+      tardigrad("train " + GetParam().arguments + " --log log.jsonl --save model.safetensors");
+  EXPECT_EQ(run.exit_code, 2) << run.err;
+  EXPECT_THAT(run.err, HasSubstr(GetParam().message));
+  const auto lines = std::count(run.err.begin(), run.err.end(), '\n');
+  const bool says_cpu = run.err.starts_with("running on the CPU");  // also one line, and no error
+  EXPECT_EQ(lines, says_cpu ? 2 : 1) << run.err;
+  EXPECT_EQ(run.out, "");
+  EXPECT_EQ(files(), before);
+}
+
+const std::string quadratic_run = "--model quadratic:problem.json --method dude --lr 0.1 --updates 3 ";
+const std::string image_run = "--model mlp --dataset mnist --data-dir . --method dude --lr 0.1 --updates 3 ";
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, BadInput,
+    ::testing::Values(
+        Refusal{"--model quadratic:problem.json --method dud --lr 0.1 --updates 3", "did you mean dude?"},
+        Refusal{"--model quadratic:problem.json --method dude --lr nan --updates 3",
+                "--lr: nan is not a positive number"},
+        Refusal{"--model quadratic:problem.json --method dude --lr -1 --updates 3", "--lr: -1 is not"},
+        Refusal{"--model quadratic:problem.json --method dude --lr 0.1", "no end given: expected --updates"},
+        Refusal{"--model quadratic:problem.json --method dude --updates 3", "--lr is required"},
+        Refusal{quadratic_run + "--clock virtual", "--clock virtual needs a delay model"},
+        Refusal{quadratic_run + "--clock sundial", "--clock: sundial not in"},
+        Refusal{quadratic_run + "--compute-time 1,2,3", "one time for each of the 2 workers, found 3"},
+        Refusal{quadratic_run + "--compute-time never", "--compute-time never: expected measured"},
+        Refusal{quadratic_run + "--workers 3", "--workers: 3 for the 2 workers of problem.json"},
+        Refusal{quadratic_run + "--device cuda:77", "--device cuda:77"},
+        Refusal{quadratic_run + "--device cpu:0", "--device cpu:0: expected a number of CPU devices"},
+        Refusal{quadratic_run + "--device tpu", "--device tpu: unknown; expected auto"},
+        Refusal{quadratic_run + "--init absent.safetensors", "absent.safetensors: cannot be read"},
+        Refusal{quadratic_run + "--init problem.json", "problem.json: not a safetensors file"},
+        Refusal{quadratic_run + "--eval-every soon", "--eval-every soon: expected a number of updates"},
+        Refusal{quadratic_run + "--eval-every 0", "--eval-every 0: expected"},
+        Refusal{quadratic_run + "--epochs 2", "--epochs has no use with --model quadratic"},
+        Refusal{quadratic_run + "--target-accuracy 0.5 --eval-every 1", "--target-accuracy has no use"},
+        Refusal{quadratic_run + "--dataset mnist", "--dataset has no use with --model quadratic"},
+        Refusal{quadratic_run + "--gather 3", "--gather 3: expected 1 to the number of workers (2)"},
+        Refusal{quadratic_run + "--frobnicate", "--frobnicate"},
+        Refusal{"--model quadratic:absent.json --method dude --lr 0.1 --updates 3",
+                "absent.json: cannot be read"},
+        Refusal{"--model quadratic:train-labels-idx1-ubyte --method dude --lr 1 --updates 3",
+                "not a JSON object"},
+        Refusal{"--model transformer --dataset mnist --method dude --lr 0.1 --updates 3",
+                "--model transformer: unknown"},
+        Refusal{"--model mlp --method dude --lr 0.1 --updates 3", "--model mlp needs a --dataset"},
+        Refusal{"--model mlp --dataset mist --method dude --lr 0.1 --updates 3", "did you mean mnist?"},
+        Refusal{"--model mlp --dataset mnist --data-dir nowhere --method dude --lr 0.1 --updates 3",
+                "fetch_data.sh mnist"},
+        Refusal{image_run + "--workers 41", "41 workers"},
+        Refusal{image_run + "--workers 2 --partition random", "random"},
+        Refusal{image_run + "--workers 2 --partition dirichlet:0", "dirichlet"},
+        Refusal{image_run + "--workers 2 --sampling none", "none"},
+        Refusal{image_run + "--workers 0", "--workers"},
+        Refusal{image_run + "--batch-size 0", "--batch-size"},
+        Refusal{image_run + "--target-accuracy 0.5", "--target-accuracy needs --eval-every"}));
+
+TEST_F(Train, FilesThatGoNowhereAreRefusedBeforeTraining) {
+  const Finished run = quadratic("--updates 3 --save nowhere/model.safetensors");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("--save nowhere/model.safetensors: there is no folder nowhere"));
+  EXPECT_EQ(quadratic("--updates 3 --log .").exit_code, 2);
+}
+
+TEST_F(Train, BrokenDataFilesAreNamed) {
+  write_images(40, 10);
+  const auto refused = [&](const std::string& file, const std::string& bytes) {
+    write(file, bytes);
+    const Finished run = tardigrad("train " + image_run + "--workers 2");
+    EXPECT_EQ(run.exit_code, 2) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(file));
+    return run.err;
+  };
+  const std::string images = testing::read_file(path("train-images-idx3-ubyte"));
+  const std::string labels = testing::read_file(path("train-labels-idx1-ubyte"));
+  refused("train-images-idx3-ubyte", images.substr(0, images.size() - 1));
+  refused("train-images-idx3-ubyte", "\xff" + images.substr(1));
+  refused("train-images-idx3-ubyte", "");
+  write("train-images-idx3-ubyte", images);
+  std::string wild = labels;
+  wild.back() = 10;
+  refused("train-labels-idx1-ubyte", wild);
+}
+
+TEST_F(Train, WithoutAGpuItSaysThatItRunsOnTheCpu) {
+  const Finished devices = tardigrad("devices");
+  if (devices.out.find("cuda:0") != std::string::npos) GTEST_SKIP() << "there is a GPU";
+  if (devices.out.find("configured without CUDA") != std::string::npos)
+    GTEST_SKIP() << "a build without CUDA";
+  EXPECT_THAT(quadratic("--updates 3").err, HasSubstr("running on the CPU (no GPU: "));
+  EXPECT_EQ(quadratic("--updates 3 --device cpu").err.find("running on the CPU"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tardigrad

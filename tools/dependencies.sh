@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing for what is named: build, test, fashion-mnist. Quiet, and at once done
+# when everything is there. Usage: tools/dependencies.sh build test
+set -euo pipefail
+
+declare -A packages=(
+  [build]="g++ cmake ninja-build ccache mold libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev libpng-dev libdnnl-dev"
+  [test]="libgtest-dev libgmock-dev clang-format clang-tidy shellcheck python3 python3-torch"
+)
+
+missing=()
+for set in "$@"; do
+  for package in ${packages[$set]:?"unknown set of packages: $set"}; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+  done
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "not root and no sudo; please install: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "installing ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >>"$log" 2>&1; }
+if ! { apt update && apt install -y --no-install-recommends "${missing[@]}"; }; then
+  tail -n 20 "$log" >&2
+  echo "apt-get could not install: ${missing[*]}" >&2
+  exit 1
+fi

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "runtime/coordinator.h"
+#include "runtime/device.h"
+#include "tools/interrupt.h"
+#include "tools/table.h"
+#include "tools/train.h"
+#include "tools/version.h"
+
+namespace {
+
+using namespace tardigrad;
+
+enum ExitCode { ok = 0, internal_error = 1, bad_input = 2, device_lost = 3, not_finite = 4 };
+
+void print_devices() {
+  for (const DeviceDescription& description : describe_devices()) {
+    fmt::print("{:<8} {}, {:.1f} GiB\n", description.device.name(), description.model,
+               static_cast<double>(description.memory_bytes) / (1 << 30));
+  }
+  if (cuda_device_count() == 0) fmt::print("no GPU: {}\n", why_no_cuda());
+  if (const std::string versions = cuda_library_versions(); !versions.empty())
+    fmt::print("built with {}\n", versions);
+}
+
+ExitCode report(ExitCode code, const char* message) {
+  fmt::print(stderr, "tardigrad: {}\n", message);
+  return code;
+}
+
+/// Runs what the command line asks for; errors become one line and an exit code.
+ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
+  TrainOptions train_options;
+  const CLI::App* train_command = add_train_command(app, train_options);
+  const CLI::App* devices_command = app.add_subcommand("devices", "Show the devices --device can name");
+  std::vector<std::string> logs;
+  CLI::App* table_command =
+      app.add_subcommand("table", "Show accuracy over time of several runs, from their logs");
+  table_command->add_option("LOG", logs, "Files written by train --log")->required();
+  const InterruptWatch interrupt;
+  try {
+    std::vector<std::string> reversed = expand_config(arguments);  // as CLI11 wants them
+    std::reverse(reversed.begin(), reversed.end());
+    app.parse(reversed);
+    if (devices_command->parsed()) print_devices();
+    if (table_command->parsed()) print_table(logs);
+    if (train_command->parsed()) train(train_options, interrupt.token());
+    return ok;
+  } catch (const CLI::CallForHelp& help) {
+    app.exit(help);
+    return ok;
+  } catch (const CLI::CallForVersion& asked) {
+    app.exit(asked);
+    return ok;
+  } catch (const CLI::ParseError& error) {
+    return report(bad_input, error.what());
+  } catch (const std::invalid_argument& error) {
+    return report(bad_input, error.what());
+  } catch (const DeviceError& error) {
+    return report(device_lost, error.what());
+  } catch (const NotFiniteError& error) {
+    return report(not_finite, error.what());
+  } catch (const std::exception& error) {
+    return report(internal_error, error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
+  app.set_version_flag("--version", version);
+  app.require_subcommand(1);
+  return run(app, {argv + 1, argv + argc});
+}

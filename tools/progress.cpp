@@ -1,0 +1,85 @@
+#include "tools/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace tardigrad {
+namespace {
+
+constexpr auto live_period = std::chrono::milliseconds(200);
+constexpr auto plain_period = std::chrono::seconds(5);
+
+std::string percent(const std::optional<double>& share) {
+  return share ? fmt::format("{:.2f} %", 100 * *share) : std::string("-");
+}
+
+void print_workers(const RunSummary& summary, const char* time_unit) {
+  fmt::print("\n{:>6}  {:<8} {:>8} {:>18} {:>8} {:>17}\n", "worker", "device", "jobs",
+             fmt::format("mean compute, {}", time_unit), "busy", "staleness med/max");
+  for (const WorkerRecord& worker : summary.workers) {
+    fmt::print("{:>6}  {:<8} {:>8} {:>18.4g} {:>8} {:>17}\n", worker.worker, worker.device, worker.jobs,
+               worker.mean_compute_time, fmt::format("{:.0f} %", 100 * worker.busy_share),
+               fmt::format("{} / {}", worker.staleness_median, worker.staleness_max));
+  }
+}
+
+}  // namespace
+
+Progress::Progress(const char* time_unit) : time_unit_(time_unit), terminal_(isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() { clear_line(); }
+
+void Progress::on_update(const UpdateRecord& record) {
+  update_ = record.update;
+  gradients_ = record.gradients;
+  staleness_max_ = std::max(staleness_max_, record.staleness);
+  const auto loss = static_cast<double>(record.loss);
+  loss_ = loss_ ? 0.98 * *loss_ + 0.02 * loss : loss;
+  const auto now = SteadyClock::now();
+  if (now < next_show_) return;
+  if (next_show_ != SteadyClock::time_point()) show(record.time, now);
+  next_show_ = now + (terminal_ ? SteadyClock::duration(live_period) : SteadyClock::duration(plain_period));
+  shown_at_ = now;
+  gradients_shown_ = gradients_;
+}
+
+void Progress::show(double time, SteadyClock::time_point now) const {
+  const double elapsed_s = std::chrono::duration<double>(now - shown_at_).count();
+  const double rate = static_cast<double>(gradients_ - gradients_shown_) / elapsed_s;
+  fmt::print(stderr,
+             "{}update {}  time {:.1f} {}  loss {:.4f}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}{}",
+             terminal_ ? "\r\033[K" : "", update_, time, time_unit_, loss_.value_or(0), percent(accuracy_),
+             rate, staleness_max_, terminal_ ? "" : "\n");
+  std::fflush(stderr);
+}
+
+void Progress::on_evaluation(const EvaluationRecord& record) {
+  accuracy_ = record.evaluation.accuracy;
+  clear_line();
+  fmt::print(stderr, "evaluation at update {}  time {:.1f} {}: loss {:.4f}{}\n", record.update, record.time,
+             time_unit_, record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "");
+}
+
+void Progress::on_summary(const RunSummary& summary) {
+  clear_line();
+  print_workers(summary, time_unit_);
+  fmt::print(
+      "\n{} updates from {} gradients in {:.1f} {} (training took {:.1f} s of wall time; ended by {})\n",
+      summary.updates, summary.gradients, summary.time, time_unit_, summary.train_time_s,
+      to_string(summary.stop_reason));
+  fmt::print("final loss {:.4f}", summary.final_evaluation.loss);
+  if (summary.final_evaluation.accuracy)
+    fmt::print("  accuracy {}", percent(summary.final_evaluation.accuracy));
+  fmt::print("\n");
+}
+
+void Progress::clear_line() const {
+  if (!terminal_) return;
+  fmt::print(stderr, "\r\033[K");
+  std::fflush(stderr);
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "runtime/telemetry.h"
+
+namespace tardigrad {
+
+/// What a person sees of a run: on a terminal one live line on stderr, elsewhere a plain line every few
+/// seconds, and a line at every evaluation; at the end, on stdout, a table of the workers and the result.
+class Progress final : public RunObserver {
+ public:
+  /// `time_unit`: what the run's own clock counts, "s" or "units".
+  explicit Progress(const char* time_unit);
+  ~Progress() override;
+
+  void on_update(const UpdateRecord& record) override;
+  void on_evaluation(const EvaluationRecord& record) override;
+  void on_summary(const RunSummary& summary) override;
+
+ private:
+  using SteadyClock = std::chrono::steady_clock;
+  void show(double time, SteadyClock::time_point now) const;
+  void clear_line() const;
+
+  const char* time_unit_;
+  bool terminal_;
+  SteadyClock::time_point next_show_;
+  SteadyClock::time_point shown_at_;
+  std::uint64_t update_ = 0;
+  std::uint64_t gradients_ = 0;
+  std::uint64_t gradients_shown_ = 0;
+  std::uint64_t staleness_max_ = 0;
+  std::optional<double> loss_;  // moving average over minibatches
+  std::optional<double> accuracy_;
+};
+
+}  // namespace tardigrad
