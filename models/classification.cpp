@@ -9,8 +9,8 @@
 namespace tardigrad::models {
 namespace {
 
-/// Test images evaluated at once by one thread.
-constexpr std::size_t evaluation_batch = 250;
+/// Test images evaluated at once by one thread; fewer where there are fewer, since a batch is computed whole.
+std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(250, test.size()); }
 
 /// A minibatch as a network takes it: gathered from bytes, normalised.
 class GatheredBatch {
@@ -84,12 +84,12 @@ class Classification::TestBatches {
  public:
   explicit TestBatches(const Classification& owner)
       : owner_(owner),
-        batch_(owner.dataset_.test.shape, evaluation_batch),
-        classifier_(make_classifier(owner.architecture_, evaluation_batch)) {}
+        batch_(owner.dataset_.test.shape, evaluation_batch(owner.dataset_.test)),
+        classifier_(make_classifier(owner.architecture_, static_cast<int>(batch_.examples().size()))) {}
 
   Classifier::Evaluation evaluate(std::span<const float> model, std::size_t begin) {
     const data::Images& test = owner_.dataset_.test;
-    const std::size_t count = std::min(evaluation_batch, test.size() - begin);
+    const std::size_t count = std::min(batch_.examples().size(), test.size() - begin);
     for (std::size_t i = 0; i < count; ++i) batch_.examples()[i] = static_cast<std::uint32_t>(begin + i);
     batch_.gather(test, owner_.dataset_.normalisation, count);
     return classifier_->evaluate(model.data(), batch_.images(), batch_.labels(), static_cast<int>(count));
@@ -127,7 +127,8 @@ std::unique_ptr<GradientEngine> Classification::make_engine(const StreamRef& str
 /// Threads take batches as they come; the sum runs over the batches in their order, so it is the same for any
 /// number of threads.
 Evaluation Classification::evaluate(std::span<const float> model) {
-  const std::size_t batches = (dataset_.test.size() + evaluation_batch - 1) / evaluation_batch;
+  const std::size_t batch = evaluation_batch(dataset_.test);
+  const std::size_t batches = (dataset_.test.size() + batch - 1) / batch;
   const std::size_t threads = std::min(batches, static_cast<std::size_t>(default_cpu_devices()));
   while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));
   std::vector<Classifier::Evaluation> parts(batches);
@@ -137,7 +138,7 @@ Evaluation Classification::evaluate(std::span<const float> model) {
     for (std::size_t thread = 0; thread < threads; ++thread) {
       pool.emplace_back([&, thread] {
         for (std::size_t i = next++; i < batches; i = next++) {
-          parts[i] = evaluators_[thread]->evaluate(model, i * evaluation_batch);
+          parts[i] = evaluators_[thread]->evaluate(model, i * batch);
         }
       });
     }

@@ -2,11 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 
 #include "runtime/device.h"
 
-namespace tardigrad::testing {
+namespace tardigrad {
+
+inline void PrintTo(Backend backend, std::ostream* out) {
+  *out << (backend == Backend::cpu ? "cpu" : "cuda");
+}
+
+namespace testing {
 
 /// Base of a suite that is instantiated over every_backend() and named by backend_name(). Tests of a backend
 /// that is not there are skipped with the reason.
@@ -22,7 +29,8 @@ class BackendTest : public ::testing::TestWithParam<Backend> {
 inline auto every_backend() { return ::testing::Values(Backend::cpu, Backend::cuda); }
 
 inline std::string backend_name(const ::testing::TestParamInfo<Backend>& tested) {
-  return tested.param == Backend::cpu ? "cpu" : "cuda";
+  return ::testing::PrintToString(tested.param);
 }
 
-}  // namespace tardigrad::testing
+}  // namespace testing
+}  // namespace tardigrad

@@ -165,6 +165,8 @@ struct Refusal {
   std::string message;
 };
 
+void PrintTo(const Refusal& refusal, std::ostream* out) { *out << "train " << refusal.arguments; }
+
 class BadInput : public Train, public ::testing::WithParamInterface<Refusal> {};
 
 TEST_P(BadInput, IsRefusedInOneLine) {
