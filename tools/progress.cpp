@@ -46,7 +46,7 @@ void Progress::on_update(const UpdateRecord& record) {
   gradients_shown_ = gradients_;
 }
 
-void Progress::show(double time, SteadyClock::time_point now) const {
+void Progress::show(double time, SteadyClock::time_point now) {
   const double elapsed_s = std::chrono::duration<double>(now - shown_at_).count();
   const double rate = static_cast<double>(gradients_ - gradients_shown_) / elapsed_s;
   fmt::print(stderr,
@@ -54,6 +54,7 @@ void Progress::show(double time, SteadyClock::time_point now) const {
              terminal_ ? "\r\033[K" : "", update_, time, time_unit_, loss_.value_or(0), percent(accuracy_),
              rate, staleness_max_, terminal_ ? "" : "\n");
   std::fflush(stderr);
+  live_line_ = terminal_;
 }
 
 void Progress::on_evaluation(const EvaluationRecord& record) {
@@ -76,8 +77,9 @@ void Progress::on_summary(const RunSummary& summary) {
   fmt::print("\n");
 }
 
-void Progress::clear_line() const {
-  if (!terminal_) return;
+void Progress::clear_line() {
+  if (!live_line_) return;
+  live_line_ = false;
   fmt::print(stderr, "\r\033[K");
   std::fflush(stderr);
 }

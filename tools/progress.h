@@ -22,11 +22,12 @@ class Progress final : public RunObserver {
 
  private:
   using SteadyClock = std::chrono::steady_clock;
-  void show(double time, SteadyClock::time_point now) const;
-  void clear_line() const;
+  void show(double time, SteadyClock::time_point now);
+  void clear_line();
 
   const char* time_unit_;
   bool terminal_;
+  bool live_line_ = false;  // a line stands on the terminal without its end
   SteadyClock::time_point next_show_;
   SteadyClock::time_point shown_at_;
   std::uint64_t update_ = 0;

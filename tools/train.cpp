@@ -1,6 +1,7 @@
 #include "tools/train.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -67,8 +68,9 @@ std::unique_ptr<Objective> make_classification(const TrainOptions& options, int 
 /// Names are checked before any file is read.
 std::unique_ptr<Objective> make_objective(const TrainOptions& options, std::size_t devices) {
   if (is_quadratic(options)) return make_quadratic(options);
-  const std::vector<std::string> models = {"mlp", "cnn", "quadratic:FILE.json"};
-  if (options.model != "mlp" && options.model != "cnn") {
+  std::vector<std::string> models = models::architecture_names();
+  if (std::find(models.begin(), models.end(), options.model) == models.end()) {
+    models.push_back("quadratic:FILE.json");
     refuse(unknown_name_message("--model", options.model, models));
   }
   const auto known = data::dataset_names();
@@ -132,10 +134,15 @@ void require_folder_of(const char* flag, const std::string& file) {
   if (file.empty()) return;
   const std::filesystem::path path(file);
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  if (!std::filesystem::is_directory(folder))
+  if (!std::filesystem::is_directory(folder)) {
     refuse(fmt::format("{} {}: there is no folder {}", flag, file, folder.string()));
-  if (std::filesystem::is_directory(path))
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    refuse(fmt::format("{} {}: folder {} is not writable", flag, file, folder.string()));
+  }
+  if (std::filesystem::is_directory(path)) {
     refuse(fmt::format("{} {}: is a folder; expected a file", flag, file));
+  }
 }
 
 void check_before_loading(const TrainOptions& options) {
