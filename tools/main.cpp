@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "runtime/coordinator.h"
 #include "runtime/device.h"
+#include "runtime/nearest_name.h"
 #include "tools/interrupt.h"
 #include "tools/table.h"
 #include "tools/train.h"
@@ -36,6 +38,19 @@ ExitCode report(ExitCode code, const char* message) {
   return code;
 }
 
+/// The first word must be a command (or ask for help); CLI11 alone would not say what the word was.
+void check_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  if (arguments.empty()) {
+    throw std::invalid_argument(fmt::format("no command; expected {}, or --help", fmt::join(commands, ", ")));
+  }
+  const bool known = std::find(commands.begin(), commands.end(), arguments.front()) != commands.end();
+  if (!known && !arguments.front().starts_with("-")) {
+    throw std::invalid_argument(unknown_name_message("command", arguments.front(), commands));
+  }
+}
+
 /// Runs what the command line asks for; errors become one line and an exit code.
 ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
   TrainOptions train_options;
@@ -47,6 +62,7 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
   table_command->add_option("LOG", logs, "Files written by train --log")->required();
   const InterruptWatch interrupt;
   try {
+    check_command(app, arguments);
     std::vector<std::string> reversed = expand_config(arguments);  // as CLI11 wants them
     std::reverse(reversed.begin(), reversed.end());
     app.parse(reversed);

@@ -79,7 +79,7 @@ void add_method_options(CLI::App& train, TrainOptions& options) {
       ->check(positive("a positive number"))
       ->group(group);
   train.add_option("--gather", options.gather, "dude: arrivals folded in per update (default 1)")
-      ->check(CLI::PositiveNumber)
+      ->check(positive("a positive whole number"))
       ->group(group);
   train.add_option("--seed", options.seed, "Of initialisation, partition, minibatches and delays")
       ->capture_default_str()
@@ -118,7 +118,7 @@ void add_machine_options(CLI::App& train, TrainOptions& options) {
 void add_length_options(CLI::App& train, TrainOptions& options) {
   constexpr const char* group = "How long (the first that is reached)";
   train.add_option("--updates", options.updates, "Steps of the model")
-      ->check(CLI::PositiveNumber)
+      ->check(positive("a positive whole number"))
       ->group(group);
   train.add_option("--epochs", options.epochs, "Passes over as many images as the training set has")
       ->check(positive("a positive number"))

@@ -212,6 +212,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{quadratic_run + "--dataset mnist", "--dataset has no use with --model quadratic"},
         Refusal{quadratic_run + "--gather 3", "--gather 3: expected 1 to the number of workers (2)"},
         Refusal{quadratic_run + "--frobnicate", "--frobnicate"},
+        Refusal{quadratic_run + "--updates many", "--updates: many is not a positive whole number"},
+        Refusal{quadratic_run + "--updates 0", "--updates: 0 is not a positive whole number"},
+        Refusal{quadratic_run + "--updates 1.5", "--updates"},
         Refusal{"--model quadratic:absent.json --method dude --lr 0.1 --updates 3",
                 "absent.json: cannot be read"},
         Refusal{"--model quadratic:train-labels-idx1-ubyte --method dude --lr 1 --updates 3",
@@ -229,6 +232,15 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{image_run + "--workers 0", "--workers"},
         Refusal{image_run + "--batch-size 0", "--batch-size"},
         Refusal{image_run + "--target-accuracy 0.5", "--target-accuracy needs --eval-every"}));
+
+TEST_F(Train, CommandsThatAreNoneAreNamed) {
+  const Finished unknown = tardigrad("trian --lr 1");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("command trian: unknown; did you mean train?"));
+  const Finished none = tardigrad("");
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("no command; expected train, "));
+}
 
 TEST_F(Train, FilesThatGoNowhereAreRefusedBeforeTraining) {
   const Finished run = quadratic("--updates 3 --save nowhere/model.safetensors");
