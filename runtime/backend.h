@@ -42,6 +42,7 @@ std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed);
 void* allocate(Device device, std::size_t bytes);
 void deallocate(void* memory) noexcept;
 DeviceDescription describe(Device device);
+std::size_t free_memory();
 }  // namespace tardigrad::cpu
 
 namespace tardigrad::cuda {
@@ -53,4 +54,6 @@ int device_count();
 std::string why_no_device();
 std::string library_versions();
 DeviceDescription describe(Device device);
+bool peer_access(Device from, Device to);
+std::size_t free_memory(Device device);
 }  // namespace tardigrad::cuda

@@ -13,8 +13,8 @@
 namespace tardigrad {
 
 Coordinator::Coordinator(Objective& objective, Method& method, const Delays& delays,
-                         const WorkerSpeeds& speeds, const std::vector<Device>& devices,
-                         const RunOptions& options, std::vector<RunObserver*> observers, Recording* replay)
+                         const WorkerSpeeds& speeds, const Placement& placement, const RunOptions& options,
+                         std::vector<RunObserver*> observers, Recording* replay)
     : objective_(objective),
       method_(method),
       options_(options),
@@ -22,25 +22,26 @@ Coordinator::Coordinator(Objective& objective, Method& method, const Delays& del
       observers_(std::move(observers)),
       states_(static_cast<std::size_t>(objective.workers())),
       host_model_(objective.dimension()) {
-  if (!objective.runs_on(devices.front().backend)) {
-    throw std::invalid_argument(fmt::format("the objective does not run on {}", devices.front().name()));
+  if (!objective.runs_on(placement.workers.front().backend)) {
+    throw std::invalid_argument(
+        fmt::format("the objective does not run on {}", placement.workers.front().name()));
   }
   if (replay) {
     clock_ = std::make_unique<ReplayClock>(*replay, objective.workers());
   } else if (options.clock == ClockKind::virtual_time) {
     clock_ = std::make_unique<VirtualClock>(delays, speeds, objective.workers());
   }
-  executor_ = make_executor(delays, speeds, devices);
+  executor_ = make_executor(delays, speeds, placement);
 }
 
 Coordinator::~Coordinator() { wind_up(); }
 
 /// For the clock that is there already, or else for wall time, whose clock the executor tells of arrivals.
 std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const WorkerSpeeds& speeds,
-                                                     const std::vector<Device>& devices) {
-  if (clock_ && devices.front().backend == Backend::cpu) {
-    return std::make_unique<LookaheadExecutor>(objective_, devices, method_.memory(), options_.server,
-                                               options_.job);
+                                                     const Placement& placement) {
+  if (clock_ && placement.workers.front().backend == Backend::cpu) {
+    return std::make_unique<LookaheadExecutor>(objective_, placement.workers, method_.memory(),
+                                               options_.server, options_.job);
   }
   std::optional<StreamExecutor::Wall> wall;
   if (!clock_) {
@@ -52,7 +53,7 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
     }
     clock_ = std::move(clock);
   }
-  return std::make_unique<StreamExecutor>(objective_, devices, method_.memory(), options_.server,
+  return std::make_unique<StreamExecutor>(objective_, placement, method_.memory(), options_.server,
                                           options_.job, std::move(wall));
 }
 

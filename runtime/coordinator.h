@@ -17,6 +17,7 @@
 #include "runtime/learning_rate.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective.h"
+#include "runtime/placement.h"
 #include "runtime/recording.h"
 #include "runtime/server.h"
 #include "runtime/telemetry.h"
@@ -67,12 +68,12 @@ struct RunOptions {
 /// follow in order. A recording is repeated like virtual time, in its own order.
 class Coordinator {
  public:
-  /// All references outlive the coordinator; the devices are of one backend. `replay` may be null. Throws
+  /// All references outlive the coordinator. `replay` may be null. Throws
   /// DeviceError where a device or its memory cannot be had, std::invalid_argument where the objective does
   /// not run on that backend.
   Coordinator(Objective& objective, Method& method, const Delays& delays, const WorkerSpeeds& speeds,
-              const std::vector<Device>& devices, const RunOptions& options,
-              std::vector<RunObserver*> observers, Recording* replay = nullptr);
+              const Placement& placement, const RunOptions& options, std::vector<RunObserver*> observers,
+              Recording* replay = nullptr);
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
@@ -110,7 +111,7 @@ class Coordinator {
 
   WorkerState& state(int worker) { return states_[static_cast<std::size_t>(worker)]; }
   std::unique_ptr<Executor> make_executor(const Delays& delays, const WorkerSpeeds& speeds,
-                                          const std::vector<Device>& devices);
+                                          const Placement& placement);
   void train(const std::stop_token& stop);
   void take(const Clock::Arrived& arrived);
   void take_end_of_discarded(const Clock::Arrived& arrived);

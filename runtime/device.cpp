@@ -23,10 +23,14 @@ std::vector<Device> first_devices(Backend backend, int count) {
   return devices;
 }
 
+std::string no_gpu(const std::string& flag, const std::string& value) {
+  return fmt::format("{} {}: no GPU: {}", flag, value, why_no_cuda());
+}
+
 std::vector<Device> parse_cuda_list(const std::string& value, std::string_view list) {
   const int present = cuda_device_count();
   if (present == 0) {
-    throw std::invalid_argument(fmt::format("--device {}: no GPU: {}", value, why_no_cuda()));
+    throw std::invalid_argument(no_gpu("--device", value));
   }
   std::vector<Device> devices;
   for (std::size_t begin = 0; begin <= list.size();) {
@@ -96,12 +100,48 @@ std::vector<Device> parse_devices(const std::string& value) {
   }
   if (text == "cuda") {
     const int gpus = cuda_device_count();
-    if (gpus == 0) throw std::invalid_argument(fmt::format("--device cuda: no GPU: {}", why_no_cuda()));
+    if (gpus == 0) throw std::invalid_argument(no_gpu("--device", value));
     return first_devices(Backend::cuda, gpus);
   }
   if (text.starts_with("cuda:")) return parse_cuda_list(value, text.substr(5));
   throw std::invalid_argument(
       fmt::format("--device {}: unknown; expected auto, cpu, cpu:K, cuda or cuda:0,1,…", value));
+}
+
+Device parse_device(const std::string& flag, const std::string& value) {
+  const std::string_view text = value;
+  const auto index_after = [&](std::string_view prefix) {
+    return parse_number<int>(text.substr(prefix.size()));
+  };
+  if (text == "cpu") return {};
+  if (text.starts_with("cpu:")) {
+    if (const auto index = index_after("cpu:"); index && *index >= 0) return {Backend::cpu, *index};
+  }
+  if (text.starts_with("cuda:")) {
+    const int present = cuda_device_count();
+    if (present == 0) throw std::invalid_argument(no_gpu(flag, value));
+    const auto index = index_after("cuda:");
+    if (index && *index >= 0 && *index < present) return {Backend::cuda, *index};
+    throw std::invalid_argument(
+        fmt::format("{} {}: no such GPU; expected cuda:I with I from 0 to {}", flag, value, present - 1));
+  }
+  throw std::invalid_argument(
+      fmt::format("{} {}: unknown; expected one device: cpu, cpu:I or cuda:I", flag, value));
+}
+
+bool peer_access(Device from, Device to) {
+  if (from.backend != to.backend) return false;
+  if constexpr (built_with_cuda) {
+    if (from.backend == Backend::cuda && from != to) return cuda::peer_access(from, to);
+  }
+  return true;
+}
+
+std::size_t free_memory(Device device) {
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cuda) return cuda::free_memory(device);
+  }
+  return cpu::free_memory();
 }
 
 }  // namespace tardigrad

@@ -59,4 +59,15 @@ std::vector<DeviceDescription> describe_devices();
 /// expected, and, for a device that is not there, what is.
 std::vector<Device> parse_devices(const std::string& value);
 
+/// The one device that the value of `flag` names: "cpu", "cpu:I" or "cuda:I", as Device::name() writes it.
+/// Throws std::invalid_argument like parse_devices().
+Device parse_device(const std::string& flag, const std::string& value);
+
+/// Whether kernels of one device can use memory of the other, of the same backend, as their own.
+bool peer_access(Device from, Device to);
+
+/// Bytes that can still be had on a device: of a CPU, memory that is available without swapping. Throws
+/// DeviceError.
+std::size_t free_memory(Device device);
+
 }  // namespace tardigrad

@@ -11,21 +11,24 @@
 #include "kernels/sgd_step.h"
 
 namespace tardigrad {
-namespace {
-
-/// Whether a kernel of one device can use memory of the other as its own.
-bool reaches(Device from, Device to) { return from.backend == Backend::cpu || from == to; }
-
-}  // namespace
 
 template <class T>
 Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, int workers)
     : memory(stream, vector_stride(dimension) * static_cast<std::size_t>(workers)),
-      pointers(stream.device(), static_cast<std::size_t>(workers)) {
+      pointers(static_cast<std::size_t>(workers)) {
   stream.zero(memory.ref());
-  for (int i = 0; i < workers; ++i) {
-    pointers.data()[i] = memory.ref().data() + vector_stride(dimension) * static_cast<std::size_t>(i);
+  for (std::size_t i = 0; i < pointers.size(); ++i) {
+    pointers[i] = memory.ref().data() + vector_stride(dimension) * i;
   }
+  if (stream.device().backend == Backend::cuda) {
+    on_gpu.emplace(stream, pointers.size());
+    stream.copy(on_gpu->ref(), host_view(pointers.data(), pointers.size()));
+  }
+}
+
+template <class T>
+const T* const* Server::Rows<T>::for_kernels() const {
+  return on_gpu ? on_gpu->ref().data() : pointers.data();
 }
 
 Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
@@ -76,10 +79,17 @@ void Server::read_model(std::span<float> values) {
   stream_.synchronize();
 }
 
-/// A kernel reads what lies on its own device. Gradients of other GPUs are copied here first; the copy is
-/// part of this stream, so it orders just as the kernel's own reads would.
+/// Whether this stream's kernels use memory of the other device as their own.
+bool Server::reaches(Device other) const {
+  if (other.backend == Backend::cpu || other == stream_.device()) return true;
+  const auto route = options_.routes.find(other);
+  return route != options_.routes.end() && route->second == GradientRoute::peer;
+}
+
+/// What kernels don't reach is copied here first; the copy is part of this stream, so it orders just as the
+/// kernel's own reads would.
 const float* Server::on_server_device(BufferRef<const float> gradient) {
-  if (reaches(stream_.device(), gradient.device())) return gradient.data();
+  if (reaches(gradient.device())) return gradient.data();
   if (!staging_) staging_.emplace(stream_, gradient.size());
   stream_.copy(staging_->ref(), gradient);
   return staging_->ref().data();
@@ -90,8 +100,8 @@ void Server::average_rows(double* drift) {
   MeanOfRows mean;
   mean.dimension = model_.size();
   mean.count = static_cast<std::size_t>(workers_);
-  mean.rows = table.f32 ? table.f32->pointers.data() : nullptr;
-  mean.rows_bf16 = table.bf16 ? table.bf16->pointers.data() : nullptr;
+  mean.rows = table.f32 ? table.f32->for_kernels() : nullptr;
+  mean.rows_bf16 = table.bf16 ? table.bf16->for_kernels() : nullptr;
   mean.mean = mean_->ref().data();
   mean.drift = drift;
   if (parallel_for_) {
@@ -169,9 +179,9 @@ class Server::Fusion {
       update_.mean_weight = 1.0f / static_cast<float>(server_.workers_);
     }
     if (table.bf16) {
-      update_.row_bf16 = table.bf16->pointers.data()[worker];
+      update_.row_bf16 = table.bf16->pointers[worker];
     } else {
-      update_.row = table.f32->pointers.data()[worker];
+      update_.row = table.f32->pointers[worker];
     }
     if (fold.weight != 1) {
       update_.fold = Fold::average;
@@ -179,7 +189,7 @@ class Server::Fusion {
     } else if (exchangeable_ && table.f32) {
       // The gradient becomes the row, and the row's old memory the worker's next gradient.
       update_.fold = Fold::exchange;
-      exchange_ = &table.f32->pointers.data()[worker];
+      exchange_ = &table.f32->pointers[worker];
     } else {
       update_.fold = Fold::replace;
     }
@@ -229,7 +239,7 @@ class Server::Fusion {
     replicas_ = replicas_.subspan(1);
     if (!replica) return;
     const BufferRef<float> target = replica->model;
-    if (touched_ && reaches(server_.stream_.device(), target.device())) {
+    if (touched_ && server_.reaches(target.device())) {
       (sgd_step_ ? sgd_step_->hand_over : update_.hand_over) = target.data();
       flush_if(true);
     } else {

@@ -13,6 +13,7 @@
 #include "kernels/server_update.h"
 #include "runtime/buffer.h"
 #include "runtime/event.h"
+#include "runtime/gradient_route.h"
 #include "runtime/methods/method.h"
 #include "runtime/replica.h"
 #include "runtime/stream.h"
@@ -29,6 +30,7 @@ struct ServerOptions {
   std::optional<double> clip_norm = {};  ///< the direction is scaled down to this norm where it is longer
   TableType table_type = TableType::f32;
   std::optional<std::uint64_t> resum_every = {};  ///< updates after which ū is summed anew from the rows
+  GradientRoutes routes = {};                     ///< to the memory of other GPUs
 
   /// Whether a step is more than x ← x − γ·direction.
   bool plain_step() const { return momentum == 0 && weight_decay == 0 && !clip_norm; }
@@ -87,8 +89,10 @@ class Server {
   template <class T>
   struct Rows {
     Rows(StreamRef stream, std::size_t dimension, int workers);
+    const T* const* for_kernels() const;
     Buffer<T> memory;
-    PinnedBuffer<T*> pointers;
+    std::vector<T*> pointers;          // where they lie
+    std::optional<Buffer<T*>> on_gpu;  // the same; nothing exchanges rows there
   };
   struct GradientTable {
     std::optional<Rows<float>> f32;
@@ -96,6 +100,7 @@ class Server {
   };
 
   std::unique_ptr<GradientTable> make_table() const;
+  bool reaches(Device other) const;
   const float* on_server_device(BufferRef<const float> gradient);
   void average_rows(double* drift);
   void average_rows_in_parallel(const MeanOfRows& whole);

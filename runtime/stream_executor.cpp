@@ -13,12 +13,13 @@ constexpr std::size_t jobs_ahead = 4;
 
 }  // namespace
 
-StreamExecutor::StreamExecutor(Objective& objective, const std::vector<Device>& devices, ServerMemory memory,
+StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
                                const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
     : wall_(std::move(wall)),
-      server_stream_(devices.front(), "server", Priority::high),
+      server_stream_(placement.server, "server", Priority::high),
       server_(server_stream_, objective.dimension(), objective.workers(), memory, server),
       workers_(static_cast<std::size_t>(objective.workers())) {
+  const std::vector<Device>& devices = placement.workers;
   const std::size_t streams = wall_ ? workers_.size() : std::min(workers_.size(), devices.size());
   const std::size_t ahead = wall_ ? 1 : jobs_ahead;
   capacity_ = ahead * streams;
@@ -26,10 +27,10 @@ StreamExecutor::StreamExecutor(Objective& objective, const std::vector<Device>& 
     const Device device = devices[i % devices.size()];
     streams_.push_back(std::make_unique<Worker>(
         objective, device, wall_ ? fmt::format("worker {}", i) : fmt::format("workers {}", device.name()),
-        devices.front(), job, static_cast<int>(ahead)));
+        placement.server, job, static_cast<int>(ahead)));
     // All CPU devices have the same memory.
     if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
-      replicas_.push_back(std::make_unique<ReplicaPool>(device, devices.front(), objective.dimension()));
+      replicas_.push_back(std::make_unique<ReplicaPool>(device, placement.server, objective.dimension()));
     }
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {

@@ -8,6 +8,7 @@
 #include "runtime/executor.h"
 #include "runtime/fifo.h"
 #include "runtime/objective.h"
+#include "runtime/placement.h"
 #include "runtime/replica.h"
 #include "runtime/server.h"
 #include "runtime/throttle.h"
@@ -18,7 +19,7 @@ namespace tardigrad {
 /// Workers and server on streams of their own, ordered by events: wall time on any backend, virtual time on
 /// GPUs.
 ///
-/// Placement: worker i on devices[i mod k], the server on devices[0]. In wall time each worker has a stream,
+/// In wall time each worker has a stream,
 /// and its job starts at the hand-over. In virtual time the workers of a device share one, so that k
 /// gradients are computed at once, and a job is enqueued when it arrives: one that is thrown away is never
 /// computed, and the host runs ahead of the devices.
@@ -31,7 +32,7 @@ class StreamExecutor final : public Executor {
   };
 
   /// `wall` is nothing in virtual time. The objective outlives the executor.
-  StreamExecutor(Objective& objective, const std::vector<Device>& devices, ServerMemory memory,
+  StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
                  const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall);
   ~StreamExecutor() override { StreamExecutor::drain(); }
 

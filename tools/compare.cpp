@@ -65,7 +65,7 @@ int try_set_ups(const RunBatch& batch) {
   for (const TrainOptions& run : batch.runs) {
     if (run.method == method) continue;
     method = run.method;
-    const RunSetup setup = set_up_run(run, batch.devices, batch.dataset);
+    const RunSetup setup = set_up_run(run, batch.placement, batch.dataset);
     static_cast<void>(first_model(run, *setup.objective));
     workers = setup.objective->workers();
   }
@@ -82,7 +82,7 @@ RunBatch plan_batch(const CompareOptions& options, const std::vector<Contestant>
   batch.target = target_of(options.shared);
   batch.runs = plan_runs(options, contestants);
   for (const TrainOptions& run : batch.runs) check_options(run);
-  batch.devices = choose_devices(options.shared);
+  batch.placement = choose_placement(options.shared);
   batch.dataset = load_data(options.shared);
   const int workers = try_set_ups(batch);
   for (TrainOptions& run : batch.runs) {

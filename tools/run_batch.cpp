@@ -29,11 +29,11 @@ class TargetWatch final : public RunObserver {
   std::optional<EvaluationRecord> reached_at_;
 };
 
-RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const std::vector<Device>& devices,
+RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const Placement& placement,
                       const std::stop_token& stop) {
   using SteadyClock = std::chrono::steady_clock;
   const auto start = SteadyClock::now();
-  const RunSetup setup = set_up_run(options, devices, batch.dataset);
+  const RunSetup setup = set_up_run(options, placement, batch.dataset);
   std::vector<float> model = first_model(options, *setup.objective);
   TargetWatch watch(batch.target);
   std::vector<RunObserver*> observers{&watch};
@@ -58,14 +58,16 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
   return result;
 }
 
-/// The devices of each of the runs that go on at once.
-std::vector<std::vector<Device>> share_devices(const RunBatch& batch) {
-  const std::vector<Device>& devices = batch.devices;
+/// Where each of the runs takes place that go on at once.
+std::vector<Placement> share_devices(const RunBatch& batch) {
+  const std::vector<Device>& devices = batch.placement.workers;
   const bool side_by_side = devices.front().backend == Backend::cpu && batch.runs.front().clock == "virtual";
   const std::size_t lanes = side_by_side ? std::min(devices.size(), batch.runs.size()) : 1;
   std::vector<std::vector<Device>> shares(lanes);
   for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);
-  return shares;
+  std::vector<Placement> placements;
+  for (std::vector<Device>& share : shares) placements.emplace_back(std::move(share), batch.placement.server);
+  return placements;
 }
 
 /// The threads of a batch take its runs in order, each the next one.
@@ -80,17 +82,17 @@ class BatchThreads {
     {
       std::vector<std::jthread> threads;
       threads.reserve(shares.size());
-      for (const auto& devices : shares) threads.emplace_back([this, &devices] { work(devices); });
+      for (const auto& placement : shares) threads.emplace_back([this, &placement] { work(placement); });
     }
     if (error_) std::rethrow_exception(error_);
     return std::move(results_);
   }
 
  private:
-  void work(const std::vector<Device>& devices) {
+  void work(const Placement& placement) {
     try {
       for (std::size_t i = next_++; i < results_.size() && !stop_.stop_requested(); i = next_++) {
-        results_[i] = execute_one(batch_, batch_.runs[i], devices, stop_.get_token());
+        results_[i] = execute_one(batch_, batch_.runs[i], placement, stop_.get_token());
         const std::lock_guard lock(mutex_);
         if (results_[i].outcome != RunResult::Outcome::missing) on_finished_(i, results_[i]);
       }

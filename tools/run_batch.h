@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "runtime/device.h"
+#include "runtime/placement.h"
 #include "runtime/telemetry.h"
 #include "tools/train_options.h"
 
@@ -43,7 +43,7 @@ struct RunResult {
 struct RunBatch {
   std::vector<TrainOptions> runs;  ///< each with its own seed, log, …; `workers` is given
   std::shared_ptr<const data::Dataset> dataset;
-  std::vector<Device> devices;
+  Placement placement;
   std::optional<Target> target;
 };
 

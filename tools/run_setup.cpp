@@ -6,8 +6,10 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "models/classification.h"
 #include "models/quadratic.h"
@@ -158,6 +160,23 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   return run;
 }
 
+/// On the backend of the workers.
+Placement place(const TrainOptions& options, std::vector<Device> workers) {
+  if (options.server_device.empty()) return workers;
+  const Device server = parse_device("--server-device", options.server_device);
+  if (server.backend != workers.front().backend) {
+    refuse(fmt::format("--server-device {}: the workers are on {}; expected a device of that kind",
+                       options.server_device, workers.front().name()));
+  }
+  return {std::move(workers), server};
+}
+
+std::optional<GradientRoute> forced_route(const TrainOptions& options) {
+  if (options.gradient_route == "peer") return GradientRoute::peer;
+  if (options.gradient_route == "copy") return GradientRoute::copy;
+  return std::nullopt;
+}
+
 }  // namespace
 
 void check_options(const TrainOptions& options) {
@@ -203,7 +222,7 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
   return std::make_shared<const data::Dataset>(data::load_dataset(options.dataset, dir));
 }
 
-std::vector<Device> choose_devices(const TrainOptions& options) {
+Placement choose_placement(const TrainOptions& options) {
   const bool runs_on_cuda = is_quadratic(options);  // the layers of networks do not yet
   std::vector<Device> devices = parse_devices(options.device);
   const bool on_gpu = devices.front().backend == Backend::cuda;
@@ -225,20 +244,21 @@ std::vector<Device> choose_devices(const TrainOptions& options) {
         "--compute-time {}: workers on GPUs cannot be throttled yet; expected measured or --clock virtual",
         options.compute_time));
   }
-  return devices;
+  return place(options, std::move(devices));
 }
 
-RunSetup set_up_run(const TrainOptions& options, const std::vector<Device>& devices,
+RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset) {
   RunSetup setup;
-  setup.devices = devices;
-  setup.objective =
-      is_quadratic(options) ? make_quadratic(options) : make_classification(options, setup.devices, dataset);
+  setup.placement = placement;
+  setup.objective = is_quadratic(options) ? make_quadratic(options)
+                                          : make_classification(options, placement.workers, dataset);
   const int workers = setup.objective->workers();
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = WorkerSpeeds::read(options.events, workers);
   setup.method = make_method(options.method, method_options(options, workers, setup.delays.fixed()));
   setup.options = run_options(options, *setup.objective);
+  setup.options.server.routes = choose_routes(placement, setup.objective->dimension(), forced_route(options));
   return setup;
 }
 
@@ -254,7 +274,7 @@ std::vector<float> first_model(const TrainOptions& options, const Objective& obj
 
 RunSummary execute(const RunSetup& setup, std::span<float> model, std::vector<RunObserver*> observers,
                    const std::stop_token& stop, Recording* replay) {
-  Coordinator coordinator(*setup.objective, *setup.method, setup.delays, setup.speeds, setup.devices,
+  Coordinator coordinator(*setup.objective, *setup.method, setup.delays, setup.speeds, setup.placement,
                           setup.options, std::move(observers), replay);
   return coordinator.run(model, stop);
 }
@@ -265,7 +285,11 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
   record["dimension"] = setup.objective->dimension();
   record["version"] = version;
   record["compute_times"] = setup.delays.base();
-  for (const Device device : setup.devices) record["devices"].push_back(device.name());
+  for (const Device device : setup.placement.workers) record["devices"].push_back(device.name());
+  record["server"] = setup.placement.server.name();
+  for (const auto& [device, route] : setup.options.server.routes) {
+    record["gradient_routes"][device.name()] = name_of(route);
+  }
   return record.dump();
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/device.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective.h"
+#include "runtime/placement.h"
 #include "runtime/recording.h"
 #include "runtime/worker_speeds.h"
 #include "tools/train_options.h"
@@ -20,7 +21,7 @@ namespace tardigrad {
 
 /// All that a Coordinator needs for a run.
 struct RunSetup {
-  std::vector<Device> devices;
+  Placement placement;
   std::unique_ptr<Objective> objective;
   std::unique_ptr<Method> method;
   Delays delays;
@@ -41,12 +42,12 @@ void require_use(const TrainOptions& options, const std::vector<std::string>& me
 /// std::invalid_argument.
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
 
-/// The devices to use. `auto` falls back to the CPU where there is no GPU, or none the model runs on, and
-/// says so on stderr. Throws std::invalid_argument.
-std::vector<Device> choose_devices(const TrainOptions& options);
+/// The devices of workers and server. `auto` falls back to the CPU where there is no GPU, or none the model
+/// runs on, and says so on stderr. Throws std::invalid_argument.
+Placement choose_placement(const TrainOptions& options);
 
 /// Makes a run of options that check_options() has passed. Throws std::invalid_argument.
-RunSetup set_up_run(const TrainOptions& options, const std::vector<Device>& devices,
+RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset);
 
 /// x⁰: from `--init`, or the objective's own. Throws std::invalid_argument.

@@ -62,8 +62,8 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   check_outputs(options);
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
-  const std::vector<Device> devices = choose_devices(options);
-  const RunSetup setup = set_up_run(options, devices, load_data(options));
+  const Placement placement = choose_placement(options);
+  const RunSetup setup = set_up_run(options, placement, load_data(options));
   const std::string record = run_record(options, setup);
   if (replay) check_replay(options.replay, replay->run_json(), record);
   std::vector<float> model = first_model(options, *setup.objective);

@@ -161,6 +161,17 @@ void add_machine_options(CLI::App& train, TrainOptions& options) {
       ->capture_default_str()
       ->group(group);
   train
+      .add_option("--server-device", options.server_device,
+                  "Where the server is, such as cuda:0, with workers or without (default: first of --device)")
+      ->group(group);
+  train
+      .add_option("--gradient-route", options.gradient_route,
+                  "Between the server's GPU and others: peer (its kernels use their memory), copy, or auto: "
+                  "what is measured to be faster")
+      ->check(CLI::IsMember({"auto", "peer", "copy"}))
+      ->capture_default_str()
+      ->group(group);
+  train
       .add_option("--compute-time", options.compute_time,
                   "Time of a gradient: measured; a list such as 1,2,40; linear:A:B; truncnorm:MEAN:STD; "
                   "lognormal:MU:SIGMA; pareto:SCALE:SHAPE; exponential:MEAN, each drawn once a worker; "
@@ -265,6 +276,8 @@ std::string to_json(const TrainOptions& options) {
                                 {"method", options.method},
                                 {"workers", or_null(options.workers)},
                                 {"device", options.device},
+                                {"server_device", options.server_device},
+                                {"gradient_route", options.gradient_route},
                                 {"partition", options.partition},
                                 {"batch_size", options.batch_size},
                                 {"lr", options.lr},

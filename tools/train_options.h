@@ -19,6 +19,8 @@ struct TrainOptions {
   std::string method;
   std::optional<int> workers;
   std::string device = "auto";
+  std::string server_device;
+  std::string gradient_route = "auto";
   std::string partition = "iid";
   int batch_size = 32;
   double lr = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 
 #include "runtime/backend.h"
 
@@ -42,6 +43,18 @@ DeviceDescription describe(Device device) {
   const auto page_bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return {device, fmt::format("{}, {} hardware threads", processor_model(), default_cpu_devices()),
           pages * page_bytes};
+}
+
+/// As Linux estimates it, caches that can be given up counted; else the pages that nobody uses.
+std::size_t free_memory() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string name;
+  for (std::size_t kib = 0; meminfo >> name;
+       meminfo.ignore(std::numeric_limits<std::streamsize>::max(), '\n')) {
+    if (name == "MemAvailable:" && meminfo >> kib) return kib * 1024;
+  }
+  return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) *
+         static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace tardigrad::cpu

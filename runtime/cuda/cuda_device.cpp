@@ -65,4 +65,18 @@ DeviceDescription describe(Device device) {
           properties.totalGlobalMem};
 }
 
+bool peer_access(Device from, Device to) {
+  int reachable = 0;
+  TARDIGRAD_CUDA_CHECK(cudaDeviceCanAccessPeer(&reachable, from.index, to.index), from);
+  return reachable != 0;
+}
+
+std::size_t free_memory(Device device) {
+  const CurrentDevice current(device);
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  TARDIGRAD_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes), device);
+  return free_bytes;
+}
+
 }  // namespace tardigrad::cuda

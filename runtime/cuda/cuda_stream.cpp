@@ -18,11 +18,7 @@ void share_memory_pool(Device device) {
   cudaMemPool_t pool = nullptr;
   TARDIGRAD_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, device.index), device);
   for (int peer = 0; peer < device_count(); ++peer) {
-    int reachable = 0;
-    if (peer != device.index) {
-      TARDIGRAD_CUDA_CHECK(cudaDeviceCanAccessPeer(&reachable, peer, device.index), device);
-    }
-    if (!reachable) continue;
+    if (peer == device.index || !cuda::peer_access({Backend::cuda, peer}, device)) continue;
     cudaMemAccessDesc access{};
     access.location = {cudaMemLocationTypeDevice, peer};
     access.flags = cudaMemAccessFlagsProtReadWrite;

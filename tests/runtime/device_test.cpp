@@ -50,6 +50,24 @@ TEST(ParseDevices, AGpuThatIsNotThereIsNamed) {
   }
 }
 
+TEST(ParseDevice, TakesOneByItsName) {
+  EXPECT_EQ(parse_device("--server-device", "cpu"), (Device{Backend::cpu, 0}));
+  EXPECT_EQ(parse_device("--server-device", "cpu:3"), (Device{Backend::cpu, 3}));
+  if (cuda_device_count() > 0) {
+    EXPECT_EQ(parse_device("--server-device", "cuda:0"), (Device{Backend::cuda, 0}));
+  }
+  for (const char* value : {"", "cpu:-1", "cpu:1,2", "cuda", "cuda0", "auto"}) {
+    EXPECT_THROW(parse_device("--server-device", value), std::invalid_argument) << value;
+  }
+}
+
+TEST(FreeMemory, OfADeviceIsPartOfIt) {
+  for (const DeviceDescription& device : describe_devices()) {
+    EXPECT_GT(free_memory(device.device), 0u) << device.device.name();
+    EXPECT_LE(free_memory(device.device), device.memory_bytes) << device.device.name();
+  }
+}
+
 TEST(DescribeDevices, TheCpuIsAlwaysThere) {
   const auto devices = describe_devices();
   ASSERT_FALSE(devices.empty());
