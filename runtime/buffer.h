@@ -97,6 +97,9 @@ class Buffer {
   std::size_t size_;
 };
 
+/// Bytes in the Buffers of a device at present; CPU devices share one memory, and one count.
+std::size_t memory_allocated(Device device);
+
 /// Vectors of one length side by side: element i of vector v at v·stride + i. They begin on cache lines, and
 /// many of them in one allocation lie on large pages.
 inline std::size_t vector_stride(std::size_t dimension) {

@@ -11,10 +11,6 @@
 namespace tardigrad {
 namespace {
 
-/// Arrivals in the ring for each thread: enough that helpers find work while the caller is busy, few enough
-/// that gradients are still in the caches when they are folded in.
-constexpr std::size_t arrivals_per_thread = 4;
-
 /// Looks for work before a helper goes to sleep; waking it costs as much as several small gradients.
 constexpr int looks_before_sleep = 4096;
 
@@ -36,7 +32,7 @@ void pause(int& looks) {
 LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Device>& devices,
                                      ServerMemory memory, const ServerOptions& server, const JobOptions& job)
     : dimension_(objective.dimension()),
-      capacity_(devices.size() == 1 ? 1 : arrivals_per_thread * devices.size()),
+      capacity_(arrivals_ahead(devices.size())),
       server_options_(server),
       server_stream_(Stream::immediate(devices.front(), "server")),
       gradient_memory_(server_stream_, capacity_ * vector_stride(dimension_)),

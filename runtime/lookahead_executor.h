@@ -35,6 +35,10 @@ class LookaheadExecutor final : public Executor {
                     const ServerOptions& server, const JobOptions& job);
   ~LookaheadExecutor() override;
 
+  /// Arrivals in the ring, and so gradients: enough that helpers find work while the caller is busy, few
+  /// enough that gradients are still in the caches when they are folded in.
+  static constexpr std::size_t arrivals_ahead(std::size_t threads) { return threads == 1 ? 1 : 4 * threads; }
+
   void set_model(std::span<const float> values) override { server_.set_model(values); }
   void act(const Actions& actions, double lr) override;
   void arrive(int worker, const Actions& actions, double lr) override;

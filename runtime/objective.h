@@ -38,6 +38,12 @@ class GradientEngine {
                                 float* loss) = 0;
 };
 
+/// What an engine takes of its device's memory, and what all engines of a device share, in bytes.
+struct EngineMemory {
+  std::size_t shared_bytes = 0;
+  std::size_t engine_bytes = 0;
+};
+
 /// What is minimised: f(x) = 1/n Σ f_i(x) over a flat parameter vector x, worker i drawing gradients of f_i.
 class Objective {
  public:
@@ -59,6 +65,8 @@ class Objective {
   virtual void initialise(std::span<float> model, std::uint64_t seed) const = 0;
 
   virtual std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) = 0;
+
+  virtual EngineMemory engine_memory(Device) const { return {}; }
 
   /// Evaluates a model [d] in host memory, on the host, with as many threads as there is hardware; the result
   /// does not depend on how many. Not called from two threads at once.

@@ -48,6 +48,13 @@ class ReplicaPool {
     return *newest_;
   }
 
+  /// What a pool takes, in bytes, that has held so many replicas at once.
+  static std::size_t bytes(std::size_t dimension, std::size_t replicas) {
+    std::size_t present = 0;
+    while (present < replicas) present += growth(dimension, present);
+    return present * vector_stride(dimension) * sizeof(float);
+  }
+
   /// A job on it is over, or, if work still reads it, whoever writes next is ordered behind that.
   void release(Replica& replica) {
     if (--replica.users == 0) unused_.push_back(&replica);
@@ -61,12 +68,16 @@ class ReplicaPool {
     return replica;
   }
 
-  /// Doubles the replicas, up to a size of what is added.
-  void grow() {
+  /// How many replicas are added to those that are there: as many, up to a size.
+  static std::size_t growth(std::size_t dimension, std::size_t present) {
     constexpr std::size_t largest_bytes = std::size_t{64} << 20;
+    const std::size_t replica_bytes = vector_stride(dimension) * sizeof(float);
+    return std::clamp<std::size_t>(largest_bytes / replica_bytes, 1, std::max<std::size_t>(1, present));
+  }
+
+  void grow() {
     const std::size_t stride = vector_stride(dimension_);
-    const std::size_t count = std::clamp<std::size_t>(largest_bytes / (stride * sizeof(float)), 1,
-                                                      std::max<std::size_t>(1, all_.size()));
+    const std::size_t count = growth(dimension_, all_.size());
     Buffer<float>& slab = slabs_.emplace_back(memory_, count * stride);
     memory_.ref().synchronize();  // there for every stream; nothing else runs on this one
     for (std::size_t i = 0; i < count; ++i) {

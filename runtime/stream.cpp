@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <atomic>
+
 #include "runtime/backend.h"
 
 namespace tardigrad {
 namespace {
+
+constexpr std::size_t max_gpus = 64;
 
 void require_in_build(Device device) {
   if (device.backend == Backend::cuda && !built_with_cuda) {
@@ -30,6 +35,13 @@ std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed) {
   return cpu::make_event(device, timed);
 }
 
+/// The counter of a memory: the host's, or a GPU's.
+std::atomic<std::size_t>& allocated_bytes(Device device) noexcept {
+  static std::array<std::atomic<std::size_t>, 1 + max_gpus> counters;
+  const auto gpu = static_cast<std::size_t>(device.index) % max_gpus;
+  return counters[device.backend == Backend::cpu ? 0 : 1 + gpu];
+}
+
 }  // namespace
 
 namespace detail {
@@ -40,10 +52,18 @@ std::string failure_message(const char* operation, const StreamImpl& stream, con
 }
 
 std::shared_ptr<StreamImpl> share(const StreamRef& stream) { return stream.impl_->shared_from_this(); }
-void* allocate(StreamImpl& stream, std::size_t bytes) { return stream.allocate(bytes); }
+
+void* allocate(StreamImpl& stream, std::size_t bytes) {
+  void* memory = stream.allocate(bytes);
+  allocated_bytes(stream.device()) += bytes;
+  return memory;
+}
+
 void deallocate(StreamImpl& stream, void* memory, std::size_t bytes) noexcept {
   stream.deallocate(memory, bytes);
+  allocated_bytes(stream.device()) -= bytes;
 }
+
 Device device_of(const StreamImpl& stream) { return stream.device(); }
 
 void* allocate_pinned(Device device, std::size_t bytes) {
@@ -62,6 +82,8 @@ void deallocate_pinned(Device device, void* memory) noexcept {
 }
 
 }  // namespace detail
+
+std::size_t memory_allocated(Device device) { return allocated_bytes(device); }
 
 void StreamRef::require_same_size(std::size_t target, std::size_t source) {
   if (target != source) {

@@ -5,13 +5,9 @@
 #include <algorithm>
 #include <variant>
 
+#include "runtime/stream_layout.h"
+
 namespace tardigrad {
-namespace {
-
-/// In virtual time: jobs on a stream before the oldest of them is looked at.
-constexpr std::size_t jobs_ahead = 4;
-
-}  // namespace
 
 StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
                                const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
@@ -20,14 +16,14 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
       server_(server_stream_, objective.dimension(), objective.workers(), memory, server),
       workers_(static_cast<std::size_t>(objective.workers())) {
   const std::vector<Device>& devices = placement.workers;
-  const std::size_t streams = wall_ ? workers_.size() : std::min(workers_.size(), devices.size());
-  const std::size_t ahead = wall_ ? 1 : jobs_ahead;
-  capacity_ = ahead * streams;
+  const StreamLayout layout(workers_.size(), devices.size(), wall_.has_value());
+  const std::size_t streams = layout.streams;
+  capacity_ = layout.jobs_ahead * streams;
   for (std::size_t i = 0; i < streams; ++i) {
     const Device device = devices[i % devices.size()];
     streams_.push_back(std::make_unique<Worker>(
         objective, device, wall_ ? fmt::format("worker {}", i) : fmt::format("workers {}", device.name()),
-        placement.server, job, static_cast<int>(ahead)));
+        placement.server, job, static_cast<int>(layout.jobs_ahead)));
     // All CPU devices have the same memory.
     if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, placement.server, objective.dimension()));

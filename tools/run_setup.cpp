@@ -177,6 +177,22 @@ std::optional<GradientRoute> forced_route(const TrainOptions& options) {
   return std::nullopt;
 }
 
+PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
+  const Objective& objective = *setup.objective;
+  PlannedRun planned;
+  planned.dimension = objective.dimension();
+  planned.workers = objective.workers();
+  planned.memory = setup.method->memory();
+  planned.server = setup.options.server;
+  planned.job = setup.options.job;
+  planned.placement = setup.placement;
+  planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
+  planned.lookahead = !planned.wall && setup.placement.server.backend == Backend::cpu;
+  planned.fixed_workers = is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options));
+  planned.engine = [&objective](Device device) { return objective.engine_memory(device); };
+  return planned;
+}
+
 }  // namespace
 
 void check_options(const TrainOptions& options) {
@@ -258,7 +274,11 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   if (!options.events.empty()) setup.speeds = WorkerSpeeds::read(options.events, workers);
   setup.method = make_method(options.method, method_options(options, workers, setup.delays.fixed()));
   setup.options = run_options(options, *setup.objective);
-  setup.options.server.routes = choose_routes(placement, setup.objective->dimension(), forced_route(options));
+  PlannedRun planned = planned_run(options, setup);
+  require_memory(planned);
+  planned.server.routes = choose_routes(placement, planned.dimension, forced_route(options));
+  setup.options.server.routes = planned.server.routes;
+  setup.memory = plan_memory(planned);
   return setup;
 }
 
@@ -287,8 +307,16 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
   record["compute_times"] = setup.delays.base();
   for (const Device device : setup.placement.workers) record["devices"].push_back(device.name());
   record["server"] = setup.placement.server.name();
+  return record.dump();
+}
+
+std::string log_record(const TrainOptions& options, const RunSetup& setup) {
+  auto record = nlohmann::ordered_json::parse(run_record(options, setup));
   for (const auto& [device, route] : setup.options.server.routes) {
     record["gradient_routes"][device.name()] = name_of(route);
+  }
+  for (const Device device : setup.memory.devices()) {
+    record["memory_bytes"][device.name()] = setup.memory.total(device);
   }
   return record.dump();
 }

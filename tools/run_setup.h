@@ -10,6 +10,7 @@
 #include "runtime/coordinator.h"
 #include "runtime/delays.h"
 #include "runtime/device.h"
+#include "runtime/memory_plan.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective.h"
 #include "runtime/placement.h"
@@ -27,6 +28,7 @@ struct RunSetup {
   Delays delays;
   WorkerSpeeds speeds;
   RunOptions options;
+  MemoryPlan memory;
 };
 
 /// Throws std::invalid_argument for what can be seen to be wrong before any large file is read.
@@ -46,7 +48,8 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
 /// runs on, and says so on stderr. Throws std::invalid_argument.
 Placement choose_placement(const TrainOptions& options);
 
-/// Makes a run of options that check_options() has passed. Throws std::invalid_argument.
+/// Makes a run of options that check_options() has passed. Throws std::invalid_argument, also where devices
+/// have too little memory for it.
 RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset);
 
@@ -58,7 +61,10 @@ std::vector<float> first_model(const TrainOptions& options, const Objective& obj
 RunSummary execute(const RunSetup& setup, std::span<float> model, std::vector<RunObserver*> observers,
                    const std::stop_token& stop, Recording* replay = nullptr);
 
-/// The run as the members of a JSON object: its options and what came of them.
+/// The run as the members of a JSON object: its options and what came of them; the same for its replay.
 std::string run_record(const TrainOptions& options, const RunSetup& setup);
+
+/// The same for logs, with what was reckoned and measured for this run on this machine.
+std::string log_record(const TrainOptions& options, const RunSetup& setup);
 
 }  // namespace tardigrad

@@ -64,6 +64,10 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Placement placement = choose_placement(options);
   const RunSetup setup = set_up_run(options, placement, load_data(options));
+  if (options.show_memory) {
+    fmt::print("{}\n", show_memory(setup.memory));
+    return;
+  }
   const std::string record = run_record(options, setup);
   if (replay) check_replay(options.replay, replay->run_json(), record);
   std::vector<float> model = first_model(options, *setup.objective);
@@ -71,7 +75,8 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
   std::vector<RunObserver*> observers{&progress};
   std::unique_ptr<RunLog> log;
-  if (!options.log.empty()) observers.push_back((log = std::make_unique<RunLog>(options.log, record)).get());
+  if (!options.log.empty())
+    observers.push_back((log = std::make_unique<RunLog>(options.log, log_record(options, setup))).get());
   std::unique_ptr<RunRecorder> recorder;
   if (!options.record.empty()) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());

@@ -226,6 +226,8 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
       .add_option("--replay", options.replay,
                   "Repeats a recorded run to the bit; its options hold unless given anew, and must fit")
       ->group(group);
+  train.add_flag("--show-memory", options.show_memory, "Only show what the run would take of each device")
+      ->group(group);
 }
 
 }  // namespace

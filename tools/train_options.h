@@ -53,6 +53,7 @@ struct TrainOptions {
   std::string save;
   std::string record;
   std::string replay;
+  bool show_memory = false;
 };
 
 /// Adds the `train` subcommand and binds its flags to `options`, which must outlive `app`.

@@ -13,7 +13,7 @@ class AsgdShuffled final : public Method {
   explicit AsgdShuffled(const MethodOptions& options)
       : workers_(options.workers), random_(options.seed, Purpose::assignment) {}
 
-  ServerMemory memory() const override { return {}; }
+  ServerMemory memory() const override { return {.jobs = JobSpread::anywhere}; }
 
   void start(Actions& actions) override {
     order_.resize(static_cast<std::size_t>(workers_));

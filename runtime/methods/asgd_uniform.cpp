@@ -12,7 +12,7 @@ class AsgdUniform final : public Method {
   explicit AsgdUniform(const MethodOptions& options)
       : workers_(options.workers), random_(options.seed, Purpose::assignment) {}
 
-  ServerMemory memory() const override { return {}; }
+  ServerMemory memory() const override { return {.jobs = JobSpread::anywhere}; }
 
   void start(Actions& actions) override { hand_over_to_all(workers_, actions); }
 

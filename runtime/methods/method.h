@@ -69,10 +69,18 @@ struct Discard {
 using Action = std::variant<FoldRow, AverageRows, SwapTables, Accumulate, Step, HandOver, Discard>;
 using Actions = std::vector<Action>;  ///< carried out in order
 
-/// What a method needs the server to keep besides the model.
+/// How jobs in flight lie, and with them the models that must be kept.
+enum class JobSpread {
+  rounds,    ///< all start from one model
+  one_each,  ///< at most one a worker, each from a model of its own
+  anywhere,  ///< n in all, any of them at the same worker
+};
+
+/// What a method needs to be kept besides the model.
 struct ServerMemory {
   int tables = 0;     ///< 0, 1 or 2 (main and next), of a row per worker
   bool mean = false;  ///< ū
+  JobSpread jobs = JobSpread::one_each;
 };
 
 /// The decision part of an asynchronous SGD method: arrivals in, actions out. It holds no vector and knows no

@@ -23,7 +23,7 @@ class Mifa final : public Method {
     }
   }
 
-  ServerMemory memory() const override { return {.tables = 1, .mean = true}; }
+  ServerMemory memory() const override { return {.tables = 1, .mean = true, .jobs = JobSpread::rounds}; }
 
   void start(Actions& actions) override {
     computing_ = workers_;

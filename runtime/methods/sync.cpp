@@ -9,7 +9,7 @@ class Sync final : public Method {
  public:
   explicit Sync(const MethodOptions& options) : workers_(options.workers), round_(options.workers) {}
 
-  ServerMemory memory() const override { return {.tables = 0, .mean = true}; }
+  ServerMemory memory() const override { return {.tables = 0, .mean = true, .jobs = JobSpread::rounds}; }
 
   void start(Actions& actions) override { hand_over_to_all(workers_, actions); }
 

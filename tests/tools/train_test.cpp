@@ -30,6 +30,27 @@ TEST_F(Train, ShowsATableAndTheResult) {
               AllOf(HasSubstr("staleness med/max"), HasSubstr("20 updates from"), HasSubstr("final loss")));
 }
 
+TEST_F(Train, ShowsWhatARunWouldTakeOfMemory) {
+  const Finished run = quadratic("--updates 20 --show-memory --device cpu:1 --log log.jsonl");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("cpu:0: "), HasSubstr("128 B  gradient table (f32)")));
+  EXPECT_FALSE(std::filesystem::exists(path("log.jsonl")));
+  EXPECT_EQ(quadratic("--updates 1 --device cpu:1 --log log.jsonl").exit_code, 0);
+  // Model and mean of two floats, two rows of a cache line, two gradients, four models handed over.
+  EXPECT_EQ(records_of(path("log.jsonl"), "run").at(0).at("memory_bytes").at("cpu:0"),
+            2 * 8 + 2 * 64 + 2 * 8 + 4 * 64);
+}
+
+// Eight terabytes, of which nothing is asked for.
+TEST_F(Train, RefusesWhatDoesNotFitAndSaysWhatWould) {
+  const Finished run = tardigrad(
+      "train --model quadratic:tridiagonal:1000000 --workers 1000000 --method dude --lr 0.1 --updates 1 "
+      "--clock virtual --compute-time linear:1:1 --device cpu:1");
+  EXPECT_EQ(run.exit_code, 2) << run.err;
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("3.6 TiB  gradient table (f32)"), HasSubstr("what would fit: --workers ")));
+}
+
 TEST_F(Train, LearnsImagesInWallTimeAndLogsIt) {
   write_images(400, 100);
   const Finished run = images("--model mlp --workers 3 --epochs 8 --eval-every 50 --log log.jsonl");
