@@ -1,0 +1,368 @@
+// The convolutions of cuDNN's legacy API: which algorithms there are, how long they take, and running them.
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "tests/cuda_emulation/cudnn_convolution.h"
+#include "tests/cuda_emulation/library_call.h"
+
+namespace tardigrad::emulation {
+namespace {
+
+cudnnStatus_t null_pointer() { return cudnn_failure(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "null pointer"); }
+
+const Algorithm* find_algorithm(Direction direction, int id) {
+  for (const Algorithm& algorithm : algorithms(direction)) {
+    if (algorithm.id == id) return &algorithm;
+  }
+  return nullptr;
+}
+
+/// The convolution of a call, or why there is none.
+struct Request {
+  Convolution convolution;
+  cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+
+  Request(cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
+          cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t how) {
+    if (!handle || !x || !w || !y || !how) {
+      status = null_pointer();
+      return;
+    }
+    convolution = {*x, *w, *y, *how};
+    status = check(convolution);
+  }
+};
+
+/// What a direction reads and writes.
+struct Data {
+  const void* first;
+  const void* second;
+  void* out;
+};
+
+struct Workspace {
+  void* data;
+  std::size_t bytes;
+};
+
+std::vector<Operand> operands(const Convolution& p, Direction direction, const Data& data,
+                              const Workspace& workspace, std::size_t workspace_needed) {
+  const auto bytes = [](const cudnnTensorStruct& t) { return t.extent() * bytes_of(format_of(t.type)); };
+  const std::size_t x = bytes(p.x);
+  const std::size_t w = bytes(p.w.tensor());
+  const std::size_t y = bytes(p.y);
+  std::vector<Operand> result;
+  switch (direction) {
+    case Direction::forward:
+      result = {{"x", data.first, x}, {"w", data.second, w}, {"y", data.out, y}};
+      break;
+    case Direction::backward_data:
+      result = {{"w", data.first, w}, {"dy", data.second, y}, {"dx", data.out, x}};
+      break;
+    case Direction::backward_filter:
+      result = {{"x", data.first, x}, {"dy", data.second, y}, {"dw", data.out, w}};
+      break;
+  }
+  if (workspace_needed > 0) result.push_back({"workSpace", workspace.data, workspace_needed});
+  return result;
+}
+
+constexpr const char* name_of(Direction direction) {
+  switch (direction) {
+    case Direction::forward:
+      return "cudnnConvolutionForward";
+    case Direction::backward_data:
+      return "cudnnConvolutionBackwardData";
+    default:
+      return "cudnnConvolutionBackwardFilter";
+  }
+}
+
+cudnnStatus_t launched(cudaError_t status) {
+  if (status == cudaSuccess) return CUDNN_STATUS_SUCCESS;
+  return cudnn_failure(CUDNN_STATUS_EXECUTION_FAILED_CUDART, cudaGetErrorString(status));
+}
+
+cudnnStatus_t run(cudnnHandle_t handle, const Request& request, Direction direction, int id,
+                  const void* alpha, const Data& data, const void* beta, const Workspace& workspace) {
+  if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
+  if (!alpha || !beta || !data.first || !data.second || !data.out) return null_pointer();
+  const Convolution& p = request.convolution;
+  const Algorithm* algorithm = find_algorithm(direction, id);
+  if (!algorithm) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown algorithm");
+  if (const cudnnStatus_t status = check_supported(p, direction, *algorithm);
+      status != CUDNN_STATUS_SUCCESS) {
+    return status;
+  }
+  const std::size_t needed = workspace_bytes(p, *algorithm);
+  if (needed > 0 && (workspace.bytes < needed || !workspace.data)) {
+    return cudnn_failure(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "the workspace is too small");
+  }
+  const auto scale = [](const void* value) { return *static_cast<const float*>(value); };
+  return launched(
+      enqueue_call(handle->stream, name_of(direction), operands(p, direction, data, workspace, needed),
+                   [=, a = scale(alpha), b = scale(beta), place = workspace.data] {
+                     compute(p, direction, *algorithm, a, data.first, data.second, b, data.out, place);
+                   }));
+}
+
+cudnnStatus_t workspace_size(const Request& request, Direction direction, int id, std::size_t* bytes) {
+  if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
+  if (!bytes) return null_pointer();
+  const Algorithm* algorithm = find_algorithm(direction, id);
+  if (!algorithm) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown algorithm");
+  const cudnnStatus_t status = check_supported(request.convolution, direction, *algorithm);
+  if (status == CUDNN_STATUS_SUCCESS) *bytes = workspace_bytes(request.convolution, *algorithm);
+  return status;
+}
+
+/// The math types that are tried for a convolution: the one that it allows, and what that includes.
+std::vector<cudnnMathType_t> math_types(const Convolution& p) {
+  if (p.how.math == CUDNN_FMA_MATH) return {CUDNN_FMA_MATH};
+  return {p.how.math, CUDNN_FMA_MATH};
+}
+
+/// `measure` fills in status and time of an entry whose other fields are there. Entries that succeed come
+/// first, by time, then the others.
+template <typename Performance, typename Measure>
+cudnnStatus_t list_algorithms(const Request& request, Direction direction, int wanted, int* returned,
+                              Performance* results, Measure measure) {
+  if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
+  if (!returned || !results) return null_pointer();
+  if (wanted < 1) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "requestedAlgoCount must be positive");
+  std::vector<Performance> all;
+  for (const Algorithm& algorithm : algorithms(direction)) {
+    for (const cudnnMathType_t math : math_types(request.convolution)) {
+      Request attempt = request;
+      attempt.convolution.how.math = math;
+      Performance entry{};
+      entry.algo = static_cast<decltype(entry.algo)>(algorithm.id);
+      entry.determinism = algorithm.deterministic ? CUDNN_DETERMINISTIC : CUDNN_NON_DETERMINISTIC;
+      entry.mathType = math;
+      entry.time = -1;
+      entry.status = check_supported(attempt.convolution, direction, algorithm);
+      if (entry.status == CUDNN_STATUS_SUCCESS) {
+        entry.memory = workspace_bytes(attempt.convolution, algorithm);
+        measure(attempt, algorithm, entry);
+      }
+      all.push_back(entry);
+    }
+  }
+  std::ranges::stable_sort(all, [](const Performance& a, const Performance& b) {
+    const bool a_failed = a.status != CUDNN_STATUS_SUCCESS;
+    const bool b_failed = b.status != CUDNN_STATUS_SUCCESS;
+    return a_failed != b_failed ? b_failed : !a_failed && a.time < b.time;
+  });
+  *returned = std::min(wanted, static_cast<int>(all.size()));
+  std::copy_n(all.begin(), *returned, results);
+  return CUDNN_STATUS_SUCCESS;
+}
+
+/// What the heuristics say: the order of the algorithms, without times.
+template <typename Performance>
+cudnnStatus_t guess(const Request& request, Direction direction, int wanted, int* returned,
+                    Performance* results) {
+  return list_algorithms(request, direction, wanted, returned, results,
+                         [](const Request&, const Algorithm&, Performance&) {});
+}
+
+/// Runs every algorithm once, host blocking, and takes the time. What is in the output afterwards is
+/// arbitrary: NaN here, so that nobody relies on it.
+template <typename Performance>
+cudnnStatus_t find(cudnnHandle_t handle, const Request& request, Direction direction, const Data& data,
+                   int wanted, int* returned, Performance* results, const Workspace& workspace) {
+  if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
+  if (!data.first || !data.second || !data.out) return null_pointer();
+  if (cudaStreamSynchronize(handle->stream) != cudaSuccess) {
+    return cudnn_failure(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "the stream failed or is being captured");
+  }
+  const float one = 1;
+  const float zero = 0;
+  const auto measure = [&](const Request& attempt, const Algorithm& algorithm, Performance& entry) {
+    if (entry.memory > workspace.bytes) {
+      entry.status =
+          CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;  // also named CUDNN_STATUS_ALLOC_FAILED
+      return;
+    }
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    entry.status = run(handle, attempt, direction, algorithm.id, &one, data, &zero, workspace);
+    if (entry.status != CUDNN_STATUS_SUCCESS) return;
+    entry.status = launched(cudaStreamSynchronize(handle->stream));
+    entry.time = std::chrono::duration<float, std::milli>(Clock::now() - start).count();
+  };
+  const cudnnStatus_t status = list_algorithms(request, direction, wanted, returned, results, measure);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  if (status == CUDNN_STATUS_SUCCESS && *returned > 0 && results->status == CUDNN_STATUS_SUCCESS) {
+    run(handle, request, direction, results->algo, &nan, data, &zero, workspace);
+    return launched(cudaStreamSynchronize(handle->stream));
+  }
+  return status;
+}
+
+/// As many entries as list_algorithms() may give.
+cudnnStatus_t count_algorithms(cudnnHandle_t handle, Direction direction, int* count) {
+  if (!handle || !count) return null_pointer();
+  *count = 2 * static_cast<int>(algorithms(direction).size());
+  return CUDNN_STATUS_SUCCESS;
+}
+
+}  // namespace
+}  // namespace tardigrad::emulation
+
+using namespace tardigrad::emulation;
+
+cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(const cudnnConvolutionDescriptor_t how,
+                                                    const cudnnTensorDescriptor_t x,
+                                                    const cudnnFilterDescriptor_t w, int* n, int* c, int* h,
+                                                    int* width) {
+  if (!how || !x || !w || !n || !c || !h || !width) return null_pointer();
+  if (x->size[0] == 0 || w->size[0] == 0 || how->stride[0] == 0 || x->size[1] != w->size[1] * how->groups) {
+    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "descriptors that don't fit together");
+  }
+  const auto size = output_size(*x, *w, *how);
+  if (size[2] < 1 || size[3] < 1)
+    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "the filter is larger than the image");
+  *n = size[0];
+  *c = size[1];
+  *h = size[2];
+  *width = size[3];
+  return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnGetConvolutionForwardAlgorithmMaxCount(cudnnHandle_t handle, int* count) {
+  return count_algorithms(handle, Direction::forward, count);
+}
+
+cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithmMaxCount(cudnnHandle_t handle, int* count) {
+  return count_algorithms(handle, Direction::backward_data, count);
+}
+
+cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithmMaxCount(cudnnHandle_t handle, int* count) {
+  return count_algorithms(handle, Direction::backward_filter, count);
+}
+
+cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t handle, const cudnnTensorDescriptor_t x,
+                                                     const cudnnFilterDescriptor_t w,
+                                                     const cudnnConvolutionDescriptor_t how,
+                                                     const cudnnTensorDescriptor_t y, const int wanted,
+                                                     int* returned, cudnnConvolutionFwdAlgoPerf_t* results) {
+  return guess({handle, x, w, y, how}, Direction::forward, wanted, returned, results);
+}
+
+cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
+    cudnnHandle_t handle, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t how, const cudnnTensorDescriptor_t dx, const int wanted, int* returned,
+    cudnnConvolutionBwdDataAlgoPerf_t* results) {
+  return guess({handle, dx, w, dy, how}, Direction::backward_data, wanted, returned, results);
+}
+
+cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+    cudnnHandle_t handle, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t how, const cudnnFilterDescriptor_t dw, const int wanted, int* returned,
+    cudnnConvolutionBwdFilterAlgoPerf_t* results) {
+  return guess({handle, x, dw, dy, how}, Direction::backward_filter, wanted, returned, results);
+}
+
+cudnnStatus_t cudnnFindConvolutionForwardAlgorithmEx(cudnnHandle_t handle, const cudnnTensorDescriptor_t x_of,
+                                                     const void* x, const cudnnFilterDescriptor_t w_of,
+                                                     const void* w, const cudnnConvolutionDescriptor_t how,
+                                                     const cudnnTensorDescriptor_t y_of, void* y,
+                                                     const int wanted, int* returned,
+                                                     cudnnConvolutionFwdAlgoPerf_t* results, void* workspace,
+                                                     size_t bytes) {
+  return find(handle, {handle, x_of, w_of, y_of, how}, Direction::forward, {x, w, y}, wanted, returned,
+              results, {workspace, bytes});
+}
+
+cudnnStatus_t cudnnFindConvolutionBackwardDataAlgorithmEx(
+    cudnnHandle_t handle, const cudnnFilterDescriptor_t w_of, const void* w,
+    const cudnnTensorDescriptor_t dy_of, const void* dy, const cudnnConvolutionDescriptor_t how,
+    const cudnnTensorDescriptor_t dx_of, void* dx, const int wanted, int* returned,
+    cudnnConvolutionBwdDataAlgoPerf_t* results, void* workspace, size_t bytes) {
+  return find(handle, {handle, dx_of, w_of, dy_of, how}, Direction::backward_data, {w, dy, dx}, wanted,
+              returned, results, {workspace, bytes});
+}
+
+cudnnStatus_t cudnnFindConvolutionBackwardFilterAlgorithmEx(
+    cudnnHandle_t handle, const cudnnTensorDescriptor_t x_of, const void* x,
+    const cudnnTensorDescriptor_t dy_of, const void* dy, const cudnnConvolutionDescriptor_t how,
+    const cudnnFilterDescriptor_t dw_of, void* dw, const int wanted, int* returned,
+    cudnnConvolutionBwdFilterAlgoPerf_t* results, void* workspace, size_t bytes) {
+  return find(handle, {handle, x_of, dw_of, dy_of, how}, Direction::backward_filter, {x, dy, dw}, wanted,
+              returned, results, {workspace, bytes});
+}
+
+cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t handle, const cudnnTensorDescriptor_t x,
+                                                      const cudnnFilterDescriptor_t w,
+                                                      const cudnnConvolutionDescriptor_t how,
+                                                      const cudnnTensorDescriptor_t y,
+                                                      cudnnConvolutionFwdAlgo_t algorithm, size_t* bytes) {
+  return workspace_size({handle, x, w, y, how}, Direction::forward, algorithm, bytes);
+}
+
+cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
+    cudnnHandle_t handle, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t how, const cudnnTensorDescriptor_t dx,
+    cudnnConvolutionBwdDataAlgo_t algorithm, size_t* bytes) {
+  return workspace_size({handle, dx, w, dy, how}, Direction::backward_data, algorithm, bytes);
+}
+
+cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
+    cudnnHandle_t handle, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t how, const cudnnFilterDescriptor_t dw,
+    cudnnConvolutionBwdFilterAlgo_t algorithm, size_t* bytes) {
+  return workspace_size({handle, x, dw, dy, how}, Direction::backward_filter, algorithm, bytes);
+}
+
+cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
+                                      const cudnnTensorDescriptor_t x_of, const void* x,
+                                      const cudnnFilterDescriptor_t w_of, const void* w,
+                                      const cudnnConvolutionDescriptor_t how,
+                                      cudnnConvolutionFwdAlgo_t algorithm, void* workspace, size_t bytes,
+                                      const void* beta, const cudnnTensorDescriptor_t y_of, void* y) {
+  return run(handle, {handle, x_of, w_of, y_of, how}, Direction::forward, algorithm, alpha, {x, w, y}, beta,
+             {workspace, bytes});
+}
+
+cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void* alpha,
+                                           const cudnnFilterDescriptor_t w_of, const void* w,
+                                           const cudnnTensorDescriptor_t dy_of, const void* dy,
+                                           const cudnnConvolutionDescriptor_t how,
+                                           cudnnConvolutionBwdDataAlgo_t algorithm, void* workspace,
+                                           size_t bytes, const void* beta,
+                                           const cudnnTensorDescriptor_t dx_of, void* dx) {
+  return run(handle, {handle, dx_of, w_of, dy_of, how}, Direction::backward_data, algorithm, alpha,
+             {w, dy, dx}, beta, {workspace, bytes});
+}
+
+cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void* alpha,
+                                             const cudnnTensorDescriptor_t x_of, const void* x,
+                                             const cudnnTensorDescriptor_t dy_of, const void* dy,
+                                             const cudnnConvolutionDescriptor_t how,
+                                             cudnnConvolutionBwdFilterAlgo_t algorithm, void* workspace,
+                                             size_t bytes, const void* beta,
+                                             const cudnnFilterDescriptor_t dw_of, void* dw) {
+  return run(handle, {handle, x_of, dw_of, dy_of, how}, Direction::backward_filter, algorithm, alpha,
+             {x, dy, dw}, beta, {workspace, bytes});
+}
+
+cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void* alpha,
+                                           const cudnnTensorDescriptor_t dy_of, const void* dy,
+                                           const void* beta, const cudnnTensorDescriptor_t db_of, void* db) {
+  if (!handle || !alpha || !beta || !dy_of || !db_of || !dy || !db) return null_pointer();
+  const std::array<int, 4> wanted{1, dy_of->size[1], 1, 1};
+  if (db_of->size != wanted || dy_of->size[0] == 0 || db_of->type != dy_of->type) {
+    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "db must be 1 x c x 1 x 1 of dy's type");
+  }
+  const auto bytes = [](const cudnnTensorStruct& t) { return t.extent() * bytes_of(format_of(t.type)); };
+  const auto work = [dy_tensor = *dy_of, db_tensor = *db_of, dy, db, a = *static_cast<const float*>(alpha),
+                     b = *static_cast<const float*>(beta)] {
+    bias_gradient(dy_tensor, dy, a, b, db_tensor, db);
+  };
+  return launched(enqueue_call(handle->stream, "cudnnConvolutionBackwardBias",
+                               {{"dy", dy, bytes(*dy_of)}, {"db", db, bytes(*db_of)}}, work));
+}
