@@ -10,6 +10,9 @@ namespace tardigrad::emulation {
 cudaError_t enqueue_call(cudaStream_t stream, const char* call, std::vector<Operand> operands,
                          std::function<void()> work) {
   const int device = device_of(stream);
+  int current = -1;
+  if (const cudaError_t status = cudaGetDevice(&current); status != cudaSuccess) return status;
+  if (current != device) return cudaErrorInvalidResourceHandle;
   return enqueue(stream, [=, operands = std::move(operands), work = std::move(work)] {
     for (const Operand& operand : operands) {
       if (operand.bytes == 0 || accessible(device, operand.data, operand.bytes)) continue;
