@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <nccl.h>
 
+#include <cstdlib>
+
 #include "runtime/backend.h"
 #include "runtime/cuda/check.h"
 
@@ -17,6 +19,9 @@ struct DeviceCount {
 /// Asked once: the driver's answer does not change while a process lives.
 const DeviceCount& counted() {
   static const DeviceCount result = [] {
+    // Hardware queues: with the default of 8, streams share them, and a throttled worker's stream would hold
+    // up others. Read by the driver when it starts.
+    setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess) {

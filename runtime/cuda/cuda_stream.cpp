@@ -1,9 +1,16 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nvtx3/nvToolsExtCudaRt.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <mutex>
 #include <set>
+#include <vector>
 
 #include "runtime/cuda/cuda_event.h"
+#include "runtime/profiler_range.h"
 
 namespace tardigrad::cuda {
 namespace {
@@ -37,6 +44,7 @@ class CudaStream final : public detail::StreamImpl {
     TARDIGRAD_CUDA_CHECK(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
                                                       priority == Priority::high ? highest : lowest),
                          device);
+    nvtxNameCudaStreamA(stream_, this->name().c_str());
   }
 
   ~CudaStream() override {
@@ -45,7 +53,7 @@ class CudaStream final : public detail::StreamImpl {
   }
 
   void host(const char* name, std::function<void()> function) override {
-    check();
+    begin(name);
     enqueue_host(new HostCall{this, name, std::move(function), false});
   }
 
@@ -54,24 +62,26 @@ class CudaStream final : public detail::StreamImpl {
   }
 
   void launch(const char* name, const void* operation, Launch launch_on) override {
-    check();
+    const ProfilerRange range(name);
+    begin(name);
     const CurrentDevice current(device());
     try {
       launch_on(operation, stream_);
     } catch (const std::exception& error) {
+      check();  // whether it was not this operation but one before it
       throw DeviceError(device(), detail::failure_message(name, *this, error.what()));
     }
   }
 
   void copy(void* target, const void* source, std::size_t bytes) override {
-    check();
+    begin("copy");
     if (bytes == 0) return;
     const CurrentDevice current(device());
     TARDIGRAD_CUDA_CHECK(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream_), device());
   }
 
   void zero(void* target, std::size_t bytes) override {
-    check();
+    begin("zero");
     if (bytes == 0) return;
     const CurrentDevice current(device());
     TARDIGRAD_CUDA_CHECK(cudaMemsetAsync(target, 0, bytes, stream_), device());
@@ -83,20 +93,17 @@ class CudaStream final : public detail::StreamImpl {
   }
 
   void wait(const detail::EventImpl& event) override {
-    check();
+    raise_host_failure();
     const CurrentDevice current(device());
     TARDIGRAD_CUDA_CHECK(cudaStreamWaitEvent(stream_, static_cast<const CudaEvent&>(event).native(), 0),
                          device());
   }
 
   void check() const override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!host_failure_.empty()) throw DeviceError(device(), host_failure_);
-    }
+    raise_host_failure();
     const cudaError_t status = cudaStreamQuery(stream_);
     if (status == cudaSuccess || status == cudaErrorNotReady) return;
-    throw DeviceError(device(), detail::failure_message("enqueued work", *this, cudaGetErrorString(status)));
+    throw DeviceError(device(), detail::failure_message(recent().c_str(), *this, cudaGetErrorString(status)));
   }
 
   void synchronize() override {
@@ -126,6 +133,32 @@ class CudaStream final : public detail::StreamImpl {
     bool even_after_failure;
   };
 
+  /// Before an operation is enqueued. A failure of the device is not asked for: CUDA returns it from whatever
+  /// is enqueued next.
+  void begin(const char* name) {
+    raise_host_failure();
+    const std::lock_guard lock(mutex_);
+    recent_[enqueued_++ % recent_.size()] = name;
+  }
+
+  void raise_host_failure() const {
+    if (!host_failed_) return;
+    const std::lock_guard lock(mutex_);
+    throw DeviceError(device(), host_failure_);
+  }
+
+  /// CUDA does not say which operation failed: the latest ones, any of which it may have been.
+  std::string recent() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string_view> names;
+    const std::uint64_t oldest = enqueued_ - std::min<std::uint64_t>(enqueued_, recent_.size());
+    for (std::uint64_t i = oldest; i < enqueued_; ++i) {
+      const std::string_view name = recent_[i % recent_.size()];
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+    return names.empty() ? "enqueued work" : fmt::format("{}", fmt::join(names, " or "));
+  }
+
   void enqueue_host(HostCall* call) {
     const CurrentDevice current(device());
     const auto run = [](void* argument) {
@@ -140,21 +173,21 @@ class CudaStream final : public detail::StreamImpl {
   /// On a driver thread.
   void run(const HostCall& call) noexcept {
     try {
-      if (host_failed() && !call.even_after_failure) return;
+      if (host_failed_ && !call.even_after_failure) return;
       call.function();
     } catch (const std::exception& error) {
       const std::lock_guard lock(mutex_);
-      if (host_failure_.empty()) host_failure_ = detail::failure_message(call.name, *this, error.what());
+      if (host_failed_) return;
+      host_failure_ = detail::failure_message(call.name, *this, error.what());
+      host_failed_ = true;
     }
-  }
-
-  bool host_failed() const {
-    const std::lock_guard lock(mutex_);
-    return !host_failure_.empty();
   }
 
   cudaStream_t stream_ = nullptr;
   mutable std::mutex mutex_;
+  std::array<const char*, 6> recent_{};  // ring of the operations enqueued last
+  std::uint64_t enqueued_ = 0;
+  std::atomic<bool> host_failed_ = false;
   std::string host_failure_;  // of the first host function that threw
 };
 
