@@ -16,7 +16,7 @@ __device__ std::uint64_t now_ns() {
 /// What the host may change meanwhile.
 template <typename Number>
 __device__ Number shared(Number* value) {
-  return cuda::atomic_ref<Number, cuda::thread_scope_system>(*value).load(cuda::std::memory_order_relaxed);
+  return cuda::atomic_ref<Number, cuda::thread_scope_system>(*value).load(cuda::std::memory_order_acquire);
 }
 
 __global__ void stamp_time_kernel(std::uint64_t* time_ns) { *time_ns = now_ns(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "kernels/operation.h"
 
@@ -25,7 +26,7 @@ struct StampTime {
   [[nodiscard]] double flops() const { return 0; }
 };
 
-/// A run's stopwatch as a device sees it, in memory that it shares with the host.
+/// A run's stopwatch as a device sees it, in memory that it shares with the host, which writes `paused` last.
 struct PauseState {
   std::uint64_t paused_ns = 0;  ///< time of all pauses that are over
   std::uint32_t paused = 0;     ///< not 0 while it stands
@@ -33,15 +34,17 @@ struct PauseState {
 
 /// Holds up a stream until its job has lasted as long as a slower worker would have taken:
 ///
-///     max(duration_ns, slowdown · (the time it took until here))
+///     idle_ns + max(duration_ns, slowdown · (the time it took until here))
 ///
 /// counted from *began_ns and without the pauses of the run's stopwatch. Only the stream waits: it is one
 /// thread that sleeps most of the time. `cut_short`, set to anything but 0 by the host, ends it within some
 /// 20 µs.
 struct Stretch {
   static constexpr const char* name = "throttle";
+  static constexpr double for_ever = std::numeric_limits<double>::infinity();
 
   const std::uint64_t* began_ns = nullptr;  ///< of a StampTime on the same device
+  double idle_ns = 0;                       ///< in which nothing was done; may be infinite
   double duration_ns = 0;                   ///< may be infinite
   double slowdown = 1;
   PauseState* pauses = nullptr;        ///< shared with the host; or null

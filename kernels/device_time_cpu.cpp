@@ -16,7 +16,7 @@ std::uint64_t now_ns() {
 
 template <typename Number>
 Number shared(Number* value) {
-  return std::atomic_ref<Number>(*value).load(std::memory_order_relaxed);
+  return std::atomic_ref<Number>(*value).load(std::memory_order_acquire);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ TARDIGRAD_HOST_DEVICE inline double time_left_ns(const Stretch& stretch, std::ui
   const std::uint64_t pauses_ns = paused_ns - stretch.paused_before_ns;
   const double elapsed_ns = static_cast<double>(now_ns - *stretch.began_ns) - static_cast<double>(pauses_ns);
   const double stretched_ns = stretch.slowdown * took_ns;
-  return (stretched_ns > stretch.duration_ns ? stretched_ns : stretch.duration_ns) - elapsed_ns;
+  const double work_ns = stretched_ns > stretch.duration_ns ? stretched_ns : stretch.duration_ns;
+  return stretch.idle_ns + work_ns - elapsed_ns;
 }
 
 /// Longest sleep between two looks at what the host may have changed.

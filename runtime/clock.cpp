@@ -1,6 +1,7 @@
 #include "runtime/clock.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <numeric>
 #include <utility>
@@ -12,6 +13,8 @@ void Stopwatch::resume() {
   if (running_) return;
   running_ = true;
   resumed_at_ = SteadyClock::now();
+  paused_ += resumed_at_ - paused_at_;
+  show_locked();
   changed_.notify_all();
 }
 
@@ -20,7 +23,23 @@ void Stopwatch::pause() {
   if (!running_) return;
   before_s_ = elapsed_s_locked();
   running_ = false;
+  paused_at_ = SteadyClock::now();
+  show_locked();
   changed_.notify_all();
+}
+
+void Stopwatch::show_pauses(PauseState* state) {
+  const std::lock_guard lock(mutex_);
+  shown_ = state;
+  show_locked();
+}
+
+/// A device that sees the watch run also sees the pause before that.
+void Stopwatch::show_locked() {
+  if (!shown_) return;
+  const auto paused_ns = std::chrono::nanoseconds(paused_).count();
+  std::atomic_ref(shown_->paused_ns).store(static_cast<std::uint64_t>(paused_ns), std::memory_order_release);
+  std::atomic_ref(shown_->paused).store(running_ ? 0 : 1, std::memory_order_release);
 }
 
 bool Stopwatch::running() const {
@@ -124,13 +143,28 @@ std::optional<Clock::Arrived> WallClock::next(double deadline, const std::stop_t
   constexpr double patience_s = 0.5;
   std::unique_lock lock(mutex_);
   const double wait_s = std::clamp(deadline - now(), 0.0, patience_s);
-  arrived_.wait_for(lock, stop, std::chrono::duration<double>(wait_s), [this] { return !arrivals_.empty(); });
+  await_arrival(lock, wait_s, stop);
   if (arrivals_.empty() || stop.stop_requested()) return std::nullopt;
   const Arrived first = arrivals_.front();
   if (first.time > deadline) return std::nullopt;
   arrivals_.pop_front();
   computing_[static_cast<std::size_t>(first.worker)] = false;
   return first;
+}
+
+void WallClock::await_arrival(std::unique_lock<std::mutex>& lock, double wait_s,
+                              const std::stop_token& stop) {
+  const auto arrived = [this] { return !arrivals_.empty(); };
+  if (!poll_) {
+    arrived_.wait_for(lock, stop, std::chrono::duration<double>(wait_s), arrived);
+    return;
+  }
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::duration<double>(wait_s);
+  do {
+    lock.unlock();
+    poll_();
+    lock.lock();
+  } while (!arrived() && !stop.stop_requested() && std::chrono::steady_clock::now() < give_up);
 }
 
 bool WallClock::expects_arrivals() {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/device_time.h"
 #include "runtime/delays.h"
 #include "runtime/worker_speeds.h"
 
@@ -29,18 +30,26 @@ class Stopwatch {
   /// Seconds run so far.
   double elapsed_s() const;
 
+  /// From now on, what a device is to know of the pauses is kept in `state`, which the watch must not outlive
+  /// before it is told of another, or of none (null).
+  void show_pauses(PauseState* state);
+
   /// Blocks until elapsed_s() ≥ time_s, however often it is paused meanwhile, or until stop is requested.
   void sleep_until(double time_s, const std::stop_token& stop) const;
 
  private:
   using SteadyClock = std::chrono::steady_clock;
   double elapsed_s_locked() const;
+  void show_locked();
 
   mutable std::mutex mutex_;
   mutable std::condition_variable_any changed_;
   bool running_ = false;
   double before_s_ = 0;  // run until the last pause
   SteadyClock::time_point resumed_at_;
+  SteadyClock::time_point paused_at_ = SteadyClock::now();
+  SteadyClock::duration paused_{};  // all pauses that are over
+  PauseState* shown_ = nullptr;
 };
 
 /// Decides in which order, and when, gradients arrive.
@@ -120,9 +129,14 @@ class VirtualClock final : public Clock {
   std::vector<int> winners_;  // winners_[1] is the first of all; the children of node i are 2i and 2i + 1
 };
 
-/// Arrivals as they happen. Time is the stopwatch's.
+/// Arrivals as they happen. Time is the stopwatch's. Workers' streams say that a gradient is complete, or
+/// next() asks for it.
 class WallClock final : public Clock {
  public:
+  /// What next() calls over and over while it waits, on its own thread; it calls gradient_complete() for
+  /// whatever is complete.
+  void poll_with(std::function<void()> poll) { poll_ = std::move(poll); }
+
   /// `speeds` may end workers for good; its times are in units of `time_unit_s` seconds.
   WallClock(const Stopwatch& stopwatch, const WorkerSpeeds& speeds, double time_unit_s, int workers)
       : stopwatch_(stopwatch),
@@ -144,6 +158,8 @@ class WallClock final : public Clock {
   const Stopwatch& stopwatch_;
   const WorkerSpeeds& speeds_;
   double time_unit_s_;
+  void await_arrival(std::unique_lock<std::mutex>& lock, double wait_s, const std::stop_token& stop);
+  std::function<void()> poll_;
   std::vector<bool> computing_;  // until its end was returned
   std::mutex mutex_;             // for what follows
   std::condition_variable_any arrived_;

@@ -51,25 +51,55 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
     if (!delays.measured() || speeds.any()) {
       wall->throttle.emplace(Throttle{delays, speeds, stopwatch_, options_.time_unit_s});
     }
+    wall->completions = options_.completions ? *options_.completions
+                                             : faster_completions(placement.workers.front(), objective_.workers());
     clock_ = std::move(clock);
   }
-  return std::make_unique<StreamExecutor>(objective_, placement, method_.memory(), options_.server,
-                                          options_.job, std::move(wall));
+  const bool polling = wall && wall->completions == Completions::polling;
+  auto executor = std::make_unique<StreamExecutor>(objective_, placement, method_.memory(), options_.server,
+                                                   options_.job, std::move(wall));
+  if (polling) {
+    static_cast<WallClock&>(*clock_).poll_with([polled = executor.get()] { polled->poll(); });
+  }
+  return executor;
 }
 
 RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop) {
   std::copy(model.begin(), model.end(), host_model_.begin());
-  executor_->set_model(host_model_);
+  try {
+    executor_->set_model(host_model_);
+    train_and_evaluate(stop);
+  } catch (const DeviceError& error) {
+    throw DeviceLostError(error, salvage(model));
+  }
+  std::copy(host_model_.begin(), host_model_.end(), model.begin());
+  RunSummary summary = summarise();
+  for (RunObserver* observer : observers_) observer->on_summary(summary);
+  return summary;
+}
+
+void Coordinator::train_and_evaluate(const std::stop_token& stop) {
   evaluate();
   train(stop);
   stopwatch_.pause();
   settle_all();
   wind_up();
   if (latest_evaluation_->update != version_) evaluate();
-  std::copy(host_model_.begin(), host_model_.end(), model.begin());
-  RunSummary summary = summarise();
-  for (RunObserver* observer : observers_) observer->on_summary(summary);
-  return summary;
+}
+
+/// Returns the update that the model saved is of.
+std::uint64_t Coordinator::salvage(std::span<float> model) noexcept {
+  try {
+    std::vector<float> newest(model.size());
+    executor_->read_model(newest);
+    std::copy(newest.begin(), newest.end(), model.begin());
+    return executor_->version();
+  } catch (const std::exception&) {
+    // The server's device is lost too; what the host has is that of the latest evaluation.
+    if (!latest_evaluation_) return 0;
+    std::copy(host_model_.begin(), host_model_.end(), model.begin());
+    return latest_evaluation_->update;
+  }
 }
 
 void Coordinator::train(const std::stop_token& stop) {
@@ -269,7 +299,9 @@ void Coordinator::evaluate() {
   const bool was_training = stopwatch_.running();
   stopwatch_.pause();
   settle_all();
-  executor_->read_model(host_model_);
+  std::vector<float> model(host_model_.size());
+  executor_->read_model(model);
+  host_model_ = std::move(model);
   EvaluationRecord record{
       version_,    clock_->now(), stopwatch_.elapsed_s(), gradients_, objective_.evaluate(host_model_),
       std::nullopt};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/clock.h"
+#include "runtime/completions.h"
 #include "runtime/delays.h"
 #include "runtime/executor.h"
 #include "runtime/fifo.h"
@@ -37,6 +38,16 @@ class WorkersLostError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A device failed during a run. The model of update() is what could be saved of it.
+class DeviceLostError : public DeviceError {
+ public:
+  DeviceLostError(const DeviceError& error, std::uint64_t update) : DeviceError(error), update_(update) {}
+  std::uint64_t update() const { return update_; }
+
+ private:
+  std::uint64_t update_;
+};
+
 enum class ClockKind { wall, virtual_time };
 
 struct RunOptions {
@@ -45,7 +56,8 @@ struct RunOptions {
   ServerOptions server;
   JobOptions job;
   ClockKind clock = ClockKind::wall;
-  double time_unit_s = 1;  ///< wall seconds of one unit of the delays
+  double time_unit_s = 1;                  ///< wall seconds of one unit of the delays
+  std::optional<Completions> completions;  ///< in wall time; nothing: the faster one on the first device
 
   // The run ends at whichever comes first; at least one should be given.
   std::optional<std::uint64_t> max_updates;
@@ -79,8 +91,9 @@ class Coordinator {
   Coordinator& operator=(const Coordinator&) = delete;
 
   /// Trains from `model` [d] (host memory) and leaves the final model there. Call once. A requested stop ends
-  /// the run as a limit does. Throws DeviceError, WorkersLostError, NotFiniteError, or std::invalid_argument
-  /// where a recording does not fit; `model` is then as it was.
+  /// the run as a limit does. Throws DeviceLostError, with what could be saved in `model`: the newest model
+  /// if the server's device still answers, else that of the latest evaluation. Throws WorkersLostError,
+  /// NotFiniteError, or std::invalid_argument where a recording does not fit; `model` is then as it was.
   RunSummary run(std::span<float> model, const std::stop_token& stop);
 
  private:
@@ -113,6 +126,7 @@ class Coordinator {
   std::unique_ptr<Executor> make_executor(const Delays& delays, const WorkerSpeeds& speeds,
                                           const Placement& placement);
   void train(const std::stop_token& stop);
+  void train_and_evaluate(const std::stop_token& stop);
   void take(const Clock::Arrived& arrived);
   void take_end_of_discarded(const Clock::Arrived& arrived);
   std::optional<UpdateRecord> account(Actions& actions, const Clock::Arrived& arrived,
@@ -129,6 +143,7 @@ class Coordinator {
   void evaluate_if_due();
   void check_progress();
   void wind_up() noexcept;
+  std::uint64_t salvage(std::span<float> model) noexcept;
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
 
@@ -149,7 +164,7 @@ class Coordinator {
   std::uint64_t gradients_ = 0;
   std::uint64_t staleness_since_update_ = 0;  // the largest in the direction of the next step
   double next_evaluation_time_ = Clock::never;
-  std::vector<float> host_model_;
+  std::vector<float> host_model_;  // of the latest evaluation
   std::optional<EvaluationRecord> latest_evaluation_;
   double loss_sum_ = 0;  // of the gradients since the latest evaluation
   std::uint64_t loss_count_ = 0;

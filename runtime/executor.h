@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 
@@ -46,8 +47,12 @@ class Executor {
   /// clock only).
   virtual void discarded_is_over(int) {}
 
-  /// The model as of all calls so far [d], in host memory. Every arrival must have been collected.
+  /// The model as of all calls so far [d], in host memory. Every arrival must have been collected; after a
+  /// DeviceError it is the newest one there is.
   virtual void read_model(std::span<float> values) = 0;
+
+  /// The version of that model: steps so far, or fewer after a DeviceError.
+  virtual std::uint64_t version() const = 0;
 
   /// The largest drift of the server's mean that was mended (Server::largest_drift).
   virtual std::optional<double> largest_drift() = 0;

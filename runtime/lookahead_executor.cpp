@@ -128,7 +128,7 @@ float LookaheadExecutor::collect() {
 }
 
 void LookaheadExecutor::read_model(std::span<float> values) {
-  apply_until(planned_);
+  if (!failed_) apply_until(planned_);
   server_.read_model(values);
 }
 
@@ -147,7 +147,10 @@ void LookaheadExecutor::apply_until(std::uint64_t count) {
 
 void LookaheadExecutor::apply(std::uint64_t number) {
   Arrival& next = arrival(number);
-  if (next.error) std::rethrow_exception(next.error);
+  if (next.error) {
+    failed_ = true;
+    std::rethrow_exception(next.error);
+  }
   const ArrivedGradient gradient = arrived(next);
   server_.apply(next.actions, next.lr, next.replicas, &gradient);
   {

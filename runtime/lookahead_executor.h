@@ -45,6 +45,7 @@ class LookaheadExecutor final : public Executor {
   std::size_t capacity() const override { return capacity_; }
   float collect() override;
   void read_model(std::span<float> values) override;
+  std::uint64_t version() const override { return server_.version(); }
   std::optional<double> largest_drift() override { return server_.largest_drift(); }
   Device device(int) const override { return server_.stream().device(); }
   void drain() noexcept override;
@@ -119,6 +120,7 @@ class LookaheadExecutor final : public Executor {
   std::unique_ptr<Arrival[]> ring_;
   std::uint64_t collected_ = 0;
   std::atomic<std::uint64_t> planned_ = 0;
+  bool failed_ = false;  // an arrival's gradient: nothing more is applied
   std::atomic<std::uint64_t> applied_ = 0;
 
   std::mutex gradients_mutex_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 #include <variant>
 
 #include "runtime/stream_layout.h"
@@ -21,9 +22,9 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
   capacity_ = layout.jobs_ahead * streams;
   for (std::size_t i = 0; i < streams; ++i) {
     const Device device = devices[i % devices.size()];
-    streams_.push_back(std::make_unique<Worker>(
-        objective, device, wall_ ? fmt::format("worker {}", i) : fmt::format("workers {}", device.name()),
-        placement.server, job, static_cast<int>(layout.jobs_ahead)));
+    streams_.push_back(std::make_unique<Worker>(objective, device,
+                                                fmt::format("{} {}", wall_ ? "worker" : "workers", i),
+                                                placement.server, job, static_cast<int>(layout.jobs_ahead)));
     // All CPU devices have the same memory.
     if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, placement.server, objective.dimension()));
@@ -33,6 +34,20 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
     workers_[i].stream = streams_[i % streams].get();
     workers_[i].replicas = replicas_[i % replicas_.size()].get();
   }
+  show_pauses_to_devices();
+}
+
+StreamExecutor::~StreamExecutor() {
+  StreamExecutor::drain();
+  if (pauses_) wall_->throttle->stopwatch.show_pauses(nullptr);
+}
+
+void StreamExecutor::show_pauses_to_devices() {
+  const Device device = server_stream_.device();
+  if (device.backend == Backend::cpu || !wall_ || !wall_->throttle) return;
+  pauses_.emplace(device, 1);
+  wall_->throttle->pauses = pauses_->data();
+  wall_->throttle->stopwatch.show_pauses(pauses_->data());
 }
 
 /// Finds out where the models of hand-overs go, and makes their jobs.
@@ -61,7 +76,9 @@ void StreamExecutor::act(const Actions& actions, double lr) {
 
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   WorkerJobs& worker = state(index);
-  if (!wall_) {
+  if (wall_) {
+    require_complete(index);
+  } else {
     while (worker.stream->full()) harvest();
     start(index);
   }
@@ -76,6 +93,27 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   harvest();  // the gradient is there already, and the stream free for its next job
   start_if_waiting(index);
   start_handed_over(actions);
+}
+
+/// Before the server's stream meets a failure, so that the model can still be read.
+void StreamExecutor::require_complete(int index) const {
+  try {
+    state(index).stream->oldest().complete.synchronize();
+  } catch (const DeviceError& error) {
+    raise_lost(index, error);
+  }
+}
+
+/// With what the stream knows of the failure, which is more than its event does.
+void StreamExecutor::raise_lost(int index, const DeviceError& error) const {
+  std::string what = error.what();
+  try {
+    state(index).stream->stream().check();
+  } catch (const DeviceError& known) {
+    what = known.what();
+  }
+  throw DeviceError(error.device(),
+                    fmt::format("job {} of worker {} is lost: {}", state(index).first_job, index, what));
 }
 
 /// Whatever writes the job's replica next is ordered behind the gradient.
@@ -103,7 +141,11 @@ void StreamExecutor::start(int index) {
   worker.computing = true;
   const Throttle* throttle = wall_ && wall_->throttle ? &*wall_->throttle : nullptr;
   std::function<void()> on_complete;
-  if (wall_) on_complete = [this, index] { wall_->on_complete(index); };
+  if (wall_ && wall_->completions == Completions::polling) {
+    polled_.push_back(index);
+  } else if (wall_) {
+    on_complete = [this, index] { wall_->on_complete(index); };
+  }
   worker.stream->start(index, worker.first_job, *worker.jobs.front(), throttle, std::move(on_complete));
 }
 
@@ -112,7 +154,7 @@ void StreamExecutor::start(int index) {
 void StreamExecutor::discard(int index) {
   WorkerJobs& worker = state(index);
   if (wall_) {
-    worker.stream->oldest().cut_short.request_stop();
+    worker.stream->oldest().cut();
   } else {
     job_is_over(worker);
   }
@@ -125,11 +167,25 @@ void StreamExecutor::discarded_is_over(int index) {
   start_if_waiting(index);
 }
 
+/// In the order of the list, in which a worker that was found comes last again.
+void StreamExecutor::poll() {
+  const auto complete = [this](int index) {
+    try {
+      if (!state(index).stream->oldest().complete.complete()) return false;
+    } catch (const DeviceError& error) {
+      raise_lost(index, error);
+    }
+    wall_->on_complete(index);
+    return true;
+  };
+  if (std::erase_if(polled_, complete) == 0) std::this_thread::yield();
+}
+
 /// Waits for the oldest arrival that was not waited for yet.
 void StreamExecutor::harvest() {
   Worker& stream = *unharvested_.pop();
   const Worker::Job& job = stream.oldest();
-  job.complete.synchronize();
+  if (!wall_) job.complete.synchronize();
   losses_.push(*job.loss.data());
   stream.over();
 }

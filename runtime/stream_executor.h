@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/completions.h"
 #include "runtime/executor.h"
 #include "runtime/fifo.h"
 #include "runtime/objective.h"
@@ -19,22 +20,27 @@ namespace tardigrad {
 /// Workers and server on streams of their own, ordered by events: wall time on any backend, virtual time on
 /// GPUs.
 ///
-/// In wall time each worker has a stream,
-/// and its job starts at the hand-over. In virtual time the workers of a device share one, so that k
-/// gradients are computed at once, and a job is enqueued when it arrives: one that is thrown away is never
-/// computed, and the host runs ahead of the devices.
+/// In wall time each worker has a stream, and its job starts at the hand-over. In virtual time the workers of
+/// a device share a few, so that as many gradients are computed at once, and a job is enqueued when it
+/// arrives: one that is thrown away is never computed, and the host runs ahead of the devices.
 class StreamExecutor final : public Executor {
  public:
   /// Of wall time.
   struct Wall {
     std::optional<Throttle> throttle;
-    std::function<void(int worker)> on_complete;  ///< called from any thread
+    std::function<void(int worker)> on_complete;  ///< called from any thread, or by poll()
+    Completions completions = Completions::callback;
   };
 
   /// `wall` is nothing in virtual time. The objective outlives the executor.
   StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
                  const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall);
-  ~StreamExecutor() override { StreamExecutor::drain(); }
+  ~StreamExecutor() override;
+  StreamExecutor(const StreamExecutor&) = delete;
+  StreamExecutor& operator=(const StreamExecutor&) = delete;
+
+  /// In wall time with Completions::polling: calls on_complete for every job that has been completed since.
+  void poll();
 
   void set_model(std::span<const float> values) override { server_.set_model(values); }
   void act(const Actions& actions, double lr) override;
@@ -43,6 +49,7 @@ class StreamExecutor final : public Executor {
   float collect() override;
   void discarded_is_over(int worker) override;
   void read_model(std::span<float> values) override { server_.read_model(values); }
+  std::uint64_t version() const override { return server_.version(); }
   std::optional<double> largest_drift() override { return server_.largest_drift(); }
   Device device(int worker) const override { return state(worker).stream->device(); }
   void check() const override;
@@ -64,11 +71,15 @@ class StreamExecutor final : public Executor {
   void start_if_waiting(int worker);
   void start_handed_over(const Actions& actions);
   void harvest();
+  void require_complete(int worker) const;
+  [[noreturn]] void raise_lost(int worker, const DeviceError& error) const;
   void discard(int worker);
   void job_is_over(WorkerJobs& jobs);
+  void show_pauses_to_devices();
 
   std::size_t capacity_;
   std::optional<Wall> wall_;
+  std::optional<PinnedBuffer<PauseState>> pauses_;
   Stream server_stream_;
   Server server_;
   std::uint64_t version_ = 0;
@@ -76,6 +87,7 @@ class StreamExecutor final : public Executor {
   std::vector<std::unique_ptr<ReplicaPool>> replicas_;  // one for each memory
   std::vector<WorkerJobs> workers_;
   std::vector<Replica*> resolved_;
+  std::vector<int> polled_;    // workers whose completion is to be polled for
   Fifo<Worker*> unharvested_;  // of the arrivals whose loss is not known yet
   Fifo<float> losses_;         // of those before them
 };

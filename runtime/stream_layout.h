@@ -22,8 +22,8 @@ struct StreamLayout {
   }
 
  private:
-  static constexpr std::size_t streams_per_device = 1;
-  static constexpr std::size_t virtual_jobs_ahead = 4;
+  static constexpr std::size_t streams_per_device = 8;
+  static constexpr std::size_t virtual_jobs_ahead = 2;
 };
 
 }  // namespace tardigrad

@@ -13,8 +13,9 @@ namespace tardigrad {
 struct Throttle {
   const Delays& delays;
   const WorkerSpeeds& speeds;
-  const Stopwatch& stopwatch;
-  double time_unit_s = 1;  ///< seconds of one unit of the delays
+  Stopwatch& stopwatch;
+  double time_unit_s = 1;        ///< seconds of one unit of the delays
+  PauseState* pauses = nullptr;  ///< the stopwatch's, in memory that the GPUs share with the host
 
   /// On the run's clock, in seconds.
   double now() const { return stopwatch.elapsed_s(); }
@@ -25,6 +26,24 @@ struct Throttle {
     const double began = began_s / time_unit_s;
     const double work = delays.measured() ? now() / time_unit_s - began : delays.duration(worker, job);
     stopwatch.sleep_until(speeds.end_time(worker, began, work) * time_unit_s, stop);
+  }
+
+  /// The same for a stream that cannot ask when its job is done: how long a job that begins now is to last,
+  /// idle_s + max(duration_s, slowdown · what it took). For `measured` delays the slowdown is that at its
+  /// beginning; an event in its middle counts from the next job on.
+  struct Lasting {
+    double idle_s = 0;
+    double duration_s = 0;
+    double slowdown = 1;
+  };
+  Lasting lasting(int worker, std::uint64_t job) const {
+    const double began = now() / time_unit_s;
+    if (delays.measured()) {
+      const WorkerSpeeds::Pace pace = speeds.pace(worker, began);
+      return {.idle_s = pace.idle * time_unit_s, .slowdown = pace.slowdown};
+    }
+    const double end = speeds.end_time(worker, began, delays.duration(worker, job));
+    return {.duration_s = (end - began) * time_unit_s};
   }
 };
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <optional>
 #include <stop_token>
-#include <vector>
+#include <string>
 
 #include "runtime/gradient_jobs.h"
 #include "runtime/replica.h"
@@ -17,24 +19,34 @@ namespace tardigrad {
 ///
 /// start() only enqueues. On the stream a job is: gather the minibatch (needs no model) → wait until the
 /// model is in the replica, and until the server has read what the gradient's memory held → gradient →
-/// stretch (throttle) → completion event.
+/// stretch (throttle) → completion event. A stream of one worker gathers its next minibatch right behind
+/// that, while the server is at work.
 class Worker {
  public:
   /// A job in flight.
   struct Job {
-    Job(StreamRef stream, Device server, std::size_t dimension)
-        : complete(stream.device()), taken(server), gradient(stream, dimension), loss(stream.device(), 1) {}
+    Job(StreamRef stream, Device server, std::size_t dimension);
+
+    /// Ends it early, as far as it can be: leaves out what a CPU stream has not begun, and ends a throttle.
+    void cut();
+
     Event complete;  ///< recorded by the worker
     Event taken;     ///< recorded by the server when it has read the gradient
     Buffer<float> gradient;
     PinnedBuffer<float> loss;
     std::stop_source cut_short;
+    // For a throttle, on a CPU and on a GPU:
+    double began_s = 0;
+    Buffer<std::uint64_t> began_ns;
+    PinnedBuffer<std::uint32_t> cut_on_device;
   };
 
   /// `jobs_ahead`: how many jobs may be started before the first of them is over, ≥ 1. Memory is there when
   /// the constructor returns.
   Worker(Objective& objective, Device device, std::string name, Device server, const JobOptions& options,
          int jobs_ahead);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   Device device() const { return stream_.device(); }
   StreamRef stream() const { return stream_; }
@@ -57,11 +69,16 @@ class Worker {
   void drain() noexcept;
 
  private:
+  void enqueue_minibatch(int worker, std::uint64_t job);
+  void enqueue_begin(Job& job, const Throttle& throttle);
+  void enqueue_stretch(Job& job, int worker, std::uint64_t number, const Throttle& throttle);
+
   Stream stream_;
   GradientJobs gradients_;
-  std::vector<Job> jobs_;  // ring
+  std::deque<Job> jobs_;  // ring
   std::uint64_t started_ = 0;
   std::uint64_t over_ = 0;
+  std::optional<std::uint64_t> gathered_;  // of the job whose minibatch is there already
 };
 
 }  // namespace tardigrad

@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "runtime/parse_number.h"
+
 namespace tardigrad {
 namespace {
 
@@ -157,6 +159,44 @@ WorkerSpeeds WorkerSpeeds::read(const std::string& file, int workers) {
     if (phases.back().slowdown != change.slowdown) phases.push_back({change.time, change.slowdown});
   }
   return speeds;
+}
+
+void WorkerSpeeds::throttle(const std::string& text, int workers) {
+  const auto refuse = [&](std::string_view part) {
+    throw std::invalid_argument(
+        fmt::format("--throttle {}: expected WORKER=FACTORx, such as 2=5x, with workers 0 to {} and factors "
+                    "above 0, found '{}'",
+                    text, workers - 1, part));
+  };
+  phases_.resize(static_cast<std::size_t>(workers));
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos || !part.ends_with('x')) refuse(part);
+    const auto worker = parse_number<int>(part.substr(0, equals));
+    const auto factor = parse_number<double>(part.substr(equals + 1, part.size() - equals - 2));
+    if (!worker || *worker < 0 || *worker >= workers || !factor || *factor <= 0) {
+      refuse(part);
+    }
+    Phases& phases = phases_[static_cast<std::size_t>(*worker)];
+    if (phases.empty()) phases.push_back({-infinity, 1});
+    for (Phase& phase : phases) phase.slowdown *= *factor;
+  }
+}
+
+WorkerSpeeds::Pace WorkerSpeeds::pace(int worker, double time) const {
+  const auto row = static_cast<std::size_t>(worker);
+  if (phases_.empty() || phases_[row].empty()) return {0, 1};
+  const Phases& phases = phases_[row];
+  auto next = std::upper_bound(phases.begin(), phases.end(), time,
+                               [](double at, const Phase& phase) { return at < phase.begin; });
+  double works_from = time;
+  for (; std::prev(next)->slowdown == infinity; ++next) {
+    if (next == phases.end()) return {infinity, 1};
+    works_from = next->begin;
+  }
+  return {works_from - time, std::prev(next)->slowdown};
 }
 
 double WorkerSpeeds::end_time(const Phases& phases, double start, double work) {

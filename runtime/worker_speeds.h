@@ -7,8 +7,8 @@
 
 namespace tardigrad {
 
-/// How fast workers are over the time of a run: the script of `--events FILE`. Times are those of the delay
-/// model, units of `--compute-time`.
+/// How fast workers are over the time of a run: `--throttle`, and the script of `--events FILE`. Times are
+/// those of the delay model, units of `--compute-time`.
 ///
 /// A job advances at the rate 1/slowdown of its worker at each moment. While a worker has failed it does not
 /// advance, and what was done of it is lost: when the worker is back the job begins again, at the slowdown
@@ -30,11 +30,23 @@ class WorkerSpeeds {
   /// Throws std::invalid_argument naming file and line and what was expected.
   static WorkerSpeeds read(const std::string& file, int workers);
 
+  /// `--throttle 2=5x,7=1.5x`: all jobs of a worker take that many times as long, events included. Throws
+  /// std::invalid_argument naming what was expected.
+  void throttle(const std::string& text, int workers);
+
   /// Whether anything happens to anybody.
   bool any() const { return !phases_.empty(); }
 
   /// Whether a worker that has failed by `time` never comes back.
   bool lost(int worker, double time) const { return std::isinf(end_time(worker, time, 1)); }
+
+  /// What a job that begins at `time` meets: how long its worker has failed for (0 mostly, or infinity), and
+  /// how slow it is then.
+  struct Pace {
+    double idle;
+    double slowdown;
+  };
+  Pace pace(int worker, double time) const;
 
   /// When a job of `work` units, begun at `start`, ends; infinity if never. Exactly start + work for a worker
   /// without events.

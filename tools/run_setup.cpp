@@ -145,6 +145,9 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.job = {.local_steps = options.local_steps.value_or(1), .local_lr = options.local_lr.value_or(0)};
   run.clock = options.clock == "virtual" ? ClockKind::virtual_time : ClockKind::wall;
   run.time_unit_s = options.time_unit_s;
+  if (options.completions != "auto") {
+    run.completions = options.completions == "polling" ? Completions::polling : Completions::callback;
+  }
   run.max_updates = options.updates;
   if (options.epochs) {
     run.max_gradients =
@@ -254,12 +257,6 @@ Placement choose_placement(const TrainOptions& options) {
         on_gpu ? fmt::format("model {} has no CUDA layers yet", options.model) : "no GPU: " + why_no_cuda();
     fmt::print(stderr, "running on the CPU ({})\n", reason);
   }
-  if (devices.front().backend == Backend::cuda && options.clock == "wall" && options.replay.empty() &&
-      (options.compute_time != "measured" || !options.events.empty())) {
-    refuse(fmt::format(
-        "--compute-time {}: workers on GPUs cannot be throttled yet; expected measured or --clock virtual",
-        options.compute_time));
-  }
   return place(options, std::move(devices));
 }
 
@@ -272,6 +269,7 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   const int workers = setup.objective->workers();
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = WorkerSpeeds::read(options.events, workers);
+  if (!options.throttle.empty()) setup.speeds.throttle(options.throttle, workers);
   setup.method = make_method(options.method, method_options(options, workers, setup.delays.fixed()));
   setup.options = run_options(options, *setup.objective);
   PlannedRun planned = planned_run(options, setup);

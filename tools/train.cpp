@@ -81,8 +81,18 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   if (!options.record.empty()) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());
   }
-  execute(setup, model, observers, stop, replay ? &*replay : nullptr);
-  if (!options.save.empty()) save_safetensors(options.save, setup.objective->layout(), model);
+  const auto save = [&] {
+    if (!options.save.empty()) save_safetensors(options.save, setup.objective->layout(), model);
+  };
+  try {
+    execute(setup, model, observers, stop, replay ? &*replay : nullptr);
+  } catch (const DeviceLostError& lost) {
+    if (options.save.empty()) throw;
+    save();
+    throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is saved in {}", lost.what(),
+                                                 lost.update(), options.save));
+  }
+  save();
 }
 
 }  // namespace tardigrad

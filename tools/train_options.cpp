@@ -178,6 +178,17 @@ void add_machine_options(CLI::App& train, TrainOptions& options) {
                   "trace:FILE (recorded). Noise per job: append +halfnormal[:STD] or +exponential[:MEAN]")
       ->capture_default_str()
       ->group(group);
+  train
+      .add_option("--throttle", options.throttle,
+                  "Makes workers slower: 2=5x,7=1.5x; on top of --compute-time and --events")
+      ->group(group);
+  train
+      .add_option("--completions", options.completions,
+                  "How the host learns that a gradient is complete (wall clock): polling, callback, or auto, "
+                  "the faster one as measured at the start")
+      ->check(CLI::IsMember({"auto", "polling", "callback"}))
+      ->capture_default_str()
+      ->group(group);
   train.add_option("--events", options.events, "TOML script of workers that slow down, fail and come back")
       ->group(group);
   train
@@ -300,6 +311,8 @@ std::string to_json(const TrainOptions& options) {
                                 {"time_limit", or_null(options.time_limit)},
                                 {"compute_time", options.compute_time},
                                 {"events", options.events},
+                                {"throttle", options.throttle},
+                                {"completions", options.completions},
                                 {"clock", options.clock},
                                 {"time_unit", options.time_unit_s},
                                 {"seed", options.seed},

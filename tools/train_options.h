@@ -42,6 +42,8 @@ struct TrainOptions {
   std::string compute_time = "measured";
   std::string clock = "wall";
   std::string events;
+  std::string throttle;
+  std::string completions = "auto";
   double time_unit_s = 1;
   std::uint64_t seed = 0;
   std::string sampling = "shuffle";

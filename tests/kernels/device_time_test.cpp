@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cmath>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -14,7 +12,6 @@
 namespace tardigrad::test {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double millisecond_ns = 1e6;
 
 /// Memory that host and device share.
@@ -88,6 +85,15 @@ TEST_P(DeviceTime, ASlowdownMultipliesWhatTheJobTook) {
   EXPECT_GE(lasted_ns(stretch), 4 * took_ns);
 }
 
+TEST_P(DeviceTime, IdleTimeComesOnTop) {
+  const auto began = stamped();
+  Stretch stretch;
+  stretch.began_ns = began.get();
+  stretch.idle_ns = 2 * millisecond_ns;
+  stretch.duration_ns = millisecond_ns;
+  EXPECT_GE(lasted_ns(stretch), 3 * millisecond_ns);
+}
+
 TEST_P(DeviceTime, PausesDoNotCount) {
   const auto began = stamped();
   const Shared<PauseState> pauses(GetParam(), {.paused_ns = 5'000'000, .paused = 0});
@@ -120,7 +126,7 @@ TEST_P(DeviceTime, AStretchWithoutEndCanBeCutShort) {
   const Shared<std::uint32_t> cut_short(GetParam(), 0);
   Stretch stretch;
   stretch.began_ns = began.get();
-  stretch.duration_ns = infinity;
+  stretch.duration_ns = Stretch::for_ever;
   stretch.cut_short = cut_short.get();
   std::atomic<bool> ended = false;
   std::jthread waiting([&] {

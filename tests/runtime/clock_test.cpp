@@ -151,5 +151,52 @@ TEST(WallClock, AStopEndsTheWait) {
   }
 }
 
+TEST(WallClock, AsksForWhatIsComplete) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  const WorkerSpeeds speeds;
+  WallClock clock(stopwatch, speeds, 1, 6);
+  int asked = 0;
+  clock.poll_with([&] {
+    if (++asked == 3) {
+      clock.gradient_complete(4);
+      clock.gradient_complete(1);
+    }
+  });
+  const auto first = clock.next(Clock::never, {});
+  const auto second = clock.next(Clock::never, {});
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->worker, 4);
+  EXPECT_EQ(second->worker, 1);
+  EXPECT_GE(asked, 3);
+}
+
+TEST(WallClock, AskingEndsWithAStop) {
+  Stopwatch stopwatch;
+  const WorkerSpeeds speeds;
+  WallClock clock(stopwatch, speeds, 1, 6);
+  std::stop_source stop;
+  clock.poll_with([&] { stop.request_stop(); });
+  EXPECT_FALSE(clock.next(Clock::never, stop.get_token()));
+}
+
+TEST(Stopwatch, ShowsItsPauses) {
+  Stopwatch stopwatch;
+  PauseState shown;
+  stopwatch.show_pauses(&shown);
+  EXPECT_EQ(shown.paused, 1U);
+  stopwatch.resume();
+  EXPECT_EQ(shown.paused, 0U);
+  const std::uint64_t before = shown.paused_ns;
+  stopwatch.pause();
+  EXPECT_EQ(shown.paused, 1U);
+  EXPECT_EQ(shown.paused_ns, before);
+  stopwatch.resume();
+  EXPECT_GT(shown.paused_ns, before);
+  stopwatch.show_pauses(nullptr);
+  stopwatch.pause();
+  EXPECT_EQ(shown.paused, 0U);
+}
+
 }  // namespace
 }  // namespace tardigrad

@@ -178,5 +178,29 @@ TEST(Coordinator, AFailingWorkerIsNamed) {
   }
 }
 
+TEST(Coordinator, WhatAFailedWorkerLeavesIsTheModelOfTheUpdatesBefore) {
+  const auto lose_worker_1 = [](Experiment& run) {
+    run.objective.in_gradient = [](int worker, std::uint64_t job) {
+      if (worker == 1 && job == 3) throw std::runtime_error("bad luck");
+    };
+    try {
+      run.go();
+    } catch (const DeviceLostError& lost) {
+      return lost.update();
+    }
+    return std::uint64_t{0};
+  };
+  Experiment in_wall(2, "dude", "measured", in_wall_time(1u << 20));
+  EXPECT_GE(lose_worker_1(in_wall), 3U);
+  EXPECT_NE(in_wall.model, std::vector<float>(testing::Pull::dimension));
+
+  Experiment lost(2, "dude", "1,1", in_virtual_time(1u << 20), 1);
+  const std::uint64_t update = lose_worker_1(lost);
+  ASSERT_GE(update, 6U);
+  Experiment whole(2, "dude", "1,1", in_virtual_time(update), 1);
+  whole.go();
+  EXPECT_EQ(lost.model, whole.model);
+}
+
 }  // namespace
 }  // namespace tardigrad

@@ -66,6 +66,47 @@ TEST(WorkerSpeeds, SlowInTheMiddleOfAJob) {
   EXPECT_EQ(speeds.end_time(0, 8, 8), 16);   // another worker
 }
 
+TEST(WorkerSpeeds, AThrottledWorkerTakesSoManyTimesAsLong) {
+  WorkerSpeeds speeds;
+  speeds.throttle("2=5x,0=1.5x", 3);
+  EXPECT_TRUE(speeds.any());
+  EXPECT_EQ(speeds.end_time(0, 1, 2), 4);
+  EXPECT_EQ(speeds.end_time(1, 1, 2), 3);
+  EXPECT_EQ(speeds.end_time(2, 1, 2), 11);
+}
+
+TEST(WorkerSpeeds, AThrottleComesOnTopOfEvents) {
+  WorkerSpeeds speeds = script({{10, 1, "slowdown = 4"}});
+  speeds.throttle("1=2x", 3);
+  EXPECT_EQ(speeds.end_time(1, 0, 3), 6);
+  EXPECT_EQ(speeds.end_time(1, 20, 1), 28);
+}
+
+TEST(WorkerSpeeds, AThrottleThatCannotBeReadIsRefused) {
+  for (const std::string text :
+       {"2", "2=5", "3=5x", "-1=5x", "2=0x", "2=-1x", "2=nanx", "2=infx", "a=2x", "2=x", "1=2x,,2=2x", ","}) {
+    WorkerSpeeds speeds;
+    EXPECT_THAT([&] { speeds.throttle(text, 3); }, ::testing::ThrowsMessage<std::invalid_argument>(
+                                                       StartsWith("--throttle " + text + ": expected")));
+  }
+}
+
+TEST(WorkerSpeeds, ThePaceOfAJobThatBegins) {
+  const WorkerSpeeds speeds = script(
+      {{5, 0, "slowdown = 3"}, {10, 0, fails}, {12, 0, "slowdown = 7"}, {15, 0, returns}, {20, 1, fails}});
+  const auto is = [](double idle, double slowdown) {
+    return ::testing::AllOf(::testing::Field(&WorkerSpeeds::Pace::idle, idle),
+                            ::testing::Field(&WorkerSpeeds::Pace::slowdown, slowdown));
+  };
+  EXPECT_THAT(speeds.pace(0, 1), is(0, 1));
+  EXPECT_THAT(speeds.pace(0, 5), is(0, 3));
+  EXPECT_THAT(speeds.pace(0, 11), is(4, 7));
+  EXPECT_THAT(speeds.pace(0, 30), is(0, 7));
+  EXPECT_THAT(speeds.pace(1, 20), is(never, 1));
+  EXPECT_THAT(speeds.pace(2, 20), is(0, 1));
+  EXPECT_THAT(WorkerSpeeds().pace(2, 20), is(0, 1));
+}
+
 TEST(WorkerSpeeds, FasterThanAtTheBeginning) {
   EXPECT_EQ(script({{10, 1, "slowdown = 0.5"}}).end_time(1, 8, 6), 12);
 }
