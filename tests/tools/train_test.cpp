@@ -85,6 +85,22 @@ TEST_F(Train, VirtualTimeSavesTheSameBytesOnAnyNumberOfThreads) {
   EXPECT_FALSE(bytes == testing::read_file(path("other.safetensors")));
 }
 
+TEST_F(Train, AThrottledWorkerTakesSoManyTimesAsLong) {
+  const Finished run =
+      quadratic("--clock virtual --compute-time 1,2 --throttle 1=2.5x --log run.jsonl --updates 30");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto workers = records_of(path("run.jsonl"), "worker");
+  EXPECT_EQ(workers.at(0).at("mean_compute_time"), 1);
+  EXPECT_EQ(workers.at(1).at("mean_compute_time"), 5);
+}
+
+TEST_F(Train, HearsOfCompletionsEitherWay) {
+  for (const std::string way : {"auto", "polling", "callback"}) {
+    const Finished run = quadratic("--updates 50 --completions " + way);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+  }
+}
+
 TEST_F(Train, MinimisesAGeneratedQuadratic) {
   const Finished run = tardigrad(
       "train --model quadratic:tridiagonal:3:noise=0.01:spread=0.5 --workers 4 --method dude --lr 0.3 "
@@ -182,6 +198,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{quadratic_run + "--clock sundial", "--clock: sundial not in"},
         Refusal{quadratic_run + "--compute-time 1,2,3", "one time for each of the 2 workers, found 3"},
         Refusal{quadratic_run + "--compute-time never", "--compute-time never: expected measured"},
+        Refusal{quadratic_run + "--throttle 2=5x", "--throttle 2=5x: expected WORKER=FACTORx"},
+        Refusal{quadratic_run + "--completions soon", "--completions: soon not in"},
         Refusal{quadratic_run + "--workers 3", "--workers: 3 for the 2 workers of problem.json"},
         Refusal{quadratic_run + "--device cuda:77", "--device cuda:77"},
         Refusal{quadratic_run + "--device cpu:0", "--device cpu:0: expected a number of CPU devices"},
