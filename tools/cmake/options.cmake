@@ -1,5 +1,6 @@
-# Language level, warnings and the CUDA toolkit, as two interface targets that every folder links:
-# tardigrad::options (always) and tardigrad::cuda (the toolkit's libraries; exists only with CUDA).
+# Language level, warnings and the CUDA toolkit, as interface targets: tardigrad::options, which every folder links, and
+# with CUDA tardigrad::cuda_headers, which is all that C++ sources need, and tardigrad::cuda_libraries, which only
+# programs link, as a part of tardigrad::gpu (kernels/CMakeLists.txt).
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -73,13 +74,27 @@ if(NOT TARDIGRAD_CUDA STREQUAL "OFF")
   list(JOIN missing ", " missing)
   if(NOT missing)
     set(TARDIGRAD_HAS_CUDA 1)
-  elseif(TARDIGRAD_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "TARDIGRAD_CUDA=ON, but not found: ${missing}; hints: CUDACXX, cuDNN_ROOT, NCCL_ROOT")
+  elseif(NOT TARDIGRAD_CUDA STREQUAL "AUTO")
+    message(FATAL_ERROR "TARDIGRAD_CUDA=${TARDIGRAD_CUDA}, but not found: ${missing}; hints: CUDACXX, cuDNN_ROOT, NCCL_ROOT")
   endif()
 endif()
 target_compile_definitions(tardigrad_options INTERFACE TARDIGRAD_CUDA=${TARDIGRAD_HAS_CUDA})
 
 if(TARDIGRAD_HAS_CUDA)
+  add_library(tardigrad_cuda_headers INTERFACE)
+  add_library(tardigrad::cuda_headers ALIAS tardigrad_cuda_headers)
+  target_include_directories(tardigrad_cuda_headers SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS}
+    $<TARGET_PROPERTY:cuDNN::cuDNN,INTERFACE_INCLUDE_DIRECTORIES>
+    $<TARGET_PROPERTY:NCCL::NCCL,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_libraries(tardigrad_cuda_headers INTERFACE CUDA::nvtx3)
+  message(STATUS "tardigrad: CUDA ${CUDAToolkit_VERSION}, cuDNN ${cuDNN_VERSION}, NCCL ${NCCL_VERSION}")
+else()
+  message(STATUS "tardigrad: without CUDA (TARDIGRAD_CUDA=${TARDIGRAD_CUDA}; not found: ${missing})")
+endif()
+
+if(TARDIGRAD_CUDA STREQUAL "EMULATED")
+  message(STATUS "tardigrad: every program runs on emulated GPUs (tests/cuda_emulation), for tests")
+elseif(TARDIGRAD_HAS_CUDA)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES 75 80 90 100 120)
   endif()
@@ -92,15 +107,13 @@ if(TARDIGRAD_HAS_CUDA)
   endforeach()
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-  add_library(tardigrad_cuda INTERFACE)
-  add_library(tardigrad::cuda ALIAS tardigrad_cuda)
-  target_link_libraries(tardigrad_cuda INTERFACE CUDA::cudart CUDA::cublas cuDNN::cuDNN NCCL::NCCL CUDA::nvtx3)
+  add_library(tardigrad_cuda_libraries INTERFACE)
+  add_library(tardigrad::cuda_libraries ALIAS tardigrad_cuda_libraries)
+  target_link_libraries(tardigrad_cuda_libraries INTERFACE CUDA::cudart CUDA::cublas CUDA::cublasLt cuDNN::cuDNN
+                        NCCL::NCCL)
   # The toolkit's own headers are not held to our warnings.
   list(JOIN warnings "," host_warnings)
   target_compile_options(tardigrad_options INTERFACE
     $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=${host_warnings};--expt-relaxed-constexpr;-lineinfo>)
-  message(STATUS "tardigrad: CUDA ${CUDAToolkit_VERSION}, cuDNN ${cuDNN_VERSION}, NCCL ${NCCL_VERSION}, "
-                 "architectures ${CMAKE_CUDA_ARCHITECTURES}")
-else()
-  message(STATUS "tardigrad: without CUDA (TARDIGRAD_CUDA=${TARDIGRAD_CUDA}; not found: ${missing})")
+  message(STATUS "tardigrad: architectures ${CMAKE_CUDA_ARCHITECTURES}")
 endif()
