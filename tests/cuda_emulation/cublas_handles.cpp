@@ -2,8 +2,6 @@
 #include <cublasLt.h>
 #include <cublas_v2.h>
 
-#include "tests/cuda_emulation/stream_work.h"
-
 struct cublasContext {
   cudaStream_t stream = nullptr;
 };

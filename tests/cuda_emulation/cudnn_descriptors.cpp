@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <string>
 
-#include "tests/cuda_emulation/stream_work.h"
-
 namespace tardigrad::emulation {
 namespace {
 
@@ -110,7 +108,8 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) { return destroy(handle); }
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
   if (!handle) return null_pointer();
-  if (device_of(stream) != handle->device) {
+  int device = -1;
+  if (cudaStreamGetDevice(stream, &device) != cudaSuccess || device != handle->device) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH,
                          "the stream is of another device than the handle");
   }

@@ -9,7 +9,8 @@ namespace tardigrad::emulation {
 
 cudaError_t enqueue_call(cudaStream_t stream, const char* call, std::vector<Operand> operands,
                          std::function<void()> work) {
-  const int device = device_of(stream);
+  int device = -1;
+  if (const cudaError_t status = cudaStreamGetDevice(stream, &device); status != cudaSuccess) return status;
   int current = -1;
   if (const cudaError_t status = cudaGetDevice(&current); status != cudaSuccess) return status;
   if (current != device) return cudaErrorInvalidResourceHandle;

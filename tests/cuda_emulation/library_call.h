@@ -18,6 +18,7 @@ struct Operand {
 /// Puts the computation of the library function `call` at the end of `stream`, as stream_work.h's enqueue()
 /// does. Each time it runs, its operands must be memory that the stream's device can access; if one is not,
 /// stderr says which, nothing is computed and the device fails with cudaErrorIllegalAddress, as a GPU would.
+/// As for a kernel, the stream must be of the current device (else cudaErrorInvalidResourceHandle).
 cudaError_t enqueue_call(cudaStream_t stream, const char* call, std::vector<Operand> operands,
                          std::function<void()> work);
 
