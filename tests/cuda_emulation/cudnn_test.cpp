@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "tests/cuda_emulation/device_array.h"
+#include "tests/cuda_emulation/faults.h"
 
 namespace tardigrad::emulation {
 namespace {
@@ -507,6 +508,18 @@ TEST(Cudnn, RefusesAWorkspaceThatIsTooSmall) {
   EXPECT_EQ(CUDNN_STATUS_CATEGORY(run(bytes - 1)), CUDNN_STATUS_BAD_PARAM);
   EXPECT_EQ(run(bytes), CUDNN_STATUS_SUCCESS);
   p.stream.synchronize();
+}
+
+TEST(Cudnn, HostMemoryMakesTheDeviceFail) {
+  Problem p(small);
+  std::vector<float> x(p.c.x_size());
+  ASSERT_EQ(cudnnConvolutionForward(p.d.handle, &p.alpha, p.d.x, x.data(), p.d.w, p.w.data(), p.d.how,
+                                    CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, nullptr, 0, &p.beta, p.d.y,
+                                    p.y.data()),
+            CUDNN_STATUS_SUCCESS);
+  EXPECT_EQ(cudaStreamSynchronize(p.stream), cudaErrorIllegalAddress);
+  EXPECT_EQ(p.forward(CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM), CUDNN_STATUS_EXECUTION_FAILED_CUDART);
+  mend(0);
 }
 
 TEST(Cudnn, BiasGradientSumsOverImagesAndPixels) {

@@ -42,9 +42,11 @@ class Nccl : public testing::Test {
     }
     expect_cuda(cudaSetDevice(0));
   }
-  void TearDown() override {
+  void stop() {
     for (const Rank& rank : ranks) ncclCommDestroy(rank.comm);
+    ranks.clear();
   }
+  void TearDown() override { stop(); }
   void synchronize() {
     for (const Rank& rank : ranks) rank.stream->synchronize();
   }
@@ -86,7 +88,7 @@ TEST_F(Nccl, RanksKnowWhereTheyAre) {
 
 TEST_F(Nccl, AllReduceGivesEveryRankTheSumInTheOrderOfTheRanks) {
   for (const Format format : {Format::fp32, Format::bf16}) {
-    ranks.clear();
+    stop();
     start(format);
     const auto type = format == Format::fp32 ? ncclFloat32 : ncclBfloat16;
     as_group([&](const Rank& rank) { return all_reduce(rank, ncclSum, type); });
