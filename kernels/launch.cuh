@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/operation.h"
 
@@ -30,20 +31,42 @@ struct Grid {
   int threads = threads_per_block;
 };
 
+/// How many blocks of a kernel the current device can hold at once. CUDA takes microseconds to answer; each
+/// host thread remembers what it was told.
+inline std::size_t resident_blocks(const char* operation, const void* kernel, int threads) {
+  struct Answer {
+    const void* kernel;
+    int device;
+    int threads;
+    std::size_t blocks;
+  };
+  thread_local std::vector<Answer> answers;
+  int device = 0;
+  check_cuda(cudaGetDevice(&device), operation, "cudaGetDevice");
+  for (const Answer& known : answers) {
+    if (known.kernel == kernel && known.device == device && known.threads == threads) {
+      return known.blocks;
+    }
+  }
+  int multiprocessors = 0;
+  int blocks_each = 0;
+  check_cuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), operation,
+             "cudaDeviceGetAttribute");
+  check_cuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks_each, kernel, threads, 0), operation,
+             "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
+  const std::size_t blocks =
+      static_cast<std::size_t>(multiprocessors) * static_cast<std::size_t>(blocks_each);
+  answers.push_back({kernel, device, threads, blocks});
+  return blocks;
+}
+
 /// Launches a grid-stride kernel on the current device: with the blocks asked for, but no more than it can
 /// hold at once.
 template <typename... Parameters, typename... Arguments>
 void launch_kernel(const char* operation, void (*kernel)(Parameters...), Grid grid, CudaStream stream,
                    Arguments&&... arguments) {
-  int device = 0;
-  int multiprocessors = 0;
-  int blocks_each = 0;
-  check_cuda(cudaGetDevice(&device), operation, "cudaGetDevice");
-  check_cuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), operation,
-             "cudaDeviceGetAttribute");
-  check_cuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks_each, kernel, grid.threads, 0), operation,
-             "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
-  const auto resident = static_cast<std::size_t>(multiprocessors) * static_cast<std::size_t>(blocks_each);
+  const std::size_t resident =
+      resident_blocks(operation, reinterpret_cast<const void*>(kernel), grid.threads);
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(std::min(grid.blocks, resident)));
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));

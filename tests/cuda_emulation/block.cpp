@@ -16,8 +16,8 @@ namespace {
 
 constexpr unsigned nobody = ~0U;
 
-/// Lanes of one warp that exchange values under one mask. Two sets of values: no lane can give for the round after the
-/// next before all have taken those of the next.
+/// Lanes of one warp that exchange values under one mask. Two sets of values: no lane can give for the round
+/// after the next before all have taken those of the next.
 struct Meeting {
   unsigned mask = 0;
   unsigned arrived = 0;  // lanes of the present round
@@ -25,9 +25,9 @@ struct Meeting {
   std::uint64_t values[2][lanes_per_warp];
 };
 
-/// The threads of one block at a time, on one system thread. A fiber runs emulated threads one after another; one that
-/// stops in the middle stays with its thread, and another fiber goes on with the threads not yet begun. So a kernel
-/// without barriers never leaves its first fiber.
+/// The threads of one block at a time, on one system thread. A fiber runs emulated threads one after another;
+/// one that stops in the middle stays with its thread, and another fiber goes on with the threads not yet
+/// begun. So a kernel without barriers never leaves its first fiber.
 class BlockRunner {
  public:
   void run(const std::function<void()>& kernel, unsigned size);
@@ -63,8 +63,8 @@ class BlockRunner {
   unsigned running_ = 0;
 
   std::vector<Runner*> at_barrier_;
-  unsigned holding_ = 0;        // predicates at the present barrier
-  unsigned last_holding_ = 0;   // and at the one before
+  unsigned holding_ = 0;       // predicates at the present barrier
+  unsigned last_holding_ = 0;  // and at the one before
   struct Warp {
     std::deque<Meeting> meetings;
     std::vector<std::pair<Meeting*, Runner*>> waiting;
@@ -148,7 +148,8 @@ unsigned BlockRunner::barrier(bool predicate) {
 
 Meeting& BlockRunner::meeting_of(unsigned mask) {
   std::deque<Meeting>& meetings = warps_[running_ / lanes_per_warp].meetings;
-  const auto found = std::find_if(meetings.begin(), meetings.end(), [mask](const Meeting& m) { return m.mask == mask; });
+  const auto found =
+      std::find_if(meetings.begin(), meetings.end(), [mask](const Meeting& m) { return m.mask == mask; });
   if (found != meetings.end()) return *found;
   Meeting& meeting = meetings.emplace_back();
   meeting.mask = mask;
@@ -162,7 +163,9 @@ const std::uint64_t* BlockRunner::gather(unsigned mask, std::uint64_t value) {
   const unsigned lanes = std::min(lanes_per_warp, size_ - first);
   const unsigned expected = lanes == lanes_per_warp ? mask : mask & ((1U << lanes) - 1);
   if ((expected >> lane & 1U) == 0) {
-    std::fprintf(stderr, "emulated CUDA: lane %u calls a warp function for the lanes 0x%08x, without itself\n", lane, mask);
+    std::fprintf(stderr,
+                 "emulated CUDA: lane %u calls a warp function for the lanes 0x%08x, without itself\n", lane,
+                 mask);
     std::abort();
   }
   Meeting& meeting = meeting_of(mask);
@@ -191,13 +194,14 @@ void BlockRunner::yield() {
 
 void BlockRunner::report_divergence() const {
   std::fprintf(stderr,
-               "emulated CUDA: block (%u, %u, %u) of %u threads stands still: %u have ended, %zu wait in __syncthreads()\n",
+               "emulated CUDA: block (%u, %u, %u) of %u threads stands still: %u have ended, %zu wait in "
+               "__syncthreads()\n",
                blockIdx.x, blockIdx.y, blockIdx.z, size_, finished_, at_barrier_.size());
   for (std::size_t warp = 0; warp < warps_.size(); ++warp) {
     for (const Meeting& meeting : warps_[warp].meetings) {
       if (meeting.arrived != 0) {
-        std::fprintf(stderr, "  warp %zu: the lanes 0x%08x of 0x%08x wait in a warp function\n", warp, meeting.arrived,
-                     meeting.mask);
+        std::fprintf(stderr, "  warp %zu: the lanes 0x%08x of 0x%08x wait in a warp function\n", warp,
+                     meeting.arrived, meeting.mask);
       }
     }
   }

@@ -14,15 +14,15 @@ struct LaunchShape {
   unsigned block[3];
 };
 
-/// Runs a kernel on the calling thread: block after block, the threads of a block as fibers, each up to its end or
-/// to a barrier. Ends the program with a message if a barrier is not reached by all threads it is for.
+/// Runs a kernel on the calling thread: block after block, the threads of a block as fibers, each up to its
+/// end or to a barrier. Ends the program with a message if a barrier is not reached by all threads it is for.
 void run_grid(const LaunchShape& shape, const std::function<void()>& kernel);
 
 /// __syncthreads(); returns how many threads of the block called it with a `predicate` that holds.
 unsigned block_barrier(bool predicate = false);
 
-/// What every lane of `mask` gave, once all have called it; of other lanes a pattern of ones. Valid until the calling
-/// thread's next call.
+/// What every lane of `mask` gave, once all have called it; of other lanes a pattern of ones. Valid until the
+/// calling thread's next call.
 const std::uint64_t* warp_gather(unsigned mask, std::uint64_t value);
 
 /// The lane of the calling thread in its warp.

@@ -24,7 +24,8 @@ thread_local cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
 
 /// CUDA's rule (cudaThreadExchangeStreamCaptureMode): whose captures forbid this thread its unsafe calls.
 bool forbids(const Capture& capture) {
-  if (thread_mode == cudaStreamCaptureModeRelaxed || capture.mode == cudaStreamCaptureModeRelaxed) return false;
+  if (thread_mode == cudaStreamCaptureModeRelaxed || capture.mode == cudaStreamCaptureModeRelaxed)
+    return false;
   if (capture.thread == std::this_thread::get_id()) return true;
   return thread_mode == cudaStreamCaptureModeGlobal && capture.mode == cudaStreamCaptureModeGlobal;
 }
@@ -131,9 +132,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* created) {
   });
 }
 
-cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, cudaStreamCaptureStatus* status, unsigned long long* id,
-                                     cudaGraph_t* graph, const cudaGraphNode_t** dependencies,
-                                     const cudaGraphEdgeData** edges, std::size_t* dependency_count) {
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, cudaStreamCaptureStatus* status,
+                                     unsigned long long* id, cudaGraph_t* graph,
+                                     const cudaGraphNode_t** dependencies, const cudaGraphEdgeData** edges,
+                                     std::size_t* dependency_count) {
   return api([&] {
     require(graph == nullptr && dependencies == nullptr && edges == nullptr && dependency_count == nullptr,
             cudaErrorNotSupported);

@@ -52,7 +52,8 @@ Value shuffle(unsigned mask, Value value, unsigned source_lane, int width) {
 
 template <typename Value>
 Value __shfl_sync(unsigned mask, Value value, int source, int width = warpSize) {
-  const unsigned first = tardigrad::emulation::lane() / static_cast<unsigned>(width) * static_cast<unsigned>(width);
+  const unsigned first =
+      tardigrad::emulation::lane() / static_cast<unsigned>(width) * static_cast<unsigned>(width);
   const unsigned lane = first + static_cast<unsigned>(source) % static_cast<unsigned>(width);
   return tardigrad::emulation::shuffle(mask, value, lane, width);
 }
@@ -66,7 +67,8 @@ Value __shfl_up_sync(unsigned mask, Value value, unsigned delta, int width = war
 }
 template <typename Value>
 Value __shfl_xor_sync(unsigned mask, Value value, int lanes, int width = warpSize) {
-  return tardigrad::emulation::shuffle(mask, value, tardigrad::emulation::lane() ^ static_cast<unsigned>(lanes), width);
+  return tardigrad::emulation::shuffle(mask, value,
+                                       tardigrad::emulation::lane() ^ static_cast<unsigned>(lanes), width);
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
   const std::uint64_t* given = tardigrad::emulation::warp_gather(mask, predicate != 0);
@@ -125,13 +127,43 @@ inline unsigned atomicInc(unsigned* address, unsigned limit) {
 
 // Loads and stores with a hint for the caches, of which an emulation has none to give.
 
-template <typename Value> Value __ldg(const Value* from) { return *from; }
-template <typename Value> Value __ldcs(const Value* from) { return *from; }
-template <typename Value> Value __ldcg(const Value* from) { return *from; }
-template <typename Value> Value __ldca(const Value* from) { return *from; }
-template <typename Value> Value __ldlu(const Value* from) { return *from; }
-template <typename Value> Value __ldcv(const Value* from) { return *from; }
-template <typename Value> void __stcs(Value* to, Value value) { *to = value; }
-template <typename Value> void __stcg(Value* to, Value value) { *to = value; }
-template <typename Value> void __stwb(Value* to, Value value) { *to = value; }
-template <typename Value> void __stwt(Value* to, Value value) { *to = value; }
+template <typename Value>
+Value __ldg(const Value* from) {
+  return *from;
+}
+template <typename Value>
+Value __ldcs(const Value* from) {
+  return *from;
+}
+template <typename Value>
+Value __ldcg(const Value* from) {
+  return *from;
+}
+template <typename Value>
+Value __ldca(const Value* from) {
+  return *from;
+}
+template <typename Value>
+Value __ldlu(const Value* from) {
+  return *from;
+}
+template <typename Value>
+Value __ldcv(const Value* from) {
+  return *from;
+}
+template <typename Value>
+void __stcs(Value* to, Value value) {
+  *to = value;
+}
+template <typename Value>
+void __stcg(Value* to, Value value) {
+  *to = value;
+}
+template <typename Value>
+void __stwb(Value* to, Value value) {
+  *to = value;
+}
+template <typename Value>
+void __stwt(Value* to, Value value) {
+  *to = value;
+}

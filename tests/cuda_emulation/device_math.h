@@ -6,8 +6,8 @@
 #include <bit>
 #include <cstdint>
 
-// Functions of CUDA's device code that C++ has under other names. The fast ones (__expf, __fdividef …) are exact
-// here: tests that hold them to a bound of their own see less error than on a GPU.
+// Functions of CUDA's device code that C++ has under other names. The fast ones (__expf, __fdividef …) are
+// exact here: tests that hold them to a bound of their own see less error than on a GPU.
 
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 inline double rsqrt(double x) { return 1 / sqrt(x); }
@@ -21,12 +21,27 @@ inline float __fsqrt_rn(float x) { return sqrtf(x); }
 inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 // volatile: a compiler must not contract them with a neighbour.
-inline float __fadd_rn(float x, float y) { const volatile float sum = x + y; return sum; }
-inline float __fsub_rn(float x, float y) { const volatile float difference = x - y; return difference; }
-inline float __fmul_rn(float x, float y) { const volatile float product = x * y; return product; }
+inline float __fadd_rn(float x, float y) {
+  const volatile float sum = x + y;
+  return sum;
+}
+inline float __fsub_rn(float x, float y) {
+  const volatile float difference = x - y;
+  return difference;
+}
+inline float __fmul_rn(float x, float y) {
+  const volatile float product = x * y;
+  return product;
+}
 inline float __fdiv_rn(float x, float y) { return x / y; }
-inline double __dadd_rn(double x, double y) { const volatile double sum = x + y; return sum; }
-inline double __dmul_rn(double x, double y) { const volatile double product = x * y; return product; }
+inline double __dadd_rn(double x, double y) {
+  const volatile double sum = x + y;
+  return sum;
+}
+inline double __dmul_rn(double x, double y) {
+  const volatile double product = x * y;
+  return product;
+}
 inline float __saturatef(float x) { return x > 0 ? std::min(x, 1.0F) : 0; }
 
 inline int __float_as_int(float x) { return std::bit_cast<int>(x); }

@@ -33,7 +33,8 @@ std::vector<std::unique_ptr<Device>> make_devices() {
   int failing = 0;
   long long nth = 0;
   const char* fault = std::getenv("TARDIGRAD_EMULATED_FAULT");
-  if (fault != nullptr && std::sscanf(fault, "%d:%lld", &failing, &nth) == 2 && failing >= 0 && failing < count) {
+  if (fault != nullptr && std::sscanf(fault, "%d:%lld", &failing, &nth) == 2 && failing >= 0 &&
+      failing < count) {
     made[static_cast<std::size_t>(failing)]->launches_to_failure = nth;
   }
   return made;
@@ -101,31 +102,56 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return api([&] {
     device_at(device).check();
     switch (attribute) {
-      case cudaDevAttrMultiProcessorCount: *value = multiprocessors; break;
-      case cudaDevAttrMaxThreadsPerBlock: *value = 1024; break;
-      case cudaDevAttrMaxThreadsPerMultiProcessor: *value = threads_per_multiprocessor; break;
-      case cudaDevAttrMaxSharedMemoryPerBlock: *value = 48 * 1024; break;
-      case cudaDevAttrWarpSize: *value = 32; break;
-      case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
-      case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
-      case cudaDevAttrClockRate: *value = 1'000'000; break;
-      case cudaDevAttrL2CacheSize: *value = 1024 * 1024; break;
+      case cudaDevAttrMultiProcessorCount:
+        *value = multiprocessors;
+        break;
+      case cudaDevAttrMaxThreadsPerBlock:
+        *value = 1024;
+        break;
+      case cudaDevAttrMaxThreadsPerMultiProcessor:
+        *value = threads_per_multiprocessor;
+        break;
+      case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = 48 * 1024;
+        break;
+      case cudaDevAttrWarpSize:
+        *value = 32;
+        break;
+      case cudaDevAttrComputeCapabilityMajor:
+        *value = 9;
+        break;
+      case cudaDevAttrComputeCapabilityMinor:
+        *value = 0;
+        break;
+      case cudaDevAttrClockRate:
+        *value = 1'000'000;
+        break;
+      case cudaDevAttrL2CacheSize:
+        *value = 1024 * 1024;
+        break;
       case cudaDevAttrMemoryPoolsSupported:
       case cudaDevAttrUnifiedAddressing:
       case cudaDevAttrCanMapHostMemory:
       case cudaDevAttrStreamPrioritiesSupported:
       case cudaDevAttrConcurrentKernels:
-      case cudaDevAttrAsyncEngineCount: *value = 1; break;
+      case cudaDevAttrAsyncEngineCount:
+        *value = 1;
+        break;
       case cudaDevAttrPciBusId:
-      case cudaDevAttrPciDeviceId: *value = device; break;
+      case cudaDevAttrPciDeviceId:
+        *value = device;
+        break;
       case cudaDevAttrPciDomainId:
       case cudaDevAttrPageableMemoryAccess:
       case cudaDevAttrManagedMemory:
       case cudaDevAttrConcurrentManagedAccess:
       case cudaDevAttrCooperativeLaunch:
       case cudaDevAttrComputeMode:
-      case cudaDevAttrIntegrated: *value = 0; break;
-      default: throw Failure{cudaErrorNotSupported};
+      case cudaDevAttrIntegrated:
+        *value = 0;
+        break;
+      default:
+        throw Failure{cudaErrorNotSupported};
     }
   });
 }
@@ -209,8 +235,9 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int) {
   return api([&] { require(kernel != nullptr, cudaErrorInvalidDeviceFunction); });
 }
 
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void* kernel, int threads,
-                                                                   std::size_t shared_bytes, unsigned) {
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void* kernel,
+                                                                   int threads, std::size_t shared_bytes,
+                                                                   unsigned) {
   return api([&] {
     require(kernel != nullptr, cudaErrorInvalidDeviceFunction);
     require(threads > 0 && threads <= 1024, cudaErrorInvalidValue);
@@ -218,6 +245,12 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, 
     current_device().check();
     *blocks = std::min(threads_per_multiprocessor / threads, 8);
   });
+}
+
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* kernel, int threads,
+                                                          std::size_t shared_bytes) {
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, kernel, threads, shared_bytes,
+                                                                cudaOccupancyDefault);
 }
 
 cudaError_t cudaProfilerStart() { return cudaSuccess; }

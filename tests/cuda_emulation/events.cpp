@@ -50,10 +50,13 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* created, unsigned flags) {
     require(created != nullptr && (flags & ~unsigned{cudaEventBlockingSync | cudaEventDisableTiming}) == 0,
             cudaErrorInvalidValue);
     current_device().check();
-    *created = reinterpret_cast<cudaEvent_t>(Event::make(current_device(), (flags & cudaEventDisableTiming) == 0));
+    *created =
+        reinterpret_cast<cudaEvent_t>(Event::make(current_device(), (flags & cudaEventDisableTiming) == 0));
   });
 }
-cudaError_t cudaEventCreate(cudaEvent_t* created) { return cudaEventCreateWithFlags(created, cudaEventDefault); }
+cudaError_t cudaEventCreate(cudaEvent_t* created) {
+  return cudaEventCreateWithFlags(created, cudaEventDefault);
+}
 
 cudaError_t cudaEventDestroy(cudaEvent_t handle) {
   return api([&] {
@@ -73,7 +76,8 @@ cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t on) {
     stream.device.check();
     if (auto capture = stream.active_capture()) return record_in(*capture, stream, event, capture);
     const auto point = std::make_shared<Completion>();
-    const std::lock_guard lock(event.mutex);  // also held while pushing: the latest record is the latest in the stream
+    const std::lock_guard lock(
+        event.mutex);  // also held while pushing: the latest record is the latest in the stream
     event.latest = point;
     event.capture = nullptr;
     stream.push({Kind::order, &stream.device, [point] { point->reach(); }});

@@ -3,9 +3,9 @@
 /// Failures on purpose, for tests of what the program does about them.
 namespace tardigrad::emulation {
 
-/// Makes the `nth` launch from now on (1: the next) on that device fail as it runs: kernels, launches of libraries and
-/// those within graphs count, in the order in which they run. From then on every call on the device returns
-/// cudaErrorLaunchFailure, as CUDA does until the process ends; host memory stays.
+/// Makes the `nth` launch from now on (1: the next) on that device fail as it runs: kernels, launches of
+/// libraries and those within graphs count, in the order in which they run. From then on every call on the
+/// device returns cudaErrorLaunchFailure, as CUDA does until the process ends; host memory stays.
 /// TARDIGRAD_EMULATED_FAULT="device:nth" in the environment does the same from the beginning of the program.
 void fail_launch(int device, long long nth);
 

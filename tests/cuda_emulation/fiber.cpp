@@ -11,12 +11,13 @@
 #include <new>
 #include <utility>
 
-// A sanitizer is not told of the switches: all fibers of a system thread are that thread to it, and each fiber
-// leaves as many functions as it has entered, so that only the call stacks it prints within a kernel may be mixed up.
+// A sanitizer is not told of the switches: all fibers of a system thread are that thread to it, and each
+// fiber leaves as many functions as it has entered, so that only the call stacks it prints within a kernel
+// may be mixed up.
 
 #if defined(__x86_64__)
-/// Saves the registers that a call must keep and the stack pointer of the caller; goes on with those of another
-/// stack. swapcontext() would do, but asks the kernel for the signal mask at each switch.
+/// Saves the registers that a call must keep and the stack pointer of the caller; goes on with those of
+/// another stack. swapcontext() would do, but asks the kernel for the signal mask at each switch.
 asm(R"(
 .text
 .type tardigrad_switch_stack, @function

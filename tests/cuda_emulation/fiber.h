@@ -5,7 +5,8 @@
 
 namespace tardigrad::emulation {
 
-/// A stack of its own for code that can stop in the middle and be taken up again, always by the same system thread.
+/// A stack of its own for code that can stop in the middle and be taken up again, always by the same system
+/// thread.
 class Fiber {
  public:
   /// `body` begins at the first resume() and never returns: it calls suspend() when it has nothing to do.

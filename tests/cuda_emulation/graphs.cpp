@@ -28,22 +28,23 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* created, cudaGraph_t handle, u
   });
 }
 
-cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* created, cudaGraph_t graph, unsigned long long flags) {
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* created, cudaGraph_t graph,
+                                          unsigned long long flags) {
   return cudaGraphInstantiate(created, graph, flags);
 }
 
 /// CUDA updates where the graphs have the same shape.
-cudaError_t cudaGraphExecUpdate(cudaGraphExec_t handle, cudaGraph_t from, cudaGraphExecUpdateResultInfo* result) {
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t handle, cudaGraph_t from,
+                                cudaGraphExecUpdateResultInfo* result) {
   return api([&] {
     GraphExec& executable = object_of<GraphExec>(handle);
     const Graph& graph = object_of<Graph>(from);
     const std::lock_guard lock(executable.mutex);
     const auto& nodes = *executable.nodes;
-    const bool alike = std::equal(nodes.begin(), nodes.end(), graph.nodes.begin(), graph.nodes.end(),
-                                  [](const Node& a, const Node& b) {
-                                    return a.work.kind == b.work.kind && a.work.device == b.work.device &&
-                                           a.after == b.after;
-                                  });
+    const bool alike = std::equal(
+        nodes.begin(), nodes.end(), graph.nodes.begin(), graph.nodes.end(), [](const Node& a, const Node& b) {
+          return a.work.kind == b.work.kind && a.work.device == b.work.device && a.after == b.after;
+        });
     *result = {};
     result->result = alike ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
     require(alike, cudaErrorGraphExecUpdateFailure);
@@ -58,8 +59,8 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t handle, cudaStream_t stream) {
   });
 }
 
-/// The nodes run on the thread of the stream, in the order of their capture. Launches of one graph follow each other,
-/// whatever their streams.
+/// The nodes run on the thread of the stream, in the order of their capture. Launches of one graph follow
+/// each other, whatever their streams.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t handle, cudaStream_t on) {
   return api([&] {
     GraphExec& executable = object_of<GraphExec>(handle);
@@ -71,11 +72,12 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t handle, cudaStream_t on) {
     }
     const auto over = std::make_shared<Completion>();
     const std::lock_guard lock(executable.mutex);
-    stream.push({Kind::order, &stream.device, [nodes = executable.nodes, previous = executable.previous, over] {
-                   if (previous) previous->wait();
-                   for (const Node& node : *nodes) node.work.execute();
-                   over->reach();
-                 }});
+    stream.push(
+        {Kind::order, &stream.device, [nodes = executable.nodes, previous = executable.previous, over] {
+           if (previous) previous->wait();
+           for (const Node& node : *nodes) node.work.execute();
+           over->reach();
+         }});
     executable.previous = over;
   });
 }

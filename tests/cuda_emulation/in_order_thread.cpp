@@ -22,7 +22,8 @@ void InOrderThread::push(std::function<void()> work) {
 bool InOrderThread::idle() const {
   const std::uint32_t pushed = pushed_.load(std::memory_order_relaxed);
   // Relaxed first: a "no" is to synchronise with nothing.
-  return finished_.load(std::memory_order_relaxed) == pushed && finished_.load(std::memory_order_acquire) == pushed;
+  return finished_.load(std::memory_order_relaxed) == pushed &&
+         finished_.load(std::memory_order_acquire) == pushed;
 }
 
 void InOrderThread::drain() const {

@@ -6,9 +6,9 @@
 
 namespace tardigrad::emulation {
 
-/// A system thread that does what it is given, in order. Pushing synchronises with the work, and finished work only
-/// with those who ask whether it is finished: no lock is shared, for a lock would order host threads after work they
-/// have not waited for, and ThreadSanitizer would miss that.
+/// A system thread that does what it is given, in order. Pushing synchronises with the work, and finished
+/// work only with those who ask whether it is finished: no lock is shared, for a lock would order host
+/// threads after work they have not waited for, and ThreadSanitizer would miss that.
 class InOrderThread {
  public:
   InOrderThread();

@@ -8,9 +8,9 @@
 
 namespace tardigrad::emulation {
 
-/// Puts a kernel into the stream of `config`, or says with CUDA's status why it cannot. `pointers` are those arguments
-/// of the kernel that are pointers: what they point to must be null or memory that the stream's device may access,
-/// else the kernel fails as an illegal access would.
+/// Puts a kernel into the stream of `config`, or says with CUDA's status why it cannot. `pointers` are those
+/// arguments of the kernel that are pointers: what they point to must be null or memory that the stream's
+/// device may access, else the kernel fails as an illegal access would.
 cudaError_t launch(const cudaLaunchConfig_t& config, std::vector<const volatile void*> pointers,
                    std::function<void()> kernel);
 

@@ -22,7 +22,8 @@ struct Allocation {
   bool on_host() const { return origin == Origin::host || origin == Origin::registered; }
 };
 
-/// All memory that CUDA knows of. Each allocation is one of the C library's, so that AddressSanitizer watches its ends.
+/// All memory that CUDA knows of. Each allocation is one of the C library's, so that AddressSanitizer watches
+/// its ends.
 struct Memory {
   std::mutex mutex;
   std::map<std::uintptr_t, Allocation> by_begin;
@@ -162,7 +163,8 @@ cudaError_t cudaFree(void* start) {
 cudaError_t cudaMallocAsync(void** start, std::size_t bytes, cudaStream_t on) {
   return api([&] {
     Stream& stream = stream_of(on);
-    if (const auto capture = stream.active_capture()) throw Failure{cudaErrorNotSupported};  // would be a memory node
+    if (const auto capture = stream.active_capture())
+      throw Failure{cudaErrorNotSupported};  // would be a memory node
     *start = allocate(stream.device, bytes, Origin::pool);
   });
 }
@@ -194,7 +196,9 @@ cudaError_t cudaHostAlloc(void** start, std::size_t bytes, unsigned) {
     *start = allocate(current_device(), bytes, Origin::host);
   });
 }
-cudaError_t cudaMallocHost(void** start, std::size_t bytes) { return cudaHostAlloc(start, bytes, cudaHostAllocDefault); }
+cudaError_t cudaMallocHost(void** start, std::size_t bytes) {
+  return cudaHostAlloc(start, bytes, cudaHostAllocDefault);
+}
 
 /// Host memory outlives the failure of a device.
 cudaError_t cudaFreeHost(void* start) {
@@ -259,7 +263,8 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   });
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t on) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t on) {
   return api([&] { copy(to, from, bytes, kind, stream_of(on)); });
 }
 
@@ -323,7 +328,8 @@ cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const cudaMemAccessDesc* li
     for (const cudaMemAccessDesc* access = list; access != list + count; ++access) {
       int reachable = 0;
       require(access->location.type == cudaMemLocationTypeDevice, cudaErrorInvalidValue);
-      require(cudaDeviceCanAccessPeer(&reachable, access->location.id, device.index) == cudaSuccess && reachable == 1,
+      require(cudaDeviceCanAccessPeer(&reachable, access->location.id, device.index) == cudaSuccess &&
+                  reachable == 1,
               cudaErrorInvalidDevice);
       const std::lock_guard lock(memory().mutex);
       if (access->flags == cudaMemAccessFlagsProtNone) {
@@ -338,7 +344,8 @@ cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const cudaMemAccessDesc* li
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
   return api([&] {
     Device& device = device_of_pool(pool);
-    if (attribute == cudaMemPoolAttrReleaseThreshold) device.release_threshold = *static_cast<std::uint64_t*>(value);
+    if (attribute == cudaMemPoolAttrReleaseThreshold)
+      device.release_threshold = *static_cast<std::uint64_t*>(value);
   });
 }
 
@@ -347,10 +354,15 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribut
     Device& device = device_of_pool(pool);
     const std::lock_guard lock(memory().mutex);
     switch (attribute) {
-      case cudaMemPoolAttrReleaseThreshold: *static_cast<std::uint64_t*>(value) = device.release_threshold; break;
+      case cudaMemPoolAttrReleaseThreshold:
+        *static_cast<std::uint64_t*>(value) = device.release_threshold;
+        break;
       case cudaMemPoolAttrReservedMemCurrent:
-      case cudaMemPoolAttrUsedMemCurrent: *static_cast<std::uint64_t*>(value) = device.allocated_bytes; break;
-      default: throw Failure{cudaErrorNotSupported};
+      case cudaMemPoolAttrUsedMemCurrent:
+        *static_cast<std::uint64_t*>(value) = device.allocated_bytes;
+        break;
+      default:
+        throw Failure{cudaErrorNotSupported};
     }
   });
 }

@@ -15,8 +15,8 @@
 
 #include "tests/cuda_emulation/in_order_thread.h"
 
-/// The objects behind CUDA's handles. A handle is the object's address; objects are never freed, so that the use of
-/// one that was destroyed is found and answered with CUDA's error.
+/// The objects behind CUDA's handles. A handle is the object's address; objects are never freed, so that the
+/// use of one that was destroyed is found and answered with CUDA's error.
 namespace tardigrad::emulation {
 
 /// What a function of CUDA returns instead of cudaSuccess; thrown within the emulation, returned by api().
@@ -54,7 +54,9 @@ class Handle {
 
   bool alive() const { return alive_.load(std::memory_order_relaxed); }
   /// Only the first of two destructions is one.
-  void destroy() { require(alive_.exchange(false, std::memory_order_relaxed), cudaErrorInvalidResourceHandle); }
+  void destroy() {
+    require(alive_.exchange(false, std::memory_order_relaxed), cudaErrorInvalidResourceHandle);
+  }
 
  private:
   static inline std::atomic<Object*> newest_{nullptr};
@@ -160,7 +162,8 @@ struct Event : Handle<Event> {
 
   std::mutex mutex;
   std::shared_ptr<Completion> latest;  ///< of the latest record; null if there is none
-  std::shared_ptr<Capture> capture;    ///< the latest record was made in it; then `tails` are the nodes it stands for
+  std::shared_ptr<Capture>
+      capture;  ///< the latest record was made in it; then `tails` are the nodes it stands for
   std::vector<std::size_t> tails;
 };
 
@@ -175,7 +178,8 @@ bool& in_host_function();
 /// Keeps the status for cudaGetLastError() and returns it.
 cudaError_t remember(cudaError_t status);
 
-/// The body of a function of the API: returns what it throws, and refuses calls that CUDA forbids in host functions.
+/// The body of a function of the API: returns what it throws, and refuses calls that CUDA forbids in host
+/// functions.
 template <typename Body>
 cudaError_t api(const Body& body) {
   if (in_host_function() || running_device() != nullptr) return cudaErrorNotPermitted;

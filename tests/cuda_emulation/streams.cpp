@@ -16,8 +16,8 @@ constexpr bool one_driver_thread = false;  // it would order the host functions 
 constexpr bool one_driver_thread = true;
 #endif
 
-/// CUDA may run the host functions of all streams on one thread, so that one waiting for another may never end. The
-/// stream waits meanwhile.
+/// CUDA may run the host functions of all streams on one thread, so that one waiting for another may never
+/// end. The stream waits meanwhile.
 void run_host_function(const Work& work) {
   const auto call = [&work] {
     in_host_function() = true;
@@ -107,8 +107,9 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::vector<const volatile 
     Stream& stream = stream_of(config.stream);
     require(&stream.device == &current_device(), cudaErrorInvalidResourceHandle);
     const unsigned threads = config.blockDim.x * config.blockDim.y * config.blockDim.z;
-    require(config.gridDim.x > 0 && config.gridDim.y > 0 && config.gridDim.z > 0 && threads > 0 && threads <= 1024 &&
-                config.gridDim.y < 65536 && config.gridDim.z < 65536 && config.blockDim.z <= 64,
+    require(config.gridDim.x > 0 && config.gridDim.y > 0 && config.gridDim.z > 0 && threads > 0 &&
+                threads <= 1024 && config.gridDim.y < 65536 && config.gridDim.z < 65536 &&
+                config.blockDim.z <= 64,
             cudaErrorInvalidConfiguration);
     require(config.dynamicSmemBytes == 0, cudaErrorNotSupported);
     const LaunchShape shape{{config.gridDim.x, config.gridDim.y, config.gridDim.z},
@@ -118,8 +119,11 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::vector<const volatile 
                      for (std::size_t i = 0; i < pointers.size(); ++i) {
                        const void* pointer = const_cast<const void*>(pointers[i]);
                        if (pointer == nullptr || accessible(device, pointer, 0)) continue;
-                       std::fprintf(stderr, "emulated CUDA: pointer argument %zu of a kernel, %p, is no memory that device "
-                                    "%d may access\n", i, pointer, device);
+                       std::fprintf(
+                           stderr,
+                           "emulated CUDA: pointer argument %zu of a kernel, %p, is no memory that device "
+                           "%d may access\n",
+                           i, pointer, device);
                        return fail_device(cudaErrorIllegalAddress);
                      }
                      run_grid(shape, kernel);
