@@ -77,7 +77,7 @@ void StreamExecutor::act(const Actions& actions, double lr) {
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   WorkerJobs& worker = state(index);
   if (wall_) {
-    require_complete(index);
+    if (wall_->completions == Completions::callback) require_complete(index);
   } else {
     while (worker.stream->full()) harvest();
     start(index);
@@ -85,7 +85,8 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   Worker::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
   job_is_over(worker);
   resolve(actions);
-  const ArrivedGradient gradient{job.gradient.ref(), &job.complete, nullptr};
+  // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
+  const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr};
   server_.apply(actions, lr, resolved_, &gradient);
   server_.stream().record(job.taken);
   unharvested_.push(worker.stream);
@@ -154,10 +155,18 @@ void StreamExecutor::start(int index) {
 void StreamExecutor::discard(int index) {
   WorkerJobs& worker = state(index);
   if (wall_) {
-    worker.stream->oldest().cut();
+    Worker::Job& job = worker.stream->oldest();
+    job.cut();
+    if (job.endless) end(index);
   } else {
     job_is_over(worker);
   }
+}
+
+/// Of a job that its stream does not bring to its end.
+void StreamExecutor::end(int index) {
+  std::erase(polled_, index);
+  wall_->on_complete(index);
 }
 
 void StreamExecutor::discarded_is_over(int index) {
@@ -170,8 +179,9 @@ void StreamExecutor::discarded_is_over(int index) {
 /// In the order of the list, in which a worker that was found comes last again.
 void StreamExecutor::poll() {
   const auto complete = [this](int index) {
+    const Worker::Job& job = state(index).stream->oldest();
     try {
-      if (!state(index).stream->oldest().complete.complete()) return false;
+      if (job.endless || !job.complete.complete()) return false;
     } catch (const DeviceError& error) {
       raise_lost(index, error);
     }

@@ -74,6 +74,7 @@ class StreamExecutor final : public Executor {
   void require_complete(int worker) const;
   [[noreturn]] void raise_lost(int worker, const DeviceError& error) const;
   void discard(int worker);
+  void end(int worker);
   void job_is_over(WorkerJobs& jobs);
   void show_pauses_to_devices();
 

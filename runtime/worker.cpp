@@ -1,6 +1,7 @@
 #include "runtime/worker.h"
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -33,6 +34,7 @@ void Worker::start(int worker, std::uint64_t number, const Replica& replica, con
   const ProfilerRange range("job", number);
   Job& job = jobs_[started_++ % jobs_.size()];
   job.cut_short = {};
+  job.endless = false;
   std::atomic_ref(*job.cut_on_device.data()).store(0, std::memory_order_release);
   const StreamRef stream = stream_;
   stream.leave_out_on(job.cut_short.get_token());
@@ -44,7 +46,7 @@ void Worker::start(int worker, std::uint64_t number, const Replica& replica, con
   if (throttle) enqueue_stretch(job, worker, number, *throttle);
   stream.leave_out_on({});
   stream.record(job.complete);
-  if (on_complete) stream.notify(std::move(on_complete));
+  if (on_complete && !job.endless) stream.notify(std::move(on_complete));
   if (jobs_.size() == 1) {
     gradients_.enqueue_minibatch(worker, number + 1);
     gathered_ = number + 1;
@@ -69,6 +71,10 @@ void Worker::enqueue_stretch(Job& job, int worker, std::uint64_t number, const T
     return;
   }
   const Throttle::Lasting lasting = throttle.lasting(worker, number);
+  // A kernel that never ends could hang the program: CUDA may wait for all kernels to end before it loads
+  // another or gives memory back.
+  job.endless = std::isinf(lasting.idle_s + lasting.duration_s);
+  if (job.endless) return;
   Stretch stretch;
   stretch.began_ns = job.began_ns.ref().data();
   stretch.idle_ns = 1e9 * lasting.idle_s;

@@ -37,6 +37,7 @@ class Worker {
     std::stop_source cut_short;
     // For a throttle, on a CPU and on a GPU:
     double began_s = 0;
+    bool endless = false;  // on a GPU it is never complete, and nothing of its stream waits for that
     Buffer<std::uint64_t> began_ns;
     PinnedBuffer<std::uint32_t> cut_on_device;
   };

@@ -135,6 +135,21 @@ TEST_P(StreamExecutorContract, JobsThrownAwayEndTheirThrottle) {
   EXPECT_GE(summary.workers[5].discarded_jobs, 1U);
 }
 
+TEST_P(StreamExecutorContract, JobsThrownAwayOfAWorkerThatHasFailedEndToo) {
+  const TemporaryFile file;
+  RunOptions options = in_wall_time(400);
+  options.time_unit_s = 1e-4;
+  for (const Completions completions : {Completions::polling, Completions::callback}) {
+    options.completions = completions;
+    ChainRun run(GetParam(), "ringmaster", options, "1,1,1,1,1,1");
+    run.speeds = WorkerSpeeds::read(file.write("[[event]]\ntime = 20\nworker = 3\nstate = \"failed\"\n"),
+                                    ChainRun::workers);
+    const RunSummary summary = run.go();
+    EXPECT_EQ(summary.updates, 400U);
+    EXPECT_GE(summary.workers[3].discarded_jobs, 2U);  // the next one is thrown away, too
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, StreamExecutorContract, every_backend(), backend_name);
 
 }  // namespace
