@@ -37,7 +37,7 @@ void forget(const std::shared_ptr<Capture>& capture) {
 
 }  // namespace
 
-std::vector<std::size_t>& Capture::tails_of(Stream& stream) {
+std::vector<std::size_t>& Capture::tails_of(StreamState& stream) {
   for (auto& [one, tails] : streams) {
     if (one == &stream) return tails;
   }
@@ -49,7 +49,7 @@ void Capture::invalidate() {
   invalid = true;
 }
 
-void Capture::add(Stream& stream, Work work) {
+void Capture::add(StreamState& stream, Work work) {
   const std::lock_guard lock(mutex);
   require(!invalid, cudaErrorStreamCaptureInvalidated);
   auto& tails = tails_of(stream);
@@ -68,7 +68,7 @@ bool Capture::every_node_joined() {
   return true;
 }
 
-std::shared_ptr<Capture> Stream::active_capture() {
+std::shared_ptr<Capture> StreamState::active_capture() {
   const std::lock_guard lock(mutex);
   if (!capture) return nullptr;
   const std::lock_guard capture_lock(capture->mutex);
@@ -93,7 +93,7 @@ using namespace tardigrad::emulation;
 cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
   return api([&] {
     require(handle != nullptr, cudaErrorStreamCaptureUnsupported);
-    Stream& stream = stream_of(handle);
+    StreamState& stream = stream_of(handle);
     stream.device.check();
     require(!stream.active_capture(), cudaErrorIllegalState);
     const auto capture = std::make_shared<Capture>();
@@ -114,7 +114,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mo
 
 cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* created) {
   return api([&] {
-    Stream& stream = stream_of(handle);
+    StreamState& stream = stream_of(handle);
     const auto capture = stream.active_capture();
     *created = nullptr;
     require(capture != nullptr, cudaErrorIllegalState);

@@ -12,20 +12,21 @@ struct Node {
 
 /// The sequence that one or more streams are recording.
 struct Capture {
-  Stream* origin = nullptr;
+  StreamState* origin = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   std::thread::id thread;
   unsigned long long id = 0;
 
   std::mutex mutex;  // guards the rest
   std::vector<Node> nodes;
-  std::vector<std::pair<Stream*, std::vector<std::size_t>>> streams;  // taking part, with their last nodes
+  std::vector<std::pair<StreamState*, std::vector<std::size_t>>>
+      streams;  // taking part, with their last nodes
   bool invalid = false;
   bool ended = false;
 
-  std::vector<std::size_t>& tails_of(Stream& stream);  // with the mutex held
+  std::vector<std::size_t>& tails_of(StreamState& stream);  // with the mutex held
   void invalidate();
-  void add(Stream& stream, Work work);
+  void add(StreamState& stream, Work work);
   bool every_node_joined();
 };
 

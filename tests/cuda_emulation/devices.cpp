@@ -57,6 +57,12 @@ Device& device_at(int index) {
 
 Device& current_device() { return device_at(current_index); }
 
+void drain(const Device& device) {
+  StreamState::for_each([&](const StreamState& stream) {
+    if (&stream.device == &device) stream.thread.drain();
+  });
+}
+
 void fail_launch(int device, long long nth) { device_at(device).launches_to_failure = nth; }
 
 void mend(int device) {
@@ -90,11 +96,8 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceSynchronize() {
   return api([&] {
     require_no_unsafe_capture();
-    Device& device = current_device();
-    Stream::for_each([&](const Stream& stream) {
-      if (&stream.device == &device) stream.thread.drain();
-    });
-    device.check();
+    drain(current_device());
+    current_device().check();
   });
 }
 

@@ -6,7 +6,7 @@ using namespace tardigrad::emulation;
 namespace {
 
 /// In a graph an event is no node: it stands for the nodes that what waits for it is to come after.
-void record_in(Capture& capture, Stream& stream, Event& event, std::shared_ptr<Capture> shared) {
+void record_in(Capture& capture, StreamState& stream, Event& event, std::shared_ptr<Capture> shared) {
   const std::lock_guard capture_lock(capture.mutex);
   require(!capture.invalid, cudaErrorStreamCaptureInvalidated);
   const std::lock_guard lock(event.mutex);
@@ -15,7 +15,8 @@ void record_in(Capture& capture, Stream& stream, Event& event, std::shared_ptr<C
   event.tails = capture.tails_of(stream);
 }
 
-void join(Stream& stream, const std::shared_ptr<Capture>& capture, const std::vector<std::size_t>& tails) {
+void join(StreamState& stream, const std::shared_ptr<Capture>& capture,
+          const std::vector<std::size_t>& tails) {
   const auto own = stream.active_capture();
   if (own && own != capture) {
     own->invalidate();
@@ -71,7 +72,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t handle) {
 cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t on) {
   return api([&] {
     Event& event = object_of<Event>(handle);
-    Stream& stream = stream_of(on);
+    StreamState& stream = stream_of(on);
     require(&event.device == &stream.device, cudaErrorInvalidResourceHandle);
     stream.device.check();
     if (auto capture = stream.active_capture()) return record_in(*capture, stream, event, capture);
@@ -93,7 +94,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t waiting, cudaEvent_t handle, unsign
   return api([&] {
     require(flags == cudaEventWaitDefault, cudaErrorNotSupported);
     Event& event = object_of<Event>(handle);
-    Stream& stream = stream_of(waiting);
+    StreamState& stream = stream_of(waiting);
     stream.device.check();
     std::unique_lock lock(event.mutex);
     const auto point = event.latest;

@@ -64,7 +64,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t handle, cudaStream_t stream) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t handle, cudaStream_t on) {
   return api([&] {
     GraphExec& executable = object_of<GraphExec>(handle);
-    Stream& stream = stream_of(on);
+    StreamState& stream = stream_of(on);
     stream.device.check();
     if (const auto capture = stream.active_capture()) {
       capture->invalidate();

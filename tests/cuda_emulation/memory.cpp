@@ -100,14 +100,14 @@ void copy_now(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind
   }
 }
 
-void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, Stream& stream) {
+void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, StreamState& stream) {
   stream.device.check();
   if (bytes == 0) return;
   check_copy(to, from, bytes, kind);
   stream.submit({Kind::transfer, &stream.device, [=] { copy_now(to, from, bytes, kind); }});
 }
 
-void set(void* to, int value, std::size_t bytes, Stream& stream) {
+void set(void* to, int value, std::size_t bytes, StreamState& stream) {
   stream.device.check();
   if (bytes == 0) return;
   check_range(to, bytes, true);
@@ -120,7 +120,7 @@ void set(void* to, int value, std::size_t bytes, Stream& stream) {
                  }});
 }
 
-void wait_for(Stream& stream) {
+void wait_for(StreamState& stream) {
   stream.thread.drain();
   stream.device.check();
 }
@@ -153,7 +153,7 @@ cudaError_t cudaFree(void* start) {
     if (start == nullptr) return current_device().check();
     const auto found = find(start);
     require(found && !found->on_host(), cudaErrorInvalidValue);
-    static_cast<void>(cudaDeviceSynchronize());
+    drain(*found->device);
     take(start);
     std::free(start);
     found->device->check();
@@ -162,7 +162,7 @@ cudaError_t cudaFree(void* start) {
 
 cudaError_t cudaMallocAsync(void** start, std::size_t bytes, cudaStream_t on) {
   return api([&] {
-    Stream& stream = stream_of(on);
+    StreamState& stream = stream_of(on);
     if (const auto capture = stream.active_capture())
       throw Failure{cudaErrorNotSupported};  // would be a memory node
     *start = allocate(stream.device, bytes, Origin::pool);
@@ -171,7 +171,7 @@ cudaError_t cudaMallocAsync(void** start, std::size_t bytes, cudaStream_t on) {
 
 cudaError_t cudaFreeAsync(void* start, cudaStream_t on) {
   return api([&] {
-    Stream& stream = stream_of(on);
+    StreamState& stream = stream_of(on);
     if (start == nullptr) return stream.device.check();
     const auto found = find(start);
     require(found && found->begin == number(start) && found->origin == Origin::pool, cudaErrorInvalidValue);
@@ -207,7 +207,7 @@ cudaError_t cudaFreeHost(void* start) {
     if (start == nullptr) return;
     const auto found = find(start);
     require(found && found->origin == Origin::host, cudaErrorInvalidValue);
-    static_cast<void>(cudaDeviceSynchronize());
+    drain(*found->device);
     take(start);
     std::free(start);
     found->device->check();

@@ -91,7 +91,7 @@ class Completion {
   std::chrono::steady_clock::time_point time_;
 };
 
-struct Stream;
+struct StreamState;
 
 struct Device {
   int index = 0;
@@ -103,7 +103,7 @@ struct Device {
   std::set<int> pool_readers;       ///< devices that may access the default pool of this one
   std::uint64_t release_threshold = 0;
   InOrderThread* driver = nullptr;  ///< runs host functions
-  Stream* default_stream = nullptr;
+  StreamState* default_stream = nullptr;
 
   void check() const { require(failure == cudaSuccess, static_cast<cudaError_t>(failure.load())); }
 };
@@ -131,8 +131,8 @@ struct Work {
 
 struct Capture;
 
-struct Stream : Handle<Stream> {
-  explicit Stream(Device& the_device, int the_priority) : device(the_device), priority(the_priority) {}
+struct StreamState : Handle<StreamState> {
+  explicit StreamState(Device& the_device, int the_priority) : device(the_device), priority(the_priority) {}
 
   Device& device;
   int priority;
@@ -152,7 +152,7 @@ struct Stream : Handle<Stream> {
 };
 
 /// The stream of a handle; of null, the default stream of the current device.
-Stream& stream_of(cudaStream_t handle);
+StreamState& stream_of(cudaStream_t handle);
 
 struct Event : Handle<Event> {
   Event(Device& the_device, bool is_timed) : device(the_device), timed(is_timed) {}
@@ -166,6 +166,9 @@ struct Event : Handle<Event> {
       capture;  ///< the latest record was made in it; then `tails` are the nodes it stands for
   std::vector<std::size_t> tails;
 };
+
+/// Waits for everything submitted to the streams of a device.
+void drain(const Device& device);
 
 /// Whether calls that CUDA counts as unsafe during a capture are forbidden to this thread; if so, throws and
 /// invalidates the capture.

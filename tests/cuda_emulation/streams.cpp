@@ -68,28 +68,28 @@ void Work::execute() const {
   running_device() = nullptr;
 }
 
-void Stream::push(Work work) {
+void StreamState::push(Work work) {
   thread.push([work = std::move(work)] { work.execute(); });
 }
 
-void Stream::submit(Work work) {
+void StreamState::submit(Work work) {
   device.check();
   if (const auto capturing = active_capture()) return capturing->add(*this, std::move(work));
   push(std::move(work));
 }
 
-Stream& stream_of(cudaStream_t handle) {
-  if (handle != nullptr) return object_of<Stream>(handle);
+StreamState& stream_of(cudaStream_t handle) {
+  if (handle != nullptr) return object_of<StreamState>(handle);
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   Device& device = current_device();
-  if (device.default_stream == nullptr) device.default_stream = Stream::make(device, 0);
+  if (device.default_stream == nullptr) device.default_stream = StreamState::make(device, 0);
   return *device.default_stream;
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   return api([&] {
-    Stream& target = stream_of(stream);
+    StreamState& target = stream_of(stream);
     target.submit({Kind::launch, &target.device, std::move(work)});
   });
 }
@@ -104,7 +104,7 @@ int device_of(cudaStream_t stream) { return stream_of(stream).device.index; }
 cudaError_t launch(const cudaLaunchConfig_t& config, std::vector<const volatile void*> pointers,
                    std::function<void()> kernel) {
   return api([&] {
-    Stream& stream = stream_of(config.stream);
+    StreamState& stream = stream_of(config.stream);
     require(&stream.device == &current_device(), cudaErrorInvalidResourceHandle);
     const unsigned threads = config.blockDim.x * config.blockDim.y * config.blockDim.z;
     require(config.gridDim.x > 0 && config.gridDim.y > 0 && config.gridDim.z > 0 && threads > 0 &&
@@ -145,12 +145,12 @@ cudaError_t create_stream(cudaStream_t* created, unsigned flags, int priority) {
     require(created != nullptr && (flags & ~unsigned{cudaStreamNonBlocking}) == 0, cudaErrorInvalidValue);
     current_device().check();
     *created = reinterpret_cast<cudaStream_t>(
-        Stream::make(current_device(), std::clamp(priority, highest_priority, lowest_priority)));
+        StreamState::make(current_device(), std::clamp(priority, highest_priority, lowest_priority)));
   });
 }
 
 /// Calls on the state of a stream break its capture.
-void require_not_capturing(Stream& stream) {
+void require_not_capturing(StreamState& stream) {
   if (const auto capture = stream.active_capture()) {
     capture->invalidate();
     throw Failure{cudaErrorStreamCaptureUnsupported};
@@ -169,7 +169,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* created, unsigned flags, 
 
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   return api([&] {
-    Stream& stream = object_of<Stream>(handle);
+    StreamState& stream = object_of<StreamState>(handle);
     stream.destroy();
     stream.thread.stop();
     stream.device.check();
@@ -178,7 +178,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
 
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
   return api([&] {
-    Stream& stream = stream_of(handle);
+    StreamState& stream = stream_of(handle);
     stream.device.check();
     require_not_capturing(stream);
     require_no_unsafe_capture();
@@ -189,7 +189,7 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   return api([&] {
-    Stream& stream = stream_of(handle);
+    StreamState& stream = stream_of(handle);
     require_not_capturing(stream);
     require_no_unsafe_capture();
     stream.thread.drain();
@@ -221,7 +221,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* lowest, int* highest) {
 cudaError_t cudaLaunchHostFunc(cudaStream_t handle, cudaHostFn_t function, void* argument) {
   return api([&] {
     require(function != nullptr, cudaErrorInvalidValue);
-    Stream& stream = stream_of(handle);
+    StreamState& stream = stream_of(handle);
     stream.submit({Kind::host, &stream.device, [=] { function(argument); }});
   });
 }
