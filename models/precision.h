@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string_view>
+
+namespace tardigrad::models {
+
+/// What the layers of a network compute in. Parameters and the gradients that leave the network are fp32 in
+/// every case, and so is every sum.
+enum class Precision {
+  fp32,  ///< IEEE single precision throughout.
+  tf32,  ///< Operands of convolutions and matrix products rounded to the 10 bits of TF32, on tensor cores.
+  bf16,  ///< Activations, their gradients and working weights in bf16.
+};
+
+/// Reads "fp32", "tf32" or "bf16". Throws std::invalid_argument saying what was expected.
+Precision parse_precision(std::string_view text);
+
+/// "fp32", "tf32", "bf16".
+std::string_view name_of(Precision precision);
+
+}  // namespace tardigrad::models
