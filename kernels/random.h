@@ -21,7 +21,8 @@ enum class Purpose : std::uint64_t {
   assignment = 7,
   availability = 8,
   gradient_noise = 9,
-  heterogeneity = 10
+  heterogeneity = 10,
+  augment = 11
 };
 
 /// SplitMix64 (Steele, Lea, Flood 2014): advances `state` and returns a bijective mix of it.

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/bf16.h"
+#include "kernels/operation.h"
+#include "kernels/pool_shape.h"
+
+namespace tardigrad {
+
+/// The gradient of BiasReluMaxPool:
+///
+///     input_gradient[n, c, ·, ·] = output_gradient[n, c, y, x] at the window's winner, 0 elsewhere
+///     bias_gradient[c]           = Σ input_gradient[·, c, ·, ·]
+///
+/// Number is float or Bf16. Every element of the input gradient is written, those of an odd last row or
+/// column too (0). The sums have a fixed order, without atomics: a GPU gives the same bits in every run of
+/// the same shape and alignment. There, fp32 sums over parts of the batch go to `partial_sums` and are then
+/// added in float64; a CPU adds in float64 throughout.
+///
+/// Outputs overlap nothing. Alignment as for BiasReluMaxPool.
+///
+/// Errors: std::logic_error for a null pointer or 2^32 windows of one channel or more; launch() also throws
+/// std::runtime_error with CUDA's text. Without windows the gradients are 0; no channels: nothing is done.
+template <typename Number>
+struct BiasReluMaxPoolBackward {
+  static constexpr const char* name = "bias_relu_max_pool_backward";
+
+  PoolShape shape;                          ///< of the forward pass
+  const Number* output_gradient = nullptr;  ///< [batch, channels, height/2, width/2] in shape.output_format
+  const std::uint8_t* winners = nullptr;    ///< like `output_gradient`
+  Number* input_gradient = nullptr;         ///< [batch, channels, height, width] in shape.input_format
+  float* bias_gradient = nullptr;           ///< [channels]
+  float* partial_sums = nullptr;            ///< [partial_sums_size(shape)], scratch; needed by launch() only
+
+  /// Floats of scratch that launch() needs.
+  static std::size_t partial_sums_size(const PoolShape& shape);
+
+  /// Computes on the calling thread.
+  void run() const;
+
+  /// Enqueues two kernels, and before them a memset where there is an odd last row or column. The current
+  /// device must be the stream's.
+  void launch(CudaStream stream) const;
+
+  [[nodiscard]] double bytes() const;
+  [[nodiscard]] double flops() const;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/memory_format.h"
+#include "kernels/operation.h"
+
+namespace tardigrad {
+
+/// The images that a 2×2 max-pool with stride 2 reads, and those that it makes. Height and width are rounded
+/// down: an odd last row or column belongs to no window.
+struct PoolShape {
+  std::size_t batch = 0, channels = 0, height = 0, width = 0;  ///< of the input
+  MemoryFormat input_format = MemoryFormat::channel_major;
+  MemoryFormat output_format = MemoryFormat::channel_major;
+
+  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output_height() const { return height / 2; }
+  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output_width() const { return width / 2; }
+
+  /// Windows of one channel of the batch.
+  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t windows() const {
+    return batch * output_height() * output_width();
+  }
+  [[nodiscard]] std::size_t input_size() const { return batch * channels * height * width; }
+  [[nodiscard]] std::size_t output_size() const { return windows() * channels; }
+};
+
+/// The element of a 2×2 window, in row order, that the gradient of its maximum goes to; `no_winner` where the
+/// ReLU before the pool is closed.
+inline constexpr unsigned char no_winner = 4;
+
+}  // namespace tardigrad

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/bf16.h"
+#include "kernels/operation.h"
+
+namespace tardigrad {
+
+/// The last layer of a classifier, and its gradient:
+///
+///     losses[n]   = log Σ_k exp(logits[n, k]) − logits[n, labels[n]]     in nats
+///     loss        = 1/B Σ losses
+///     gradient    = ∂ loss / ∂ logits = (softmax(logits) − one-hot(labels)) / B
+///     hits[n]     = 1 if the largest logit, the first of equals, is the label's, else 0
+///
+/// Number is float or Bf16. Whatever is null is left out. Each row is shifted by its largest logit, so
+/// nothing overflows; exponentials are taken in fp32 and summed in float64. A NaN or +infinity among its
+/// logits makes the loss and the gradient of a row NaN. `loss` is the sum of the fp32 `losses` in float64, in
+/// the order of lane_sum.h with 256 lanes.
+///
+/// `gradient` may be the memory of `logits`; otherwise outputs overlap nothing. A label that is not in
+/// [0, classes) is undefined behaviour.
+///
+/// Errors: std::logic_error if the logits or the labels are null, or there are no classes; launch() also if
+/// a loss over more than block_batch examples is asked for without `losses`, and std::runtime_error with
+/// CUDA's text. An empty batch does nothing.
+template <typename Number>
+struct SoftmaxCrossEntropy {
+  static constexpr const char* name = "softmax_cross_entropy";
+
+  /// Up to so many examples launch() computes `loss` without needing `losses`, in one block.
+  static constexpr std::size_t block_batch = 256;
+
+  std::size_t batch = 0;                 ///< B
+  std::size_t classes = 0;               ///< K
+  const Number* logits = nullptr;        ///< [B, K]
+  const std::int32_t* labels = nullptr;  ///< [B]
+
+  Number* gradient = nullptr;    ///< [B, K], or null
+  float* loss = nullptr;         ///< [1], or null; may be host memory that the device can write
+  float* losses = nullptr;       ///< [B], or null
+  std::uint8_t* hits = nullptr;  ///< [B], or null
+
+  /// Computes on the calling thread.
+  void run() const;
+
+  /// Enqueues one kernel, or two for a loss over more than block_batch examples. The current device must be
+  /// the stream's.
+  void launch(CudaStream stream) const;
+
+  [[nodiscard]] double bytes() const;
+  [[nodiscard]] double flops() const;
+};
+
+}  // namespace tardigrad
