@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "kernels/gather_images.h"
+#include "models/gather.h"
 
 namespace tardigrad::models {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 /// Test images evaluated at once by one thread; fewer where there are fewer, since a batch is computed whole.
 std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(250, test.size()); }
 
-/// A minibatch as a network takes it: gathered from bytes, normalised.
+/// A minibatch as a network on a CPU takes it: gathered from bytes, normalised.
 class GatheredBatch {
  public:
   GatheredBatch(const data::ImageShape& shape, std::size_t size)
@@ -25,8 +25,9 @@ class GatheredBatch {
   const float* images() const { return images_.data(); }
   const std::int32_t* labels() const { return labels_.data(); }
 
-  /// The first `count` of examples().
-  void gather(const data::Images& source, const data::Normalisation& normalisation, std::size_t count);
+  /// The first `count` of examples(), cropped where `crops` is not null.
+  void gather(const data::Images& source, const data::Normalisation& normalisation, std::size_t count,
+              const Crop* crops);
 
  private:
   std::vector<std::uint32_t> examples_;
@@ -35,37 +36,33 @@ class GatheredBatch {
 };
 
 void GatheredBatch::gather(const data::Images& source, const data::Normalisation& normalisation,
-                           std::size_t count) {
-  GatherImages gather;
-  gather.count = source.size();
-  gather.batch = count;
-  gather.channels = static_cast<std::size_t>(source.shape.channels);
-  gather.height = static_cast<std::size_t>(source.shape.height);
-  gather.width = static_cast<std::size_t>(source.shape.width);
+                           std::size_t count, const Crop* crops) {
+  GatherImages gather = describe_gather(source, normalisation, count);
   gather.images = source.pixels.data();
   gather.labels = source.labels.data();
   gather.indices = examples_.data();
+  gather.crops = crops;
   gather.out_images = images_.data();
   gather.out_labels = labels_.data();
-  std::copy(normalisation.mean.begin(), normalisation.mean.end(), gather.mean.begin());
-  std::copy(normalisation.deviation.begin(), normalisation.deviation.end(), gather.deviation.begin());
   gather.run();
 }
 
 }  // namespace
 
-class Classification::Engine final : public GradientEngine {
+class Classification::CpuEngine final : public GradientEngine {
  public:
-  Engine(Classification& owner, const StreamRef& stream)
+  CpuEngine(Classification& owner, const StreamRef& stream)
       : owner_(owner),
         stream_(stream),
         batch_(owner.dataset_->train.shape, owner.examples_per_job()),
+        crops_(owner.options_.augment ? owner.examples_per_job() : 0),
         classifier_(make_classifier(owner.architecture_, owner.options_.batch_size)) {}
 
   void enqueue_minibatch(int worker, std::uint64_t job) override {
     stream_.host("minibatch", [this, worker, job] {
-      owner_.minibatches_[static_cast<std::size_t>(worker)].draw(job, batch_.examples());
-      batch_.gather(owner_.dataset_->train, owner_.dataset_->normalisation, batch_.examples().size());
+      owner_.minibatches_.draw(worker, job, batch_.examples(), crops_);
+      batch_.gather(owner_.dataset_->train, owner_.dataset_->normalisation, batch_.examples().size(),
+                    crops_.empty() ? nullptr : crops_.data());
     });
   }
 
@@ -79,10 +76,11 @@ class Classification::Engine final : public GradientEngine {
   Classification& owner_;
   StreamRef stream_;
   GatheredBatch batch_;
+  std::vector<Crop> crops_;  // empty without augmentation
   std::unique_ptr<Classifier> classifier_;
 };
 
-/// Evaluates batches of test images; one thread's scratch.
+/// Evaluates batches of test images on a CPU; one thread's scratch.
 class Classification::TestBatches {
  public:
   explicit TestBatches(const Classification& owner)
@@ -94,7 +92,7 @@ class Classification::TestBatches {
     const data::Images& test = owner_.dataset_->test;
     const std::size_t count = std::min(batch_.examples().size(), test.size() - begin);
     for (std::size_t i = 0; i < count; ++i) batch_.examples()[i] = static_cast<std::uint32_t>(begin + i);
-    batch_.gather(test, owner_.dataset_->normalisation, count);
+    batch_.gather(test, owner_.dataset_->normalisation, count, nullptr);
     return classifier_->evaluate(model.data(), batch_.images(), batch_.labels(), static_cast<int>(count));
   }
 
@@ -109,16 +107,13 @@ Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Arc
     : dataset_(std::move(dataset)),
       architecture_(std::move(architecture)),
       options_(options),
-      shares_(data::partition(dataset_->train.labels, dataset_->classes, options.workers, options.partition,
-                              options.seed)) {
+      minibatches_(data::partition(dataset_->train.labels, dataset_->classes, options.workers,
+                                   options.partition, options.seed),
+                   static_cast<std::size_t>(options.batch_size), options.sampling, options.seed,
+                   options.augment) {
   if (options.evaluation_threads < 0) {
     throw std::invalid_argument(
         fmt::format("{} evaluation threads; expected 0 (all) or more", options.evaluation_threads));
-  }
-  minibatches_.reserve(shares_.size());
-  for (int worker = 0; worker < options.workers; ++worker) {
-    minibatches_.emplace_back(shares_[static_cast<std::size_t>(worker)], examples_per_job(), options.sampling,
-                              options.seed, worker);
   }
 }
 
@@ -129,12 +124,46 @@ void Classification::initialise(std::span<float> model, std::uint64_t seed) cons
 }
 
 std::unique_ptr<GradientEngine> Classification::make_engine(const StreamRef& stream) {
-  return std::make_unique<Engine>(*this, stream);
+  if constexpr (built_with_cuda) {
+    if (stream.device().backend == Backend::cuda) {
+      auto& images = training_images_[stream.device()];
+      if (!images) images = std::make_shared<const cuda::DeviceImages>(stream, dataset_->train);
+      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_}, images, options_.network);
+    }
+  }
+  require_cpu_precision(options_.network.precision);
+  return std::make_unique<CpuEngine>(*this, stream);
+}
+
+EngineMemory Classification::engine_memory([[maybe_unused]] Device device) const {
+  EngineMemory memory;
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cpu) return memory;
+    memory.shared_bytes = cuda::DeviceImages::bytes(dataset_->train);
+    if (device == options_.evaluation_device) {
+      memory.shared_bytes += cuda::evaluator_bytes(*dataset_, architecture_, options_.network);
+    }
+    memory.engine_bytes = cuda::engine_bytes(architecture_, examples_per_job(), options_.network);
+  }
+  return memory;
+}
+
+Evaluation Classification::evaluate(std::span<const float> model) {
+  if constexpr (built_with_cuda) {
+    if (options_.evaluation_device.backend == Backend::cuda) {
+      if (!evaluator_) {
+        evaluator_ = cuda::make_evaluator(options_.evaluation_device, *dataset_, architecture_,
+                                          options_.network);
+      }
+      return evaluator_->evaluate(model);
+    }
+  }
+  return evaluate_on_cpu(model);
 }
 
 /// Threads take batches as they come; the sum runs over the batches in their order, so it is the same for any
 /// number of threads.
-Evaluation Classification::evaluate(std::span<const float> model) {
+Evaluation Classification::evaluate_on_cpu(std::span<const float> model) {
   const std::size_t batch = evaluation_batch(dataset_->test);
   const std::size_t batches = (dataset_->test.size() + batch - 1) / batch;
   const int bound = options_.evaluation_threads > 0 ? options_.evaluation_threads : default_cpu_devices();

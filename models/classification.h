@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -7,6 +8,8 @@
 #include "data/minibatch.h"
 #include "data/partition.h"
 #include "models/classifier.h"
+#include "models/cuda/classification.h"
+#include "models/minibatch_source.h"
 #include "runtime/objective.h"
 
 namespace tardigrad::models {
@@ -16,14 +19,20 @@ struct ClassificationOptions {
   int batch_size = 32;
   data::PartitionSpec partition;
   data::Sampling sampling = data::Sampling::shuffle;
-  std::uint64_t seed = 0;  ///< of partition and minibatches
+  bool augment = false;    ///< Random crops and flips of the training images (MinibatchSource).
+  std::uint64_t seed = 0;  ///< of partition, minibatches and augmentation
+  /// Where evaluate() computes. A CPU device stands for all of them.
+  Device evaluation_device;
   int evaluation_threads =
-      0;  ///< of evaluate(), at most; 0: as many as there is hardware. Changes no result.
+      0;  ///< of evaluate() on CPUs, at most; 0: as many as there is hardware. Changes no result.
+  /// On GPUs; a CPU computes in fp32 and always gives the same bits.
+  cuda::NetworkOptions network;
 };
 
 /// A network trained to classify the images of a data set: f_i is the mean cross-entropy over worker i's
-/// share of the training images; evaluate() gives loss and accuracy over all test images. CPU only so far:
-/// the engine of a stream holds a Classifier and the normalised minibatch. Objects that share a data set are
+/// share of the training images; evaluate() gives loss and accuracy over all test images. The engine of a
+/// stream holds a network and a minibatch. On a CPU stream it gathers from the data set; each GPU has a copy
+/// of the training images as bytes, uploaded by its first engine. Objects that share a data set are
 /// independent otherwise: each may be used by a thread of its own.
 class Classification final : public Objective {
  public:
@@ -35,23 +44,28 @@ class Classification final : public Objective {
 
   const ParameterLayout& layout() const override { return architecture_.layout(); }
   int workers() const override { return options_.workers; }
-  bool runs_on(Backend backend) const override { return backend == Backend::cpu; }
+  bool runs_on(Backend backend) const override { return backend == Backend::cpu || built_with_cuda; }
   void initialise(std::span<float> model, std::uint64_t seed) const override;
+  /// std::invalid_argument for another precision than fp32 on a CPU; DeviceError.
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
+  EngineMemory engine_memory(Device device) const override;
   Evaluation evaluate(std::span<const float> model) override;
   std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
   std::size_t examples() const override { return dataset_->train.size(); }
 
  private:
-  class Engine;
+  class CpuEngine;
   class TestBatches;
+
+  Evaluation evaluate_on_cpu(std::span<const float> model);
 
   std::shared_ptr<const data::Dataset> dataset_;
   Architecture architecture_;
   ClassificationOptions options_;
-  std::vector<std::vector<std::uint32_t>> shares_;        // [n], indices into the training images
-  std::vector<data::MinibatchStream> minibatches_;        // [n]; each used only by the stream of its worker
-  std::vector<std::unique_ptr<TestBatches>> evaluators_;  // one a thread, made when first needed
+  MinibatchSource minibatches_;
+  std::map<Device, std::shared_ptr<const cuda::DeviceImages>> training_images_;  // of GPUs with engines
+  std::unique_ptr<cuda::Evaluator> evaluator_;            // on a GPU, made when first needed
+  std::vector<std::unique_ptr<TestBatches>> evaluators_;  // on CPUs, one a thread, made when first needed
 };
 
 }  // namespace tardigrad::models

@@ -1,6 +1,9 @@
 #include "models/precision.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <stdexcept>
 #include <string>
 
 #include "runtime/nearest_name.h"
@@ -20,5 +23,11 @@ Precision parse_precision(std::string_view text) {
 }
 
 std::string_view name_of(Precision precision) { return names[static_cast<std::size_t>(precision)]; }
+
+void require_cpu_precision(Precision precision) {
+  if (precision == Precision::fp32) return;
+  throw std::invalid_argument(
+      fmt::format("precision {}: of GPUs only; expected fp32 on a CPU", name_of(precision)));
+}
 
 }  // namespace tardigrad::models

@@ -18,4 +18,7 @@ Precision parse_precision(std::string_view text);
 /// "fp32", "tf32", "bf16".
 std::string_view name_of(Precision precision);
 
+/// Throws std::invalid_argument unless a CPU computes in that precision: in fp32.
+void require_cpu_precision(Precision precision);
+
 }  // namespace tardigrad::models

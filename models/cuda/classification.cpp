@@ -1,0 +1,211 @@
+#include "models/cuda/classification.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/evaluation_sums.h"
+#include "models/cuda/graph_cache.h"
+#include "models/cuda/native_call.h"
+#include "models/cuda/plans.h"
+#include "models/gather.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+/// Minibatches drawn by the host before the first of them is gathered.
+constexpr std::size_t slots = 8;
+
+/// Test images evaluated at once; fewer where there are fewer.
+std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(500, test.size()); }
+
+/// Of all options, those that matter for evaluating.
+NetworkOptions evaluation_options(const NetworkOptions& options) {
+  return {.precision = Precision::fp32,
+          .deterministic = true,
+          .graphs = false,
+          .workspace_limit = options.workspace_limit};
+}
+
+/// Lets a gathering write the minibatch of a network.
+void gather_into(Network& network, GatherImages& gather) {
+  const Blueprint& blueprint = network.blueprint();
+  gather.out_format = blueprint.image_format;
+  gather.out_channels = static_cast<std::size_t>(blueprint.image_channels);
+  if (blueprint.element == Element::bf16) {
+    gather.out_images_bf16 = static_cast<Bf16*>(network.images());
+  } else {
+    gather.out_images = static_cast<float*>(network.images());
+  }
+  gather.out_labels = network.labels();
+}
+
+struct GradientStep {
+  static constexpr const char* name = "gradient";
+};
+
+struct EvaluationStep {
+  static constexpr const char* name = "evaluate";
+};
+
+/// Waits for a stream, come what may.
+void settle(const StreamRef& stream) noexcept {
+  try {
+    stream.synchronize();
+  } catch (const std::exception&) {
+    // Whoever uses the stream has heard of it, or will.
+  }
+}
+
+class CudaEngine final : public GradientEngine {
+ public:
+  CudaEngine(const StreamRef& stream, const TrainingData& data, std::shared_ptr<const DeviceImages> images,
+             const NetworkOptions& options)
+      : stream_(stream),
+        minibatches_(data.minibatches),
+        images_(std::move(images)),
+        network_(make_network(stream, data.architecture, static_cast<int>(minibatches_.batch_size()), options)),
+        graphs_(stream.device(), options.graphs),
+        gather_(describe_gather(data.dataset.train, data.dataset.normalisation, minibatches_.batch_size())) {
+    gather_.images = images_->pixels();
+    gather_.labels = images_->labels();
+    gather_into(*network_, gather_);
+    for (std::size_t i = 0; i < slots; ++i) drawn_.emplace_back(stream.device(), minibatches_.batch_size());
+  }
+
+  /// Work in flight reads the slots and graphs.
+  ~CudaEngine() override { settle(stream_); }
+
+  void enqueue_minibatch(int worker, std::uint64_t job) override {
+    Drawn& drawn = drawn_[next_++ % slots];
+    drawn.gathered.synchronize();
+    const std::size_t size = minibatches_.batch_size();
+    minibatches_.draw(worker, job, {drawn.examples.data(), size}, {drawn.crops.data(), size});
+    gather_.indices = drawn.examples.data();
+    gather_.crops = minibatches_.augments() ? drawn.crops.data() : nullptr;
+    stream_.enqueue(gather_);
+    stream_.record(drawn.gathered);
+  }
+
+  void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
+    call_native<GradientStep>(stream_, [&](CudaStream native) {
+      graphs_.run(native, {model.data(), gradient.data(), loss},
+                  [&] { network_->gradient(native, model.data(), gradient.data(), loss); });
+    });
+  }
+
+ private:
+  /// A minibatch as the host has drawn it. The kernel reads it where it is, once.
+  struct Drawn {
+    Drawn(Device device, std::size_t size) : examples(device, size), crops(device, size), gathered(device) {}
+    PinnedBuffer<std::uint32_t> examples;
+    PinnedBuffer<Crop> crops;
+    Event gathered;
+  };
+
+  StreamRef stream_;
+  MinibatchSource& minibatches_;
+  std::shared_ptr<const DeviceImages> images_;
+  std::unique_ptr<Network> network_;
+  GraphCache graphs_;
+  GatherImages gather_;
+  std::vector<Drawn> drawn_;  // ring
+  std::size_t next_ = 0;
+};
+
+class CudaEvaluator final : public Evaluator {
+ public:
+  CudaEvaluator(Device device, const data::Dataset& dataset, const Architecture& architecture,
+                const NetworkOptions& options)
+      : stream_(device, "evaluation"),
+        batch_(evaluation_batch(dataset.test)),
+        images_(stream_, dataset.test),
+        network_(make_network(stream_, architecture, static_cast<int>(batch_), evaluation_options(options))),
+        gather_(describe_gather(dataset.test, dataset.normalisation, batch_)),
+        examples_(stream_, (dataset.test.size() + batch_ - 1) / batch_ * batch_),
+        model_(stream_, architecture.layout().dimension()),
+        losses_(stream_, dataset.test.size()),
+        hits_(stream_, dataset.test.size()) {
+    gather_.images = images_.pixels();
+    gather_.labels = images_.labels();
+    gather_into(*network_, gather_);
+    // In file order; the last example fills up the last batch.
+    std::vector<std::uint32_t> order(examples_.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      order[i] = static_cast<std::uint32_t>(std::min(i, dataset.test.size() - 1));
+    }
+    const StreamRef stream = stream_;
+    stream.copy(examples_.ref(), host_view<const std::uint32_t>(order.data(), order.size()));
+    stream.synchronize();
+  }
+
+  Evaluation evaluate(std::span<const float> model) override {
+    const StreamRef stream = stream_;
+    stream.copy(model_.ref(), host_view(model.data(), model.size()));
+    const std::size_t count = losses_.size();
+    for (std::size_t begin = 0; begin < count; begin += batch_) {
+      gather_.indices = examples_.ref().data() + begin;
+      stream.enqueue(gather_);
+      call_native<EvaluationStep>(stream, [&](CudaStream native) {
+        network_->evaluate(native, model_.ref().data(), static_cast<int>(std::min(batch_, count - begin)),
+                           losses_.ref().data() + begin, hits_.ref().data() + begin);
+      });
+    }
+    EvaluationSums::Result sums;
+    call_native<EvaluationSums>(stream, [&](CudaStream native) {
+      sums = EvaluationSums{count, losses_.ref().data(), hits_.ref().data()}.launch(native);
+    });
+    const auto examples = static_cast<double>(count);
+    return {.loss = sums.loss_sum / examples, .accuracy = static_cast<double>(sums.hits) / examples};
+  }
+
+ private:
+  Stream stream_;
+  std::size_t batch_;
+  DeviceImages images_;
+  std::unique_ptr<Network> network_;
+  GatherImages gather_;
+  Buffer<std::uint32_t> examples_;
+  Buffer<float> model_;
+  Buffer<float> losses_;
+  Buffer<std::uint8_t> hits_;
+};
+
+}  // namespace
+
+DeviceImages::DeviceImages(const StreamRef& stream, const data::Images& images)
+    : pixels_(stream, images.pixels.size()), labels_(stream, images.labels.size()) {
+  stream.copy(pixels_.ref(), host_view(images.pixels.data(), images.pixels.size()));
+  stream.copy(labels_.ref(), host_view(images.labels.data(), images.labels.size()));
+  stream.synchronize();
+}
+
+std::size_t DeviceImages::bytes(const data::Images& images) {
+  return images.pixels.size() + images.labels.size();
+}
+
+std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const TrainingData& data,
+                                            std::shared_ptr<const DeviceImages> images,
+                                            const NetworkOptions& options) {
+  return std::make_unique<CudaEngine>(stream, data, std::move(images), options);
+}
+
+std::unique_ptr<Evaluator> make_evaluator(Device device, const data::Dataset& dataset,
+                                          const Architecture& architecture, const NetworkOptions& options) {
+  return std::make_unique<CudaEvaluator>(device, dataset, architecture, options);
+}
+
+std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& architecture,
+                            const NetworkOptions& options) {
+  const std::size_t batch = evaluation_batch(dataset.test);
+  const std::size_t per_example = sizeof(std::uint32_t) + sizeof(float) + sizeof(std::uint8_t);
+  return DeviceImages::bytes(dataset.test) + (dataset.test.size() + batch) * per_example +
+         architecture.layout().dimension() * sizeof(float) +
+         engine_bytes(architecture, batch, evaluation_options(options));
+}
+
+std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,
+                         const NetworkOptions& options) {
+  return largest_bytes(architecture, static_cast<int>(batch_size), options.precision) + options.workspace_limit;
+}
+
+}  // namespace tardigrad::models::cuda

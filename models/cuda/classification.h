@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "data/dataset.h"
+#include "models/architecture.h"
+#include "models/minibatch_source.h"
+#include "models/precision.h"
+#include "runtime/objective.h"
+
+/// What Classification needs of CUDA; this header needs nothing of it. Defined in builds with CUDA only.
+namespace tardigrad::models::cuda {
+
+/// How networks on GPUs compute, beside their architecture and batch size.
+struct NetworkOptions {
+  Precision precision = Precision::fp32;
+  bool deterministic = false;  ///< Identical bits in every run: nothing is measured, nothing adds atomically.
+  bool graphs = true;          ///< Relaunch steps as CUDA graphs.
+  std::size_t workspace_limit = std::size_t{256} << 20;  ///< Bytes of scratch for cuDNN and cuBLASLt.
+
+  bool operator==(const NetworkOptions&) const = default;
+};
+
+/// Images and labels as they are, in the memory of a device; all its streams may read them.
+class DeviceImages {
+ public:
+  /// Uploads them through the stream, and waits. Throws DeviceError if memory cannot be had.
+  DeviceImages(const StreamRef& stream, const data::Images& images);
+
+  const std::uint8_t* pixels() const { return pixels_.ref().data(); }
+  const std::uint8_t* labels() const { return labels_.ref().data(); }
+
+  static std::size_t bytes(const data::Images& images);
+
+ private:
+  Buffer<std::uint8_t> pixels_;
+  Buffer<std::uint8_t> labels_;
+};
+
+/// What engines of one objective share; all of it outlives them.
+struct TrainingData {
+  const data::Dataset& dataset;
+  const Architecture& architecture;
+  MinibatchSource& minibatches;
+};
+
+/// An engine on a stream of a GPU; it keeps `images`, which are the training images there. Throws
+/// DeviceError.
+std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const TrainingData& data,
+                                            std::shared_ptr<const DeviceImages> images,
+                                            const NetworkOptions& options);
+
+/// Evaluates models on the test images.
+class Evaluator {
+ public:
+  Evaluator() = default;
+  Evaluator(const Evaluator&) = delete;
+  Evaluator& operator=(const Evaluator&) = delete;
+  virtual ~Evaluator() = default;
+
+  /// `model` [d] lies in host memory. Throws DeviceError.
+  virtual Evaluation evaluate(std::span<const float> model) = 0;
+};
+
+/// On a stream of its own on a GPU, in fp32 and by fixed algorithms, whatever training uses: evaluations can
+/// be compared, and the same model gives the same bits. The data set and the architecture outlive it.
+std::unique_ptr<Evaluator> make_evaluator(Device device, const data::Dataset& dataset,
+                                          const Architecture& architecture, const NetworkOptions& options);
+
+/// Bytes, at most, that the evaluator takes, and an engine. Without a GPU.
+std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& architecture,
+                            const NetworkOptions& options);
+std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,
+                         const NetworkOptions& options);
+
+}  // namespace tardigrad::models::cuda

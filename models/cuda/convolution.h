@@ -1,0 +1,67 @@
+#pragma once
+
+#include "models/cuda/blueprint.h"
+#include "models/cuda/handles.h"
+
+namespace tardigrad::models::cuda {
+
+/// An algorithm of cuDNN with what it needs.
+template <class Algorithm>
+struct AlgorithmChoice {
+  Algorithm algorithm{};
+  cudnnMathType_t math = CUDNN_FMA_MATH;
+  std::size_t workspace_bytes = 0;
+};
+
+struct ConvolutionAlgorithms {
+  AlgorithmChoice<cudnnConvolutionFwdAlgo_t> forward;
+  AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> backward_data;  ///< Not chosen for a first layer.
+  AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> backward_weight;
+
+  std::size_t workspace_bytes() const;
+};
+
+/// 3×3 convolutions of a batch by cuDNN: the sums of conv3x3.h without the bias, forward and backward. Input,
+/// output and weights have the stage's format, channels last with the input channels padded; all memory is
+/// aligned to 16 bytes. fp32 and tf32: float; bf16: bf16 with sums in float.
+class Convolution {
+ public:
+  Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision);
+
+  /// Chooses the fastest algorithms, as measured on the memory given, which is overwritten and may hold
+  /// anything; or, for a deterministic search, the first that cuDNN's heuristics name. Throws DeviceError if
+  /// there are none within the limit.
+  ConvolutionAlgorithms choose(const Execution& execution, const Search& search, void* input, void* weight,
+                               void* output) const;
+
+  /// Must be called before the following.
+  void use(const ConvolutionAlgorithms& algorithms);
+
+  void forward(const Execution& execution, const void* input, const void* weight, void* output) const;
+  void backward_data(const Execution& execution, const void* weight, const void* output_gradient,
+                     void* input_gradient) const;
+  void backward_weight(const Execution& execution, const void* input, const void* output_gradient,
+                       void* weight_gradient) const;
+
+ private:
+  using Tensor = Owned<cudnnTensorDescriptor_t, cudnnDestroyTensorDescriptor>;
+  using Filter = Owned<cudnnFilterDescriptor_t, cudnnDestroyFilterDescriptor>;
+  using Description = Owned<cudnnConvolutionDescriptor_t, cudnnDestroyConvolutionDescriptor>;
+
+  Description describe() const;
+  void set_math(const Description& description, cudnnMathType_t math) const;
+
+  Device device_;
+  Precision precision_;
+  bool reads_images_;
+  Tensor input_;
+  Tensor output_;
+  Filter weight_;
+  // One for each direction, since each has its own kind of arithmetic.
+  Description forward_;
+  Description backward_data_;
+  Description backward_weight_;
+  ConvolutionAlgorithms algorithms_;
+};
+
+}  // namespace tardigrad::models::cuda

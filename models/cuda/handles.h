@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "kernels/operation.h"
+#include "runtime/cuda/check_libraries.h"
+
+namespace tardigrad::models::cuda {
+
+using tardigrad::cuda::CurrentDevice;
+
+/// Owns what a C library makes and destroys.
+template <class Handle, auto Destroy>
+class Owned {
+ public:
+  Owned() = default;
+  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned& operator=(Owned&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  ~Owned() {
+    if (handle_) static_cast<void>(Destroy(handle_));
+  }
+
+  Handle get() const { return handle_; }
+
+  /// For the function that makes it; called once.
+  Handle* receive() { return &handle_; }
+
+ private:
+  Handle handle_ = nullptr;
+};
+
+/// cuDNN and cuBLASLt for one stream.
+struct Libraries {
+  explicit Libraries(Device device) {
+    const CurrentDevice current(device);
+    TARDIGRAD_CUDA_CHECK(cudnnCreate(cudnn.receive()), device);
+    TARDIGRAD_CUDA_CHECK(cublasLtCreate(cublas.receive()), device);
+  }
+
+  Owned<cudnnHandle_t, cudnnDestroy> cudnn;
+  Owned<cublasLtHandle_t, cublasLtDestroy> cublas;
+};
+
+/// What layers are run with: a stream, with the device current, and scratch that they use one after another.
+struct Execution {
+  CudaStream stream = nullptr;
+  cudnnHandle_t cudnn = nullptr;  ///< Set to `stream`.
+  cublasLtHandle_t cublas = nullptr;
+  void* workspace = nullptr;
+  std::size_t workspace_bytes = 0;
+};
+
+/// How algorithms are chosen.
+struct Search {
+  bool deterministic = false;  ///< No measuring, and only algorithms that give the same bits in every run.
+  std::size_t workspace_limit = 0;  ///< Bytes that an algorithm may use.
+};
+
+}  // namespace tardigrad::models::cuda

@@ -1,0 +1,171 @@
+#include "models/cuda/linear_layer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernels/bias_relu.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+/// Calls visit(Number{}) with the type of an element.
+template <class Visitor>
+void visit_element(Element element, const Visitor& visit) {
+  if (element == Element::bf16) {
+    visit(Bf16{});
+  } else {
+    visit(0.0F);
+  }
+}
+
+}  // namespace
+
+std::size_t LinearAlgorithms::workspace_bytes() const {
+  return std::max({forward.matmul.workspace_bytes, backward_data.matmul.workspace_bytes,
+                   backward_weight.matmul.workspace_bytes});
+}
+
+LinearLayer::LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
+                         Precision precision)
+    : device_(device), stage_(stage), batch_(batch), precision_(precision) {
+  if (below && below->relu) relu_below_ = *below;
+}
+
+// A row-major matrix is the transposed column-major one, so Y = X Wᵀ is computed as Yᵀ = W Xᵀ, dX = dY W as
+// dXᵀ = Wᵀ dYᵀ, and dW = dYᵀ X as dWᵀ = Xᵀ dY.
+
+MatmulShape LinearLayer::forward_shape() const {
+  MatmulShape shape{.m = stage_.linear.outputs, .n = batch_, .k = stage_.linear.inputs};
+  shape.transpose_a = true;
+  shape.input = shape.output = element_of(precision_);
+  shape.epilogue = stage_.relu ? CUBLASLT_EPILOGUE_RELU_AUX_BIAS : CUBLASLT_EPILOGUE_BIAS;
+  if (stage_.relu) shape.mask_stride = stage_.mask_stride();
+  return shape;
+}
+
+MatmulShape LinearLayer::backward_data_shape() const {
+  MatmulShape shape{.m = stage_.linear.inputs, .n = batch_, .k = stage_.linear.outputs};
+  shape.input = shape.output = element_of(precision_);
+  if (relu_below_) {
+    shape.epilogue = CUBLASLT_EPILOGUE_DRELU_BGRAD;
+    shape.mask_stride = relu_below_->mask_stride();
+  }
+  return shape;
+}
+
+MatmulShape LinearLayer::backward_weight_shape() const {
+  MatmulShape shape{.m = stage_.linear.inputs, .n = stage_.linear.outputs, .k = batch_};
+  shape.transpose_b = true;
+  shape.input = element_of(precision_);
+  shape.output = gradient_element();
+  if (!stage_.relu) shape.epilogue = CUBLASLT_EPILOGUE_BGRADB;
+  return shape;
+}
+
+/// Of the weights, and of a bias whose gradient comes with them.
+Element LinearLayer::gradient_element() const {
+  return stage_.weight.packed_gradient ? element_of(precision_) : Element::f32;
+}
+
+LinearAlgorithms LinearLayer::choose(const Execution& execution, const Search& search,
+                                     bool mask_below) const {
+  LinearAlgorithms chosen;
+  chosen.forward = choose("forward", forward_shape(), true, execution, search);
+  chosen.backward_weight = choose("weight gradient", backward_weight_shape(), true, execution, search);
+  if (!stage_.reads_images) {
+    const bool may_fuse = !relu_below_ || mask_below;
+    chosen.backward_data = choose("input gradient", backward_data_shape(), may_fuse, execution, search);
+  }
+  return chosen;
+}
+
+ProductAlgorithm LinearLayer::choose(const char* what, const MatmulShape& shape, bool may_fuse,
+                                     const Execution& execution, const Search& search) const {
+  for (const bool fused : {true, false}) {
+    if (fused && !may_fuse) continue;
+    const ProductAlgorithm algorithm{.fused = fused, .matmul = {}};
+    if (const auto matmul = make(shape, algorithm).choose(execution, search)) return {fused, *matmul};
+  }
+  throw DeviceError(
+      device_,
+      fmt::format("{}: linear layer, {}: no algorithm of cuBLASLt's for {}x{}x{} with {} MiB of workspace",
+                  device_.name(), what, shape.m, shape.n, shape.k, search.workspace_limit >> 20));
+}
+
+Matmul LinearLayer::make(MatmulShape shape, const ProductAlgorithm& algorithm) const {
+  if (!algorithm.fused) {
+    shape.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    shape.mask_stride = 0;
+  }
+  Matmul matmul(device_, shape, precision_);
+  matmul.use(algorithm.matmul);
+  return matmul;
+}
+
+void LinearLayer::use(const LinearAlgorithms& algorithms) {
+  algorithms_ = algorithms;
+  forward_.emplace(make(forward_shape(), algorithms.forward));
+  backward_weight_.emplace(make(backward_weight_shape(), algorithms.backward_weight));
+  if (!stage_.reads_images) {
+    backward_data_.emplace(make(backward_data_shape(), algorithms.backward_data));
+  }
+}
+
+void LinearLayer::forward(const Execution& execution, const LinearOperands& operands) const {
+  forward_->run(execution, {operands.weight, operands.input, operands.output, operands.bias, operands.mask});
+  if (algorithms_.forward.fused) return;
+  visit_element(element_of(precision_),
+                [&]<class Number>(Number) { add_bias<Number>(execution, operands); });
+}
+
+void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
+  backward_weight_->run(execution, {operands.input, operands.output_gradient, operands.weight_gradient,
+                                    operands.bias_gradient, nullptr});
+  if (!stage_.relu && !algorithms_.backward_weight.fused) sum_bias_gradient(execution, operands);
+  if (stage_.reads_images) return;
+  backward_data_->run(execution, {operands.weight, operands.output_gradient, operands.input_gradient,
+                                  operands.below_bias_gradient, operands.below_mask});
+  if (!relu_below_ || algorithms_.backward_data.fused) return;
+  visit_element(element_of(precision_),
+                [&]<class Number>(Number) { relu_backward<Number>(execution, operands); });
+}
+
+template <class Number>
+void LinearLayer::add_bias(const Execution& execution, const LinearOperands& operands) const {
+  BiasRelu<Number> operation;
+  operation.batch = static_cast<std::size_t>(batch_);
+  operation.outputs = stage_.linear.output_size();
+  operation.relu = stage_.relu;
+  operation.bias = static_cast<const Number*>(operands.bias);
+  operation.values = static_cast<Number*>(operands.output);
+  operation.launch(execution.stream);
+}
+
+/// Of the layer below.
+template <class Number>
+void LinearLayer::relu_backward(const Execution& execution, const LinearOperands& operands) const {
+  BiasReluBackward<Number, Number> operation;
+  operation.batch = static_cast<std::size_t>(batch_);
+  operation.outputs = static_cast<std::size_t>(stage_.linear.inputs);
+  operation.activation = static_cast<const Number*>(operands.below_output);
+  operation.gradient = static_cast<Number*>(operands.input_gradient);
+  operation.bias_gradient = static_cast<Number*>(operands.below_bias_gradient);
+  operation.launch(execution.stream);
+}
+
+void LinearLayer::sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const {
+  const auto sum_into = [&]<class Number, class Sum>(Number, Sum) {
+    BiasReluBackward<Number, Sum> operation;
+    operation.batch = static_cast<std::size_t>(batch_);
+    operation.outputs = stage_.linear.output_size();
+    operation.gradient = static_cast<Number*>(operands.output_gradient);
+    operation.bias_gradient = static_cast<Sum*>(operands.bias_gradient);
+    operation.launch(execution.stream);
+  };
+  if (element_of(precision_) == Element::f32) return sum_into(0.0F, 0.0F);
+  if (gradient_element() == Element::f32) return sum_into(Bf16{}, 0.0F);
+  sum_into(Bf16{}, Bf16{});
+}
+
+}  // namespace tardigrad::models::cuda

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <optional>
+
+#include "models/cuda/blueprint.h"
+#include "models/cuda/matmul.h"
+
+namespace tardigrad::models::cuda {
+
+/// A product with what follows it: by the product itself, or, where cuBLASLt has no kernel for that, by a
+/// kernel of our own.
+struct ProductAlgorithm {
+  bool fused = true;
+  MatmulAlgorithm matmul;
+};
+
+struct LinearAlgorithms {
+  ProductAlgorithm forward;
+  ProductAlgorithm backward_data;  ///< Not chosen for a first layer.
+  ProductAlgorithm backward_weight;
+
+  std::size_t workspace_bytes() const;
+};
+
+/// The addresses of a linear layer's operands; those of parameters and gradients as Parameter says.
+struct LinearOperands {
+  const void* weight = nullptr;
+  const void* bias = nullptr;
+  const void* input = nullptr;
+  void* output = nullptr;
+  void* mask = nullptr;  ///< With ReLU only.
+  void* output_gradient = nullptr;
+  void* input_gradient = nullptr;
+  void* weight_gradient = nullptr;
+  void* bias_gradient = nullptr;
+  /// Of the linear layer below if that has a ReLU.
+  const void* below_output = nullptr;
+  void* below_mask = nullptr;
+  void* below_bias_gradient = nullptr;
+};
+
+/// A linear layer by cuBLASLt: bias and ReLU go into the forward product, the mask of the ReLU below and the
+/// gradient of the bias below into the product for the input's gradient, and the gradient of a bias with no
+/// ReLU behind it into the product for the weights'. So a layer is one kernel forward and two back.
+class LinearLayer {
+ public:
+  /// `below`: the linear layer that the input comes from; null for images.
+  LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
+              Precision precision);
+
+  /// `mask_below`: whether the layer below, if it has a ReLU, will leave its mask (its forward product is
+  /// fused). Throws DeviceError where cuBLASLt has no algorithm within the limit.
+  LinearAlgorithms choose(const Execution& execution, const Search& search, bool mask_below) const;
+
+  /// Must be called before the following.
+  void use(const LinearAlgorithms& algorithms);
+
+  void forward(const Execution& execution, const LinearOperands& operands) const;
+  void backward(const Execution& execution, const LinearOperands& operands) const;
+
+ private:
+  MatmulShape forward_shape() const;
+  MatmulShape backward_data_shape() const;
+  MatmulShape backward_weight_shape() const;
+  Element gradient_element() const;
+  ProductAlgorithm choose(const char* what, const MatmulShape& shape, bool may_fuse,
+                          const Execution& execution, const Search& search) const;
+  Matmul make(MatmulShape shape, const ProductAlgorithm& algorithm) const;
+
+  template <class Number>
+  void add_bias(const Execution& execution, const LinearOperands& operands) const;
+  template <class Number>
+  void relu_backward(const Execution& execution, const LinearOperands& operands) const;
+  void sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const;
+
+  Device device_;
+  LinearStage stage_;
+  std::optional<LinearStage> relu_below_;
+  int batch_;
+  Precision precision_;
+  LinearAlgorithms algorithms_;
+  std::optional<Matmul> forward_;
+  std::optional<Matmul> backward_data_;
+  std::optional<Matmul> backward_weight_;
+};
+
+}  // namespace tardigrad::models::cuda

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "models/cuda/blueprint.h"
+#include "models/cuda/handles.h"
+
+namespace tardigrad::models::cuda {
+
+/// A matrix product as cuBLASLt sees it, all matrices column-major and packed: D = op(A) · op(B), D [m, n],
+/// op(A) [m, k], op(B) [k, n], and what becomes of D on its way to memory.
+struct MatmulShape {
+  int m = 0, n = 0, k = 0;
+  bool transpose_a = false, transpose_b = false;
+  Element input = Element::f32;   ///< Of A and B.
+  Element output = Element::f32;  ///< Of D, and of the bias or its gradient.
+  cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+  std::size_t mask_stride = 0;  ///< Bits between columns of the ReLU's mask, for epilogues that have one.
+};
+
+struct MatmulAlgorithm {
+  cublasLtMatmulAlgo_t algorithm{};
+  std::size_t workspace_bytes = 0;
+};
+
+/// What a product reads and writes; everything is aligned to 16 bytes.
+struct MatmulArguments {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* d = nullptr;
+  const void* bias = nullptr;  ///< Or where its gradient goes.
+  void* mask = nullptr;
+};
+
+/// A matrix product by cuBLASLt. fp32: IEEE; tf32: operands rounded; bf16: bf16 operands; sums in fp32.
+class Matmul {
+ public:
+  Matmul(Device device, const MatmulShape& shape, Precision precision);
+
+  /// Chooses an algorithm by cuBLASLt's heuristics; nothing where it has none for this shape and epilogue.
+  std::optional<MatmulAlgorithm> choose(const Execution& execution, const Search& search) const;
+
+  /// Must be called before run().
+  void use(const MatmulAlgorithm& algorithm) { algorithm_ = algorithm; }
+
+  void run(const Execution& execution, const MatmulArguments& arguments) const;
+
+ private:
+  using Description = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+  using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) const;
+  void set_pointers(const void* bias, const void* mask) const;
+  Layout layout(Element element, int rows, int columns) const;
+
+  Device device_;
+  MatmulShape shape_;
+  Description description_;
+  Layout a_;
+  Layout b_;
+  Layout d_;
+  MatmulAlgorithm algorithm_;
+};
+
+}  // namespace tardigrad::models::cuda

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "models/cuda/blueprint.h"
+#include "models/cuda/convolution.h"
+#include "models/cuda/linear_layer.h"
+#include "runtime/buffer.h"
+#include "runtime/stream.h"
+
+namespace tardigrad::models::cuda {
+
+/// How a network computes: memory format and algorithms. Good for any network of the same architecture, batch
+/// and precision on the same kind of device.
+struct Plan {
+  Activations activations = Activations::channel_major;
+  std::vector<ConvolutionAlgorithms> convolutions;
+  std::vector<LinearAlgorithms> linears;
+
+  std::size_t workspace_bytes() const;
+};
+
+/// A network with all that one stream needs to compute with it. The minibatch is put into images() and
+/// labels() by whoever calls.
+///
+/// The functions enqueue their work on the stream given, whose device must be current, and return; they throw
+/// what kernels and libraries do. `parameters` and `gradient` have the architecture's layout and are aligned
+/// to 16 bytes (std::logic_error). One host thread at a time, one stream after another. The kernels are the
+/// same in every call, so a call may be captured into a CUDA graph once it has been made directly.
+class Network {
+ public:
+  /// Throws std::logic_error as make_blueprint does, DeviceError if memory cannot be had.
+  Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
+          Activations activations);
+
+  const Blueprint& blueprint() const { return blueprint_; }
+
+  /// Chooses algorithms (convolution.h, linear_layer.h), with scratch and waiting as it takes. Throws
+  /// DeviceError where there are none. To be called where nothing is captured.
+  Plan choose(CudaStream stream, const Search& search);
+
+  /// Takes a plan of the same activations; must be called before the following. Allocates the workspace on
+  /// the constructor's stream.
+  void use(const Plan& plan);
+
+  /// Where the minibatch goes: [batch, …] in the format, with the channels and elements of the blueprint.
+  void* images() { return at(blueprint_.images); }
+  std::int32_t* labels() { return static_cast<std::int32_t*>(at(blueprint_.labels)); }
+
+  /// gradient ← that of the mean cross-entropy over the minibatch; *loss ← the mean. `loss` may be pinned
+  /// host memory.
+  void gradient(CudaStream stream, const float* parameters, float* gradient, float* loss);
+
+  /// losses[k], hits[k] of the first `count` ≤ batch examples (softmax_cross_entropy.h).
+  void evaluate(CudaStream stream, const float* parameters, int count, float* losses, std::uint8_t* hits);
+
+ private:
+  struct Vectors {
+    const float* parameters = nullptr;
+    float* gradient = nullptr;
+  };
+
+  Execution execution(CudaStream stream);
+  void* at(std::size_t offset) { return memory_.ref().data() + offset; }
+  const void* value(const Parameter& parameter, const float* parameters);
+  void* gradient_of(const Parameter& parameter, float* gradient);
+  LinearOperands operands(std::size_t l, const Vectors& vectors);
+
+  void forward(const Execution& execution, const float* parameters);
+  void backward(const Execution& execution, const Vectors& vectors);
+  template <class Number>
+  void pack(CudaStream stream, const float* parameters);
+  template <class Number>
+  void unpack(CudaStream stream, float* gradient);
+  template <class Number>
+  void pool(CudaStream stream, const ConvolutionStage& stage, const float* parameters);
+  template <class Number>
+  void pool_backward(CudaStream stream, const ConvolutionStage& stage, float* gradient);
+  template <class Number>
+  void differentiate_loss(CudaStream stream, float* loss);
+  template <class Number>
+  void measure_loss(CudaStream stream, int count, float* losses, std::uint8_t* hits);
+
+  StreamRef stream_;
+  Blueprint blueprint_;
+  int classes_;
+  Libraries libraries_;
+  std::vector<Convolution> convolutions_;
+  std::vector<LinearLayer> linears_;
+  Buffer<std::byte> memory_;
+  std::optional<Buffer<std::byte>> workspace_;
+};
+
+}  // namespace tardigrad::models::cuda

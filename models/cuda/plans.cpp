@@ -1,0 +1,161 @@
+#include "models/cuda/plans.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "models/cuda/graph_cache.h"
+#include "models/cuda/native_call.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+struct ChooseAlgorithms {
+  static constexpr const char* name = "choose algorithms";
+};
+
+/// What a plan is good for.
+struct Use {
+  Device device;
+  std::string architecture;
+  ImageShape images;
+  std::size_t layers = 0;
+  std::vector<std::vector<std::int64_t>> parameters;  ///< Shapes.
+  int batch = 0;
+  NetworkOptions options;
+
+  bool operator==(const Use&) const = default;
+};
+
+/// Runs steps of a network as an engine will, to see whether they work and how long they take.
+class Trial {
+ public:
+  Trial(const StreamRef& stream, Network& network, std::size_t dimension, bool graphs)
+      : stream_(stream),
+        network_(network),
+        parameters_(stream, dimension),
+        gradient_(stream, dimension),
+        loss_(stream, 1),
+        graphs_(stream.device(), graphs) {
+    stream.zero(parameters_.ref());
+    // Directly, captured, and from the graph.
+    for (int i = 0; i < 3; ++i) step();
+    stream.synchronize();
+  }
+
+  /// Seconds of a step: of the fastest of a few series.
+  double time() {
+    constexpr int series = 3;
+    constexpr int most_steps = 20;
+    constexpr double series_s = 0.02;
+    const int steps = std::clamp(static_cast<int>(series_s / std::max(time(1), series_s / most_steps)), 1, most_steps);
+    double fastest = time(steps);
+    for (int i = 1; i < series && fastest < series_s; ++i) fastest = std::min(fastest, time(steps));
+    return fastest / steps;
+  }
+
+ private:
+  void step() {
+    call_native<ChooseAlgorithms>(stream_, [this](CudaStream native) {
+      const GraphCache::Addresses addresses{parameters_.ref().data(), gradient_.ref().data(),
+                                             loss_.ref().data()};
+      graphs_.run(native, addresses, [&] {
+        network_.gradient(native, addresses.model, addresses.gradient, addresses.loss);
+      });
+    });
+  }
+
+  /// Of `steps` steps in a row.
+  double time(int steps) {
+    TimedEvent begin(stream_.device());
+    TimedEvent end(stream_.device());
+    stream_.record(begin);
+    for (int i = 0; i < steps; ++i) step();
+    stream_.record(end);
+    end.synchronize();
+    return seconds_between(begin, end);
+  }
+
+  StreamRef stream_;
+  Network& network_;
+  Buffer<float> parameters_;
+  Buffer<float> gradient_;
+  Buffer<float> loss_;
+  GraphCache graphs_;
+};
+
+/// The network's fastest algorithms, and how long a step takes with them; only whether they work where
+/// nothing may be measured.
+double choose(const StreamRef& stream, Network& network, std::size_t dimension, const NetworkOptions& options,
+              Plan& plan) {
+  call_native<ChooseAlgorithms>(stream, [&](CudaStream native) {
+    plan = network.choose(native, {options.deterministic, options.workspace_limit});
+  });
+  network.use(plan);
+  Trial trial(stream, network, dimension, options.graphs);
+  return options.deterministic ? 0 : trial.time();
+}
+
+Plan best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
+               const NetworkOptions& options) {
+  std::optional<Plan> best;
+  double best_time = std::numeric_limits<double>::infinity();
+  std::string reason;
+  for (const Activations activations : activation_choices(architecture, options.precision)) {
+    try {
+      Network network(stream, architecture, batch, options.precision, activations);
+      Plan plan;
+      const double time = choose(stream, network, architecture.layout().dimension(), options, plan);
+      stream.synchronize();
+      if (time < best_time) {
+        best = plan;
+        best_time = time;
+      }
+      if (options.deterministic) break;
+    } catch (const DeviceError& error) {
+      reason = error.what();
+      stream.synchronize();  // throws where the device is beyond help
+    }
+  }
+  if (best) return *best;
+  throw DeviceError(stream.device(), fmt::format("{}: no way to compute {} at batch size {} in {}: {}",
+                                                 stream.device().name(), architecture.name(), batch,
+                                                 name_of(options.precision), reason));
+}
+
+/// One plan at a time is measured in the whole process, so that none disturbs another.
+Plan plan_for(const StreamRef& stream, const Architecture& architecture, int batch,
+              const NetworkOptions& options) {
+  static std::mutex mutex;
+  static std::vector<std::pair<Use, Plan>> plans;
+  Use use{.device = stream.device(),
+          .architecture = architecture.name(),
+          .images = architecture.input(),
+          .layers = architecture.layers().size(),
+          .parameters = {},
+          .batch = batch,
+          .options = options};
+  for (const TensorSpec& tensor : architecture.layout().tensors()) use.parameters.push_back(tensor.shape);
+  const std::lock_guard lock(mutex);
+  const auto known = std::ranges::find(plans, use, &std::pair<Use, Plan>::first);
+  if (known != plans.end()) return known->second;
+  plans.emplace_back(use, best_plan(stream, architecture, batch, options));
+  return plans.back().second;
+}
+
+}  // namespace
+
+std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
+                                      const NetworkOptions& options) {
+  const Plan plan = plan_for(stream, architecture, batch, options);
+  auto network =
+      std::make_unique<Network>(stream, architecture, batch, options.precision, plan.activations);
+  network->use(plan);
+  return network;
+}
+
+}  // namespace tardigrad::models::cuda
