@@ -146,6 +146,11 @@ std::unique_ptr<GradientEngine> Quadratic::make_engine(const StreamRef& stream) 
   return std::make_unique<QuadraticEngine>(problem_, stream);
 }
 
+EngineMemory Quadratic::engine_memory(Device device) const {
+  if (device.backend == Backend::cpu) return {};
+  return {.shared_bytes = 0, .engine_bytes = (problem_.a.size() + problem_.b.size()) * sizeof(float)};
+}
+
 Evaluation Quadratic::evaluate(std::span<const float> model) {
   double sum = 0;
   for (int worker = 0; worker < problem_.workers; ++worker) {

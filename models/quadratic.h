@@ -34,6 +34,7 @@ class Quadratic final : public Objective {
   bool runs_on(Backend) const override { return true; }
   void initialise(std::span<float> model, std::uint64_t seed) const override;
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
+  EngineMemory engine_memory(Device device) const override;
   Evaluation evaluate(std::span<const float> model) override;
   std::size_t examples_per_job() const override { return 0; }
   std::size_t examples() const override { return 0; }

@@ -149,6 +149,11 @@ std::unique_ptr<GradientEngine> Tridiagonal::make_engine(const StreamRef& stream
   return std::make_unique<Engine>(*this, stream);
 }
 
+EngineMemory Tridiagonal::engine_memory(Device device) const {
+  if (device.backend == Backend::cpu) return {};
+  return {.shared_bytes = 0, .engine_bytes = dimension() * sizeof(float)};
+}
+
 /// xᵀA x = ½ Σ x_i² − ½ Σ x_i x_{i+1}, as ¼ (x_1² + Σ (x_i − x_{i+1})² + x_d²), where nothing cancels.
 Evaluation Tridiagonal::evaluate(std::span<const float> model) {
   double squares = 0;

@@ -54,6 +54,13 @@ std::unique_ptr<Objective> make_quadratic(const TrainOptions& options) {
   return quadratic;
 }
 
+/// Scratch of cuDNN and cuBLASLt for each of the workers that share a GPU: less where there are many.
+std::size_t workspace_limit(int workers, std::size_t gpus) {
+  constexpr std::size_t mib = std::size_t{1} << 20;
+  const std::size_t workers_each = (static_cast<std::size_t>(workers) + gpus - 1) / gpus;
+  return std::clamp(4096 * mib / workers_each, 16 * mib, 256 * mib);
+}
+
 std::unique_ptr<Objective> make_classification(const TrainOptions& options,
                                                const std::vector<Device>& devices,
                                                std::shared_ptr<const data::Dataset> dataset) {
@@ -63,9 +70,15 @@ std::unique_ptr<Objective> make_classification(const TrainOptions& options,
   classification.partition = data::parse_partition(options.partition);
   classification.sampling = data::parse_sampling(options.sampling);
   classification.seed = options.seed;
+  classification.augment = options.augment;
+  classification.evaluation_device = devices.front();
   if (devices.front().backend == Backend::cpu) {
     classification.evaluation_threads = static_cast<int>(devices.size());
   }
+  classification.network = {.precision = models::parse_precision(options.precision),
+                            .deterministic = options.deterministic,
+                            .graphs = options.cuda_graphs == "on",
+                            .workspace_limit = workspace_limit(classification.workers, devices.size())};
   models::Architecture architecture =
       models::make_architecture(options.model, dataset->train.shape, dataset->classes);
   return std::make_unique<models::Classification>(std::move(dataset), std::move(architecture),
@@ -76,6 +89,10 @@ std::unique_ptr<Objective> make_classification(const TrainOptions& options,
 void check_problem(const TrainOptions& options) {
   if (is_quadratic(options)) {
     if (!options.dataset.empty()) refuse("--dataset has no use with --model quadratic");
+    if (options.augment) refuse("--augment has no use with --model quadratic, which has no images");
+    if (options.precision != "fp32") {
+      refuse(fmt::format("--precision {}: --model quadratic is computed in fp32", options.precision));
+    }
     if (models::is_tridiagonal(quadratic_source(options))) {
       models::parse_tridiagonal(quadratic_source(options));
       if (!options.workers) refuse(fmt::format("--model {} needs --workers", options.model));
@@ -242,20 +259,14 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
 }
 
 Placement choose_placement(const TrainOptions& options) {
-  const bool runs_on_cuda = is_quadratic(options);  // the layers of networks do not yet
   std::vector<Device> devices = parse_devices(options.device);
-  const bool on_gpu = devices.front().backend == Backend::cuda;
-  if (on_gpu && !runs_on_cuda) {
-    if (options.device != "auto") {
-      refuse(fmt::format("--device {}: --model {} has no CUDA layers yet; expected auto or cpu",
-                         options.device, options.model));
-    }
-    devices = parse_devices("cpu");
+  const bool on_cpu = devices.front().backend == Backend::cpu;
+  if (on_cpu && options.precision != "fp32") {
+    refuse(fmt::format("--precision {}: the run would be on the CPU, which computes in fp32",
+                       options.precision));
   }
-  if (options.device == "auto" && built_with_cuda && devices.front().backend == Backend::cpu) {
-    const std::string reason =
-        on_gpu ? fmt::format("model {} has no CUDA layers yet", options.model) : "no GPU: " + why_no_cuda();
-    fmt::print(stderr, "running on the CPU ({})\n", reason);
+  if (options.device == "auto" && built_with_cuda && on_cpu) {
+    fmt::print(stderr, "running on the CPU (no GPU: {})\n", why_no_cuda());
   }
   return place(options, std::move(devices));
 }

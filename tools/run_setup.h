@@ -44,8 +44,8 @@ void require_use(const TrainOptions& options, const std::vector<std::string>& me
 /// std::invalid_argument.
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
 
-/// The devices of workers and server. `auto` falls back to the CPU where there is no GPU, or none the model
-/// runs on, and says so on stderr. Throws std::invalid_argument.
+/// The devices of workers and server. `auto` falls back to the CPU where there is no GPU and says so on
+/// stderr. Throws std::invalid_argument.
 Placement choose_placement(const TrainOptions& options);
 
 /// Makes a run of options that check_options() has passed. Throws std::invalid_argument, also where devices

@@ -81,6 +81,10 @@ void add_problem_options(CLI::App& train, TrainOptions& options) {
       ->capture_default_str()
       ->group(group);
   train
+      .add_flag("--augment", options.augment,
+                "Crop training images at random (4 pixels of padding) and flip half of them")
+      ->group(group);
+  train
       .add_option("--init", options.init,
                   "Start from this safetensors file (default: PyTorch's initialisation)")
       ->group(group);
@@ -169,6 +173,22 @@ void add_machine_options(CLI::App& train, TrainOptions& options) {
                   "Between the server's GPU and others: peer (its kernels use their memory), copy, or auto: "
                   "what is measured to be faster")
       ->check(CLI::IsMember({"auto", "peer", "copy"}))
+      ->capture_default_str()
+      ->group(group);
+  train
+      .add_option("--precision", options.precision,
+                  "Networks on GPUs: fp32, tf32 (tensor cores, rounded operands), bf16 (activations too)")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
+      ->capture_default_str()
+      ->group(group);
+  train
+      .add_flag("--deterministic", options.deterministic,
+                "Networks on GPUs: only algorithms that give the same bits in every run (a CPU's always do)")
+      ->group(group);
+  train
+      .add_option("--cuda-graphs", options.cuda_graphs,
+                  "Networks on GPUs: relaunch steps as CUDA graphs, on or off")
+      ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str()
       ->group(group);
   train
@@ -291,8 +311,12 @@ std::string to_json(const TrainOptions& options) {
                                 {"device", options.device},
                                 {"server_device", options.server_device},
                                 {"gradient_route", options.gradient_route},
+                                {"precision", options.precision},
+                                {"deterministic", options.deterministic},
+                                {"cuda_graphs", options.cuda_graphs},
                                 {"partition", options.partition},
                                 {"batch_size", options.batch_size},
+                                {"augment", options.augment},
                                 {"lr", options.lr},
                                 {"gather", or_null(options.gather)},
                                 {"delay_threshold", or_null(options.delay_threshold)},

@@ -21,8 +21,12 @@ struct TrainOptions {
   std::string device = "auto";
   std::string server_device;
   std::string gradient_route = "auto";
+  std::string precision = "fp32";
+  bool deterministic = false;
+  std::string cuda_graphs = "on";
   std::string partition = "iid";
   int batch_size = 32;
+  bool augment = false;
   double lr = 0;
   std::optional<int> gather;
   std::optional<int> delay_threshold;
