@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/operation.h"
 
@@ -44,6 +45,16 @@ TARDIGRAD_HOST_DEVICE Value round_to_bf16(Value value) {
 /// The bf16 of a float that is one.
 TARDIGRAD_HOST_DEVICE inline Bf16 narrow(float value) {
   return {static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16)};
+}
+
+/// The Number, float or Bf16, that is nearest to a float.
+template <typename Number>
+TARDIGRAD_HOST_DEVICE Number nearest(float value) {
+  if constexpr (std::is_same_v<Number, Bf16>) {
+    return narrow(round_to_bf16(value));
+  } else {
+    return value;
+  }
 }
 
 }  // namespace tardigrad

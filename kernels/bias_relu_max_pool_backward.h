@@ -40,8 +40,7 @@ struct BiasReluMaxPoolBackward {
   /// Computes on the calling thread.
   void run() const;
 
-  /// Enqueues two kernels, and before them a memset where there is an odd last row or column. The current
-  /// device must be the stream's.
+  /// Enqueues two kernels. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
   [[nodiscard]] double bytes() const;

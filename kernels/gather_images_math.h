@@ -2,6 +2,7 @@
 
 #include "kernels/gather_images.h"
 #include "kernels/multiply_add.h"
+#include "kernels/visit_constant.h"
 
 namespace tardigrad {
 
@@ -15,8 +16,29 @@ TARDIGRAD_HOST_DEVICE inline float normalize(std::uint8_t pixel, float scale, fl
   return multiply_add(scale, static_cast<float>(pixel), shift);
 }
 
+/// Pixel (y, x) of what `crop` makes of a channel of an image.
+TARDIGRAD_HOST_DEVICE inline std::uint8_t cropped_pixel(const std::uint8_t* plane, int height, int width,
+                                                        Crop crop, int y, int x) {
+  const int from_y = y + crop.dy;
+  const int from_x = (crop.flip != 0 ? width - 1 - x : x) + crop.dx;
+  const bool inside = 0 <= from_y && from_y < height && 0 <= from_x && from_x < width;
+  return inside ? plane[static_cast<std::size_t>(from_y) * static_cast<std::size_t>(width) +
+                        static_cast<std::size_t>(from_x)]
+                : std::uint8_t{0};
+}
+
 /// The normalisation that `gather` asks for.
 Normalization normalization_of(const GatherImages& gather);
+
+inline std::size_t out_channels_of(const GatherImages& gather) {
+  return gather.out_channels != 0 ? gather.out_channels : gather.channels;
+}
+
+/// Calls `visit` with that one of the two outputs that is given.
+template <typename Visit>
+void visit_output(const GatherImages& gather, const Visit& visit) {
+  gather.out_images != nullptr ? visit(gather.out_images) : visit(gather.out_images_bf16);
+}
 
 /// Throws std::logic_error as gather_images.h says.
 void check(const GatherImages& gather);

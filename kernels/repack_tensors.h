@@ -14,10 +14,10 @@ namespace tardigrad {
 /// the input channels filled up with zeros). With one tap and no padding both forms are the same, of any
 /// shape.
 struct RepackedTensor {
-  std::size_t flat_offset = 0;     ///< of its first element, in elements
-  std::size_t working_offset = 0;  ///< the same in the working copy
-  std::uint32_t outputs = 0;       ///< outputs · inputs < 2^32
-  std::uint32_t inputs = 0;
+  std::size_t flat_offset = 0;      ///< of its first element, in elements
+  std::size_t working_offset = 0;   ///< the same in the working copy
+  std::uint32_t outputs = 0;        ///< outputs · inputs < 2^32
+  std::uint32_t inputs = 0;         ///< ≥ 1
   std::uint32_t padded_inputs = 0;  ///< ≥ inputs
   std::uint32_t taps = 1;           ///< height · width of a convolution's kernel, 1 … 9
 

@@ -18,7 +18,7 @@ namespace tardigrad {
 /// Number is float or Bf16. Whatever is null is left out. Each row is shifted by its largest logit, so
 /// nothing overflows; exponentials are taken in fp32 and summed in float64. A NaN or +infinity among its
 /// logits makes the loss and the gradient of a row NaN. `loss` is the sum of the fp32 `losses` in float64, in
-/// the order of lane_sum.h with 256 lanes.
+/// the order of lane_sum.h with the lanes of a warp.
 ///
 /// `gradient` may be the memory of `logits`; otherwise outputs overlap nothing. A label that is not in
 /// [0, classes) is undefined behaviour.

@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <vector>
+
+#include "kernels/bias_relu_max_pool_backward.h"
+#include "kernels/bias_relu_max_pool_backward_math.h"
+#include "kernels/require.h"
+
+namespace tardigrad {
+namespace {
+
+/// One channel of one window and of what `extent` adds to it. Returns what the bias gets.
+template <typename Number>
+double spread(Number gradient, std::uint8_t winner, unsigned rows, unsigned columns, const ImageStrides& in,
+              Number* window) {
+  for (unsigned row = 0; row < rows; ++row) {
+    for (unsigned column = 0; column < columns; ++column) {
+      window[row * in.row + column * in.pixel] = input_gradient_at(gradient, winner, row, column);
+    }
+  }
+  return winner < no_winner ? static_cast<double>(widen(gradient)) : 0;
+}
+
+}  // namespace
+
+template <typename Number>
+void check(const BiasReluMaxPoolBackward<Number>& pool) {
+  using Pool = BiasReluMaxPoolBackward<Number>;
+  require<Pool>(pool.output_gradient != nullptr, "output_gradient is null");
+  require<Pool>(pool.winners != nullptr, "winners is null");
+  require<Pool>(pool.input_gradient != nullptr, "input_gradient is null");
+  require<Pool>(pool.bias_gradient != nullptr, "bias_gradient is null");
+  require<Pool>(countable(pool.shape), "too many windows, expected fewer than 2^32");
+}
+
+template <typename Number>
+std::size_t BiasReluMaxPoolBackward<Number>::partial_sums_size(const PoolShape& shape) {
+  return parts_of(shape).count * shape.channels;
+}
+
+template <typename Number>
+void BiasReluMaxPoolBackward<Number>::run() const {
+  if (shape.channels == 0) {
+    return;
+  }
+  check(*this);
+  const ImageStrides in = input_strides(shape);
+  const ImageStrides out = output_strides(shape);
+  if (shape.windows() == 0) {
+    std::fill_n(input_gradient, shape.input_size(), Number{});
+  }
+  std::vector<double> sums(shape.channels);
+  for (std::size_t n = 0; n < shape.batch; ++n) {
+    for (std::size_t y = 0; y < shape.output_height(); ++y) {
+      for (std::size_t x = 0; x < shape.output_width(); ++x) {
+        const WindowPlace place{n, y, x};
+        for (std::size_t c = 0; c < shape.channels; ++c) {
+          const std::size_t output = place.output(out) + c * out.channel;
+          sums[c] += spread(output_gradient[output], winners[output], extent(y, shape.height),
+                            extent(x, shape.width), in, input_gradient + place.input(in) + c * in.channel);
+        }
+      }
+    }
+  }
+  std::transform(sums.begin(), sums.end(), bias_gradient, [](double sum) { return static_cast<float>(sum); });
+}
+
+template <typename Number>
+double BiasReluMaxPoolBackward<Number>::bytes() const {
+  return static_cast<double>(shape.output_size() * (sizeof(Number) + sizeof(std::uint8_t)) +
+                             shape.input_size() * sizeof(Number) + shape.channels * sizeof(float));
+}
+
+template <typename Number>
+double BiasReluMaxPoolBackward<Number>::flops() const {
+  return static_cast<double>(shape.output_size());
+}
+
+template struct BiasReluMaxPoolBackward<float>;
+template struct BiasReluMaxPoolBackward<Bf16>;
+template void check(const BiasReluMaxPoolBackward<float>&);
+template void check(const BiasReluMaxPoolBackward<Bf16>&);
+
+}  // namespace tardigrad

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/bias_relu_max_pool_math.h"
+#include "kernels/lane_sum.h"
+#include "kernels/launch.cuh"
+
+/// How the threads of a GPU share the windows of a pool, forward and backward.
+
+namespace tardigrad {
+
+/// What the kernels have to know of a PoolShape.
+struct PoolPlan {
+  std::size_t batch, channels, height, width;
+  unsigned output_height, output_width;
+  ImageStrides in, out;
+
+  explicit PoolPlan(const PoolShape& shape)
+      : batch(shape.batch),
+        channels(shape.channels),
+        height(shape.height),
+        width(shape.width),
+        output_height(static_cast<unsigned>(shape.output_height())),
+        output_width(static_cast<unsigned>(shape.output_width())),
+        in(input_strides(shape)),
+        out(output_strides(shape)) {}
+
+  /// The windows of one channel of the batch, in the order of images, rows and columns; fewer than 2^32.
+  [[nodiscard]] __device__ std::size_t windows() const { return batch * output_height * output_width; }
+  [[nodiscard]] __device__ WindowPlace place(std::size_t window) const {
+    const auto index = static_cast<unsigned>(window);
+    const unsigned row = index / output_width;
+    return {row / output_height, row % output_height, index % output_width};
+  }
+};
+
+/// The thread's place in a block that takes `groups` groups of channels (input channels last): neighbouring
+/// threads have neighbouring groups, as they lie in memory, and the block as many windows at once as it has
+/// threads for. With fewer threads than groups the block takes them in `rounds`.
+struct ChannelThreads {
+  unsigned group_lanes;
+  unsigned window_lanes;
+  unsigned rounds;
+
+  explicit ChannelThreads(std::size_t groups)
+      : group_lanes(groups < threads_per_block ? static_cast<unsigned>(groups) : threads_per_block),
+        window_lanes(threads_per_block / group_lanes),
+        rounds(static_cast<unsigned>((groups + group_lanes - 1) / group_lanes)) {}
+
+  [[nodiscard]] __device__ unsigned group_lane() const { return threadIdx.x % group_lanes; }
+  /// At least window_lanes for the threads that are left over.
+  [[nodiscard]] __device__ unsigned window_lane() const { return threadIdx.x / group_lanes; }
+};
+
+/// The thread's place among `lanes` neighbouring lanes of a warp that take one channel of one image (input
+/// channel-major); a power of two, and no more than there are windows to share out.
+struct PlaneThreads {
+  unsigned lanes;
+
+  explicit PlaneThreads(std::size_t items) : lanes(1) {
+    while (lanes < warp_lanes && lanes < items) lanes *= 2;
+  }
+
+  [[nodiscard]] std::size_t planes_per_block() const { return threads_per_block / lanes; }
+  [[nodiscard]] __device__ unsigned lane() const { return threadIdx.x % lanes; }
+  /// The plane of the first lane of the thread's warp, how many planes a warp takes at once, and the distance
+  /// to the next ones: the same for all lanes, so that they stay together.
+  [[nodiscard]] __device__ std::size_t warp_first() const {
+    return (grid_first() - threadIdx.x % warp_lanes) / lanes;
+  }
+  [[nodiscard]] __device__ std::size_t stride() const { return grid_stride() / lanes; }
+  [[nodiscard]] __device__ unsigned plane_in_warp() const { return threadIdx.x % warp_lanes / lanes; }
+};
+
+}  // namespace tardigrad
