@@ -1,19 +1,10 @@
 #pragma once
 
+#include "kernels/bf16.h"
 #include "kernels/bias_relu.h"
 #include "kernels/require.h"
 
 namespace tardigrad {
-
-/// The Number nearest to a float.
-template <typename Number>
-TARDIGRAD_HOST_DEVICE Number nearest(float value) {
-  if constexpr (sizeof(Number) == sizeof(float)) {
-    return value;
-  } else {
-    return narrow(round_to_bf16(value));
-  }
-}
 
 /// One element of BiasRelu. Not the maximum function, which would turn NaN into 0.
 template <typename Number>

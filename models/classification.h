@@ -22,11 +22,11 @@ struct ClassificationOptions {
   bool augment = false;    ///< Random crops and flips of the training images (MinibatchSource).
   std::uint64_t seed = 0;  ///< of partition, minibatches and augmentation
   /// Where evaluate() computes. A CPU device stands for all of them.
-  Device evaluation_device;
+  Device evaluation_device = {};
   int evaluation_threads =
       0;  ///< of evaluate() on CPUs, at most; 0: as many as there is hardware. Changes no result.
   /// On GPUs; a CPU computes in fp32 and always gives the same bits.
-  cuda::NetworkOptions network;
+  cuda::NetworkOptions network = {};
 };
 
 /// A network trained to classify the images of a data set: f_i is the mean cross-entropy over worker i's

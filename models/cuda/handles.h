@@ -60,6 +60,7 @@ struct Execution {
 struct Search {
   bool deterministic = false;  ///< No measuring, and only algorithms that give the same bits in every run.
   std::size_t workspace_limit = 0;  ///< Bytes that an algorithm may use.
+  bool fuse = true;                 ///< Products do what follows them, where they can.
 };
 
 }  // namespace tardigrad::models::cuda

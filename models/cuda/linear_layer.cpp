@@ -83,7 +83,7 @@ LinearAlgorithms LinearLayer::choose(const Execution& execution, const Search& s
 ProductAlgorithm LinearLayer::choose(const char* what, const MatmulShape& shape, bool may_fuse,
                                      const Execution& execution, const Search& search) const {
   for (const bool fused : {true, false}) {
-    if (fused && !may_fuse) continue;
+    if (fused && !(may_fuse && search.fuse)) continue;
     const ProductAlgorithm algorithm{.fused = fused, .matmul = {}};
     if (const auto matmul = make(shape, algorithm).choose(execution, search)) return {fused, *matmul};
   }

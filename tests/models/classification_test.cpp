@@ -9,56 +9,16 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/models/classification_problem.h"
+
 namespace tardigrad::models {
 namespace {
 
-/// 28×28 images whose class is a bright row; `count` training and 613 test images (no multiple of a batch).
-data::Dataset bright_rows(std::size_t count) {
-  const auto fill = [](std::size_t size) {
-    data::Images images{.shape = {1, 28, 28}, .pixels = {}, .labels = {}};
-    for (std::size_t i = 0; i < size; ++i) {
-      images.labels.push_back(static_cast<std::uint8_t>(i % 10));
-      for (std::size_t pixel = 0; pixel < 28 * 28; ++pixel) {
-        const std::size_t noise = (i * 131 + pixel * 17) % 23;
-        images.pixels.push_back(static_cast<std::uint8_t>(pixel / 56 == i % 10 + 2 ? 200 + noise : noise));
-      }
-    }
-    return images;
-  };
-  return {.name = "rows",
-          .train = fill(count),
-          .test = fill(613),
-          .classes = 10,
-          .normalisation = {.mean = {0.25f}, .deviation = {0.5f}}};
-}
-
-using SharedDataset = std::shared_ptr<const data::Dataset>;
-
-SharedDataset share_bright_rows(std::size_t count) {
-  return std::make_shared<const data::Dataset>(bright_rows(count));
-}
-
-Classification make(const ClassificationOptions& options, const SharedDataset& dataset) {
-  return Classification(dataset, make_architecture("mlp", dataset->train.shape, dataset->classes), options);
-}
-
-Classification make(const ClassificationOptions& options, std::size_t count = 100) {
-  return make(options, share_bright_rows(count));
-}
-
-/// The gradient of one job, and its loss.
-std::pair<std::vector<float>, float> gradient_of(Classification& classification, GradientEngine& engine,
-                                                 const Stream& stream, int worker, std::uint64_t job) {
-  std::vector<float> model(classification.dimension());
-  classification.initialise(model, 3);
-  std::vector<float> gradient(model.size());
-  float loss = 0;
-  engine.enqueue_minibatch(worker, job);
-  engine.enqueue_gradient(worker, host_view<const float>(model.data(), model.size()),
-                          host_view(gradient.data(), gradient.size()), &loss);
-  stream.ref().synchronize();
-  return {gradient, loss};
-}
+using testing::evaluate;
+using testing::gradient_of;
+using testing::make;
+using testing::bright_rows;
+using testing::share_bright_rows;
 
 TEST(Classification, AJobIsTheSameOnEveryEngine) {
   auto classification = make({.workers = 3, .batch_size = 8, .partition = data::Dirichlet{0.3}, .seed = 5});
@@ -114,13 +74,6 @@ TEST(Classification, EvaluatesEveryTestImageOnce) {
   EXPECT_DOUBLE_EQ(evaluation.accuracy.value(), 62.0 / 613);
 }
 
-std::pair<double, double> evaluate(Classification& classification) {
-  std::vector<float> model(classification.dimension());
-  classification.initialise(model, 3);
-  const Evaluation evaluation = classification.evaluate(model);
-  return {evaluation.loss, evaluation.accuracy.value()};
-}
-
 TEST(Classification, EvaluatesTheSameOnAnyNumberOfThreads) {
   const auto with_threads = [](int threads) {
     auto classification =
@@ -158,12 +111,38 @@ TEST(Classification, MoreWorkersThanExamplesAreRefused) {
   EXPECT_THROW(make({.workers = 101, .batch_size = 8, .partition = {}}), std::invalid_argument);
 }
 
+TEST(Classification, CropsAndFlipsWhereAsked) {
+  const auto gradient = [](bool augment, std::uint64_t seed) {
+    auto classification = make({.workers = 1,
+                                .batch_size = 8,
+                                .partition = {},
+                                .sampling = data::Sampling::sequential,
+                                .augment = augment,
+                                .seed = seed});
+    Stream stream(Device{}, "test");
+    return gradient_of(classification, *classification.make_engine(stream), stream, 0, 3).first;
+  };
+  EXPECT_NE(gradient(true, 1), gradient(false, 1));
+  EXPECT_EQ(gradient(true, 1), gradient(true, 1));
+  EXPECT_NE(gradient(true, 1), gradient(true, 2));  // the examples are the same
+  EXPECT_EQ(gradient(false, 1), gradient(false, 2));
+}
+
+TEST(Classification, ComputesInFp32OnACpu) {
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    auto classification =
+        make({.workers = 1, .batch_size = 8, .partition = {}, .network = {.precision = precision}});
+    Stream stream(Device{}, "test");
+    EXPECT_THROW(classification.make_engine(stream), std::invalid_argument);
+  }
+}
+
 TEST(Classification, CountsEpochs) {
   const auto classification = make({.workers = 3, .batch_size = 8, .partition = {}});
   EXPECT_EQ(classification.examples(), 100u);
   EXPECT_EQ(classification.examples_per_job(), 8u);
   EXPECT_TRUE(classification.runs_on(Backend::cpu));
-  EXPECT_FALSE(classification.runs_on(Backend::cuda));
+  EXPECT_EQ(classification.runs_on(Backend::cuda), built_with_cuda);
 }
 
 }  // namespace
