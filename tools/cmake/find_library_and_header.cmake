@@ -8,7 +8,7 @@ macro(find_library_and_header package)
   cmake_parse_arguments(_find "" "HEADER;VERSION_HEADER;MACRO_PREFIX" "NAMES;HINTS" ${ARGN})
   set(_hints ${${package}_ROOT} $ENV{${package}_ROOT} ${_find_HINTS})
   find_path(${package}_INCLUDE_DIR ${_find_HEADER} HINTS ${_hints} PATH_SUFFIXES include)
-  find_library(${package}_LIBRARY NAMES ${_find_NAMES} HINTS ${_hints} PATH_SUFFIXES lib64 lib)
+  find_library(${package}_LIBRARY NAMES ${_find_NAMES} NAMES_PER_DIR HINTS ${_hints} PATH_SUFFIXES lib64 lib)
   if(${package}_INCLUDE_DIR)
     file(STRINGS ${${package}_INCLUDE_DIR}/${_find_VERSION_HEADER} _lines
          REGEX "#define ${_find_MACRO_PREFIX}_(MAJOR|MINOR|PATCHLEVEL|PATCH) ")
@@ -25,11 +25,16 @@ macro(find_library_and_header package)
   mark_as_advanced(${package}_INCLUDE_DIR ${package}_LIBRARY)
 endmacro()
 
-# Where a package of NVIDIA may lie besides the system's folders: in the toolkit, or in a Python wheel
+# Where a package of NVIDIA may lie besides the system's folders: in the toolkit, or in a wheel that python3 sees
 # (site-packages/nvidia/NAME), which carries only the library of the versioned name.
 macro(nvidia_hints name result)
-  file(GLOB ${result} "/usr/lib/python3*/*-packages/nvidia/${name}" "/usr/local/lib/python3*/*-packages/nvidia/${name}"
-       "$ENV{HOME}/.local/lib/python3*/site-packages/nvidia/${name}"
-       "$ENV{VIRTUAL_ENV}/lib/python3*/site-packages/nvidia/${name}")
-  list(PREPEND ${result} ${CUDAToolkit_TARGET_DIR} ${CUDAToolkit_LIBRARY_ROOT})
+  set(${result} ${CUDAToolkit_TARGET_DIR} ${CUDAToolkit_LIBRARY_ROOT})
+  find_program(TARDIGRAD_PYTHON3 python3)
+  mark_as_advanced(TARDIGRAD_PYTHON3)
+  if(TARDIGRAD_PYTHON3)
+    execute_process(COMMAND ${TARDIGRAD_PYTHON3} -c "import nvidia; print(*nvidia.__path__, sep=';')"
+                    OUTPUT_VARIABLE _wheels OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    list(TRANSFORM _wheels APPEND /${name})
+    list(APPEND ${result} ${_wheels})
+  endif()
 endmacro()

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""The stages of tools/gpu_check.sh, which says how it is called and what comes out."""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import environment
+import report
+
+BUILD = pathlib.Path("build-gpu")
+DEPENDENCIES = pathlib.Path("build-gpu-dependencies")
+TIME_LIMIT_S = 530
+SKIPPED = 77
+TEST_PROGRAMS = ["kernels", "runtime", "models", "tools"]
+BENCHMARKS = ["server_update", "turnaround", "workers", "cnn_step"]
+STAGES = ["build", *TEST_PROGRAMS, "memcheck", "racecheck", "train", *BENCHMARKS]
+
+
+def last_line(log):
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return "".join(filter(str.isprintable, lines[-1]))[:300] if lines else "no output"
+
+
+def reason_of_build_failure(log):
+    """The first error in one line; a message of CMake goes on to the next empty line."""
+    error = re.search(r"^CMake Error.*?:\n(.*?)\n\n|^(.*\berror\b.*)$", log, re.MULTILINE | re.DOTALL)
+    return " ".join((error.group(1) or error.group(2).splitlines()[0]).split()) if error else last_line(log)
+
+
+def run(command, log, deadline):
+    """The exit code, or None where the command was not over in time; what it started ends with it."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    try:
+        return process.wait(max(0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
+
+
+class Check:
+    def __init__(self, out, only):
+        self.out, self.only = out, only
+        self.start = time.monotonic()
+        self.results = {}
+        self.no_gpu = ""
+
+    def record(self, name, status, seconds, note):
+        self.results[name] = {"stage": name, "status": status, "seconds": round(seconds, 1), "note": note}
+        print(f"gpu_check.sh: {name}: {status}", file=sys.stderr, flush=True)
+
+    def stage(self, name, limit_s, commands, reason_of_failure=last_line):
+        """Runs commands one after another until one fails, with the output in a log. Exit code 77 means that a stage
+        does not apply here. The last line is the summary, or the reason. The limit of all stages cuts the last short."""
+        if name not in self.only:
+            return
+        begin = time.monotonic()
+        deadline = min(begin + limit_s, self.start + TIME_LIMIT_S)
+        if deadline - begin < 5:
+            self.record(name, "SKIPPED", 0, f"none of the {TIME_LIMIT_S} s were left")
+            return
+        path = self.out / "logs" / f"{name}.log"
+        with path.open("w") as log:
+            for command in commands:
+                code = run([str(word) for word in command], log, deadline)
+                if code != 0:
+                    break
+        seconds = time.monotonic() - begin
+        text = path.read_text(errors="replace")
+        if code is None:
+            self.record(name, "FAIL", seconds, f"not over after {deadline - begin:.0f} s; last: {last_line(text)}")
+        elif code in (0, SKIPPED):
+            self.record(name, "PASS" if code == 0 else "SKIPPED", seconds, last_line(text))
+        else:
+            self.record(name, "FAIL", seconds, f"exit code {code}: {reason_of_failure(text)}")
+
+    def on_gpu(self, name, limit_s, program, *arguments, missing=""):
+        """A stage that needs a GPU, a program of the build among its arguments, and nothing that is `missing`."""
+        if name not in self.only:
+            return
+        if self.no_gpu or missing:
+            self.record(name, "SKIPPED", 0, self.no_gpu or missing)
+        elif not program.exists():
+            self.record(name, "FAIL", 0, f"{program} was not built")
+        else:
+            self.stage(name, limit_s, [arguments])
+
+
+def side_by_side(*stages):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for stage in [pool.submit(stage) for stage in stages]:
+            stage.result()
+
+
+def find_tool(name, folder_attribute):
+    """On the PATH, or in the Python package of that name."""
+    try:
+        return shutil.which(name) or pathlib.Path(getattr(__import__(name), folder_attribute)) / name
+    except (ImportError, AttributeError):
+        return None
+
+
+def find_sanitizer():
+    nvcc = shutil.which("nvcc")
+    toolkits = [pathlib.Path(nvcc).parent.parent] if nvcc else []
+    toolkits += [pathlib.Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))]
+    beside = [toolkit / folder / "compute-sanitizer" for toolkit in toolkits for folder in ("bin", "compute-sanitizer")]
+    return shutil.which("compute-sanitizer") or next((path for path in beside if path.is_file()), None)
+
+
+def build(check, machine):
+    programs = [BUILD / "tests" / f"{name}_test" for name in TEST_PROGRAMS] + [BUILD / "tools" / "tardigrad"]
+    programs += [BUILD / "tools" / "bench" / f"{name}_bench" for name in BENCHMARKS]
+    cmake, ninja = find_tool("cmake", "CMAKE_BIN_DIR"), find_tool("ninja", "BIN_DIR")
+    if cmake is None and "build" in check.only:
+        return check.record("build", "FAIL", 0, "CMake is neither on the PATH nor a package of this Python")
+    if "build" in check.only:
+        for program in programs:  # what does not build now must not be taken for built
+            program.unlink(missing_ok=True)
+    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"] if ninja else ["-G", "Unix Makefiles"]
+    # Warnings of a compiler that the project has not met are no reason to stop here.
+    configure = [cmake, "-S", ".", "-B", BUILD, *generator, f"-DCMAKE_PREFIX_PATH={DEPENDENCIES.resolve()}",
+                 "-DTARDIGRAD_CUDA=ON", "-DTARDIGRAD_WARNINGS_AS_ERRORS=OFF",
+                 f"-DCMAKE_CUDA_ARCHITECTURES={machine['architectures']}"]
+    compile_all = [cmake, "--build", BUILD, "--parallel", os.cpu_count(), "--target",
+                   *(program.name for program in programs), "--", "-k", *(["0"] if ninja else [])]
+    check.stage("build", 330, [configure, compile_all], reason_of_build_failure)
+
+
+def test(check):
+    processes = max(1, (os.cpu_count() or 1) // 4)
+
+    def suite(name):
+        program = BUILD / "tests" / f"{name}_test"
+        check.on_gpu(name, 150, program, sys.executable, "tools/gpu_check/cuda_tests.py", "--processes", processes, program)
+
+    side_by_side(*(lambda name=name: suite(name) for name in TEST_PROGRAMS))
+
+
+def sanitize(check):
+    sanitizer = find_sanitizer()
+    missing = "" if sanitizer else "compute-sanitizer is neither on the PATH nor beside nvcc"
+    batches = max(1, (os.cpu_count() or 1) // 2)
+    program = BUILD / "tests" / "kernels_test"
+
+    def tool(name):
+        check.on_gpu(name, 120, program, sys.executable, "tools/gpu_check/cuda_tests.py", "--only", "*/cuda*", "--limit", 115,
+                     "--processes", batches, "--batches", batches, "--under", f"{sanitizer} --tool {name} --error-exitcode 1",
+                     program, missing=missing)
+
+    side_by_side(lambda: tool("memcheck"), lambda: tool("racecheck"))
+
+
+def train(check):
+    """Ten workers on real images, to an accuracy that only a program without faults reaches."""
+    folder = DEPENDENCIES / "data" / "fashion-mnist"
+    program = BUILD / "tools" / "tardigrad"
+    check.on_gpu("train", 60, program, program, "train", "--model", "cnn", "--dataset", "fashion-mnist", "--data-dir", folder,
+                 "--method", "dude", "--lr", "0.05", "--workers", "10", "--device", "cuda", "--epochs", "2",
+                 "--target-accuracy", "0.8", missing="" if folder.exists() else f"no {folder} (--pack --with-data)")
+
+
+def measure(check, machine):
+    def benchmark(name, limit_s, *arguments):
+        program = BUILD / "tools" / "bench" / f"{name}_bench"
+        check.on_gpu(name, limit_s, program, program, "--device", "cuda", "--json", check.out / "logs" / f"{name}.jsonl",
+                     *arguments)
+
+    benchmark("server_update", 60, "--dimension", "620362", "--dimension", "10000000", "--dimension", "100000000")
+    benchmark("turnaround", 30)
+    benchmark("workers", 40)
+    program = BUILD / "tools" / "bench" / "cnn_step_bench"
+    check.on_gpu("cnn_step", 120, program, sys.executable, "tools/bench/cnn_step_vs_pytorch.py", program, "--device", "cuda",
+                 "--json", check.out / "logs" / "cnn_step.jsonl",
+                 missing="" if machine["versions"].get("PyTorch") else "this Python has no PyTorch")
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="gpu_check.sh", description="See the head of tools/gpu_check.sh.")
+    parser.add_argument("--out", type=pathlib.Path, default=BUILD / "check", help="folder for what comes out")
+    parser.add_argument("--only", default=",".join(STAGES), help="stages, with commas between them")
+    parser.add_argument("--commit", default="", help="how to call this version where git cannot say")
+    arguments = parser.parse_args()
+    arguments.only = arguments.only.split(",")
+    unknown = set(arguments.only) - set(STAGES)
+    if unknown:
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}; expected {', '.join(STAGES)}")
+    return arguments
+
+
+def main():
+    arguments = parse()
+    (arguments.out / "logs").mkdir(parents=True, exist_ok=True)
+    for old in (arguments.out / "logs").iterdir():
+        old.unlink()
+    check = Check(arguments.out, arguments.only)
+    machine = environment.describe(arguments.commit)
+    try:
+        build(check, machine)
+        check.no_gpu = environment.why_no_gpu(machine, BUILD / "tools" / "tardigrad")
+        environment.add_build(machine, BUILD / "tools" / "tardigrad")
+        test(check)
+        sanitize(check)
+        train(check)
+        measure(check, machine)
+    finally:  # an interrupt, too, leaves what is known so far
+        results = [check.results[name] for name in STAGES if name in check.results]
+        report.write(arguments.out, machine, results)
+    if any(result["status"] == "FAIL" for result in results):
+        sys.exit(1)
+    sys.exit(SKIPPED if check.no_gpu else 0)
+
+
+if __name__ == "__main__":
+    main()
