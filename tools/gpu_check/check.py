@@ -30,9 +30,10 @@ def last_line(log):
 
 
 def reason_of_build_failure(log):
-    """The first error in one line; a message of CMake goes on to the next empty line."""
-    error = re.search(r"^CMake Error.*?:\n(.*?)\n\n|^(.*\berror\b.*)$", log, re.MULTILINE | re.DOTALL)
-    return " ".join((error.group(1) or error.group(2).splitlines()[0]).split()) if error else last_line(log)
+    """The first error in one line; a message of CMake goes on to an empty line or the call stack."""
+    error = re.search(r"^CMake Error[^\n]*:\n(?P<cmake>.*?)\n(?:\n|Call Stack)|^(?P<line>[^\n]*\berror\b[^\n]*)$", log,
+                      re.MULTILINE | re.DOTALL)
+    return " ".join((error["cmake"] or error["line"]).split()) if error else last_line(log)
 
 
 def run(command, log, deadline):
