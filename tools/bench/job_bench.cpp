@@ -15,13 +15,12 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/random.h"
 #include "models/classification.h"
+#include "tools/bench/noise_images.h"
 #include "tools/bench/paired.h"
 
 namespace {
 
-namespace data = tardigrad::data;
 namespace models = tardigrad::models;
 
 double thread_cpu_s() {
@@ -30,30 +29,12 @@ double thread_cpu_s() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-/// As many images as the real sets have, of noise: CIFAR-10's shape for the cnn, MNIST's for the mlp.
-data::Dataset noise_images(const std::string& architecture) {
-  tardigrad::Random random({1, 2, 3, 4});
-  const auto fill = [&](std::size_t count) {
-    data::Images images;
-    images.shape = architecture == "mlp" ? data::ImageShape{1, 28, 28} : data::ImageShape{3, 32, 32};
-    images.pixels.resize(count * images.shape.size());
-    images.labels.resize(count);
-    for (std::uint8_t& pixel : images.pixels) pixel = static_cast<std::uint8_t>(random.bits());
-    for (std::uint8_t& label : images.labels) label = static_cast<std::uint8_t>(random.below(10));
-    return images;
-  };
-  return {.name = "noise",
-          .train = fill(50000),
-          .test = fill(1),
-          .classes = 10,
-          .normalisation = {.mean = {0.5F, 0.5F, 0.5F}, .deviation = {0.25F, 0.25F, 0.25F}}};
-}
-
 /// The stream of some workers, with the models and gradients that their jobs take in turn.
 class Jobs {
  public:
   Jobs(const std::string& architecture, const models::ClassificationOptions& options, std::size_t vectors)
-      : classification_(make(architecture, options)),
+      : classification_(
+            tardigrad::bench::classify(tardigrad::bench::noise_images(architecture), architecture, options)),
         stream_(tardigrad::Device{}, "jobs"),
         engine_(classification_.make_engine(stream_)),
         vectors_(vectors),
@@ -90,14 +71,6 @@ class Jobs {
   std::size_t dimension() const { return classification_.dimension(); }
 
  private:
-  static models::Classification make(const std::string& architecture,
-                                     const models::ClassificationOptions& options) {
-    auto dataset = std::make_shared<const data::Dataset>(noise_images(architecture));
-    models::Architecture network =
-        models::make_architecture(architecture, dataset->train.shape, dataset->classes);
-    return {std::move(dataset), std::move(network), options};
-  }
-
   void enqueue(Parts parts, std::size_t vectors) {
     const auto workers = static_cast<std::uint64_t>(classification_.workers());
     const int worker = static_cast<int>(jobs_ % workers);

@@ -1,249 +1,100 @@
-/// The fused server update against the naive passes and a plain copy, in turn in one run.
+/// The fused server update against the naive passes, a plain copy and an empty kernel, in turn in one run.
 ///
-///     taskset -c 1 server_update_bench [--dimension D]... [--rounds R] [--workers N] [--device cpu|cuda]
+///     taskset -c 1 server_update_bench [--dimension D]... [--rounds R] [--workers N] [--json FILE]
+///     server_update_bench --device cuda
 ///
 /// A measurement is one update for each of N workers, in order, as DuDe's server makes them: worker i's
 /// gradient, row and replica are touched once in the cycle, the mean and the model every time. So what is
 /// cold and what is hot is the server's own: with 10 workers at d = 620,362 the workers' vectors (74 MB) come
 /// from memory, the mean and the model (5 MB) may stay in a large cache; at d = 10 million nothing stays. The
-/// copy cycles likewise, from gradients to replicas. Bytes are what the work needs at least: 8 a parameter
-/// for the copy (read and written), 32 for an update with the hand-over, 28 without, 4 less by exchange or
-/// with rows in bf16. The naive passes are credited the same 32, so that all GB/s compare as speeds. The
-/// exact mean of the N rows is measured as a whole.
+/// copy goes likewise from gradients to replicas, in pieces for which it moves the bytes of an update. Bytes
+/// are what the work needs at least: 8 a float for the copy (read and written), 32 a parameter for an update
+/// with the hand-over, 28 without, 4 less by exchange or with rows in bf16. The naive passes are credited the
+/// same 32, so that all GB/s compare as speeds. The exact mean of the N rows is measured as a whole.
+///
+/// On a GPU that is the device's own time for the cycle as one graph: bytes/s without what launching costs,
+/// which counts for small d. That is measured apart, and by the host's clock: one update on an idle device,
+/// from the call that launches it to the moment when the host sees it finished, against the same for a kernel
+/// that does nothing. On a CPU there is no such launch.
 
 #include <fmt/core.h>
-#include <sys/mman.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
 #include <memory>
-#include <new>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "kernels/empty_kernel.h"
 #include "kernels/mean_of_rows.h"
 #include "kernels/server_update.h"
 #include "kernels/server_update_naive.h"
+#include "tools/bench/measurements.h"
 #include "tools/bench/paired.h"
-
-#if TARDIGRAD_CUDA
-#include <cuda_runtime.h>
-#endif
+#include "tools/bench/timed_device.h"
 
 namespace tardigrad::bench {
 namespace {
 
-struct Options {
-  std::vector<std::size_t> dimensions;
-  std::size_t rounds = 31;
-  std::size_t workers = 10;
-  std::string device = "cpu";
-};
+/// A copy of so many vectors moves the bytes of one update.
+constexpr std::size_t vectors_per_copy = 4;
 
-std::size_t positive(const std::string& flag, const std::string& text) {
-  std::size_t used = 0;
-  std::size_t value = 0;
-  try {
-    value = std::stoul(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  if (used == 0 || used != text.size() || text.front() == '-' || value == 0) {
-    throw std::invalid_argument(flag + ": expected a positive number, got '" + text + "'");
-  }
-  return value;
-}
-
-Options parse(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; i += 2) {
-    const std::string flag = argv[i];
-    if (i + 1 == argc) {
-      throw std::invalid_argument(flag + ": a value is missing");
-    }
-    const std::string value = argv[i + 1];
-    if (flag == "--dimension") {
-      options.dimensions.push_back(positive(flag, value));
-    } else if (flag == "--rounds") {
-      options.rounds = positive(flag, value);
-    } else if (flag == "--workers") {
-      options.workers = positive(flag, value);
-    } else if (flag == "--device" && (value == "cpu" || (value == "cuda" && built_with_cuda))) {
-      options.device = value;
-    } else if (flag == "--device") {
-      throw std::invalid_argument("--device: expected cpu" + std::string(built_with_cuda ? " or cuda" : "") +
-                                  ", got '" + value + "'");
-    } else {
-      throw std::invalid_argument("unknown flag " + flag +
-                                  "; known: --dimension --rounds --workers --device");
-    }
-  }
-  if (options.dimensions.empty()) {
-    options.dimensions = {620362, 10000000};
-  }
-  return options;
-}
-
-/// Host memory in huge pages, as the runtime's buffers are, and the calling thread.
-class CpuDevice {
+/// Vectors of one length side by side in a device's memory, all with the same values.
+template <typename Device, typename T>
+class Vectors {
  public:
-  static constexpr const char* copy_name = "copy (memcpy)";
-
-  struct Free {
-    void operator()(void* pointer) const { std::free(pointer); }
-  };
-
-  template <typename T>
-  [[nodiscard]] std::unique_ptr<T, Free> allocate(const std::vector<T>& values) const {
-    constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+  Vectors(const Device& device, std::size_t count, const std::vector<T>& values)
+      : stride_((values.size() + 63) / 64 * 64),
+        memory_(static_cast<T*>(device.allocate(count * stride_ * sizeof(T)).release())) {
     const std::size_t bytes = values.size() * sizeof(T);
-    const std::size_t padded_bytes = (bytes + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
-    std::unique_ptr<T, Free> memory(static_cast<T*>(std::aligned_alloc(huge_page_bytes, padded_bytes)));
-    if (memory == nullptr) {
-      throw std::bad_alloc();
-    }
-    madvise(memory.get(), padded_bytes, MADV_HUGEPAGE);  // a wish; without it the numbers are what they are
-    std::memcpy(memory.get(), values.data(), bytes);
-    return memory;
+    device.fill(at(0), values.data(), bytes);
+    for (std::size_t i = 1; i < count; ++i) device.copy(at(i), at(0), bytes);
   }
 
-  void copy(float* to, const float* from, std::size_t count) const {
-    std::memcpy(to, from, count * sizeof(float));
-  }
-  template <typename Operation>
-  void execute(const Operation& operation) const {
-    operation.run();
-  }
-  void execute_naive(const ServerUpdate& update, float* scratch) const { run_naive(update, scratch); }
-
-  [[nodiscard]] Contender contender(const char* name, const std::function<void()>& work) const {
-    return timed(name, work, work);
-  }
-};
-
-#if TARDIGRAD_CUDA
-void check(cudaError_t status, const char* call) {
-  if (status != cudaSuccess) {
-    throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
-  }
-}
-
-/// Device memory, a stream, and the two events that time what is enqueued between them.
-class CudaDevice {
- public:
-  static constexpr const char* copy_name = "copy (device to device)";
-
-  struct Free {
-    void operator()(void* pointer) const { static_cast<void>(cudaFree(pointer)); }
-  };
-
-  CudaDevice() {
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    check(cudaEventCreate(&start_), "cudaEventCreate");
-    check(cudaEventCreate(&end_), "cudaEventCreate");
-  }
-  CudaDevice(const CudaDevice&) = delete;
-  CudaDevice& operator=(const CudaDevice&) = delete;
-  ~CudaDevice() {
-    static_cast<void>(cudaEventDestroy(end_));
-    static_cast<void>(cudaEventDestroy(start_));
-    static_cast<void>(cudaStreamDestroy(stream_));
-  }
-
-  template <typename T>
-  [[nodiscard]] std::unique_ptr<T, Free> allocate(const std::vector<T>& values) const {
-    void* memory = nullptr;
-    const std::size_t bytes = values.size() * sizeof(T);
-    check(cudaMalloc(&memory, bytes), "cudaMalloc");
-    std::unique_ptr<T, Free> vector(static_cast<T*>(memory));
-    check(cudaMemcpy(memory, values.data(), bytes, cudaMemcpyHostToDevice), "cudaMemcpy");
-    return vector;
-  }
-
-  void copy(float* to, const float* from, std::size_t count) const {
-    check(cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToDevice, stream_),
-          "cudaMemcpyAsync");
-  }
-  template <typename Operation>
-  void execute(const Operation& operation) const {
-    operation.launch(stream_);
-  }
-  void execute_naive(const ServerUpdate& update, float* scratch) const {
-    launch_naive(update, scratch, stream_);
-  }
-
-  [[nodiscard]] Contender contender(const char* name, const std::function<void()>& work) const {
-    return {name, [this, work] {
-              static_cast<void>(measure_s(work));
-              return measure_s(work);
-            }};
-  }
+  [[nodiscard]] T* at(std::size_t i) const { return memory_.get() + i * stride_; }
+  [[nodiscard]] std::size_t stride() const { return stride_; }
 
  private:
-  [[nodiscard]] double measure_s(const std::function<void()>& work) const {
-    float elapsed_ms = 0;
-    check(cudaEventRecord(start_, stream_), "cudaEventRecord");
-    work();
-    check(cudaEventRecord(end_, stream_), "cudaEventRecord");
-    check(cudaEventSynchronize(end_), "cudaEventSynchronize");
-    check(cudaEventElapsedTime(&elapsed_ms, start_, end_), "cudaEventElapsedTime");
-    return static_cast<double>(elapsed_ms) * 1e-3;
-  }
-
-  cudaStream_t stream_ = nullptr;
-  cudaEvent_t start_ = nullptr;
-  cudaEvent_t end_ = nullptr;
+  std::size_t stride_;
+  std::unique_ptr<T, typename Device::Free> memory_;
 };
-#endif
 
-/// All the vectors of a server with `workers` workers, filled with random numbers.
+std::vector<float> random_values(std::size_t count) {
+  std::vector<float> values(count);
+  std::minstd_rand random(7);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::generate(values.begin(), values.end(), [&] { return uniform(random); });
+  return values;
+}
+
+std::vector<Bf16> narrowed(const std::vector<float>& values) {
+  std::vector<Bf16> narrow_values(values.size());
+  std::transform(values.begin(), values.end(), narrow_values.begin(),
+                 [](float value) { return narrow(value); });
+  return narrow_values;
+}
+
+/// All the vectors of a server.
 template <typename Device>
 class Server {
  public:
   Server(const Device& device, std::size_t dimension, std::size_t workers)
-      : device_(device),
-        dimension_(dimension),
-        mean_(device.allocate(std::vector<float>(dimension, 0.5F))),
-        model_(device.allocate(std::vector<float>(dimension, 0.25F))),
-        scratch_(device.allocate(std::vector<float>(dimension, 0.125F))) {
-    std::vector<float> values(dimension);
-    std::vector<Bf16> narrowed(dimension);
-    std::minstd_rand random(7);
-    std::uniform_real_distribution<float> uniform(-1, 1);
-    const auto next = [&] {
-      std::generate(values.begin(), values.end(), [&] { return uniform(random); });
-      return device.allocate(values);
-    };
-    std::vector<const float*> rows;
-    for (std::size_t i = 0; i < workers; ++i) {
-      gradients_.push_back(next());
-      replicas_.push_back(next());
-      rows_.push_back(next());
-      rows.push_back(rows_.back().get());
-      std::transform(values.begin(), values.end(), narrowed.begin(),
-                     [](float value) { return narrow(value); });
-      rows_bf16_.push_back(device.allocate(narrowed));
-    }
-    row_pointers_ = device.allocate(rows);
-  }
+      : Server(device, workers, random_values(dimension)) {}
 
-  [[nodiscard]] std::size_t workers() const { return rows_.size(); }
+  [[nodiscard]] std::size_t workers() const { return workers_; }
   [[nodiscard]] std::size_t dimension() const { return dimension_; }
 
   /// DuDe's update for worker i.
   [[nodiscard]] ServerUpdate update(std::size_t i, Fold fold, bool hand_over) const {
     ServerUpdate update;
     update.dimension = dimension_;
-    update.gradient = gradients_[i].get();
-    update.row = rows_[i].get();
-    update.mean = mean_.get();
-    update.model = model_.get();
-    update.hand_over = hand_over ? replicas_[i].get() : nullptr;
+    update.gradient = gradients_.at(i);
+    update.row = rows_.at(i);
+    update.mean = mean_and_model_.at(0);
+    update.model = mean_and_model_.at(1);
+    update.hand_over = hand_over ? replicas_.at(i) : nullptr;
     update.fold = fold;
     update.mean_update = Mean::accumulate;
     update.step = true;
@@ -255,7 +106,7 @@ class Server {
   [[nodiscard]] ServerUpdate update_in_bf16(std::size_t i) const {
     ServerUpdate update = this->update(i, Fold::replace, true);
     update.row = nullptr;
-    update.row_bf16 = rows_bf16_[i].get();
+    update.row_bf16 = rows_bf16_.at(i);
     return update;
   }
 
@@ -263,107 +114,161 @@ class Server {
     MeanOfRows mean;
     mean.dimension = dimension_;
     mean.count = workers();
-    mean.rows = row_pointers_.get();
-    mean.mean = mean_.get();
+    mean.rows = row_pointers_.at(0);
+    mean.mean = mean_and_model_.at(0);
     return mean;
   }
 
-  void copy(std::size_t i) const { device_.copy(replicas_[i].get(), gradients_[i].get(), dimension_); }
   void update_naively(std::size_t i) const {
-    device_.execute_naive(update(i, Fold::replace, true), scratch_.get());
+    if constexpr (std::is_same_v<Device, CpuDevice>) {
+      run_naive(update(i, Fold::replace, true), scratch_.at(0));
+    } else {
+      launch_naive(update(i, Fold::replace, true), scratch_.at(0), device_.stream());
+    }
+  }
+
+  [[nodiscard]] std::size_t copies() const { return std::max<std::size_t>(1, workers_ / vectors_per_copy); }
+  [[nodiscard]] double bytes_of_copy() const {
+    return 2 * sizeof(float) * static_cast<double>(floats_of_copy());
+  }
+  void copy(std::size_t i) const {
+    device_.copy(replicas_.at(i * vectors_per_copy), gradients_.at(i * vectors_per_copy),
+                 floats_of_copy() * sizeof(float));
   }
 
  private:
-  template <typename T>
-  using Vector = std::unique_ptr<T, typename Device::Free>;
+  Server(const Device& device, std::size_t workers, const std::vector<float>& values)
+      : device_(device),
+        dimension_(values.size()),
+        workers_(workers),
+        mean_and_model_(device, 2, values),
+        scratch_(device, 1, values),
+        gradients_(device, workers, values),
+        rows_(device, workers, values),
+        replicas_(device, workers, values),
+        rows_bf16_(device, workers, narrowed(values)),
+        row_pointers_(device, 1, pointers()) {}
+
+  [[nodiscard]] std::vector<const float*> pointers() const {
+    std::vector<const float*> rows;
+    for (std::size_t i = 0; i < workers_; ++i) rows.push_back(rows_.at(i));
+    return rows;
+  }
+  [[nodiscard]] std::size_t floats_of_copy() const {
+    return std::min(workers_, vectors_per_copy) * gradients_.stride();
+  }
 
   const Device& device_;
-  std::size_t dimension_;
-  Vector<float> mean_, model_, scratch_;
-  std::vector<Vector<float>> gradients_, rows_, replicas_;
-  std::vector<Vector<Bf16>> rows_bf16_;
-  Vector<const float*> row_pointers_;
+  std::size_t dimension_, workers_;
+  Vectors<Device, float> mean_and_model_, scratch_, gradients_, rows_, replicas_;
+  Vectors<Device, Bf16> rows_bf16_;
+  Vectors<Device, const float*> row_pointers_;
 };
 
-/// Something to be measured: `times` operations, updates of the server or others, that must move `bytes` in
-/// all.
+/// Something to be measured: `times` operations that move `bytes` each at least; some are updates. Or,
+/// `alone`, from launch to finish.
 struct Work {
   const char* name;
   bool is_update;
   std::size_t times;
   double bytes;
-  std::function<void()> execute;
+  Execute execute;
+  bool alone = false;
 };
 
-enum : std::size_t { copy, naive };
+enum : std::size_t { copy, naive, fused };
 
 template <typename Device>
 std::vector<Work> all_work(const Device& device, const Server<Device>& server) {
-  const std::size_t workers = server.workers();
-  const auto for_each_worker = [workers](const char* name, bool is_update, double bytes, auto work) {
-    return Work{name, is_update, workers, bytes * static_cast<double>(workers), [workers, work] {
-                  for (std::size_t i = 0; i < workers; ++i) {
-                    work(i);
-                  }
-                }};
-  };
-  const auto fused = [&](const char* name, auto update_of) {
-    return for_each_worker(name, true, update_of(std::size_t{0}).bytes(),
-                           [&device, update_of](std::size_t i) { device.execute(update_of(i)); });
+  const auto updates = [&](const char* name, auto update_of, bool alone = false) {
+    return Work{name,
+                true,
+                server.workers(),
+                update_of(std::size_t{0}).bytes(),
+                [&device, update_of](std::size_t i) { device.execute(update_of(i)); },
+                alone};
   };
   const auto update = [&server](Fold fold, bool hand_over) {
     return [&server, fold, hand_over](std::size_t i) { return server.update(i, fold, hand_over); };
   };
-  return {
-      for_each_worker(Device::copy_name, false, 2 * sizeof(float) * static_cast<double>(server.dimension()),
-                      [&server](std::size_t i) { server.copy(i); }),
-      for_each_worker("naive passes", true, server.update(0, Fold::replace, true).bytes(),
-                      [&server](std::size_t i) { server.update_naively(i); }),
-      fused("fused", update(Fold::replace, true)),
-      fused("fused, no hand-over", update(Fold::replace, false)),
-      fused("fused, exchange", update(Fold::exchange, true)),
-      fused("exchange, no hand-over", update(Fold::exchange, false)),
-      fused("fused, rows in bf16", [&server](std::size_t i) { return server.update_in_bf16(i); }),
+  std::vector<Work> works = {
+      {"copy", false, server.copies(), server.bytes_of_copy(), [&server](std::size_t i) { server.copy(i); }},
+      {"naive passes", true, server.workers(), server.update(0, Fold::replace, true).bytes(),
+       [&server](std::size_t i) { server.update_naively(i); }},
+      updates("fused", update(Fold::replace, true)),
+      updates("fused, no hand-over", update(Fold::replace, false)),
+      updates("fused, exchange", update(Fold::exchange, true)),
+      updates("exchange, no hand-over", update(Fold::exchange, false)),
+      updates("fused, rows in bf16", [&server](std::size_t i) { return server.update_in_bf16(i); }),
       {"exact mean of the rows", false, 1, server.mean_of_rows().bytes(),
-       [&] { device.execute(server.mean_of_rows()); }}};
-}
-
-void report(const Comparison& times, const std::vector<Work>& works) {
-  fmt::print("  {:<24} {:>10} {:>8} {:>16} {:>14}\n", "", "µs", "GB/s", "share of copy", "naive / this");
-  for (std::size_t i = 0; i < times.size(); ++i) {
-    const Work& work = works[i];
-    const double share = work.bytes / works[copy].bytes * times.ratio(copy, i);
-    fmt::print("  {:<24} {:>10.1f} {:>8.1f} {:>14.0f} % {:>14}\n", work.name,
-               times.median_s(i) / static_cast<double>(work.times) * 1e6,
-               work.bytes / times.median_s(i) * 1e-9, share * 100,
-               work.is_update ? fmt::format("{:.2f}×", times.ratio(naive, i)) : "");
+       [&](std::size_t) { device.execute(server.mean_of_rows()); }}};
+  if constexpr (!std::is_same_v<Device, CpuDevice>) {
+    works.push_back({"empty kernel, launched alone", false, server.workers(), 0,
+                     [&device](std::size_t) { device.execute(EmptyKernel{}); }, true});
+    works.push_back(updates("fused, launched alone", update(Fold::replace, true), true));
   }
+  return works;
 }
 
 template <typename Device>
-void run_on(const Options& options, std::size_t dimension) {
-  const Device device;
-  const Server<Device> server(device, dimension, options.workers);
-  const std::vector<Work> works = all_work(device, server);
-  std::vector<Contender> contenders;
-  contenders.reserve(works.size());
-  for (const Work& work : works) {
-    contenders.push_back(device.contender(work.name, work.execute));
+Contender contender(const Device& device, const Work& work) {
+  if constexpr (!std::is_same_v<Device, CpuDevice>) {
+    if (work.alone) return device.from_launch_to_finish(work.name, work.times, work.execute);
   }
-  const Comparison times(std::move(contenders), options.rounds);
-  fmt::print("d = {}, {} workers in turn\n", dimension, options.workers);
-  report(times, works);
+  return device.in_a_row(work.name, work.times, work.execute);
 }
 
-void run(const Options& options) {
+/// What the measurements say of one work, and in the names of `--json`.
+nlohmann::ordered_json findings(const Comparison& times, const std::vector<Work>& works, std::size_t i) {
+  const Work& work = works[i];
+  const auto per_operation = [&](std::size_t j) { return static_cast<double>(works[j].times); };
+  const double time_s = times.median_s(i) / per_operation(i);
+  nlohmann::ordered_json found{{"time_us", time_s * 1e6}};
+  if (work.alone) {
+    if (work.is_update) found["over_empty_kernel"] = times.ratio(i, i - 1);
+    return found;
+  }
+  const double copy_over_this = times.ratio(copy, i) / per_operation(copy) * per_operation(i);
+  found["gb_per_s"] = work.bytes / time_s * 1e-9;
+  found["share_of_copy"] = work.bytes / works[copy].bytes * copy_over_this;
+  if (work.is_update) found["naive_over_this"] = times.ratio(naive, i);
+  return found;
+}
+
+void print(const char* name, const nlohmann::ordered_json& found) {
+  const auto column = [&](const char* member, const char* format, double scale = 1) {
+    return found.contains(member) ? fmt::format(fmt::runtime(format), found[member].get<double>() * scale)
+                                  : "";
+  };
+  fmt::print("  {:<28} {:>10} {:>8} {:>14} {:>13} {:>13}\n", name, column("time_us", "{:.1f}"),
+             column("gb_per_s", "{:.1f}"), column("share_of_copy", "{:.0f} %", 100),
+             column("naive_over_this", "{:.2f}×"), column("over_empty_kernel", "{:.2f}×"));
+}
+
+struct Options {
+  std::vector<std::size_t> dimensions = {620362, 10000000};
+  std::size_t rounds = 31;
+  std::size_t workers = 10;
+};
+
+template <typename Device>
+void run(const Options& options, Measurements& measurements) {
+  const Device device;
   for (const std::size_t dimension : options.dimensions) {
-#if TARDIGRAD_CUDA
-    if (options.device == "cuda") {
-      run_on<CudaDevice>(options, dimension);
-      continue;
+    const Server<Device> server(device, dimension, options.workers);
+    const std::vector<Work> works = all_work(device, server);
+    std::vector<Contender> contenders;
+    contenders.reserve(works.size());
+    for (const Work& work : works) contenders.push_back(contender(device, work));
+    const Comparison times(std::move(contenders), options.rounds);
+    fmt::print("d = {}, {} workers in turn\n  {:<28} {:>10} {:>8} {:>14} {:>13} {:>13}\n", dimension,
+               options.workers, "", "µs", "GB/s", "share of copy", "naive / this", "this / empty");
+    for (std::size_t i = 0; i < works.size(); ++i) {
+      const nlohmann::ordered_json found = findings(times, works, i);
+      print(works[i].name, found);
+      measurements.add({{"dimension", dimension}, {"work", works[i].name}, {"workers", options.workers}},
+                       found);
     }
-#endif
-    run_on<CpuDevice>(options, dimension);
   }
 }
 
@@ -371,8 +276,31 @@ void run(const Options& options) {
 }  // namespace tardigrad::bench
 
 int main(int argc, char** argv) {
+  using namespace tardigrad;
+  bench::Options options;
+  std::string device = "cpu";
+  std::string json;
+  CLI::App app(
+      "Times the fused server update against the naive passes, a copy and an empty kernel; medians.");
+  app.add_option("--dimension", options.dimensions)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--workers", options.workers)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--device", device)->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
+  app.add_option("--json", json, "Adds what was measured to this file, a JSON object a line");
+  CLI11_PARSE(app, argc, argv);
   try {
-    tardigrad::bench::run(tardigrad::bench::parse(argc, argv));
+    bench::Measurements measurements("server_update", device, json);
+    if (device == "cpu") {
+      bench::run<bench::CpuDevice>(options, measurements);
+#if TARDIGRAD_CUDA
+    } else {
+      bench::run<bench::CudaDevice>(options, measurements);
+    }
+#else
+    } else {
+      throw std::invalid_argument("--device: cuda is not in this build");
+    }
+#endif
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "server_update_bench: {}\n", error.what());

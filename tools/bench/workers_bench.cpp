@@ -1,0 +1,130 @@
+// Images a second of many workers on one device against those of one: whole training in wall time, through
+// the coordinator, on images of noise. Runs in turn, medians; the beginning of each run, in which graphs are
+// captured and plans made, does not count. On a CPU workers are threads: there the figure says how a run
+// shares the processors that it is given, `--device cpu:K`.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/coordinator.h"
+#include "tools/bench/measurements.h"
+#include "tools/bench/noise_images.h"
+#include "tools/bench/paired.h"
+
+namespace {
+
+using namespace tardigrad;
+
+struct Options {
+  std::string architecture = "cnn";
+  std::string method = "dude";
+  std::string device = "auto";
+  std::string precision = "fp32";
+  int batch = 32;
+  double seconds = 1;
+  std::size_t rounds = 5;
+};
+
+/// How fast gradients arrived in the later part of a run.
+class ArrivalRate final : public RunObserver {
+ public:
+  explicit ArrivalRate(double from) : from_(from) {}
+
+  void on_arrival(const ArrivalRecord& arrival) override {
+    if (arrival.time < from_) return;
+    if (count_++ == 0) first_ = arrival.time;
+    last_ = arrival.time;
+  }
+
+  /// Throws std::runtime_error where too few arrived to say.
+  double per_s() const {
+    if (count_ < 10) throw std::runtime_error("fewer than 10 gradients arrived: give more --seconds");
+    return static_cast<double>(count_ - 1) / (last_ - first_);
+  }
+
+ private:
+  double from_;
+  double first_ = 0;
+  double last_ = 0;
+  std::uint64_t count_ = 0;
+};
+
+double images_per_s(const Options& options, const std::shared_ptr<const data::Dataset>& dataset,
+                    const std::vector<Device>& devices, int workers) {
+  models::ClassificationOptions task;
+  task.workers = workers;
+  task.batch_size = options.batch;
+  models::Classification objective = bench::classify(dataset, options.architecture, task);
+  constexpr double lr = 1e-4;  // noise has nothing to learn; the model must only stay finite
+  const auto method = make_method(options.method, {.workers = workers, .lr = lr});
+  const Delays delays = Delays::parse("measured", workers, 0);
+  const WorkerSpeeds speeds;
+  RunOptions run;
+  run.lr = lr;
+  run.time_limit = options.seconds;
+  ArrivalRate rate(0.4 * options.seconds);
+  Coordinator coordinator(objective, *method, delays, speeds, devices, run, {&rate});
+  std::vector<float> model(objective.dimension());
+  objective.initialise(model, 1);
+  coordinator.run(model, {});
+  return rate.per_s() * options.batch;
+}
+
+void compare(const Options& options, const std::vector<int>& worker_counts, const std::string& json) {
+  const std::vector<Device> devices = parse_devices(options.device);
+  const auto dataset = bench::noise_images(options.architecture);
+  bench::Measurements measurements("workers", options.device, json);
+  std::vector<std::vector<double>> rates(worker_counts.size());
+  for (std::size_t round = 0; round < options.rounds; ++round) {
+    for (std::size_t i = 0; i < worker_counts.size(); ++i) {
+      rates[i].push_back(images_per_s(options, dataset, devices, worker_counts[i]));
+    }
+  }
+  fmt::print("{} by {}, batch {}, on {}\n", options.architecture, options.method, options.batch,
+             options.device);
+  for (std::size_t i = 0; i < worker_counts.size(); ++i) {
+    std::vector<double> ratios;
+    for (std::size_t round = 0; round < options.rounds; ++round)
+      ratios.push_back(rates[i][round] / rates[0][round]);
+    const double rate = bench::median(rates[i]);
+    const double ratio = bench::median(std::move(ratios));
+    fmt::print("{:>3} workers {:>12.0f} images/s {:>8.2f} ×\n", worker_counts[i], rate, ratio);
+    measurements.add(
+        {{"workers", worker_counts[i]}, {"batch", options.batch}, {"precision", options.precision}},
+        {{"images_per_s", rate}, {"over_one_worker", ratio}});
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  std::vector<int> workers = {1, 10};
+  std::string json;
+  CLI::App app("Images a second of many workers on a device against one.");
+  app.add_option("--architecture", options.architecture)->check(CLI::IsMember(models::architecture_names()));
+  app.add_option("--method", options.method)->check(CLI::IsMember(method_names()))->capture_default_str();
+  app.add_option("--workers", workers, "The first is what the others are compared with")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--batch", options.batch)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--device", options.device, "As tardigrad train reads it")->capture_default_str();
+  app.add_option("--seconds", options.seconds, "Of each run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--json", json, "Adds what was measured to this file, a JSON object a line");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    compare(options, workers, json);
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "workers_bench: {}\n", error.what());
+    return 2;
+  }
+}
