@@ -1,11 +1,17 @@
-// Times one training step of a network on one thread: loss and gradient of one minibatch, no optimizer. In
-// processor time, which other programs on the machine do not lengthen as they do the wall clock's. With
-// --serve it times on demand: for each line on standard input, a number of steps, it prints the seconds that
-// they took. cnn_step_vs_pytorch.py measures both sides in turn that way.
+// Times one training step of a network: loss and gradient of one minibatch, no optimizer.
+//
+// On the CPU on one thread and of a minibatch that is there, in processor time, which other programs on the
+// machine do not lengthen as they do the wall clock's. On a GPU as a worker's stream runs it: draw the
+// minibatch, gather it out of the resident images, normalise, forward, loss, backward; the steps follow one
+// another on one stream, by the wall clock, until the last is finished.
+//
+// With --serve it times on demand: for each line on standard input, a number of steps, it prints the seconds
+// that they took. cnn_step_vs_pytorch.py measures all sides in turn that way.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -19,16 +25,29 @@
 #include "kernels/random.h"
 #include "models/aligned_vector.h"
 #include "models/classifier.h"
+#include "tools/bench/measurements.h"
+#include "tools/bench/noise_images.h"
 #include "tools/bench/paired.h"
 
 namespace {
 
 namespace models = tardigrad::models;
 
-/// A network with a minibatch of noise: CIFAR-10's shape for the cnn, MNIST's for the mlp.
 class Step {
  public:
-  Step(const std::string& architecture, int batch, models::CpuEngine engine)
+  Step() = default;
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+  virtual ~Step() = default;
+
+  /// Of that many steps.
+  virtual double run_s(int steps) = 0;
+};
+
+/// A network with a minibatch of noise: CIFAR-10's shape for the cnn, MNIST's for the mlp.
+class CpuStep final : public Step {
+ public:
+  CpuStep(const std::string& architecture, int batch, models::CpuEngine engine)
       : architecture_(models::make_architecture(architecture, architecture == "mlp" ? mnist : cifar10, 10)),
         classifier_(models::make_classifier(architecture_, batch, engine)),
         parameters_(architecture_.layout().dimension()),
@@ -41,7 +60,7 @@ class Step {
     for (std::int32_t& label : labels_) label = static_cast<std::int32_t>(random.below(10));
   }
 
-  double run_s(int steps) {
+  double run_s(int steps) override {
     const std::clock_t start = std::clock();
     for (int step = 0; step < steps; ++step) {
       classifier_->gradient(parameters_.data(), images_.data(), labels_.data(), gradient_.data());
@@ -57,6 +76,44 @@ class Step {
   std::unique_ptr<models::Classifier> classifier_;
   models::AlignedVector<float> parameters_, gradient_, images_;  // as the runtime's buffers are
   std::vector<std::int32_t> labels_;
+};
+
+/// The jobs of one worker on a stream.
+class StreamStep final : public Step {
+ public:
+  StreamStep(const std::string& architecture, const models::ClassificationOptions& options,
+             tardigrad::Device device)
+      : classification_(
+            tardigrad::bench::classify(tardigrad::bench::noise_images(architecture), architecture, options)),
+        stream_(device, "steps"),
+        engine_(classification_.make_engine(stream_)),
+        model_(stream_, classification_.dimension()),
+        gradient_(stream_, classification_.dimension()),
+        loss_(device, 1) {
+    std::vector<float> model(classification_.dimension());
+    classification_.initialise(model, 1);
+    stream_.ref().copy(model_.ref(),
+                       tardigrad::BufferRef<const float>(tardigrad::host_view(model.data(), model.size())));
+    stream_.ref().synchronize();
+  }
+
+  double run_s(int steps) override {
+    const auto start = std::chrono::steady_clock::now();
+    for (int step = 0; step < steps; ++step) {
+      engine_->enqueue_minibatch(0, job_++);
+      engine_->enqueue_gradient(0, model_.ref(), gradient_.ref(), loss_.data());
+    }
+    stream_.ref().synchronize();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+ private:
+  models::Classification classification_;
+  tardigrad::Stream stream_;
+  std::unique_ptr<tardigrad::GradientEngine> engine_;
+  tardigrad::Buffer<float> model_, gradient_;
+  tardigrad::PinnedBuffer<float> loss_;
+  std::uint64_t job_ = 0;
 };
 
 /// Over blocks of about 0.1 s.
@@ -79,24 +136,48 @@ void serve(Step& step) {
 
 int main(int argc, char** argv) {
   std::string architecture = "cnn";
-  int batch = 32;
+  models::ClassificationOptions options;
+  std::string device_name = "cpu";
+  std::string precision = "fp32";
   models::CpuEngine engine = models::best_cpu_engine();
   int blocks = 15;
   bool serving = false;
-  CLI::App app("Times a training step: loss and gradient of one minibatch, on one thread.");
+  std::string json;
+  CLI::App app("Times a training step: loss and gradient of one minibatch.");
   app.add_option("--architecture", architecture)->check(CLI::IsMember(models::architecture_names()));
-  app.add_option("--batch", batch)->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch_size)->check(CLI::PositiveNumber);
+  app.add_option("--device", device_name, "cpu, or a GPU as tardigrad train reads it")->capture_default_str();
+  app.add_option("--precision", precision, "fp32, tf32 or bf16")->capture_default_str();
   const std::map<std::string, models::CpuEngine> engines{{"plain", models::CpuEngine::plain},
                                                          {"onednn", models::CpuEngine::onednn}};
-  app.add_option("--engine", engine)->transform(CLI::CheckedTransformer(engines));
-  app.add_option("--blocks", blocks, "of about 0.1 s; the median counts")->check(CLI::PositiveNumber);
-  app.add_flag("--serve", serving, "read numbers of steps, print the seconds they took");
+  app.add_option("--engine", engine, "Of the CPU")->transform(CLI::CheckedTransformer(engines));
+  app.add_option("--blocks", blocks, "Of about 0.1 s; the median counts")->check(CLI::PositiveNumber);
+  app.add_flag("--serve", serving, "Read numbers of steps, print the seconds they took");
+  app.add_option("--json", json, "Adds what was measured to this file, a JSON object a line");
   CLI11_PARSE(app, argc, argv);
-
-  Step step(architecture, batch, engine);
-  if (serving) {
-    serve(step);
-  } else {
-    fmt::print("{}, batch {}: {:.4f} ms a step\n", architecture, batch, median_step_ms(step, blocks));
+  try {
+    const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
+    options.precision = models::parse_precision(precision);
+    std::unique_ptr<Step> step;
+    if (device.backend == tardigrad::Backend::cpu) {
+      models::require_cpu_precision(options.precision);
+      step = std::make_unique<CpuStep>(architecture, options.batch_size, engine);
+    } else {
+      step = std::make_unique<StreamStep>(architecture, options, device);
+    }
+    if (serving) {
+      serve(*step);
+      return 0;
+    }
+    const double time_ms = median_step_ms(*step, blocks);
+    fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step\n", architecture, options.batch_size, precision,
+               device.name(), time_ms);
+    tardigrad::bench::Measurements("step", device_name, json)
+        .add({{"architecture", architecture}, {"batch", options.batch_size}, {"precision", precision}},
+             {{"time_ms", time_ms}, {"images_per_s", options.batch_size / time_ms * 1e3}});
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "cnn_step_bench: {}\n", error.what());
+    return 2;
   }
 }
