@@ -5,10 +5,14 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <random>
 #include <stdexcept>
+#include <tuple>
+#include <type_traits>
 
 #include "tests/kernels/backend.h"
+#include "tests/kernels/bf16_reference.h"
 
 namespace tardigrad::test {
 namespace {
@@ -23,12 +27,18 @@ struct Case {
   Shape shape;
   std::vector<std::uint8_t> images, labels;
   std::vector<std::uint32_t> indices;
+  std::vector<Crop> crops{};  ///< one for each index, or none
+  MemoryFormat out_format = MemoryFormat::channel_major;
+  std::size_t out_channels = 0;
   std::array<float, 4> mean{0.4914F, 0.4822F, 0.4465F, 0.25F};
   std::array<float, 4> deviation{0.2470F, 0.2435F, 0.2616F, 0.5F};
+
+  [[nodiscard]] std::size_t channels_out() const { return out_channels != 0 ? out_channels : shape.channels; }
 };
 
+template <typename Number>
 struct Minibatch {
-  std::vector<float> images;
+  std::vector<Number> images;
   std::vector<std::int32_t> labels;
 };
 
@@ -49,45 +59,83 @@ GatherImages operation(const Case& c) {
   gather.channels = c.shape.channels;
   gather.height = c.shape.height;
   gather.width = c.shape.width;
+  gather.out_format = c.out_format;
+  gather.out_channels = c.out_channels;
   gather.mean = c.mean;
   gather.deviation = c.deviation;
   return gather;
 }
 
 /// Draws the minibatch; images and outputs start `offset` elements after an aligned address.
-Minibatch gathered(Backend backend, const Case& c, std::size_t offset = 0) {
+template <typename Number = float>
+Minibatch<Number> gathered(Backend backend, const Case& c, std::size_t offset = 0) {
   const Guarded<std::uint8_t> images(backend, c.images, offset);
   const Guarded<std::uint8_t> labels(backend, c.labels);
   const Guarded<std::uint32_t> indices(backend, c.indices);
-  constexpr float poison = std::numeric_limits<float>::quiet_NaN();
-  const Guarded<float> out_images(backend, std::vector<float>(c.indices.size() * c.shape.pixels(), poison),
-                                  offset);
+  const Guarded<Crop> crops(backend, c.crops);
+  const Number poison = nearest<Number>(std::numeric_limits<float>::quiet_NaN());
+  const std::size_t size = c.indices.size() * c.shape.height * c.shape.width * c.channels_out();
+  const Guarded<Number> out_images(backend, std::vector<Number>(size, poison), offset);
   const Guarded<std::int32_t> out_labels(backend, std::vector<std::int32_t>(c.indices.size(), -1), offset);
   GatherImages gather = operation(c);
   gather.images = images.data();
   gather.labels = labels.data();
   gather.indices = indices.data();
-  gather.out_images = out_images.data();
+  gather.crops = c.crops.empty() ? nullptr : crops.data();
+  if constexpr (std::is_same_v<Number, Bf16>) {
+    gather.out_images_bf16 = out_images.data();
+  } else {
+    gather.out_images = out_images.data();
+  }
   gather.out_labels = out_labels.data();
   execute(backend, gather);
   EXPECT_TRUE(same_bits(images.values(), c.images));
   EXPECT_TRUE(same_bits(labels.values(), c.labels));
   EXPECT_TRUE(same_bits(indices.values(), c.indices));
+  EXPECT_TRUE(same_bits(crops.values(), c.crops));
   return {out_images.values(), out_labels.values()};
 }
 
-void expect_right(const Case& c, const Minibatch& actual) {
-  const std::size_t plane = c.shape.height * c.shape.width;
+/// The pixel that comes to (y, x) of channel `channel` of the k-th image.
+std::uint8_t pixel_at(const Case& c, std::size_t k, std::size_t channel, std::size_t y, std::size_t x) {
+  const Crop crop = c.crops.empty() ? Crop{} : c.crops[k];
+  const auto height = static_cast<int>(c.shape.height);
+  const auto width = static_cast<int>(c.shape.width);
+  const int from_x = (crop.flip == 1 ? width - 1 - static_cast<int>(x) : static_cast<int>(x)) + crop.dx;
+  const int from_y = static_cast<int>(y) + crop.dy;
+  if (from_x < 0 || from_x >= width || from_y < 0 || from_y >= height) {
+    return 0;
+  }
+  const std::size_t plane = c.indices[k] * c.shape.channels + channel;
+  return c.images[(plane * c.shape.height + static_cast<std::size_t>(from_y)) * c.shape.width +
+                  static_cast<std::size_t>(from_x)];
+}
+
+template <typename Number>
+void expect_right(const Case& c, const Minibatch<Number>& actual) {
+  // Scale and shift are rounded and so is their sum, each by half a unit in the last place of at most 4; bf16
+  // is rounded once more.
+  const double tolerance = 3 * 0x1p-24 * 4 + (std::is_same_v<Number, Bf16> ? 0x1p-9 * 4 : 0);
+  const std::size_t channels = c.channels_out();
   for (std::size_t k = 0; k < c.indices.size(); ++k) {
-    const std::size_t index = c.indices[k];
-    ASSERT_EQ(actual.labels[k], c.labels[index]) << "label " << k;
-    for (std::size_t i = 0; i < c.shape.pixels(); ++i) {
-      const auto mean = static_cast<double>(c.mean[i / plane]);
-      const auto deviation = static_cast<double>(c.deviation[i / plane]);
-      const double expected = (c.images[index * c.shape.pixels() + i] / 255.0 - mean) / deviation;
-      // Scale and shift are rounded and so is their sum, each by half a unit in the last place of at most 4.
-      ASSERT_NEAR(actual.images[k * c.shape.pixels() + i], expected, 3 * 0x1p-24 * 4)
-          << "image " << k << ", " << i;
+    ASSERT_EQ(actual.labels[k], c.labels[c.indices[k]]) << "label " << k;
+    for (std::size_t channel = 0; channel < channels; ++channel) {
+      for (std::size_t y = 0; y < c.shape.height; ++y) {
+        for (std::size_t x = 0; x < c.shape.width; ++x) {
+          const std::size_t place = c.out_format == MemoryFormat::channel_major
+                                        ? ((k * channels + channel) * c.shape.height + y) * c.shape.width + x
+                                        : ((k * c.shape.height + y) * c.shape.width + x) * channels + channel;
+          double expected = 0;
+          if (channel < c.shape.channels) {
+            const auto mean = static_cast<double>(c.mean[channel]);
+            const auto deviation = static_cast<double>(c.deviation[channel]);
+            expected = (pixel_at(c, k, channel, y, x) / 255.0 - mean) / deviation;
+          }
+          ASSERT_NEAR(static_cast<double>(widen(actual.images[place])), expected,
+                      channel < c.shape.channels ? tolerance : 0)
+              << "image " << k << ", channel " << channel << ", pixel (" << y << ", " << x << ")";
+        }
+      }
     }
   }
 }
@@ -109,7 +157,7 @@ TEST_P(GatherImagesContract, maps_every_pixel_value_to_one_float) {
   }
   c.mean[0] = 0.25F;
   c.deviation[0] = 0.5F;
-  const Minibatch minibatch = gathered(GetParam(), c);
+  const Minibatch<float> minibatch = gathered(GetParam(), c);
   expect_right(c, minibatch);
   EXPECT_EQ(minibatch.images[0], -0.5F);  // exact: the shift alone
 #if defined(FP_FAST_FMAF)
@@ -120,13 +168,76 @@ TEST_P(GatherImagesContract, maps_every_pixel_value_to_one_float) {
 #endif
 }
 
+/// Crops from none to all the way out of the image, the first as asked for.
+std::vector<Crop> some_crops(std::size_t count) {
+  std::vector<Crop> crops{{0, 0, 0}, {0, 0, 1}, {4, -4, 0}, {-4, 4, 1}, {127, 0, 0}, {0, -128, 1}, {2, 3, 1}};
+  Random random(5, Purpose::augment);
+  while (crops.size() < count) {
+    crops.push_back(random_crop(random, 4));
+  }
+  crops.resize(count);
+  return crops;
+}
+
+TEST_P(GatherImagesContract, crops_flips_and_changes_the_format) {
+  for (const Shape shape : {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 18, 20}}) {
+    Case c = make_case(shape, 50, {49, 0, 7, 7, 31, 1, 48, 20});
+    for (const bool cropped : {false, true}) {
+      c.crops = cropped ? some_crops(c.indices.size()) : std::vector<Crop>{};
+      for (const std::size_t out_channels : {0, 4, 5, 8, 24}) {  // 0: channel-major
+        c.out_format = out_channels == 0 ? MemoryFormat::channel_major : MemoryFormat::channels_last;
+        c.out_channels = out_channels;
+        SCOPED_TRACE(testing::Message() << shape.channels << " × " << shape.height << " × " << shape.width
+                                        << (cropped ? ", cropped, to " : ", to ") << out_channels);
+        expect_right(c, gathered<float>(GetParam(), c));
+        expect_right(c, gathered<Bf16>(GetParam(), c));
+        ASSERT_FALSE(HasFailure());
+      }
+    }
+  }
+}
+
+TEST_P(GatherImagesContract, takes_as_many_channels_as_there_are_unless_told) {
+  Case c = make_case({3, 5, 4}, 9, {8, 2});
+  c.out_format = MemoryFormat::channels_last;
+  expect_right(c, gathered(GetParam(), c));
+}
+
 TEST_P(GatherImagesContract, does_not_depend_on_alignment) {
-  const Case c = make_case({3, 8, 8}, 20, {3, 19, 0});
-  const Minibatch aligned = gathered(GetParam(), c);
-  for (const std::size_t offset : {1UL, 2UL, 3UL, 4UL}) {
-    const Minibatch shifted = gathered(GetParam(), c, offset);
-    EXPECT_TRUE(same_bits(shifted.images, aligned.images)) << "offset " << offset;
-    EXPECT_TRUE(same_bits(shifted.labels, aligned.labels)) << "offset " << offset;
+  Case c = make_case({3, 8, 8}, 20, {3, 19, 0});
+  const auto compare = [&]<typename Number>(Number) {
+    const Minibatch<Number> aligned = gathered<Number>(GetParam(), c);
+    for (const std::size_t offset : {1UL, 2UL, 3UL, 4UL}) {
+      const Minibatch<Number> shifted = gathered<Number>(GetParam(), c, offset);
+      EXPECT_TRUE(same_bits(shifted.images, aligned.images)) << "offset " << offset;
+      EXPECT_TRUE(same_bits(shifted.labels, aligned.labels)) << "offset " << offset;
+    }
+  };
+  for (const std::size_t out_channels : {0, 8}) {
+    c.out_format = out_channels == 0 ? MemoryFormat::channel_major : MemoryFormat::channels_last;
+    c.out_channels = out_channels;
+    for (const bool cropped : {false, true}) {
+      c.crops = cropped ? some_crops(c.indices.size()) : std::vector<Crop>{};
+      compare(0.0F);
+      compare(Bf16{});
+    }
+  }
+}
+
+TEST_P(GatherImagesContract, rounds_to_the_nearest_bf16) {
+  Case c = make_case({3, 9, 8}, 20, {3, 19, 0, 4});
+  const Minibatch<float> exact = gathered<float>(GetParam(), c);
+  const Minibatch<Bf16> rounded = gathered<Bf16>(GetParam(), c);
+  for (std::size_t i = 0; i < exact.images.size(); ++i) {
+    ASSERT_EQ(widen(rounded.images[i]), nearest_bf16(exact.images[i])) << "element " << i;
+  }
+}
+
+TEST_P(GatherImagesContract, draws_labels_of_images_without_pixels) {
+  Case c = make_case({1, 0, 7}, 5, {4, 0});
+  for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
+    c.out_format = format;
+    expect_right(c, gathered(GetParam(), c));
   }
 }
 
@@ -179,6 +290,61 @@ TEST(GatherImages, refuses_what_it_cannot_do) {
   expect_refused(gather, "5 channels, expected 1 to 4");
   gather.channels = 0;
   expect_refused(gather, "0 channels, expected 1 to 4");
+}
+
+TEST(GatherImages, refuses_channels_that_the_format_does_not_have) {
+  GatherImages gather = operation(make_case({3, 2, 2}, 5, {4, 0}));
+  gather.out_channels = 4;
+  expect_refused(gather, "4 output channels, expected 3");
+  gather.out_format = MemoryFormat::channels_last;
+  gather.out_channels = 2;
+  expect_refused(gather, "2 output channels, expected 3 or more");
+}
+
+TEST(GatherImages, refuses_two_kinds_of_output) {
+  const Case c = make_case({3, 2, 2}, 5, {4, 0});
+  float value = 0;
+  Bf16 value_bf16{};
+  std::int32_t label = 0;
+  GatherImages gather = operation(c);
+  gather.images = c.images.data();
+  gather.labels = c.labels.data();
+  gather.indices = c.indices.data();
+  gather.out_labels = &label;
+  expect_refused(gather, "a pointer is null");
+  gather.out_images = &value;
+  gather.out_images_bf16 = &value_bf16;
+  expect_refused(gather, "out_images and out_images_bf16 are given");
+}
+
+TEST(GatherImages, counts_the_bytes_of_padding_and_crops) {
+  GatherImages gather = operation(make_case({3, 32, 32}, 5, {4, 0}));
+  Bf16 value{};
+  gather.out_images_bf16 = &value;
+  gather.out_format = MemoryFormat::channels_last;
+  gather.out_channels = 8;
+  const Crop crop;
+  gather.crops = &crop;
+  EXPECT_EQ(gather.bytes(), 2 * (3072 + 8192 * 2 + 9 + 3));
+}
+
+TEST(RandomCrop, draws_every_shift_and_both_flips_equally_often) {
+  Random random(3, Purpose::augment, 1);
+  std::map<std::tuple<int, int, int>, int> seen;
+  constexpr int draws = 100 * 5 * 5 * 2;
+  for (int i = 0; i < draws; ++i) {
+    const Crop crop = random_crop(random, 2);
+    ++seen[{crop.dy, crop.dx, crop.flip}];
+  }
+  EXPECT_EQ(seen.size(), 50);  // none but these: each of −2 … 2 twice, and 0 and 1
+  for (const auto& [crop, times] : seen) {
+    const auto [dy, dx, flip] = crop;
+    EXPECT_LE(std::abs(dy), 2);
+    EXPECT_LE(std::abs(dx), 2);
+    EXPECT_LE(flip, 1);
+    EXPECT_NEAR(times, 100, 50);  // five standard deviations of a binomial variate
+  }
+  EXPECT_EQ(random_crop(random, 0).dy, 0);
 }
 
 TEST(GatherImages, counts_bytes_and_flops) {

@@ -1,0 +1,193 @@
+#include "kernels/bias_relu_max_pool_backward.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "tests/kernels/backend.h"
+#include "tests/kernels/pool_cases.h"
+
+namespace tardigrad::test {
+namespace {
+
+template <typename Number>
+struct Input {
+  PoolShape shape;
+  std::vector<Number> output_gradient;
+  std::vector<std::uint8_t> winners;
+};
+
+template <typename Number>
+struct Result {
+  std::vector<Number> input_gradient;
+  std::vector<double> bias_gradient;
+};
+
+/// Every winner, and none, equally often.
+std::vector<std::uint8_t> some_winners(std::size_t size) {
+  std::minstd_rand random(11);
+  std::vector<std::uint8_t> winners(size);
+  for (std::uint8_t& winner : winners) {
+    winner = static_cast<std::uint8_t>((random() >> 8) % 5);
+  }
+  return winners;
+}
+
+template <typename Number>
+Result<Number> expected(const Input<Number>& in) {
+  const PoolShape& s = in.shape;
+  Result<Number> result{std::vector<Number>(s.input_size()), std::vector<double>(s.channels)};
+  for_each_output(s, [&](std::size_t n, std::size_t c, std::size_t y, std::size_t x) {
+    const std::size_t out = output_place(s, n, c, y, x);
+    const std::size_t winner = in.winners[out];
+    if (winner != no_winner) {
+      result.input_gradient[input_place(s, n, c, 2 * y + winner / 2, 2 * x + winner % 2)] =
+          in.output_gradient[out];
+      result.bias_gradient[c] += static_cast<double>(widen(in.output_gradient[out]));
+    }
+  });
+  return result;
+}
+
+template <typename Number>
+struct Answer {
+  std::vector<Number> input_gradient;
+  std::vector<float> bias_gradient;
+};
+
+template <typename Number>
+Answer<Number> computed(Backend backend, const Input<Number>& in, std::size_t offset = 0) {
+  using Backward = BiasReluMaxPoolBackward<Number>;
+  constexpr float poison = std::numeric_limits<float>::quiet_NaN();
+  const Guarded<Number> output_gradient(backend, in.output_gradient, offset);
+  const Guarded<std::uint8_t> winners(backend, in.winners, offset);
+  const Guarded<Number> input_gradient(
+      backend, std::vector<Number>(in.shape.input_size(), nearest<Number>(poison)), offset);
+  const Guarded<float> bias_gradient(backend, std::vector<float>(in.shape.channels, poison), offset);
+  const Guarded<float> partial_sums(
+      backend, std::vector<float>(Backward::partial_sums_size(in.shape), poison), offset);
+  execute(backend, Backward{in.shape, output_gradient.data(), winners.data(), input_gradient.data(),
+                            bias_gradient.data(), backend == Backend::cuda ? partial_sums.data() : nullptr});
+  EXPECT_TRUE(same_bits(output_gradient.values(), in.output_gradient));
+  EXPECT_TRUE(same_bits(winners.values(), in.winners));
+  static_cast<void>(partial_sums.values());  // its guard bands
+  return {input_gradient.values(), bias_gradient.values()};
+}
+
+class BiasReluMaxPoolBackwardContract : public OnBackend {
+ protected:
+  template <typename Check>
+  static void for_each_type(const Check& check) {
+    check(float{});
+    check(Bf16{});
+  }
+};
+
+TEST_P(BiasReluMaxPoolBackwardContract, is_exact_on_dyadic_inputs_and_writes_every_element) {
+  for_each_type([]<typename Number>(Number) {
+    for_each_pool_shape([](const PoolShape& shape) {
+      const Input<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 3),
+                             some_winners(shape.output_size())};
+      const Result<Number> want = expected(in);
+      const Answer<Number> got = computed(GetParam(), in);
+      EXPECT_TRUE(same_bits(got.input_gradient, want.input_gradient)) << "input gradient";
+      const std::vector<float> bias_gradient(want.bias_gradient.begin(), want.bias_gradient.end());
+      EXPECT_TRUE(same_bits(got.bias_gradient, bias_gradient)) << "bias gradient";
+    });
+  });
+}
+
+TEST_P(BiasReluMaxPoolBackwardContract, sums_a_large_batch_as_float64_does) {
+  for (const MemoryFormat input : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
+    const PoolShape shape{1100, 12, 6, 8, input, MemoryFormat::channels_last};
+    const Input<float> in{shape, random_numbers<float>(shape.output_size(), 5),
+                          some_winners(shape.output_size())};
+    const Result<float> want = expected(in);
+    const Answer<float> got = computed(GetParam(), in);
+    EXPECT_TRUE(same_bits(got.input_gradient, want.input_gradient));
+    for (std::size_t c = 0; c < shape.channels; ++c) {
+      // A part has about a dozen terms below 1, added in fp32 at a cost of 2^-24 · 12 each, and there are
+      // about 1,100 parts; the last rounding is one more.
+      EXPECT_NEAR(static_cast<double>(got.bias_gradient[c]), want.bias_gradient[c], 1100 * 12 * 0x1p-24 * 12);
+    }
+    EXPECT_TRUE(same_bits(computed(GetParam(), in).bias_gradient, got.bias_gradient)) << "from run to run";
+  }
+}
+
+TEST_P(BiasReluMaxPoolBackwardContract, does_not_depend_on_alignment) {
+  for_each_type([]<typename Number>(Number) {
+    for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
+      const PoolShape shape{3, 16, 7, 16, format, format};
+      const Input<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 7),
+                             some_winners(shape.output_size())};
+      const Answer<Number> aligned = computed(GetParam(), in);
+      for (const std::size_t offset : {1, 2, 4, 5}) {
+        SCOPED_TRACE(testing::Message() << "offset " << offset);
+        const Answer<Number> shifted = computed(GetParam(), in, offset);
+        EXPECT_TRUE(same_bits(shifted.input_gradient, aligned.input_gradient));
+        EXPECT_TRUE(same_bits(shifted.bias_gradient, aligned.bias_gradient));
+      }
+    }
+  });
+}
+
+TEST_P(BiasReluMaxPoolBackwardContract, keeps_nan_where_it_wins) {
+  const PoolShape shape{1, 1, 2, 4, {}, {}};
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Answer<float> closed = computed(GetParam(), Input<float>{shape, {nan, 2}, {no_winner, 3}});
+  EXPECT_TRUE(same_bits(closed.input_gradient, {0, 0, 0, 0, 0, 0, 0, 2}));
+  EXPECT_EQ(closed.bias_gradient[0], 2);
+  const Answer<float> open = computed(GetParam(), Input<float>{shape, {nan, 2}, {2, 3}});
+  EXPECT_TRUE(std::isnan(open.input_gradient[4]));
+  EXPECT_EQ(open.input_gradient[0], 0);
+  EXPECT_TRUE(std::isnan(open.bias_gradient[0]));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, BiasReluMaxPoolBackwardContract, every_backend,
+                         testing::PrintToStringParamName());
+
+TEST(BiasReluMaxPoolBackward, bounds_its_scratch) {
+  const auto size = [](std::size_t batch, MemoryFormat format) {
+    return BiasReluMaxPoolBackward<float>::partial_sums_size({batch, 64, 32, 32, format, format});
+  };
+  EXPECT_EQ(size(128, MemoryFormat::channel_major), 128 * 64);
+  EXPECT_EQ(size(1, MemoryFormat::channels_last), 32 * 64);
+  EXPECT_EQ(size(128, MemoryFormat::channels_last), 1024 * 64);
+  EXPECT_LE(size(100'000, MemoryFormat::channels_last), 1024 * 64);
+}
+
+void expect_refused(const BiasReluMaxPoolBackward<float>& pool, const std::string& text) {
+  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
+  EXPECT_THAT([&] { pool.run(); }, throws);
+#if TARDIGRAD_CUDA
+  EXPECT_THAT([&] { pool.launch(nullptr); }, throws);
+#endif
+}
+
+TEST(BiasReluMaxPoolBackward, refuses_wrong_arguments) {
+  float value = 0;
+  std::uint8_t winner = 0;
+  const PoolShape shape{1, 1, 2, 2, {}, {}};
+  expect_refused({shape, nullptr, &winner, &value, &value, &value}, "output_gradient is null");
+  expect_refused({shape, &value, nullptr, &value, &value, &value}, "winners is null");
+  expect_refused({shape, &value, &winner, nullptr, &value, &value}, "input_gradient is null");
+  expect_refused({shape, &value, &winner, &value, nullptr, &value}, "bias_gradient is null");
+  const PoolShape large{std::size_t{1} << 30, 1, 4, 4, {}, {}};
+  expect_refused({large, &value, &winner, &value, &value, &value}, "too many windows");
+#if TARDIGRAD_CUDA
+  const BiasReluMaxPoolBackward<float> without_scratch{shape, &value, &winner, &value, &value, nullptr};
+  EXPECT_THAT([&] { without_scratch.launch(nullptr); },
+              testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("partial_sums is null")));
+#endif
+}
+
+TEST(BiasReluMaxPoolBackward, counts_bytes_and_flops) {
+  BiasReluMaxPoolBackward<Bf16> pool;
+  pool.shape = {2, 3, 5, 4, {}, {}};
+  EXPECT_EQ(pool.bytes(), 24 * 3 + 120 * 2 + 12);
+  EXPECT_EQ(pool.flops(), 24);
+}
+
+}  // namespace
+}  // namespace tardigrad::test
