@@ -148,6 +148,15 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t descriptor, cud
                                       stride[3]);
 }
 
+cudnnStatus_t cudnnSetTensorNdDescriptor(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type,
+                                         int dimensions, const int size[], const int stride[]) {
+  if (!size || !stride) return null_pointer();
+  if (dimensions != 4)
+    return cudnn_failure(CUDNN_STATUS_NOT_SUPPORTED, "emulated are tensors of four dimensions");
+  return cudnnSetTensor4dDescriptorEx(descriptor, type, size[0], size[1], size[2], size[3], stride[0],
+                                      stride[1], stride[2], stride[3]);
+}
+
 cudnnStatus_t cudnnGetTensor4dDescriptor(const cudnnTensorDescriptor_t descriptor, cudnnDataType_t* type,
                                          int* n, int* c, int* h, int* w, int* n_stride, int* c_stride,
                                          int* h_stride, int* w_stride) {

@@ -343,6 +343,32 @@ TEST(Cudnn, TensorsMayHaveGapsForwardWithAFilterInNchw) {
       }
 }
 
+TEST(Cudnn, TensorDescriptorsAreAsTheyWereSet) {
+  cudnnTensorDescriptor_t tensor = nullptr;
+  ASSERT_EQ(cudnnCreateTensorDescriptor(&tensor), CUDNN_STATUS_SUCCESS);
+  const auto expect = [&](std::vector<int> wanted, std::size_t wanted_bytes) {
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    std::vector<int> got(8);
+    ASSERT_EQ(cudnnGetTensor4dDescriptor(tensor, &type, &got[0], &got[1], &got[2], &got[3], &got[4], &got[5],
+                                         &got[6], &got[7]),
+              CUDNN_STATUS_SUCCESS);
+    EXPECT_EQ(type, bf16);
+    EXPECT_EQ(got, wanted);
+    std::size_t bytes = 0;
+    EXPECT_EQ(cudnnGetTensorSizeInBytes(tensor, &bytes), CUDNN_STATUS_SUCCESS);
+    EXPECT_EQ(bytes, wanted_bytes);
+  };
+  ASSERT_EQ(cudnnSetTensor4dDescriptor(tensor, CUDNN_TENSOR_NCHW, bf16, 2, 3, 4, 5), CUDNN_STATUS_SUCCESS);
+  expect({2, 3, 4, 5, 60, 20, 5, 1}, 240);
+  ASSERT_EQ(cudnnSetTensor4dDescriptor(tensor, nhwc, bf16, 2, 3, 4, 5), CUDNN_STATUS_SUCCESS);
+  expect({2, 3, 4, 5, 60, 1, 15, 3}, 240);
+  const int size[] = {2, 3, 4, 5};
+  const int stride[] = {100, 25, 6, 1};
+  ASSERT_EQ(cudnnSetTensorNdDescriptor(tensor, bf16, 4, size, stride), CUDNN_STATUS_SUCCESS);
+  expect({2, 3, 4, 5, 100, 25, 6, 1}, 2 * (100 + 50 + 18 + 4 + 1));
+  cudnnDestroyTensorDescriptor(tensor);
+}
+
 TEST(Cudnn, BetaZeroDoesNotReadTheOutput) {
   Problem p(small, [](std::size_t size, unsigned) { return std::vector<float>(size, 1); });
   const DeviceArray y(Format::fp32,

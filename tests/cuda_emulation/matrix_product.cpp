@@ -12,7 +12,7 @@ constexpr std::size_t panel_columns = 2 * lanes;
 constexpr std::size_t block_rows = 8;  // 8 × 2 sums and 2 columns of b fill the vector registers of AVX-512
 
 // The compiler splits it where the machine's registers are smaller.
-typedef float Lanes __attribute__((vector_size(lanes * sizeof(float)), aligned(4)));
+using Lanes [[gnu::vector_size(lanes * sizeof(float))]] = float;
 
 /// c += a·panel for `Rows` rows and up to `panel_columns` columns; the panel is depth × panel_columns,
 /// packed.
@@ -29,6 +29,7 @@ void add_block(std::size_t depth, MatrixView a, const float* panel, float* c, st
       sums[i][1] += value * b[1];
     }
   }
+#pragma GCC unroll 8  // else the sums are kept in memory throughout
   for (std::size_t i = 0; i < Rows; ++i) {
     float row[panel_columns];
     std::memcpy(row, sums[i], sizeof row);
