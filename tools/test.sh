@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what is missing, builds, and runs every test.
-#   --sanitize thread|address   build and run with that sanitizer instead, in a folder of its own (CPU only)
+#   --sanitize thread|address   build and run with that sanitizer instead, in a folder of its own (GPUs emulated)
 #   anything else               goes to ctest, e.g. -R coordinator
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ if [ "${1:-}" = --sanitize ]; then
   folder=build-$kind
   # A test asks for more memory than there is; the sanitizer is to answer as malloc would.
   export TSAN_OPTIONS=allocator_may_return_null=1 ASAN_OPTIONS=allocator_may_return_null=1
-  options=(-DTARDIGRAD_SANITIZE="$kind" -DTARDIGRAD_CUDA=OFF)
+  options=(-DTARDIGRAD_SANITIZE="$kind")
   # oneDNN runs on an OpenMP that ThreadSanitizer cannot see into.
   if [ "$kind" = thread ]; then options+=(-DTARDIGRAD_ONEDNN=OFF); fi
 fi
