@@ -29,6 +29,7 @@ inline void check_cuda(cudaError_t status, const char* operation, const char* ca
 struct Grid {
   std::size_t blocks;  ///< as many as the work needs
   int threads = threads_per_block;
+  bool all = false;  ///< launch them all, for a kernel that does not go on to a second item by itself
 };
 
 /// How many blocks of a kernel the current device can hold at once. CUDA takes microseconds to answer; each
@@ -60,15 +61,18 @@ inline std::size_t resident_blocks(const char* operation, const void* kernel, in
   return blocks;
 }
 
-/// Launches a grid-stride kernel on the current device: with the blocks asked for, but no more than it can
-/// hold at once.
+/// Launches a kernel on the current device with the blocks asked for, but, unless they are all to be, no more
+/// than it can hold at once: a grid-stride kernel.
 template <typename... Parameters, typename... Arguments>
 void launch_kernel(const char* operation, void (*kernel)(Parameters...), Grid grid, CudaStream stream,
                    Arguments&&... arguments) {
-  const std::size_t resident =
-      resident_blocks(operation, reinterpret_cast<const void*>(kernel), grid.threads);
+  std::size_t blocks = grid.blocks;
+  if (!grid.all) {
+    const auto* address = reinterpret_cast<const void*>(kernel);
+    blocks = std::min(blocks, resident_blocks(operation, address, grid.threads));
+  }
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(std::min(grid.blocks, resident)));
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));
   config.stream = stream;
   check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), operation,
@@ -77,6 +81,7 @@ void launch_kernel(const char* operation, void (*kernel)(Parameters...), Grid gr
 
 /// Blocks for one thread per item.
 inline Grid grid_for(std::size_t items) { return {(items + threads_per_block - 1) / threads_per_block}; }
+inline Grid all_for(std::size_t items) { return {grid_for(items).blocks, threads_per_block, true}; }
 
 /// The first of the items that a thread of a grid-stride kernel takes, and the distance to its next.
 __device__ inline std::size_t grid_first() {

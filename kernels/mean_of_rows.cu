@@ -1,39 +1,117 @@
+#include <type_traits>
+
 #include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/mean_of_rows.h"
 #include "kernels/mean_of_rows_math.h"
+#include "kernels/pack.cuh"
 
 namespace tardigrad {
 namespace {
 
-/// A thread takes one column at a time, with the loads of several rows in flight before the first sum.
+/// Rows whose loads are in flight at once: with four columns of floats a thread, 128 bytes.
+constexpr int rows_at_once = 8;
+
+/// Adds `width` columns from `first` on of `some` rows, in their order. Whether rows are aligned is not for
+/// the host to know: their addresses are in the device's memory.
+template <int some, int width, typename Row>
+__device__ void add_rows(const Row* const* __restrict__ rows, std::size_t first, double (&sums)[width]) {
+  const Row* from[some];
+  bool aligned = true;
+#pragma unroll
+  for (int r = 0; r < some; ++r) {
+    from[r] = rows[r] + first;
+    aligned = aligned && is_aligned<width>(from[r]);
+  }
+  Pack<Row, width> columns[some];
+#pragma unroll
+  for (int r = 0; r < some; ++r) {
+    if (aligned) {
+      columns[r] = load_streaming<width>(from[r]);
+    } else {
+#pragma unroll
+      for (int lane = 0; lane < width; ++lane) {
+        columns[r].lane[lane] = from[r][lane];
+      }
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < some; ++r) {
+#pragma unroll
+    for (int lane = 0; lane < width; ++lane) {
+      sums[lane] = add_row(sums[lane], columns[r].lane[lane]);
+    }
+  }
+}
+
+/// The mean of `width` columns from `first` on.
+template <int width, typename Row>
+__device__ Pack<float, width> mean_of_columns(std::size_t first, std::size_t count,
+                                              const Row* const* __restrict__ rows) {
+  double sums[width] = {};
+  std::size_t row = 0;
+  for (; row + rows_at_once <= count; row += rows_at_once) {
+    add_rows<rows_at_once>(rows + row, first, sums);
+  }
+  const auto add_rest = [&]<int some>(std::integral_constant<int, some>) {
+    if (row + some <= count) {
+      add_rows<some>(rows + row, first, sums);
+      row += some;
+    }
+  };
+  add_rest(std::integral_constant<int, rows_at_once / 2>{});
+  add_rest(std::integral_constant<int, rows_at_once / 4>{});
+  add_rest(std::integral_constant<int, rows_at_once / 8>{});
+  Pack<float, width> mean;
+#pragma unroll
+  for (int lane = 0; lane < width; ++lane) {
+    mean.lane[lane] = mean_of(sums[lane], count);
+  }
+  return mean;
+}
+
+struct Drift {
+  double off_squares = 0;
+  double exact_squares = 0;
+};
+
+/// Replaces `width` elements of the mean, and adds how far they were off.
+template <int width, bool with_drift, typename Row>
+__device__ void replace_mean(std::size_t first, std::size_t count, const Row* const* __restrict__ rows,
+                             float* __restrict__ mean, Drift& drift) {
+  const auto exact = mean_of_columns<width>(first, count, rows);
+#pragma unroll
+  for (int lane = 0; lane < width; ++lane) {
+    float& element = mean[first + static_cast<std::size_t>(lane)];
+    if constexpr (with_drift) {
+      const double off = distance(element, exact.lane[lane]);
+      drift.off_squares += off * off;
+      drift.exact_squares = add_product(drift.exact_squares, exact.lane[lane], exact.lane[lane]);
+    }
+    element = exact.lane[lane];
+  }
+}
+
+/// A thread takes four columns at a time, and the first threads one of the rest.
 template <typename Row, bool with_drift>
 __global__ void __launch_bounds__(threads_per_block)
     mean_of_rows_kernel(std::size_t dimension, std::size_t offset, std::size_t count,
                         const Row* const* __restrict__ rows, float* __restrict__ mean,
                         double* __restrict__ drift) {
-  double off_squares = 0;
-  double exact_squares = 0;
-  for (std::size_t i = grid_first(); i < dimension; i += grid_stride()) {
-    double sum = 0;
-#pragma unroll 8
-    for (std::size_t row = 0; row < count; ++row) {
-      sum = add_row(sum, rows[row][offset + i]);
-    }
-    const float exact = mean_of(sum, count);
-    if constexpr (with_drift) {
-      const double off = distance(mean[offset + i], exact);
-      off_squares += off * off;
-      exact_squares = add_product(exact_squares, exact, exact);
-    }
-    mean[offset + i] = exact;
+  Drift own;
+  const std::size_t packs = dimension / 4;
+  for (std::size_t i = grid_first(); i < packs; i += grid_stride()) {
+    replace_mean<4, with_drift>(offset + 4 * i, count, rows, mean, own);
+  }
+  if (const std::size_t i = 4 * packs + grid_first(); i < dimension) {
+    replace_mean<1, with_drift>(offset + i, count, rows, mean, own);
   }
   if constexpr (with_drift) {
-    off_squares = block_sum(off_squares);
-    exact_squares = block_sum(exact_squares);
+    own.off_squares = block_sum(own.off_squares);
+    own.exact_squares = block_sum(own.exact_squares);
     if (threadIdx.x == 0) {
-      atomicAdd(&drift[0], off_squares);
-      atomicAdd(&drift[1], exact_squares);
+      atomicAdd(&drift[0], own.off_squares);
+      atomicAdd(&drift[1], own.exact_squares);
     }
   }
 }
@@ -50,7 +128,8 @@ void MeanOfRows::launch(CudaStream stream) const {
   }
   visit_rows(*this, [&]<typename Row>(const Row* const* pointers) {
     const auto kernel = drift != nullptr ? mean_of_rows_kernel<Row, true> : mean_of_rows_kernel<Row, false>;
-    launch_kernel(name, kernel, grid_for(dimension), stream, dimension, offset, count, pointers, mean, drift);
+    launch_kernel(name, kernel, grid_for((dimension + 3) / 4), stream, dimension, offset, count, pointers,
+                  mean, drift);
   });
 }
 
