@@ -115,7 +115,8 @@ class Builder {
     weight.inputs = static_cast<std::uint32_t>(convolution.in_channels);
     weight.padded_inputs = static_cast<std::uint32_t>(input_channels_);
     weight.taps = 9;
-    const bool in_place = stage.format == MemoryFormat::channel_major && lies_well(convolution.weight_offset);
+    const bool in_place = stage.format == MemoryFormat::channel_major && plan_.element == Element::f32 &&
+                          lies_well(convolution.weight_offset);
     if (stage.format == MemoryFormat::channel_major) as_it_is(weight);
     stage.weight = parameter(weight, in_place, in_place);
     stage.bias.flat = convolution.bias_offset;  // only our own kernels use it
