@@ -8,7 +8,8 @@ template <typename Number>
 __global__ void __launch_bounds__(threads_per_block) bias_relu_kernel(BiasRelu<Number> operation) {
   const std::size_t count = operation.batch * operation.outputs;
   for (std::size_t i = grid_first(); i < count; i += grid_stride()) {
-    operation.values[i] = bias_relu(operation.values[i], operation.bias[i % operation.outputs], operation.relu);
+    operation.values[i] =
+        bias_relu(operation.values[i], operation.bias[i % operation.outputs], operation.relu);
   }
 }
 

@@ -152,8 +152,8 @@ Evaluation Classification::evaluate(std::span<const float> model) {
   if constexpr (built_with_cuda) {
     if (options_.evaluation_device.backend == Backend::cuda) {
       if (!evaluator_) {
-        evaluator_ = cuda::make_evaluator(options_.evaluation_device, *dataset_, architecture_,
-                                          options_.network);
+        evaluator_ =
+            cuda::make_evaluator(options_.evaluation_device, *dataset_, architecture_, options_.network);
       }
       return evaluator_->evaluate(model);
     }

@@ -68,9 +68,9 @@ class Objective {
 
   virtual EngineMemory engine_memory(Device) const { return {}; }
 
-  /// Evaluates a model [d] in host memory: on the host, with as many threads as there is hardware, and a result
-  /// that does not depend on how many; or on a GPU, on a stream of its own, and then DeviceError may be thrown.
-  /// Not called from two threads at once.
+  /// Evaluates a model [d] in host memory: on the host, with as many threads as there is hardware, and a
+  /// result that does not depend on how many; or on a GPU, on a stream of its own, and then DeviceError may
+  /// be thrown. Not called from two threads at once.
   virtual Evaluation evaluate(std::span<const float> model) = 0;
 
   /// Examples a job looks at, and examples in all; 0 where there are no examples. An epoch is as many jobs as

@@ -149,8 +149,7 @@ class Builder {
     const auto size = static_cast<std::uint32_t>(linear.outputs);
     stage.weight = parameter(matrix(linear.weight_offset, size, static_cast<std::uint32_t>(linear.inputs)),
                              in_place && f32, in_place);
-    stage.bias =
-        parameter(matrix(linear.bias_offset, size, 1), in_place && f32, in_place && (f32 || !relu));
+    stage.bias = parameter(matrix(linear.bias_offset, size, 1), in_place && f32, in_place && (f32 || !relu));
     input_ = stage.output;
     input_gradient_ = stage.output_gradient;
     plan_.linears.push_back(stage);
@@ -206,18 +205,20 @@ class Builder {
 };
 
 bool has_convolutions(const Architecture& architecture) {
-  return std::ranges::any_of(architecture.layers(), [](const LayerSpec& layer) {
-    return std::holds_alternative<Conv3x3>(layer);
-  });
+  return std::ranges::any_of(architecture.layers(),
+                             [](const LayerSpec& layer) { return std::holds_alternative<Conv3x3>(layer); });
 }
 
 }  // namespace
 
 const char* name_of(Activations activations) {
   switch (activations) {
-    case Activations::channel_major: return "channel-major";
-    case Activations::channels_last: return "channels-last";
-    case Activations::channels_last_padded: return "channels-last, padded";
+    case Activations::channel_major:
+      return "channel-major";
+    case Activations::channels_last:
+      return "channels-last";
+    case Activations::channels_last_padded:
+      return "channels-last, padded";
   }
   return "";
 }

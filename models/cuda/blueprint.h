@@ -10,8 +10,8 @@
 #include "models/architecture.h"
 #include "models/precision.h"
 
-/// What a network on a GPU consists of, and where everything lies in its memory: worked out from shapes alone,
-/// so memory can be reckoned without a GPU.
+/// What a network on a GPU consists of, and where everything lies in its memory: worked out from shapes
+/// alone, so memory can be reckoned without a GPU.
 namespace tardigrad::models::cuda {
 
 /// How the images and activations of convolutions lie in memory.
@@ -58,9 +58,10 @@ struct LinearStage {
   Linear linear;
   bool relu = false;
   Parameter weight, bias;
-  std::size_t input = 0;           ///< [batch, inputs]
-  std::size_t input_gradient = 0;  ///< The place of `input`, unless a ReLU's mask may still be read from that.
-  std::size_t output = 0;          ///< [batch, outputs]
+  std::size_t input = 0;  ///< [batch, inputs]
+  std::size_t input_gradient =
+      0;                   ///< The place of `input`, unless a ReLU's mask may still be read from that.
+  std::size_t output = 0;  ///< [batch, outputs]
   std::size_t output_gradient = 0;
   std::size_t mask = 0;       ///< Bits of the ReLU, mask_stride a row; only with `relu`.
   bool reads_images = false;  ///< Then no gradient with respect to the input is wanted.
@@ -79,7 +80,7 @@ struct Blueprint {
   std::vector<LinearStage> linears;  ///< At least one; the last gives the logits.
 
   MemoryFormat image_format = MemoryFormat::channel_major;
-  int image_channels = 0;  ///< With padding.
+  int image_channels = 0;                         ///< With padding.
   std::vector<RepackedTensors> packed;            ///< Parameters before a step; one launch each.
   std::vector<RepackedTensors> packed_gradients;  ///< Gradients after it.
 
@@ -92,8 +93,8 @@ struct Blueprint {
   std::size_t bytes = 0;              ///< Of everything, without the libraries' workspace.
 };
 
-/// Throws std::logic_error for layers in an order that CUDA has no kernels for: a convolution must be followed
-/// by ReLU and max-pool, every linear layer but the last by ReLU.
+/// Throws std::logic_error for layers in an order that CUDA has no kernels for: a convolution must be
+/// followed by ReLU and max-pool, every linear layer but the last by ReLU.
 Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
                          Activations activations);
 

@@ -63,7 +63,8 @@ class CudaEngine final : public GradientEngine {
       : stream_(stream),
         minibatches_(data.minibatches),
         images_(std::move(images)),
-        network_(make_network(stream, data.architecture, static_cast<int>(minibatches_.batch_size()), options)),
+        network_(
+            make_network(stream, data.architecture, static_cast<int>(minibatches_.batch_size()), options)),
         graphs_(stream.device(), options.graphs),
         gather_(describe_gather(data.dataset.train, data.dataset.normalisation, minibatches_.batch_size())) {
     gather_.images = images_->pixels();
@@ -205,7 +206,8 @@ std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& ar
 
 std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,
                          const NetworkOptions& options) {
-  return largest_bytes(architecture, static_cast<int>(batch_size), options.precision) + options.workspace_limit;
+  return largest_bytes(architecture, static_cast<int>(batch_size), options.precision) +
+         options.workspace_limit;
 }
 
 }  // namespace tardigrad::models::cuda

@@ -12,10 +12,7 @@ constexpr float one = 1;
 constexpr float zero = 0;
 
 // cuDNN lists an algorithm once for each kind of arithmetic.
-constexpr int kinds_of_math = 3;
-constexpr int max_forward = CUDNN_CONVOLUTION_FWD_ALGO_COUNT * kinds_of_math;
-constexpr int max_backward_data = CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT * kinds_of_math;
-constexpr int max_backward_weight = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT * kinds_of_math;
+constexpr std::size_t kinds_of_math = 3;
 
 /// The first of cuDNN's results, which come in the order of their speed, that can be used.
 template <std::size_t Size, class Result>
@@ -81,48 +78,75 @@ void Convolution::set_math(const Description& description, cudnnMathType_t math)
 
 ConvolutionAlgorithms Convolution::choose(const Execution& execution, const Search& search, void* input,
                                           void* weight, void* output) const {
-  const cudnnHandle_t cudnn = execution.cudnn;
+  const Probe probe{execution, search, input, weight, output};
   ConvolutionAlgorithms chosen;
-  int count = 0;
-  std::array<cudnnConvolutionFwdAlgoPerf_t, max_forward> forward{};
-  TARDIGRAD_CUDA_CHECK(
-      search.deterministic
-          ? cudnnGetConvolutionForwardAlgorithm_v7(cudnn, input_.get(), weight_.get(), forward_.get(),
-                                                   output_.get(), max_forward, &count, forward.data())
-          : cudnnFindConvolutionForwardAlgorithmEx(cudnn, input_.get(), input, weight_.get(), weight,
-                                                   forward_.get(), output_.get(), output, max_forward, &count,
-                                                   forward.data(), execution.workspace,
-                                                   execution.workspace_bytes),
-      device_);
-  chosen.forward = first_usable(forward, count, search, device_, "forward");
-
-  std::array<cudnnConvolutionBwdFilterAlgoPerf_t, max_backward_weight> filter{};
-  TARDIGRAD_CUDA_CHECK(
-      search.deterministic
-          ? cudnnGetConvolutionBackwardFilterAlgorithm_v7(cudnn, input_.get(), output_.get(),
-                                                          backward_weight_.get(), weight_.get(),
-                                                          max_backward_weight, &count, filter.data())
-          : cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                cudnn, input_.get(), input, output_.get(), output, backward_weight_.get(), weight_.get(),
-                weight, max_backward_weight, &count, filter.data(), execution.workspace,
-                execution.workspace_bytes),
-      device_);
-  chosen.backward_weight = first_usable(filter, count, search, device_, "weight gradient");
-  if (reads_images_) return chosen;
-
-  std::array<cudnnConvolutionBwdDataAlgoPerf_t, max_backward_data> data{};
-  TARDIGRAD_CUDA_CHECK(
-      search.deterministic
-          ? cudnnGetConvolutionBackwardDataAlgorithm_v7(cudnn, weight_.get(), output_.get(),
-                                                        backward_data_.get(), input_.get(), max_backward_data,
-                                                        &count, data.data())
-          : cudnnFindConvolutionBackwardDataAlgorithmEx(cudnn, weight_.get(), weight, output_.get(), output,
-                                                        backward_data_.get(), input_.get(), input,
-                                                        max_backward_data, &count, data.data(),
-                                                        execution.workspace, execution.workspace_bytes),
-      device_);
-  chosen.backward_data = first_usable(data, count, search, device_, "input gradient");
+  chosen.forward = choose_forward(probe);
+  chosen.backward_weight = choose_backward_weight(probe);
+  if (!reads_images_) chosen.backward_data = choose_backward_data(probe);
   return chosen;
+}
+
+AlgorithmChoice<cudnnConvolutionFwdAlgo_t> Convolution::choose_forward(const Probe& probe) const {
+  std::array<cudnnConvolutionFwdAlgoPerf_t, CUDNN_CONVOLUTION_FWD_ALGO_COUNT * kinds_of_math> results{};
+  constexpr int room = static_cast<int>(results.size());
+  const Execution& run = probe.execution;
+  int count = 0;
+  if (probe.search.deterministic) {
+    TARDIGRAD_CUDA_CHECK(
+        cudnnGetConvolutionForwardAlgorithm_v7(run.cudnn, input_.get(), weight_.get(), forward_.get(),
+                                               output_.get(), room, &count, results.data()),
+        device_);
+  } else {
+    TARDIGRAD_CUDA_CHECK(
+        cudnnFindConvolutionForwardAlgorithmEx(
+            run.cudnn, input_.get(), probe.input, weight_.get(), probe.weight, forward_.get(), output_.get(),
+            probe.output, room, &count, results.data(), run.workspace, run.workspace_bytes),
+        device_);
+  }
+  return first_usable(results, count, probe.search, device_, "forward");
+}
+
+AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> Convolution::choose_backward_data(const Probe& probe) const {
+  std::array<cudnnConvolutionBwdDataAlgoPerf_t, CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT * kinds_of_math>
+      results{};
+  constexpr int room = static_cast<int>(results.size());
+  const Execution& run = probe.execution;
+  int count = 0;
+  if (probe.search.deterministic) {
+    TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionBackwardDataAlgorithm_v7(run.cudnn, weight_.get(), output_.get(),
+                                                                     backward_data_.get(), input_.get(), room,
+                                                                     &count, results.data()),
+                         device_);
+  } else {
+    TARDIGRAD_CUDA_CHECK(
+        cudnnFindConvolutionBackwardDataAlgorithmEx(
+            run.cudnn, weight_.get(), probe.weight, output_.get(), probe.output, backward_data_.get(),
+            input_.get(), probe.input, room, &count, results.data(), run.workspace, run.workspace_bytes),
+        device_);
+  }
+  return first_usable(results, count, probe.search, device_, "input gradient");
+}
+
+AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> Convolution::choose_backward_weight(
+    const Probe& probe) const {
+  std::array<cudnnConvolutionBwdFilterAlgoPerf_t, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT * kinds_of_math>
+      results{};
+  constexpr int room = static_cast<int>(results.size());
+  const Execution& run = probe.execution;
+  int count = 0;
+  if (probe.search.deterministic) {
+    TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionBackwardFilterAlgorithm_v7(run.cudnn, input_.get(), output_.get(),
+                                                                       backward_weight_.get(), weight_.get(),
+                                                                       room, &count, results.data()),
+                         device_);
+  } else {
+    TARDIGRAD_CUDA_CHECK(
+        cudnnFindConvolutionBackwardFilterAlgorithmEx(
+            run.cudnn, input_.get(), probe.input, output_.get(), probe.output, backward_weight_.get(),
+            weight_.get(), probe.weight, room, &count, results.data(), run.workspace, run.workspace_bytes),
+        device_);
+  }
+  return first_usable(results, count, probe.search, device_, "weight gradient");
 }
 
 void Convolution::use(const ConvolutionAlgorithms& algorithms) {
@@ -143,22 +167,20 @@ void Convolution::forward(const Execution& execution, const void* input, const v
 
 void Convolution::backward_data(const Execution& execution, const void* weight, const void* output_gradient,
                                 void* input_gradient) const {
-  TARDIGRAD_CUDA_CHECK(
-      cudnnConvolutionBackwardData(execution.cudnn, &one, weight_.get(), weight, output_.get(),
-                                   output_gradient, backward_data_.get(), algorithms_.backward_data.algorithm,
-                                   execution.workspace, execution.workspace_bytes, &zero, input_.get(),
-                                   input_gradient),
-      device_);
+  TARDIGRAD_CUDA_CHECK(cudnnConvolutionBackwardData(
+                           execution.cudnn, &one, weight_.get(), weight, output_.get(), output_gradient,
+                           backward_data_.get(), algorithms_.backward_data.algorithm, execution.workspace,
+                           execution.workspace_bytes, &zero, input_.get(), input_gradient),
+                       device_);
 }
 
 void Convolution::backward_weight(const Execution& execution, const void* input, const void* output_gradient,
                                   void* weight_gradient) const {
-  TARDIGRAD_CUDA_CHECK(
-      cudnnConvolutionBackwardFilter(execution.cudnn, &one, input_.get(), input, output_.get(),
-                                     output_gradient, backward_weight_.get(),
-                                     algorithms_.backward_weight.algorithm, execution.workspace,
-                                     execution.workspace_bytes, &zero, weight_.get(), weight_gradient),
-      device_);
+  TARDIGRAD_CUDA_CHECK(cudnnConvolutionBackwardFilter(
+                           execution.cudnn, &one, input_.get(), input, output_.get(), output_gradient,
+                           backward_weight_.get(), algorithms_.backward_weight.algorithm, execution.workspace,
+                           execution.workspace_bytes, &zero, weight_.get(), weight_gradient),
+                       device_);
 }
 
 }  // namespace tardigrad::models::cuda

@@ -48,6 +48,19 @@ class Convolution {
   using Filter = Owned<cudnnFilterDescriptor_t, cudnnDestroyFilterDescriptor>;
   using Description = Owned<cudnnConvolutionDescriptor_t, cudnnDestroyConvolutionDescriptor>;
 
+  /// What algorithms are measured on.
+  struct Probe {
+    const Execution& execution;
+    const Search& search;
+    void* input;
+    void* weight;
+    void* output;
+  };
+
+  AlgorithmChoice<cudnnConvolutionFwdAlgo_t> choose_forward(const Probe& probe) const;
+  AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> choose_backward_data(const Probe& probe) const;
+  AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> choose_backward_weight(const Probe& probe) const;
+
   Description describe() const;
   void set_math(const Description& description, cudnnMathType_t math) const;
 

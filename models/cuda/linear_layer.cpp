@@ -19,6 +19,20 @@ void visit_element(Element element, const Visitor& visit) {
   }
 }
 
+MatmulArguments forward_arguments(const LinearOperands& operands) {
+  return {operands.weight, operands.input, operands.output, operands.bias, operands.mask};
+}
+
+MatmulArguments backward_data_arguments(const LinearOperands& operands) {
+  return {operands.weight, operands.output_gradient, operands.input_gradient, operands.below_bias_gradient,
+          operands.below_mask};
+}
+
+MatmulArguments backward_weight_arguments(const LinearOperands& operands) {
+  return {operands.input, operands.output_gradient, operands.weight_gradient, operands.bias_gradient,
+          nullptr};
+}
+
 }  // namespace
 
 std::size_t LinearAlgorithms::workspace_bytes() const {
@@ -69,23 +83,27 @@ Element LinearLayer::gradient_element() const {
 }
 
 LinearAlgorithms LinearLayer::choose(const Execution& execution, const Search& search,
-                                     bool mask_below) const {
+                                     const LinearOperands& operands, bool mask_below) const {
   LinearAlgorithms chosen;
-  chosen.forward = choose("forward", forward_shape(), true, execution, search);
-  chosen.backward_weight = choose("weight gradient", backward_weight_shape(), true, execution, search);
+  chosen.forward = choose("forward", forward_shape(), forward_arguments(operands), execution, search);
+  chosen.backward_weight = choose("weight gradient", backward_weight_shape(),
+                                  backward_weight_arguments(operands), execution, search);
   if (!stage_.reads_images) {
-    const bool may_fuse = !relu_below_ || mask_below;
-    chosen.backward_data = choose("input gradient", backward_data_shape(), may_fuse, execution, search);
+    Search data_search = search;
+    data_search.fuse = search.fuse && (!relu_below_ || mask_below);
+    chosen.backward_data = choose("input gradient", backward_data_shape(), backward_data_arguments(operands),
+                                  execution, data_search);
   }
   return chosen;
 }
 
-ProductAlgorithm LinearLayer::choose(const char* what, const MatmulShape& shape, bool may_fuse,
-                                     const Execution& execution, const Search& search) const {
+ProductAlgorithm LinearLayer::choose(const char* what, const MatmulShape& shape,
+                                     const MatmulArguments& arguments, const Execution& execution,
+                                     const Search& search) const {
   for (const bool fused : {true, false}) {
-    if (fused && !(may_fuse && search.fuse)) continue;
-    const ProductAlgorithm algorithm{.fused = fused, .matmul = {}};
-    if (const auto matmul = make(shape, algorithm).choose(execution, search)) return {fused, *matmul};
+    if (fused && !search.fuse) continue;
+    const Matmul product = make(shape, {.fused = fused, .matmul = {}});
+    if (const auto matmul = product.choose(execution, search, arguments)) return {fused, *matmul};
   }
   throw DeviceError(
       device_,
@@ -113,19 +131,16 @@ void LinearLayer::use(const LinearAlgorithms& algorithms) {
 }
 
 void LinearLayer::forward(const Execution& execution, const LinearOperands& operands) const {
-  forward_->run(execution, {operands.weight, operands.input, operands.output, operands.bias, operands.mask});
+  forward_->run(execution, forward_arguments(operands));
   if (algorithms_.forward.fused) return;
-  visit_element(element_of(precision_),
-                [&]<class Number>(Number) { add_bias<Number>(execution, operands); });
+  visit_element(element_of(precision_), [&]<class Number>(Number) { add_bias<Number>(execution, operands); });
 }
 
 void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
-  backward_weight_->run(execution, {operands.input, operands.output_gradient, operands.weight_gradient,
-                                    operands.bias_gradient, nullptr});
+  backward_weight_->run(execution, backward_weight_arguments(operands));
   if (!stage_.relu && !algorithms_.backward_weight.fused) sum_bias_gradient(execution, operands);
   if (stage_.reads_images) return;
-  backward_data_->run(execution, {operands.weight, operands.output_gradient, operands.input_gradient,
-                                  operands.below_bias_gradient, operands.below_mask});
+  backward_data_->run(execution, backward_data_arguments(operands));
   if (!relu_below_ || algorithms_.backward_data.fused) return;
   visit_element(element_of(precision_),
                 [&]<class Number>(Number) { relu_backward<Number>(execution, operands); });

@@ -48,9 +48,11 @@ class LinearLayer {
   LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
               Precision precision);
 
-  /// `mask_below`: whether the layer below, if it has a ReLU, will leave its mask (its forward product is
-  /// fused). Throws DeviceError where cuBLASLt has no algorithm within the limit.
-  LinearAlgorithms choose(const Execution& execution, const Search& search, bool mask_below) const;
+  /// Chooses algorithms on the operands, which may hold anything and are overwritten. `mask_below`: whether
+  /// the layer below, if it has a ReLU, will leave its mask (its forward product is fused). Throws
+  /// DeviceError where cuBLASLt has no algorithm within the limit.
+  LinearAlgorithms choose(const Execution& execution, const Search& search, const LinearOperands& operands,
+                          bool mask_below) const;
 
   /// Must be called before the following.
   void use(const LinearAlgorithms& algorithms);
@@ -63,7 +65,7 @@ class LinearLayer {
   MatmulShape backward_data_shape() const;
   MatmulShape backward_weight_shape() const;
   Element gradient_element() const;
-  ProductAlgorithm choose(const char* what, const MatmulShape& shape, bool may_fuse,
+  ProductAlgorithm choose(const char* what, const MatmulShape& shape, const MatmulArguments& arguments,
                           const Execution& execution, const Search& search) const;
   Matmul make(MatmulShape shape, const ProductAlgorithm& algorithm) const;
 

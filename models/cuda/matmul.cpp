@@ -1,6 +1,9 @@
 #include "models/cuda/matmul.h"
 
+#include <algorithm>
 #include <array>
+#include <limits>
+#include <span>
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -9,7 +12,9 @@ constexpr std::uint32_t alignment = 16;  // bytes; of everything a product reads
 
 cudaDataType_t type_of(Element element) { return element == Element::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+constexpr int max_candidates = 8;
+constexpr float noise =
+    0.03F;  // what measurements differ by anyway: no reason to leave the likelier candidate
 
 class Preferences {
  public:
@@ -27,7 +32,37 @@ class Preferences {
 
  private:
   Device device_;
-  Preference preference_;
+  Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference_;
+};
+
+/// Times what is enqueued on a stream.
+class Stopwatch {
+ public:
+  Stopwatch(Device device, CudaStream stream) : device_(device), stream_(stream) {
+    TARDIGRAD_CUDA_CHECK(cudaEventCreate(begin_.receive()), device_);
+    TARDIGRAD_CUDA_CHECK(cudaEventCreate(end_.receive()), device_);
+  }
+
+  /// Milliseconds of several runs.
+  template <class Run>
+  float time(const Run& run) const {
+    constexpr int runs = 5;
+    TARDIGRAD_CUDA_CHECK(cudaEventRecord(begin_.get(), stream_), device_);
+    for (int i = 0; i < runs; ++i) run();
+    TARDIGRAD_CUDA_CHECK(cudaEventRecord(end_.get(), stream_), device_);
+    TARDIGRAD_CUDA_CHECK(cudaEventSynchronize(end_.get()), device_);
+    float ms = 0;
+    TARDIGRAD_CUDA_CHECK(cudaEventElapsedTime(&ms, begin_.get(), end_.get()), device_);
+    return ms;
+  }
+
+ private:
+  using Event = Owned<cudaEvent_t, cudaEventDestroy>;
+
+  Device device_;
+  CudaStream stream_;
+  Event begin_;
+  Event end_;
 };
 
 }  // namespace
@@ -50,14 +85,15 @@ Matmul::Matmul(Device device, const MatmulShape& shape, Precision precision)
 
 template <class Value>
 void Matmul::set(cublasLtMatmulDescAttributes_t attribute, const Value& value) const {
-  TARDIGRAD_CUDA_CHECK(
-      cublasLtMatmulDescSetAttribute(description_.get(), attribute, &value, sizeof(value)), device_);
+  TARDIGRAD_CUDA_CHECK(cublasLtMatmulDescSetAttribute(description_.get(), attribute, &value, sizeof(value)),
+                       device_);
 }
 
-void Matmul::set_pointers(const void* bias, const void* mask) const {
+/// Those that belong to the description; the heuristics look at their alignment.
+void Matmul::set_pointers(const MatmulArguments& arguments) const {
   if (shape_.epilogue == CUBLASLT_EPILOGUE_DEFAULT) return;
-  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-  if (shape_.mask_stride > 0) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, mask);
+  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, arguments.bias);
+  if (shape_.mask_stride > 0) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, arguments.mask);
 }
 
 Matmul::Layout Matmul::layout(Element element, int rows, int columns) const {
@@ -69,10 +105,30 @@ Matmul::Layout Matmul::layout(Element element, int rows, int columns) const {
   return layout;
 }
 
-std::optional<MatmulAlgorithm> Matmul::choose(const Execution& execution, const Search& search) const {
+std::optional<MatmulAlgorithm> Matmul::choose(const Execution& execution, const Search& search,
+                                              const MatmulArguments& arguments) const {
+  set_pointers(arguments);
+  std::optional<MatmulAlgorithm> best;
+  float best_ms = std::numeric_limits<float>::infinity();
+  const Stopwatch stopwatch(device_, execution.stream);
+  for (const MatmulAlgorithm& algorithm : candidates(execution, search)) {
+    const auto run = [&] { return enqueue(execution, arguments, algorithm) == CUBLAS_STATUS_SUCCESS; };
+    if (!run()) continue;  // the heuristics are not always right
+    if (search.deterministic) return algorithm;
+    const float ms = stopwatch.time(run);
+    if (ms < best_ms * (1 - noise)) {
+      best = algorithm;
+      best_ms = ms;
+    }
+  }
+  return best;
+}
+
+/// In the order of their promise.
+std::vector<MatmulAlgorithm> Matmul::candidates(const Execution& execution, const Search& search) const {
   Preferences preferences(device_);
   preferences.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                  static_cast<std::uint64_t>(search.workspace_limit));
+                  static_cast<std::uint64_t>(std::min(search.workspace_limit, execution.workspace_bytes)));
   for (const auto operand :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -84,30 +140,31 @@ std::optional<MatmulAlgorithm> Matmul::choose(const Execution& execution, const 
                     static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE |
                                                CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE));
   }
-  // The heuristics look at the alignment of these, and at nothing behind them.
-  alignas(alignment) static const std::array<std::byte, alignment> somewhere{};
-  set_pointers(somewhere.data(), somewhere.data());
-  cublasLtMatmulHeuristicResult_t result{};
+  std::array<cublasLtMatmulHeuristicResult_t, max_candidates> results{};
   int found = 0;
   const cublasStatus_t status =
       cublasLtMatmulAlgoGetHeuristic(execution.cublas, description_.get(), a_.get(), b_.get(), d_.get(),
-                                     d_.get(), preferences.get(), 1, &result, &found);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0)) {
-    return std::nullopt;
+                                     d_.get(), preferences.get(), max_candidates, results.data(), &found);
+  std::vector<MatmulAlgorithm> algorithms;
+  if (status != CUBLAS_STATUS_SUCCESS) return algorithms;  // it has several words for "not supported"
+  for (const auto& result : std::span(results).first(static_cast<std::size_t>(found))) {
+    if (result.state == CUBLAS_STATUS_SUCCESS) algorithms.push_back({result.algo, result.workspaceSize});
   }
-  TARDIGRAD_CUDA_CHECK(status, device_);
-  return MatmulAlgorithm{result.algo, result.workspaceSize};
+  return algorithms;
 }
 
 void Matmul::run(const Execution& execution, const MatmulArguments& arguments) const {
+  set_pointers(arguments);
+  tardigrad::cuda::check(enqueue(execution, arguments, algorithm_), "cublasLtMatmul", device_);
+}
+
+cublasStatus_t Matmul::enqueue(const Execution& execution, const MatmulArguments& arguments,
+                               const MatmulAlgorithm& algorithm) const {
   constexpr float one = 1;
   constexpr float zero = 0;
-  set_pointers(arguments.bias, arguments.mask);
-  TARDIGRAD_CUDA_CHECK(
-      cublasLtMatmul(execution.cublas, description_.get(), &one, arguments.a, a_.get(), arguments.b, b_.get(),
-                     &zero, arguments.d, d_.get(), arguments.d, d_.get(), &algorithm_.algorithm,
-                     execution.workspace, execution.workspace_bytes, execution.stream),
-      device_);
+  return cublasLtMatmul(execution.cublas, description_.get(), &one, arguments.a, a_.get(), arguments.b,
+                        b_.get(), &zero, arguments.d, d_.get(), arguments.d, d_.get(), &algorithm.algorithm,
+                        execution.workspace, execution.workspace_bytes, execution.stream);
 }
 
 }  // namespace tardigrad::models::cuda

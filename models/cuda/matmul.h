@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "models/cuda/blueprint.h"
 #include "models/cuda/handles.h"
@@ -39,8 +40,11 @@ class Matmul {
  public:
   Matmul(Device device, const MatmulShape& shape, Precision precision);
 
-  /// Chooses an algorithm by cuBLASLt's heuristics; nothing where it has none for this shape and epilogue.
-  std::optional<MatmulAlgorithm> choose(const Execution& execution, const Search& search) const;
+  /// Chooses, of the algorithms that cuBLASLt's heuristics name, the fastest, as measured on the arguments,
+  /// which may hold anything and are overwritten; for a deterministic search the first that works. Nothing
+  /// where there is none for this shape and epilogue.
+  std::optional<MatmulAlgorithm> choose(const Execution& execution, const Search& search,
+                                        const MatmulArguments& arguments) const;
 
   /// Must be called before run().
   void use(const MatmulAlgorithm& algorithm) { algorithm_ = algorithm; }
@@ -51,9 +55,13 @@ class Matmul {
   using Description = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
   using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 
+  std::vector<MatmulAlgorithm> candidates(const Execution& execution, const Search& search) const;
+  cublasStatus_t enqueue(const Execution& execution, const MatmulArguments& arguments,
+                         const MatmulAlgorithm& algorithm) const;
+
   template <class Value>
   void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) const;
-  void set_pointers(const void* bias, const void* mask) const;
+  void set_pointers(const MatmulArguments& arguments) const;
   Layout layout(Element element, int rows, int columns) const;
 
   Device device_;

@@ -40,6 +40,7 @@ Network::Network(const StreamRef& stream, const Architecture& architecture, int 
                  Activations activations)
     : stream_(stream),
       blueprint_(make_blueprint(architecture, batch, precision, activations)),
+      dimension_(architecture.layout().dimension()),
       classes_(architecture.classes()),
       libraries_(stream.device()),
       memory_(stream, blueprint_.bytes) {
@@ -71,26 +72,22 @@ Execution Network::execution(CudaStream stream) {
 }
 
 Plan Network::choose(CudaStream stream, const Search& search) {
-  // Weights are measured here: there are no parameters yet.
-  std::size_t largest_weight = 0;
-  for (const ConvolutionStage& stage : blueprint_.convolutions) {
-    const std::size_t taps = 9;
-    largest_weight = std::max(largest_weight, taps * static_cast<std::size_t>(stage.input_channels) *
-                                                  stage.convolution.out_channels);
-  }
-  Buffer<float> weight(stream_, largest_weight);
-  stream_.zero(weight.ref());
-  // Only measuring needs the workspace itself.
-  workspace_.emplace(stream_, search.deterministic ? 0 : search.workspace_limit);
+  Buffer<float> parameters(stream_, dimension_);
+  Buffer<float> gradient(stream_, dimension_);
+  stream_.zero(parameters.ref());
+  stream_.zero(gradient.ref());
+  const Vectors vectors{parameters.ref().data(), gradient.ref().data()};
+  workspace_.emplace(stream_, search.workspace_limit);
+  const Execution run = execution(stream);
   Plan plan{.activations = blueprint_.activations, .convolutions = {}, .linears = {}};
   for (std::size_t l = 0; l < convolutions_.size(); ++l) {
     const ConvolutionStage& stage = blueprint_.convolutions[l];
-    plan.convolutions.push_back(convolutions_[l].choose(execution(stream), search, at(stage.input),
-                                                        weight.ref().data(), at(stage.convolved)));
+    plan.convolutions.push_back(convolutions_[l].choose(
+        run, search, at(stage.input), gradient_of(stage.weight, vectors.gradient), at(stage.convolved)));
   }
   bool mask_below = false;
-  for (const LinearLayer& linear : linears_) {
-    plan.linears.push_back(linear.choose(execution(stream), search, mask_below));
+  for (std::size_t l = 0; l < linears_.size(); ++l) {
+    plan.linears.push_back(linears_[l].choose(run, search, operands(l, vectors), mask_below));
     mask_below = plan.linears.back().forward.fused;
   }
   workspace_.reset();

@@ -86,6 +86,7 @@ class Network {
 
   StreamRef stream_;
   Blueprint blueprint_;
+  std::size_t dimension_;
   int classes_;
   Libraries libraries_;
   std::vector<Convolution> convolutions_;

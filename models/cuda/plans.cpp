@@ -52,7 +52,8 @@ class Trial {
     constexpr int series = 3;
     constexpr int most_steps = 20;
     constexpr double series_s = 0.02;
-    const int steps = std::clamp(static_cast<int>(series_s / std::max(time(1), series_s / most_steps)), 1, most_steps);
+    const int steps =
+        std::clamp(static_cast<int>(series_s / std::max(time(1), series_s / most_steps)), 1, most_steps);
     double fastest = time(steps);
     for (int i = 1; i < series && fastest < series_s; ++i) fastest = std::min(fastest, time(steps));
     return fastest / steps;
@@ -62,10 +63,9 @@ class Trial {
   void step() {
     call_native<ChooseAlgorithms>(stream_, [this](CudaStream native) {
       const GraphCache::Addresses addresses{parameters_.ref().data(), gradient_.ref().data(),
-                                             loss_.ref().data()};
-      graphs_.run(native, addresses, [&] {
-        network_.gradient(native, addresses.model, addresses.gradient, addresses.loss);
-      });
+                                            loss_.ref().data()};
+      graphs_.run(native, addresses,
+                  [&] { network_.gradient(native, addresses.model, addresses.gradient, addresses.loss); });
     });
   }
 
@@ -122,9 +122,9 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
     }
   }
   if (best) return *best;
-  throw DeviceError(stream.device(), fmt::format("{}: no way to compute {} at batch size {} in {}: {}",
-                                                 stream.device().name(), architecture.name(), batch,
-                                                 name_of(options.precision), reason));
+  throw DeviceError(stream.device(),
+                    fmt::format("{}: no way to compute {} at batch size {} in {}: {}", stream.device().name(),
+                                architecture.name(), batch, name_of(options.precision), reason));
 }
 
 /// One plan at a time is measured in the whole process, so that none disturbs another.
@@ -152,8 +152,7 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
 std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
                                       const NetworkOptions& options) {
   const Plan plan = plan_for(stream, architecture, batch, options);
-  auto network =
-      std::make_unique<Network>(stream, architecture, batch, options.precision, plan.activations);
+  auto network = std::make_unique<Network>(stream, architecture, batch, options.precision, plan.activations);
   network->use(plan);
   return network;
 }

@@ -38,8 +38,8 @@ inline SharedDataset share_bright_rows(std::size_t count) {
 
 inline Classification make(const ClassificationOptions& options, const SharedDataset& dataset,
                            const std::string& architecture = "mlp") {
-  return Classification(
-      dataset, make_architecture(architecture, dataset->train.shape, dataset->classes), options);
+  return Classification(dataset, make_architecture(architecture, dataset->train.shape, dataset->classes),
+                        options);
 }
 
 inline Classification make(const ClassificationOptions& options, std::size_t count = 100) {

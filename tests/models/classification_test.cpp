@@ -14,10 +14,10 @@
 namespace tardigrad::models {
 namespace {
 
+using testing::bright_rows;
 using testing::evaluate;
 using testing::gradient_of;
 using testing::make;
-using testing::bright_rows;
 using testing::share_bright_rows;
 
 TEST(Classification, AJobIsTheSameOnEveryEngine) {

@@ -44,11 +44,8 @@ std::vector<std::vector<float>> gradients(Classification& classification, Device
 
 TEST_F(CudaClassification, ComputesTheGradientsOfACpu) {
   for (const bool augment : {false, true}) {
-    auto classification = make({.workers = 2,
-                                .batch_size = 8,
-                                .partition = data::Dirichlet{0.3},
-                                .augment = augment,
-                                .seed = 5});
+    auto classification = make(
+        {.workers = 2, .batch_size = 8, .partition = data::Dirichlet{0.3}, .augment = augment, .seed = 5});
     const auto expected = gradients(classification, Device{}, 12);
     const auto computed = gradients(classification, gpu, 12);  // more jobs than minibatches are drawn ahead
     for (std::size_t job = 0; job < expected.size(); ++job) {
@@ -88,8 +85,7 @@ TEST_F(CudaClassification, GivesTheSameBitsWithAndWithoutGraphs) {
 TEST_F(CudaClassification, EvaluatesLikeACpu) {
   const auto dataset = share_bright_rows(100);
   auto on_cpu = make({.workers = 1, .batch_size = 8, .partition = {}}, dataset);
-  auto on_gpu =
-      make({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu}, dataset);
+  auto on_gpu = make({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu}, dataset);
   const auto [loss, accuracy] = evaluate(on_cpu);
   const auto evaluated = evaluate(on_gpu);
   EXPECT_NEAR(evaluated.first, loss, 1e-5 * loss);
@@ -127,8 +123,9 @@ TEST(CudaClassificationMemory, IsReckonedWithoutAGpu) {
   EXPECT_GT(large.engine_memory(gpu).engine_bytes, small.engine_memory(gpu).engine_bytes);
   EXPECT_EQ(small.engine_memory(Device{}).engine_bytes, 0u);
 
-  const auto evaluating = make(
-      {.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu, .network = network}, dataset);
+  const auto evaluating =
+      make({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu, .network = network},
+           dataset);
   EXPECT_GT(evaluating.engine_memory(gpu).shared_bytes, small.engine_memory(gpu).shared_bytes + 613 * 785);
   EXPECT_EQ(evaluating.engine_memory({Backend::cuda, 1}).shared_bytes, small.engine_memory(gpu).shared_bytes);
 }

@@ -89,9 +89,12 @@ inline std::vector<double> small_integers(std::size_t count, std::uint64_t seed)
 /// tf32 2^-11; bf16 2^-9.
 inline double tolerance(Precision precision) {
   switch (precision) {
-    case Precision::fp32: return 2e-5;
-    case Precision::tf32: return 3e-3;
-    case Precision::bf16: return 1e-2;
+    case Precision::fp32:
+      return 2e-5;
+    case Precision::tf32:
+      return 3e-3;
+    case Precision::bf16:
+      return 1e-2;
   }
   return 0;
 }

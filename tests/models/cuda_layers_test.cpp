@@ -125,15 +125,16 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
     const auto arranged_weight = to_numbers<Number>(arrange(weight, out, in, padded, 9));
     OnDevice<Number> x(bench.stream(), arranged_input);
     OnDevice<Number> w(bench.stream(), arranged_weight);
-    OnDevice<Number> dy(bench.stream(), to_numbers<Number>(arrange(output_gradient, images(), out, out, pixels())));
+    OnDevice<Number> dy(bench.stream(),
+                        to_numbers<Number>(arrange(output_gradient, images(), out, out, pixels())));
     OnDevice<Number> y(bench.stream(), to_numbers<Number>(std::vector<double>(exact.output.size())));
     OnDevice<Number> dx(bench.stream(), arranged_input);
     OnDevice<Number> dw(bench.stream(), arranged_weight);
     bench.run([&](const Execution& execution) {
       Convolution convolution(gpu, stage, c.batch, c.precision);
       convolution.use(convolution.choose(
-          execution, {.deterministic = c.deterministic, .workspace_limit = bench.workspace_bytes()}, dx.data(),
-          dw.data(), y.data()));
+          execution, {.deterministic = c.deterministic, .workspace_limit = bench.workspace_bytes()},
+          dx.data(), dw.data(), y.data()));
       convolution.forward(execution, x.data(), w.data(), y.data());
       convolution.backward_weight(execution, x.data(), dy.data(), dw.data());
       convolution.backward_data(execution, w.data(), dy.data(), dx.data());
@@ -141,9 +142,9 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
     const double tolerance = models::testing::tolerance(c.precision);
     EXPECT_LT(relative_error(rearrange(to_doubles(y.values()), images(), out, out, pixels()), exact.output),
               tolerance);
-    EXPECT_LT(
-        relative_error(rearrange(to_doubles(dx.values()), images(), in, padded, pixels()), exact.input_gradient),
-        tolerance);
+    EXPECT_LT(relative_error(rearrange(to_doubles(dx.values()), images(), in, padded, pixels()),
+                             exact.input_gradient),
+              tolerance);
     EXPECT_LT(relative_error(rearrange(to_doubles(dw.values()), out, in, padded, 9),
                              std::span(exact.gradient).first(weight.size())),
               tolerance);
@@ -198,7 +199,8 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   const std::vector<double> zeros(batch * lower.output_size());
   auto hidden = models::testing::run_plain<double>(lower, c.batch, lower_parameters, input, zeros).output;
   const AlignedVector<double> before = hidden;
-  for (double& value : hidden) value = static_cast<double>(widen(nearest<Number>(static_cast<float>(std::max(value, 0.0)))));
+  for (double& value : hidden)
+    value = static_cast<double>(widen(nearest<Number>(static_cast<float>(std::max(value, 0.0)))));
   const auto exact_upper = models::testing::run_plain<double>(
       upper, c.batch, upper_parameters, {hidden.begin(), hidden.end()}, output_gradient);
   std::vector<double> hidden_gradient(exact_upper.input_gradient.begin(), exact_upper.input_gradient.end());
@@ -236,21 +238,32 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   OnDevice<Number> db1(stream, to_numbers<Number>(nan(lower.output_size())));
   OnDevice<float> dw2(stream, to_numbers<float>(nan(upper.bias_offset)));
   OnDevice<float> db2(stream, to_numbers<float>(nan(upper.output_size())));
-  const LinearOperands below{.weight = w1.data(), .bias = b1.data(), .input = x.data(), .output = h.data(),
-                             .mask = mask.data(), .output_gradient = dh.data(), .weight_gradient = dw1.data(),
+  const LinearOperands below{.weight = w1.data(),
+                             .bias = b1.data(),
+                             .input = x.data(),
+                             .output = h.data(),
+                             .mask = mask.data(),
+                             .output_gradient = dh.data(),
+                             .weight_gradient = dw1.data(),
                              .bias_gradient = db1.data()};
-  const LinearOperands above{.weight = w2.data(), .bias = b2.data(), .input = h.data(), .output = y.data(),
-                             .output_gradient = dy.data(), .input_gradient = dh.data(),
-                             .weight_gradient = dw2.data(), .bias_gradient = db2.data(),
-                             .below_output = h.data(), .below_mask = mask.data(),
+  const LinearOperands above{.weight = w2.data(),
+                             .bias = b2.data(),
+                             .input = h.data(),
+                             .output = y.data(),
+                             .output_gradient = dy.data(),
+                             .input_gradient = dh.data(),
+                             .weight_gradient = dw2.data(),
+                             .bias_gradient = db2.data(),
+                             .below_output = h.data(),
+                             .below_mask = mask.data(),
                              .below_bias_gradient = db1.data()};
   bench.run([&](const Execution& execution) {
     const Search search{.workspace_limit = bench.workspace_bytes(), .fuse = c.fuse};
     LinearLayer first(gpu, lower_stage, nullptr, c.batch, c.precision);
     LinearLayer second(gpu, upper_stage, &lower_stage, c.batch, c.precision);
-    const LinearAlgorithms algorithms = first.choose(execution, search, false);
+    const LinearAlgorithms algorithms = first.choose(execution, search, below, false);
     first.use(algorithms);
-    second.use(second.choose(execution, search, algorithms.forward.fused));
+    second.use(second.choose(execution, search, above, algorithms.forward.fused));
     first.forward(execution, below);
     second.forward(execution, above);
     second.backward(execution, above);
@@ -263,14 +276,18 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   EXPECT_LT(relative_error(to_doubles(h.values()), hidden), tolerance);
   EXPECT_LT(relative_error(to_doubles(y.values()), exact_upper.output), tolerance);
   EXPECT_LT(relative_error(to_doubles(dh.values()), hidden_gradient), tolerance);
-  EXPECT_LT(relative_error(to_doubles(dw2.values()), std::span(exact_upper.gradient).first(upper.bias_offset)),
-            tolerance);
-  EXPECT_LT(relative_error(to_doubles(db2.values()), std::span(exact_upper.gradient).subspan(upper.bias_offset)),
-            tolerance);
-  EXPECT_LT(relative_error(to_doubles(dw1.values()), std::span(exact_lower.gradient).first(lower.bias_offset)),
-            tolerance);
-  EXPECT_LT(relative_error(to_doubles(db1.values()), std::span(exact_lower.gradient).subspan(lower.bias_offset)),
-            tolerance);
+  EXPECT_LT(
+      relative_error(to_doubles(dw2.values()), std::span(exact_upper.gradient).first(upper.bias_offset)),
+      tolerance);
+  EXPECT_LT(
+      relative_error(to_doubles(db2.values()), std::span(exact_upper.gradient).subspan(upper.bias_offset)),
+      tolerance);
+  EXPECT_LT(
+      relative_error(to_doubles(dw1.values()), std::span(exact_lower.gradient).first(lower.bias_offset)),
+      tolerance);
+  EXPECT_LT(
+      relative_error(to_doubles(db1.values()), std::span(exact_lower.gradient).subspan(lower.bias_offset)),
+      tolerance);
 }
 
 TEST_P(CudaLinearLayers, AgreeWithDouble) {

@@ -32,7 +32,8 @@ Architecture make(const std::string& name, const ImageShape& shape) {
 
 /// Puts normalised images [batch, channels, height, width] and labels where a network takes them.
 template <class Number>
-void put(const StreamRef& stream, Network& network, const Architecture& architecture, const Problem& problem) {
+void put(const StreamRef& stream, Network& network, const Architecture& architecture,
+         const Problem& problem) {
   const Blueprint& blueprint = network.blueprint();
   const auto channels = static_cast<std::size_t>(architecture.input().channels);
   const auto padded = static_cast<std::size_t>(blueprint.image_channels);
@@ -52,7 +53,8 @@ void put(const StreamRef& stream, Network& network, const Architecture& architec
   stream.synchronize();
 }
 
-void put(const StreamRef& stream, Network& network, const Architecture& architecture, const Problem& problem) {
+void put(const StreamRef& stream, Network& network, const Architecture& architecture,
+         const Problem& problem) {
   if (network.blueprint().element == Element::bf16) {
     put<Bf16>(stream, network, architecture, problem);
   } else {
@@ -206,7 +208,8 @@ TEST_F(CudaNetwork, EvaluatesPartOfABatch) {
   const auto classifier = make_classifier(architecture_, batch, CpuEngine::plain);
   for (int i = 0; i < 3; ++i) {
     const auto expected = classifier->evaluate(
-        problem_.parameters.data(), problem_.images.data() + static_cast<std::size_t>(i) * architecture_.input().size(),
+        problem_.parameters.data(),
+        problem_.images.data() + static_cast<std::size_t>(i) * architecture_.input().size(),
         problem_.labels.data() + i, 1);
     const auto k = static_cast<std::size_t>(i);
     EXPECT_NEAR(losses.values()[k], expected.loss_sum, 1e-5);
