@@ -78,7 +78,8 @@ Allocation take(const void* start) {
 /// Throws if CUDA knows the memory and the range leaves it, or if it must be a device's and is not.
 void check_range(const void* start, std::size_t bytes, bool must_be_device) {
   const auto allocation = find(start);
-  if (!allocation) {
+  // The program's own memory may begin where an allocation ends.
+  if (!allocation || (bytes > 0 && number(start) == allocation->begin + allocation->bytes)) {
     require(!must_be_device, cudaErrorInvalidValue);
     return;  // the program's own memory
   }
