@@ -123,7 +123,7 @@ void Coordinator::train(const std::stop_token& stop) {
 }
 
 void Coordinator::take(const Clock::Arrived& arrived) {
-  const ProfilerRange range("arrival");
+  const ProfilerRange range("arrival", static_cast<std::uint64_t>(arrived.worker));
   WorkerState& worker = state(arrived.worker);
   if (worker.discarding) return take_end_of_discarded(arrived);
   const Job job = worker.jobs.pop();

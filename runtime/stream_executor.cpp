@@ -70,8 +70,13 @@ void StreamExecutor::resolve(const Actions& actions) {
 
 void StreamExecutor::act(const Actions& actions, double lr) {
   resolve(actions);
-  server_.apply(actions, lr, resolved_, nullptr);
+  apply(actions, lr, nullptr);
   start_handed_over(actions);
+}
+
+void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradient* gradient) {
+  const ProfilerRange range("update", version_);
+  server_.apply(actions, lr, resolved_, gradient);
 }
 
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
@@ -87,7 +92,7 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   resolve(actions);
   // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
   const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr};
-  server_.apply(actions, lr, resolved_, &gradient);
+  apply(actions, lr, &gradient);
   server_.stream().record(job.taken);
   unharvested_.push(worker.stream);
   if (!wall_) return;

@@ -67,6 +67,7 @@ class StreamExecutor final : public Executor {
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
   const WorkerJobs& state(int worker) const { return workers_[static_cast<std::size_t>(worker)]; }
   void resolve(const Actions& actions);
+  void apply(const Actions& actions, double lr, const ArrivedGradient* gradient);
   void start(int worker);
   void start_if_waiting(int worker);
   void start_handed_over(const Actions& actions);
