@@ -195,15 +195,17 @@ TEST_P(PlannedMemory, IsWhatRunsAllocate) {
   const MemoryPlan planned = plan(options, held);
   for (const auto& [device, bytes] : held) {
     if (device != planned.devices().front() && device.backend == Backend::cpu) continue;  // counted together
-    // The plan leaves out a resum's two sums, and allows for more models in flight than there may have been.
-    constexpr std::size_t sums = 2 * sizeof(double);
+    // The plan leaves out single numbers: two sums of a resum, and a time for each of at most 2 jobs a
+    // worker.
+    constexpr std::size_t numbers = (2 + 2 * workers) * sizeof(double);
+    // It allows for more models in flight than there may have been.
     const std::size_t in_flight = items_of(planned, device).at("models handed over");
-    EXPECT_LE(bytes, planned.total(device) + sums) << device.name();
+    EXPECT_LE(bytes, planned.total(device) + numbers) << device.name();
     EXPECT_GT(bytes, planned.total(device) - in_flight) << device.name();
     const bool exact = std::get<2>(GetParam()) == "asgd" || std::get<2>(GetParam()) == "sync";
     const bool one_memory = device.backend == Backend::cpu || held.size() == 1;
     if (exact && one_memory && !std::get<1>(GetParam())) {
-      EXPECT_EQ(bytes, planned.total(device));
+      EXPECT_GE(bytes, planned.total(device));
     }
   }
 }
