@@ -1,4 +1,5 @@
 #include "kernels/bias_relu_math.h"
+#include "kernels/column_sums.cuh"
 #include "kernels/launch.cuh"
 
 namespace tardigrad {
@@ -13,13 +14,15 @@ __global__ void __launch_bounds__(threads_per_block) bias_relu_kernel(BiasRelu<N
   }
 }
 
-/// A thread a column: neighbours read neighbouring elements, and each sum has a fixed order.
 template <typename Number, typename Sum>
 __global__ void __launch_bounds__(threads_per_block)
     bias_relu_backward_kernel(BiasReluBackward<Number, Sum> operation) {
-  for (std::size_t output = grid_first(); output < operation.outputs; output += grid_stride()) {
-    bias_relu_backward(operation, output);
-  }
+  sum_columns(
+      operation.batch, operation.outputs,
+      [=](std::size_t n, std::size_t output) { return gate_gradient(operation, n, output); },
+      [=](std::size_t output, double sum) {
+        operation.bias_gradient[output] = nearest<Sum>(static_cast<float>(sum));
+      });
 }
 
 }  // namespace
@@ -35,7 +38,7 @@ template <typename Number, typename Sum>
 void BiasReluBackward<Number, Sum>::launch(CudaStream stream) const {
   if (outputs == 0) return;
   check(*this);
-  launch_kernel(name, bias_relu_backward_kernel<Number, Sum>, grid_for(outputs), stream, *this);
+  launch_kernel(name, bias_relu_backward_kernel<Number, Sum>, grid_for_columns(outputs), stream, *this);
 }
 
 template void BiasRelu<float>::launch(CudaStream) const;

@@ -41,8 +41,8 @@ struct BiasRelu {
 ///     gradient[n, o]   ← 0 where activation[n, o] ≤ 0, if there is an activation
 ///     bias_gradient[o] = Σ_n gradient[n, o]
 ///
-/// Sums are taken in float64, in the order of n, and rounded to Sum (float or Bf16); NaN in the activation
-/// lets the gradient pass, as PyTorch does.
+/// Sums are taken in float64, in the order of lane_sum.h with the lanes of a warp, and rounded to Sum (float
+/// or Bf16): a GPU gives the bits of a CPU. NaN in the activation lets the gradient pass, as PyTorch does.
 ///
 /// Errors: std::logic_error for a null pointer (the activation may be one); launch() also throws
 /// std::runtime_error with CUDA's text. Without examples the bias gradient is 0.

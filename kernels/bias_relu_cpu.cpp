@@ -1,4 +1,5 @@
 #include "kernels/bias_relu_math.h"
+#include "kernels/lane_sum.h"
 
 namespace tardigrad {
 
@@ -25,7 +26,11 @@ template <typename Number, typename Sum>
 void BiasReluBackward<Number, Sum>::run() const {
   if (outputs == 0) return;
   check(*this);
-  for (std::size_t output = 0; output < outputs; ++output) bias_relu_backward(*this, output);
+  for (std::size_t output = 0; output < outputs; ++output) {
+    const double sum = lane_sum<warp_lanes>(
+        batch, [&](double partial, std::size_t n) { return partial + gate_gradient(*this, n, output); });
+    bias_gradient[output] = nearest<Sum>(static_cast<float>(sum));
+  }
 }
 
 template <typename Number, typename Sum>

@@ -13,17 +13,16 @@ TARDIGRAD_HOST_DEVICE Number bias_relu(Number value, Number bias, bool relu) {
   return nearest<Number>(relu && sum <= 0 ? 0.0F : sum);
 }
 
-/// One column of BiasReluBackward.
+/// Replaces one element of the gradient, and returns it for the sum.
 template <typename Number, typename Sum>
-TARDIGRAD_HOST_DEVICE void bias_relu_backward(const BiasReluBackward<Number, Sum>& operation,
-                                              std::size_t output) {
-  double sum = 0;
-  for (std::size_t n = 0; n < operation.batch; ++n) {
-    const std::size_t i = n * operation.outputs + output;
-    if (operation.activation && widen(operation.activation[i]) <= 0) operation.gradient[i] = Number{};
-    sum += static_cast<double>(widen(operation.gradient[i]));
+TARDIGRAD_HOST_DEVICE double gate_gradient(const BiasReluBackward<Number, Sum>& operation, std::size_t n,
+                                           std::size_t output) {
+  const std::size_t i = n * operation.outputs + output;
+  if (operation.activation != nullptr && widen(operation.activation[i]) <= 0) {
+    operation.gradient[i] = Number{};
+    return 0;
   }
-  operation.bias_gradient[output] = nearest<Sum>(static_cast<float>(sum));
+  return static_cast<double>(widen(operation.gradient[i]));
 }
 
 template <typename Number>

@@ -2,6 +2,7 @@
 
 #include "kernels/bias_relu_max_pool_backward.h"
 #include "kernels/bias_relu_max_pool_backward_math.h"
+#include "kernels/column_sums.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/pool_threads.cuh"
@@ -169,36 +170,16 @@ __global__ void __launch_bounds__(threads_per_block)
   }
 }
 
-constexpr unsigned channels_at_once = 8;  // 32 bytes, the least that memory moves
-constexpr unsigned part_lanes = threads_per_block / channels_at_once;
-
-/// Adds the parts in float64. A block takes a few channels at a time, and shares the parts out to its lanes.
+/// Adds the parts.
 __global__ void __launch_bounds__(threads_per_block)
     bias_gradient_kernel(std::size_t parts, std::size_t channels, const float* __restrict__ partial_sums,
                          float* __restrict__ bias_gradient) {
-  __shared__ double sums[threads_per_block];
-  for (std::size_t first = std::size_t{blockIdx.x} * channels_at_once; first < channels;
-       first += std::size_t{gridDim.x} * channels_at_once) {
-    const std::size_t channel = first + threadIdx.x % channels_at_once;
-    double sum = 0;
-    if (channel < channels) {
-#pragma unroll 8
-      for (std::size_t part = threadIdx.x / channels_at_once; part < parts; part += part_lanes) {
-        sum += static_cast<double>(partial_sums[part * channels + channel]);
-      }
-    }
-    sums[threadIdx.x] = sum;
-    for (unsigned half = threads_per_block / 2; half >= channels_at_once; half /= 2) {
-      __syncthreads();
-      if (threadIdx.x < half) {
-        sums[threadIdx.x] += sums[threadIdx.x + half];
-      }
-    }
-    if (threadIdx.x < channels_at_once && channel < channels) {
-      bias_gradient[channel] = static_cast<float>(sums[threadIdx.x]);
-    }
-    __syncthreads();  // before the next channels' sums are written
-  }
+  sum_columns(
+      parts, channels,
+      [=](std::size_t part, std::size_t channel) {
+        return static_cast<double>(partial_sums[part * channels + channel]);
+      },
+      [=](std::size_t channel, double sum) { bias_gradient[channel] = static_cast<float>(sum); });
 }
 
 template <int count, typename Number>
@@ -255,8 +236,8 @@ void BiasReluMaxPoolBackward<Number>::launch(CudaStream stream) const {
   }
   require<BiasReluMaxPoolBackward>(partial_sums != nullptr, "partial_sums is null, but a GPU needs them");
   launch_spread(*this, stream);
-  launch_kernel(name, bias_gradient_kernel, {(shape.channels + channels_at_once - 1) / channels_at_once},
-                stream, parts_of(shape).count, shape.channels, partial_sums, bias_gradient);
+  launch_kernel(name, bias_gradient_kernel, grid_for_columns(shape.channels), stream, parts_of(shape).count,
+                shape.channels, partial_sums, bias_gradient);
 }
 
 template void BiasReluMaxPoolBackward<float>::launch(CudaStream) const;

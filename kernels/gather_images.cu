@@ -9,7 +9,8 @@
 namespace tardigrad {
 namespace {
 
-/// What the kernels read; they write to a pointer of its own type.
+/// What the kernels read; they write to a pointer of its own type. A parameter of theirs that stays where it
+/// is (__grid_constant__), or else picking a channel's scale would copy all of it to every thread's memory.
 struct Source {
   std::size_t batch;
   std::size_t channels;
@@ -47,7 +48,7 @@ __device__ Pack<std::uint8_t, count> load_pixels(const Source& source, const std
 /// Channel-major. A block takes one channel of one image at a time, a thread `count` pixels of it.
 template <bool cropped, int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    gather_planes_kernel(Source source, Number* __restrict__ out_images,
+    gather_planes_kernel(const __grid_constant__ Source source, Number* __restrict__ out_images,
                          std::int32_t* __restrict__ out_labels) {
   const std::size_t pixels = source.pixels();
   for (std::size_t plane = blockIdx.x; plane < source.batch * source.channels; plane += gridDim.x) {
@@ -77,8 +78,8 @@ __global__ void __launch_bounds__(threads_per_block)
 /// it writes all channels, `count` at once.
 template <bool cropped, int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    gather_pixels_kernel(Source source, std::size_t pieces, std::size_t out_channels, Number* __restrict__ out_images,
-                         std::int32_t* __restrict__ out_labels) {
+    gather_pixels_kernel(const __grid_constant__ Source source, std::size_t pieces, std::size_t out_channels,
+                         Number* __restrict__ out_images, std::int32_t* __restrict__ out_labels) {
   const std::size_t pixels = source.pixels();
   for (std::size_t unit = blockIdx.x; unit < source.batch * pieces; unit += gridDim.x) {
     const std::size_t k = unit / pieces;

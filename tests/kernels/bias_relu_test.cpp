@@ -1,0 +1,147 @@
+#include "kernels/bias_relu.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "tests/kernels/backend.h"
+#include "tests/kernels/pool_cases.h"
+
+namespace tardigrad::test {
+namespace {
+
+struct Size {
+  std::size_t batch, outputs;
+};
+
+constexpr Size sizes[] = {{1, 1},   {3, 7},    {32, 10}, {33, 128}, {100, 8},
+                          {257, 9}, {5, 3000}, {0, 12},  {4, 0}};
+
+class BiasReluContract : public OnBackend {
+ protected:
+  template <typename Check>
+  static void for_each_size(const Check& check) {
+    for (const Size& size : sizes) {
+      SCOPED_TRACE(testing::Message() << size.batch << " × " << size.outputs);
+      check(float{}, size);
+      check(Bf16{}, size);
+    }
+  }
+};
+
+TEST_P(BiasReluContract, adds_the_bias_and_closes_at_zero) {
+  for_each_size([]<typename Number>(Number, const Size& size) {
+    std::vector<Number> before = random_numbers<Number>(size.batch * size.outputs, 1);
+    const std::vector<Number> biases = random_numbers<Number>(size.outputs, 2);
+    if (!before.empty()) before[0] = nearest<Number>(std::numeric_limits<float>::quiet_NaN());
+    for (const bool relu : {false, true}) {
+      const Guarded<Number> bias(GetParam(), biases);
+      const Guarded<Number> values(GetParam(), before);
+      execute(GetParam(), BiasRelu<Number>{size.batch, size.outputs, relu, bias.data(), values.data()});
+      const std::vector<Number> after = values.values();
+      for (std::size_t i = 0; i < before.size(); ++i) {
+        const float sum = widen(before[i]) + widen(biases[i % size.outputs]);
+        const float want = widen(nearest<Number>(relu && sum < 0 ? 0.0F : sum));
+        const float got = widen(after[i]);
+        ASSERT_TRUE(got == want || (std::isnan(got) && std::isnan(want))) << "element " << i;
+      }
+    }
+  });
+}
+
+template <typename Number>
+struct Gradients {
+  std::vector<Number> gradient;
+  std::vector<float> bias_gradient;
+};
+
+template <typename Number>
+Gradients<Number> gated(Backend backend, const Size& size, const std::vector<Number>* activations,
+                        const std::vector<Number>& before) {
+  const Guarded<Number> activation(backend, activations != nullptr ? *activations : std::vector<Number>{});
+  const Guarded<Number> gradient(backend, before);
+  const Guarded<float> bias_gradient(backend, std::vector<float>(size.outputs, -77));
+  execute(backend, BiasReluBackward<Number, float>{size.batch, size.outputs,
+                                                   activations != nullptr ? activation.data() : nullptr,
+                                                   gradient.data(), bias_gradient.data()});
+  return {gradient.values(), bias_gradient.values()};
+}
+
+TEST_P(BiasReluContract, gates_the_gradient_and_sums_it) {
+  for_each_size([]<typename Number>(Number, const Size& size) {
+    const std::vector<Number> before = dyadic_numbers<Number>(size.batch * size.outputs, 3);
+    std::vector<Number> activations = dyadic_numbers<Number>(size.batch * size.outputs, 4);
+    if (!before.empty()) activations[0] = nearest<Number>(std::numeric_limits<float>::quiet_NaN());
+    for (const bool relu : {false, true}) {
+      std::vector<Number> want = before;
+      std::vector<float> sums(size.outputs);
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        if (relu && widen(activations[i]) <= 0) want[i] = Number{};
+        sums[i % size.outputs] += widen(want[i]);  // exact
+      }
+      const Gradients<Number> got = gated(GetParam(), size, relu ? &activations : nullptr, before);
+      EXPECT_TRUE(same_bits(got.gradient, want));
+      EXPECT_TRUE(same_bits(got.bias_gradient, sums));
+    }
+  });
+}
+
+TEST_P(BiasReluContract, sums_in_one_order_and_rounds_once) {
+  for (const Size& size : {Size{500, 37}, {31, 5}}) {
+    const std::vector<float> before = random_numbers<float>(size.batch * size.outputs, 5);
+    const Gradients<float> got = gated<float>(GetParam(), size, nullptr, before);
+    EXPECT_TRUE(
+        same_bits(got.bias_gradient, gated<float>(Backend::cpu, size, nullptr, before).bias_gradient));
+    for (std::size_t output = 0; output < size.outputs; ++output) {
+      double sum = 0;
+      for (std::size_t n = 0; n < size.batch; ++n) {
+        sum += static_cast<double>(before[n * size.outputs + output]);
+      }
+      // The rounding to fp32 of a sum below 64, and far less before it.
+      EXPECT_NEAR(static_cast<double>(got.bias_gradient[output]), sum, 0x1p-19);
+    }
+  }
+}
+
+TEST_P(BiasReluContract, rounds_sums_to_bf16) {
+  const Guarded<Bf16> gradient(GetParam(), {nearest<Bf16>(256), nearest<Bf16>(1)});
+  const Guarded<Bf16> bias_gradient(GetParam(), {Bf16{}});
+  execute(GetParam(), BiasReluBackward<Bf16, Bf16>{2, 1, nullptr, gradient.data(), bias_gradient.data()});
+  EXPECT_EQ(widen(bias_gradient.values()[0]), 256);  // 257 lies halfway to 258; even wins
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, BiasReluContract, every_backend, testing::PrintToStringParamName());
+
+template <typename Operation>
+void expect_refused(const Operation& operation) {
+  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("a pointer is null"));
+  EXPECT_THAT([&] { operation.run(); }, throws);
+#if TARDIGRAD_CUDA
+  EXPECT_THAT([&] { operation.launch(nullptr); }, throws);
+#endif
+}
+
+TEST(BiasRelu, refuses_null_pointers) {
+  float value = 0;
+  expect_refused(BiasRelu<float>{1, 1, true, nullptr, &value});
+  expect_refused(BiasRelu<float>{1, 1, true, &value, nullptr});
+  expect_refused(BiasReluBackward<float, float>{1, 1, nullptr, nullptr, &value});
+  expect_refused(BiasReluBackward<float, float>{1, 1, nullptr, &value, nullptr});
+}
+
+TEST(BiasRelu, counts_bytes_and_flops) {
+  BiasRelu<Bf16> forward;
+  forward.batch = 4;
+  forward.outputs = 10;
+  EXPECT_EQ(forward.bytes(), 180);
+  EXPECT_EQ(forward.flops(), 40);
+  const BiasReluBackward<Bf16, float> backward{4, 10, nullptr, nullptr, nullptr};
+  EXPECT_EQ(backward.bytes(), 120);
+  EXPECT_EQ(backward.flops(), 40);
+}
+
+}  // namespace
+}  // namespace tardigrad::test
