@@ -180,7 +180,8 @@ std::vector<Crop> some_crops(std::size_t count) {
 }
 
 TEST_P(GatherImagesContract, crops_flips_and_changes_the_format) {
-  for (const Shape shape : {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 18, 20}}) {
+  for (const Shape shape :
+       {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 18, 22}, {3, 18, 20}}) {
     Case c = make_case(shape, 50, {49, 0, 7, 7, 31, 1, 48, 20});
     for (const bool cropped : {false, true}) {
       c.crops = cropped ? some_crops(c.indices.size()) : std::vector<Crop>{};
