@@ -15,7 +15,7 @@ void InOrderThread::push(std::function<void()> work) {
   node->work = std::move(work);
   Node* previous = newest_.exchange(node, std::memory_order_acq_rel);
   previous->next.store(node, std::memory_order_release);
-  pushed_.fetch_add(1, std::memory_order_release);
+  pushed_.fetch_add(1);
   pushed_.notify_one();
 }
 
@@ -53,7 +53,7 @@ void InOrderThread::loop() {
     Node* node = next_node();
     delete std::exchange(done_, node);
     std::exchange(node->work, nullptr)();  // and releases what it holds
-    finished_.fetch_add(1, std::memory_order_release);
+    finished_.fetch_add(1);
     finished_.notify_all();
   }
 }

@@ -77,7 +77,7 @@ class Completion {
  public:
   void reach() {
     time_ = std::chrono::steady_clock::now();
-    reached_.store(1, std::memory_order_release);
+    reached_.store(1);  // sequentially consistent: notify_all() looks for waiters behind it
     reached_.notify_all();
   }
   bool reached() const {  // relaxed first: a "no" is to synchronise with nothing
