@@ -70,12 +70,7 @@ bool Capture::every_node_joined() {
 
 std::shared_ptr<Capture> StreamState::active_capture() {
   const std::lock_guard lock(mutex);
-  if (!capture) return nullptr;
-  const auto ended = [&] {
-    const std::lock_guard capture_lock(capture->mutex);
-    return capture->ended;
-  };
-  if (ended()) capture = nullptr;  // no longer locked: it may be the last owner
+  if (capture && capture->ended) capture = nullptr;
   return capture;
 }
 

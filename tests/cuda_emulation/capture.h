@@ -17,12 +17,13 @@ struct Capture {
   std::thread::id thread;
   unsigned long long id = 0;
 
+  std::atomic<bool> ended = false;
+
   std::mutex mutex;  // guards the rest
   std::vector<Node> nodes;
   std::vector<std::pair<StreamState*, std::vector<std::size_t>>>
       streams;  // taking part, with their last nodes
   bool invalid = false;
-  bool ended = false;
 
   std::vector<std::size_t>& tails_of(StreamState& stream);  // with the mutex held
   void invalidate();
