@@ -10,7 +10,7 @@ namespace {
 
 thread_local std::string last_error;
 
-bool any_below(int least, std::initializer_list<int> values) { return std::ranges::min(values) < least; }
+bool any_below(int least, std::initializer_list<int> values) { return std::min(values) < least; }
 
 /// The types that the emulation computes with.
 bool known(cudnnDataType_t type) { return type == CUDNN_DATA_FLOAT || type == CUDNN_DATA_BFLOAT16; }

@@ -1,8 +1,10 @@
 // NCCL for the GPUs of one process: communicators, groups and the collective operations.
 #include <nccl.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -144,8 +146,9 @@ const char* ncclGetLastError(ncclComm_t) { return last_error.c_str(); }
 ncclResult_t ncclCommInitAll(ncclComm_t* comms, int count, const int* device_list) {
   if (!comms || count < 1)
     return failure(ncclInvalidArgument, "ncclCommInitAll needs room for a communicator");
-  std::vector<int> devices;
-  for (int i = 0; i < count; ++i) devices.push_back(device_list ? device_list[i] : i);
+  std::vector<int> devices(static_cast<std::size_t>(count));
+  std::iota(devices.begin(), devices.end(), 0);
+  if (device_list) std::copy_n(device_list, count, devices.begin());
   if (const ncclResult_t result = check_devices(devices); result != ncclSuccess) return result;
   const auto clique = std::make_shared<Clique>(devices);
   for (int i = 0; i < count; ++i) comms[i] = new ncclComm{clique, i};
