@@ -113,7 +113,9 @@ TEST_F(Nccl, AverageAddsWhatWasDivided) {
 TEST_F(Nccl, InPlaceOperationsAndThoseThatFollowMeetInTheirOrder) {
   start();
   std::vector<float> wanted(count);
-  for (std::size_t i = 0; i < count; ++i) wanted[i] = sum(i, Format::fp32) * static_cast<float>(ranks.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t rank = 0; rank < ranks.size(); ++rank) wanted[i] += sum(i, Format::fp32);
+  }
   for (int i = 0; i < 2; ++i) {
     as_group([](const Rank& rank) {
       return ncclAllReduce(rank.send->data(), rank.send->data(), count, ncclFloat32, ncclSum, rank.comm,
@@ -196,7 +198,8 @@ TEST_F(Nccl, GraphsOfTheRanksMeetAtEachLaunch) {
     ASSERT_EQ(cudaGraphInstantiate(&executables.emplace_back(), graph, 0), cudaSuccess);
     cudaGraphDestroy(graph);
   }
-  const float once = sum(2, Format::fp32);
+  float wanted = 0;
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) wanted += sum(2, Format::fp32);
   for (int i = 0; i < 2; ++i) {
     for (const Rank& rank : ranks) {
       ASSERT_EQ(cudaGraphLaunch(executables[static_cast<std::size_t>(rank.index)], *rank.stream),
@@ -204,7 +207,7 @@ TEST_F(Nccl, GraphsOfTheRanksMeetAtEachLaunch) {
     }
   }
   synchronize();
-  EXPECT_EQ(ranks[1].send->values()[2], once * static_cast<float>(ranks.size()));
+  EXPECT_EQ(ranks[1].send->values()[2], wanted);
   for (const cudaGraphExec_t executable : executables) cudaGraphExecDestroy(executable);
   ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
 }
