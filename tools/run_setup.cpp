@@ -54,11 +54,18 @@ std::unique_ptr<Objective> make_quadratic(const TrainOptions& options) {
   return quadratic;
 }
 
-/// Scratch of cuDNN and cuBLASLt for each of the workers that share a GPU: less where there are many.
-std::size_t workspace_limit(int workers, std::size_t gpus) {
+/// Scratch of cuDNN and cuBLASLt for each of the workers that share a GPU: of an eighth of the smallest GPU's
+/// memory. All of that, not what is free: what algorithms fit must not change from run to run.
+std::size_t workspace_limit(int workers, const std::vector<Device>& devices) {
   constexpr std::size_t mib = std::size_t{1} << 20;
-  const std::size_t workers_each = (static_cast<std::size_t>(workers) + gpus - 1) / gpus;
-  return std::clamp(4096 * mib / workers_each, 16 * mib, 256 * mib);
+  constexpr std::size_t most = 256 * mib;
+  const std::size_t workers_each = (static_cast<std::size_t>(workers) + devices.size() - 1) / devices.size();
+  std::size_t limit = most;
+  for (const DeviceDescription& description : describe_devices()) {
+    if (std::ranges::find(devices, description.device) == devices.end()) continue;
+    limit = std::min(limit, description.memory_bytes / 8 / workers_each);
+  }
+  return std::max(limit, 16 * mib);
 }
 
 std::unique_ptr<Objective> make_classification(const TrainOptions& options,
@@ -78,7 +85,7 @@ std::unique_ptr<Objective> make_classification(const TrainOptions& options,
   classification.network = {.precision = models::parse_precision(options.precision),
                             .deterministic = options.deterministic,
                             .graphs = options.cuda_graphs == "on",
-                            .workspace_limit = workspace_limit(classification.workers, devices.size())};
+                            .workspace_limit = workspace_limit(classification.workers, devices)};
   models::Architecture architecture =
       models::make_architecture(options.model, dataset->train.shape, dataset->classes);
   return std::make_unique<models::Classification>(std::move(dataset), std::move(architecture),

@@ -18,12 +18,22 @@ constexpr std::size_t slots = 8;
 /// Test images evaluated at once; fewer where there are fewer.
 std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(500, test.size()); }
 
-/// Of all options, those that matter for evaluating.
-NetworkOptions evaluation_options(const NetworkOptions& options) {
-  return {.precision = Precision::fp32,
-          .deterministic = true,
-          .graphs = false,
-          .workspace_limit = options.workspace_limit};
+/// With no more scratch than the layers have a use for: cuBLASLt's fastest products do with 32 MiB, so says
+/// its documentation, on any GPU.
+NetworkOptions options_for(const Architecture& architecture, NetworkOptions options) {
+  constexpr std::size_t products = std::size_t{32} << 20;
+  const bool convolutions = std::ranges::any_of(
+      architecture.layers(), [](const LayerSpec& layer) { return std::holds_alternative<Conv3x3>(layer); });
+  if (!convolutions) options.workspace_limit = std::min(options.workspace_limit, products);
+  return options;
+}
+
+/// Those for evaluating.
+NetworkOptions evaluation_options(const Architecture& architecture, NetworkOptions options) {
+  options.precision = Precision::fp32;
+  options.deterministic = true;
+  options.graphs = false;
+  return options_for(architecture, options);
 }
 
 /// Lets a gathering write the minibatch of a network.
@@ -63,8 +73,8 @@ class CudaEngine final : public GradientEngine {
       : stream_(stream),
         minibatches_(data.minibatches),
         images_(std::move(images)),
-        network_(
-            make_network(stream, data.architecture, static_cast<int>(minibatches_.batch_size()), options)),
+        network_(make_network(stream, data.architecture, static_cast<int>(minibatches_.batch_size()),
+                              options_for(data.architecture, options))),
         graphs_(stream.device(), options.graphs),
         gather_(describe_gather(data.dataset.train, data.dataset.normalisation, minibatches_.batch_size())) {
     gather_.images = images_->pixels();
@@ -120,7 +130,8 @@ class CudaEvaluator final : public Evaluator {
       : stream_(device, "evaluation"),
         batch_(evaluation_batch(dataset.test)),
         images_(stream_, dataset.test),
-        network_(make_network(stream_, architecture, static_cast<int>(batch_), evaluation_options(options))),
+        network_(make_network(stream_, architecture, static_cast<int>(batch_),
+                              evaluation_options(architecture, options))),
         gather_(describe_gather(dataset.test, dataset.normalisation, batch_)),
         examples_(stream_, (dataset.test.size() + batch_ - 1) / batch_ * batch_),
         model_(stream_, architecture.layout().dimension()),
@@ -201,13 +212,13 @@ std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& ar
   const std::size_t per_example = sizeof(std::uint32_t) + sizeof(float) + sizeof(std::uint8_t);
   return DeviceImages::bytes(dataset.test) + (dataset.test.size() + batch) * per_example +
          architecture.layout().dimension() * sizeof(float) +
-         engine_bytes(architecture, batch, evaluation_options(options));
+         engine_bytes(architecture, batch, evaluation_options(architecture, options));
 }
 
 std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,
                          const NetworkOptions& options) {
   return largest_bytes(architecture, static_cast<int>(batch_size), options.precision) +
-         options.workspace_limit;
+         options_for(architecture, options).workspace_limit;
 }
 
 }  // namespace tardigrad::models::cuda

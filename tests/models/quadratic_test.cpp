@@ -83,5 +83,15 @@ TEST(LoadQuadratic, SaysWhatIsWrong) {
   EXPECT_THAT(refusal(R"({"A":[[[1e300]]],"b":[[1]],"x0":[0]})"), HasSubstr("expected finite numbers"));
 }
 
+TEST(Quadratic, ReckonsWhatAnEngineTakesOfAGpu) {
+  const Quadratic quadratic(QuadraticProblem{.workers = 2,
+                                             .dimension = 3,
+                                             .a = std::vector<float>(18),
+                                             .b = std::vector<float>(6),
+                                             .x0 = std::vector<float>(3)});
+  EXPECT_EQ(quadratic.engine_memory({Backend::cuda, 0}).engine_bytes, (18 + 6) * sizeof(float));
+  EXPECT_EQ(quadratic.engine_memory(Device{}).engine_bytes, 0u);
+}
+
 }  // namespace
 }  // namespace tardigrad::models
