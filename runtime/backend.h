@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
+#include "runtime/collectives.h"
 #include "runtime/event.h"
 #include "runtime/stream.h"
 
@@ -55,5 +57,6 @@ std::string why_no_device();
 std::string library_versions();
 DeviceDescription describe(Device device);
 bool peer_access(Device from, Device to);
+std::unique_ptr<Collectives> make_collectives(std::span<const StreamRef> streams);
 std::size_t free_memory(Device device);
 }  // namespace tardigrad::cuda

@@ -92,6 +92,7 @@ GradientRoute faster_route(Device server, Device workers, std::size_t dimension)
 GradientRoutes choose_routes(const Placement& placement, std::size_t dimension,
                              std::optional<GradientRoute> forced) {
   GradientRoutes routes;
+  if (placement.replicated) return routes;
   for (const Device workers : placement.workers) {
     if (workers.backend == Backend::cpu || workers == placement.server) continue;
     if (forced == GradientRoute::peer && !peer_access(placement.server, workers)) {

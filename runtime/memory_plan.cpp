@@ -27,8 +27,8 @@ class Planner {
         workers_(static_cast<std::size_t>(run.workers)) {}
 
   MemoryPlan plan() {
-    if (run_.replicated) {
-      for (const Device device : devices_in_use()) plan_server(device);
+    if (run_.placement.replicated) {
+      for (const Device device : run_.placement.in_use(workers_)) plan_server(device);
     } else {
       plan_server(run_.placement.server);
     }
@@ -64,27 +64,20 @@ class Planner {
     const auto tables = static_cast<std::size_t>(run_.memory.tables);
     add(device, narrow ? "gradient table (bf16)" : "gradient table (f32)",
         tables * workers_ * (row + address));
-    if (!run_.replicated && copies_gradients(device))
+    if (!run_.placement.replicated && copies_gradients(device))
       add(device, "copy of another GPU's gradient", vector_bytes_);
   }
 
   bool copies_gradients(Device server) const {
-    return std::ranges::any_of(devices_in_use(), [&](Device device) {
+    return std::ranges::any_of(run_.placement.in_use(workers_), [&](Device device) {
       if (device.backend == Backend::cpu || device == server) return false;
       const auto route = run_.server.routes.find(device);
       return route == run_.server.routes.end() || route->second == GradientRoute::copy;
     });
   }
 
-  /// Those that carry workers.
-  std::vector<Device> devices_in_use() const {
-    const std::vector<Device>& devices = run_.placement.workers;
-    const auto count = static_cast<std::ptrdiff_t>(std::min(devices.size(), workers_));
-    return {devices.begin(), devices.begin() + count};
-  }
-
   void plan_streams() {
-    const std::vector<Device> devices = devices_in_use();
+    const std::vector<Device> devices = run_.placement.in_use(workers_);
     const StreamLayout layout(workers_, run_.placement.workers.size(), run_.wall);
     for (std::size_t i = 0; i < devices.size(); ++i) {
       const std::size_t streams = layout.on_device(i, devices.size());
@@ -157,7 +150,7 @@ std::optional<int> workers_that_fit(PlannedRun run, const FreeMemory& free) {
 }
 
 std::optional<Device> server_that_fits(PlannedRun run, const FreeMemory& free) {
-  if (run.placement.server.backend == Backend::cpu || run.replicated) return std::nullopt;
+  if (run.placement.server.backend == Backend::cpu || run.placement.replicated) return std::nullopt;
   for (int i = cuda_device_count() - 1; i >= 0; --i) {  // the last are the likeliest to carry no workers
     run.placement.server = {Backend::cuda, i};
     if (fits(run, free)) return run.placement.server;

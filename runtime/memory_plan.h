@@ -23,7 +23,6 @@ struct PlannedRun {
   Placement placement;
   bool wall = true;            ///< each worker has a stream of its own
   bool lookahead = false;      ///< CPU threads compute ahead of the server (LookaheadExecutor)
-  bool replicated = false;     ///< every GPU keeps the model (ReplicatedServer)
   bool fixed_workers = false;  ///< the problem is of that many workers
   std::function<EngineMemory(Device)> engine = [](Device) { return EngineMemory{}; };
 };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -17,8 +19,14 @@ struct Placement {
       : workers(std::move(devices)), server(workers.front()) {}
   Placement(std::vector<Device> devices, Device of_server) : workers(std::move(devices)), server(of_server) {}
 
+  /// Those that carry one of n workers.
+  std::vector<Device> in_use(std::size_t n) const {
+    return {workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(std::min(n, workers.size()))};
+  }
+
   std::vector<Device> workers;
   Device server;
+  bool replicated = false;  ///< there is no server: every worker's GPU keeps the model (ReplicatedServer)
 };
 
 }  // namespace tardigrad

@@ -337,6 +337,7 @@ void Server::apply(const Actions& actions, double lr, std::span<Replica* const> 
     std::visit([&](const auto& one) { fusion.add(one); }, action);
   }
   fusion.finish();
+  if (gradient && gradient->taken) stream_.record(*gradient->taken);
 }
 
 }  // namespace tardigrad

@@ -15,6 +15,7 @@
 #include "runtime/event.h"
 #include "runtime/gradient_route.h"
 #include "runtime/methods/method.h"
+#include "runtime/model_owner.h"
 #include "runtime/replica.h"
 #include "runtime/stream.h"
 
@@ -36,51 +37,37 @@ struct ServerOptions {
   bool plain_step() const { return momentum == 0 && weight_decay == 0 && !clip_norm; }
 };
 
-/// The gradient of an arrival [d], on any device of the backend, there when `ready` (if given) is reached.
-struct ArrivedGradient {
-  BufferRef<const float> values;
-  const Event* ready = nullptr;
-  /// The pointer to `values`, where the server may keep that memory as a row and leave the memory of the old
-  /// row in its place (one pass of writing less). Only with an immediate stream. Both memories must then
-  /// outlive server and executor.
-  float** exchangeable = nullptr;
-};
-
 /// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are; returns when all
 /// are done.
 using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)>& body)>;
 
 /// The arithmetic of all methods: keeps the model and what the method needs besides, in the memory of one
-/// device, and carries out actions as fused kernels on one stream. It decides nothing.
-class Server {
+/// device, and carries out actions as fused kernels on one stream.
+class Server final : public ModelOwner {
  public:
   /// The stream outlives the server. std::logic_error for a resum of a table that there is not. With
   /// `parallel_for`, which needs an immediate stream, long work is shared out; that changes no bit.
   Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
          const ServerOptions& options, ParallelFor parallel_for = {});
 
-  /// x ← values [d], from host memory; before the first action. Returns when done.
-  void set_model(std::span<const float> values);
+  void set_model(std::span<const float> values) override;
 
-  /// Carries out actions with step size `lr`. `replicas` has one for each hand-over, in their order: where
-  /// the model goes; null where it is there already. `gradient` may be null if no action needs one. Returns
-  /// at once; the work is ordered on stream(), and a replica's `written` is reached when it is in place.
+  /// The work is ordered on stream().
   void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
-             const ArrivedGradient* gradient);
+             const ArrivedGradient* gradient) override;
 
   /// One lazy fold by itself, on an immediate stream. May run beside other calls that don't touch that row.
   void fold(const FoldRow& fold, const ArrivedGradient& gradient);
 
-  /// The model as of all actions so far [d], in host memory. Blocks until they are done.
-  void read_model(std::span<float> values);
-
-  /// The largest drift so far: ‖ū − mean of the rows‖/‖mean of the rows‖ before a resum mended it. Nothing
-  /// before the first. Blocks until the latest resum is done.
-  std::optional<double> largest_drift();
+  void read_model(std::span<float> values) override;
+  std::optional<double> largest_drift() override;
+  std::uint64_t version() const override { return version_; }
 
   StreamRef stream() const { return stream_; }
 
-  std::uint64_t version() const { return version_; }
+  /// x and ū themselves [d], to be used on stream(). std::bad_optional_access where no mean is kept.
+  BufferRef<float> model() { return model_.ref(); }
+  BufferRef<float> mean() { return mean_.value().ref(); }
 
  private:
   class Fusion;

@@ -6,28 +6,28 @@
 #include <thread>
 #include <variant>
 
+#include "runtime/replicated_server.h"
 #include "runtime/stream_layout.h"
 
 namespace tardigrad {
 
 StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
                                const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
-    : wall_(std::move(wall)),
-      server_stream_(placement.server, "server", Priority::high),
-      server_(server_stream_, objective.dimension(), objective.workers(), memory, server),
-      workers_(static_cast<std::size_t>(objective.workers())) {
+    : wall_(std::move(wall)), workers_(static_cast<std::size_t>(objective.workers())) {
+  make_server(objective, placement, memory, server);
   const std::vector<Device>& devices = placement.workers;
   const StreamLayout layout(workers_.size(), devices.size(), wall_.has_value());
   const std::size_t streams = layout.streams;
   capacity_ = layout.jobs_ahead * streams;
   for (std::size_t i = 0; i < streams; ++i) {
     const Device device = devices[i % devices.size()];
+    const Device home = placement.replicated ? device : placement.server;
     streams_.push_back(std::make_unique<Worker>(objective, device,
-                                                fmt::format("{} {}", wall_ ? "worker" : "workers", i),
-                                                placement.server, job, static_cast<int>(layout.jobs_ahead)));
+                                                fmt::format("{} {}", wall_ ? "worker" : "workers", i), home,
+                                                job, static_cast<int>(layout.jobs_ahead)));
     // All CPU devices have the same memory.
     if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
-      replicas_.push_back(std::make_unique<ReplicaPool>(device, placement.server, objective.dimension()));
+      replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
     }
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
@@ -37,13 +37,30 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
   show_pauses_to_devices();
 }
 
+void StreamExecutor::make_server(const Objective& objective, const Placement& placement, ServerMemory memory,
+                                 const ServerOptions& options) {
+  const std::size_t dimension = objective.dimension();
+  if (!placement.replicated) {
+    server_streams_.emplace_back(placement.server, "server", Priority::high);
+    server_ =
+        std::make_unique<Server>(server_streams_.front(), dimension, objective.workers(), memory, options);
+    return;
+  }
+  for (const Device device : placement.in_use(workers_.size())) {
+    server_streams_.emplace_back(device, "server of " + device.name(), Priority::high);
+  }
+  const std::vector<StreamRef> streams(server_streams_.begin(), server_streams_.end());
+  server_ = std::make_unique<ReplicatedServer>(streams, make_collectives(streams), dimension,
+                                               objective.workers(), options);
+}
+
 StreamExecutor::~StreamExecutor() {
   StreamExecutor::drain();
   if (pauses_) wall_->throttle->stopwatch.show_pauses(nullptr);
 }
 
 void StreamExecutor::show_pauses_to_devices() {
-  const Device device = server_stream_.device();
+  const Device device = server_streams_.front().device();
   if (device.backend == Backend::cpu || !wall_ || !wall_->throttle) return;
   pauses_.emplace(device, 1);
   wall_->throttle->pauses = pauses_->data();
@@ -76,7 +93,7 @@ void StreamExecutor::act(const Actions& actions, double lr) {
 
 void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradient* gradient) {
   const ProfilerRange range("update", version_);
-  server_.apply(actions, lr, resolved_, gradient);
+  server_->apply(actions, lr, resolved_, gradient);
 }
 
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
@@ -91,9 +108,8 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   job_is_over(worker);
   resolve(actions);
   // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
-  const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr};
+  const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
   apply(actions, lr, &gradient);
-  server_.stream().record(job.taken);
   unharvested_.push(worker.stream);
   if (!wall_) return;
   harvest();  // the gradient is there already, and the stream free for its next job
@@ -211,13 +227,14 @@ float StreamExecutor::collect() {
 }
 
 void StreamExecutor::check() const {
-  server_.stream().check();
+  for (const Stream& stream : server_streams_) stream.ref().check();
+  server_->check();
   for (const auto& stream : streams_) stream->stream().check();
 }
 
 void StreamExecutor::drain() noexcept {
   for (const auto& stream : streams_) stream->drain();
-  server_stream_.drain();
+  for (Stream& stream : server_streams_) stream.drain();
 }
 
 }  // namespace tardigrad

@@ -8,6 +8,7 @@
 #include "runtime/completions.h"
 #include "runtime/executor.h"
 #include "runtime/fifo.h"
+#include "runtime/model_owner.h"
 #include "runtime/objective.h"
 #include "runtime/placement.h"
 #include "runtime/replica.h"
@@ -42,15 +43,15 @@ class StreamExecutor final : public Executor {
   /// In wall time with Completions::polling: calls on_complete for every job that has been completed since.
   void poll();
 
-  void set_model(std::span<const float> values) override { server_.set_model(values); }
+  void set_model(std::span<const float> values) override { server_->set_model(values); }
   void act(const Actions& actions, double lr) override;
   void arrive(int worker, const Actions& actions, double lr) override;
   std::size_t capacity() const override { return capacity_; }
   float collect() override;
   void discarded_is_over(int worker) override;
-  void read_model(std::span<float> values) override { server_.read_model(values); }
-  std::uint64_t version() const override { return server_.version(); }
-  std::optional<double> largest_drift() override { return server_.largest_drift(); }
+  void read_model(std::span<float> values) override { server_->read_model(values); }
+  std::uint64_t version() const override { return server_->version(); }
+  std::optional<double> largest_drift() override { return server_->largest_drift(); }
   Device device(int worker) const override { return state(worker).stream->device(); }
   void check() const override;
   void drain() noexcept override;
@@ -66,6 +67,8 @@ class StreamExecutor final : public Executor {
 
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
   const WorkerJobs& state(int worker) const { return workers_[static_cast<std::size_t>(worker)]; }
+  void make_server(const Objective& objective, const Placement& placement, ServerMemory memory,
+                   const ServerOptions& options);
   void resolve(const Actions& actions);
   void apply(const Actions& actions, double lr, const ArrivedGradient* gradient);
   void start(int worker);
@@ -82,8 +85,8 @@ class StreamExecutor final : public Executor {
   std::size_t capacity_;
   std::optional<Wall> wall_;
   std::optional<PinnedBuffer<PauseState>> pauses_;
-  Stream server_stream_;
-  Server server_;
+  std::vector<Stream> server_streams_;  // one, or one for each GPU that keeps the model
+  std::unique_ptr<ModelOwner> server_;
   std::uint64_t version_ = 0;
   std::vector<std::unique_ptr<Worker>> streams_;
   std::vector<std::unique_ptr<ReplicaPool>> replicas_;  // one for each memory

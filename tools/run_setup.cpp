@@ -143,6 +143,7 @@ void visit_method_options(Options& options, const Visitor& visit) {
   visit(options.local_lr, Feature::local_steps, "--local-lr");
   visit(options.table_dtype, Feature::table, "--table-dtype");
   visit(options.resum_every, Feature::table, "--resum-every");
+  visit(options.sync_over, Feature::all_reduce, "--sync-over");
 }
 
 /// Also refuses what the method has no use for.
@@ -189,6 +190,15 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
 
 /// On the backend of the workers.
 Placement place(const TrainOptions& options, std::vector<Device> workers) {
+  if (options.sync_over == "nccl") {
+    if (workers.front().backend == Backend::cpu) {
+      refuse(fmt::format("--sync-over nccl: works between GPUs, and the workers are on {}",
+                         workers.front().name()));
+    }
+    if (!options.server_device.empty()) {
+      refuse("--server-device has no use with --sync-over nccl: every GPU of a worker keeps the model");
+    }
+  }
   if (options.server_device.empty()) return workers;
   const Device server = parse_device("--server-device", options.server_device);
   if (server.backend != workers.front().backend) {
@@ -282,6 +292,7 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset) {
   RunSetup setup;
   setup.placement = placement;
+  setup.placement.replicated = options.sync_over == "nccl";
   setup.objective = is_quadratic(options) ? make_quadratic(options)
                                           : make_classification(options, placement.workers, dataset);
   const int workers = setup.objective->workers();
@@ -292,7 +303,7 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   setup.options = run_options(options, *setup.objective);
   PlannedRun planned = planned_run(options, setup);
   require_memory(planned);
-  planned.server.routes = choose_routes(placement, planned.dimension, forced_route(options));
+  planned.server.routes = choose_routes(setup.placement, planned.dimension, forced_route(options));
   setup.options.server.routes = planned.server.routes;
   setup.memory = plan_memory(planned);
   return setup;
@@ -322,7 +333,7 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
   record["version"] = version;
   record["compute_times"] = setup.delays.base();
   for (const Device device : setup.placement.workers) record["devices"].push_back(device.name());
-  record["server"] = setup.placement.server.name();
+  if (!setup.placement.replicated) record["server"] = setup.placement.server.name();
   return record.dump();
 }
 

@@ -169,6 +169,12 @@ void add_machine_options(CLI::App& train, TrainOptions& options) {
                   "Where the server is, such as cuda:0, with workers or without (default: first of --device)")
       ->group(group);
   train
+      .add_option(
+          "--sync-over", options.sync_over,
+          "sync: server (default), or nccl: every GPU keeps the model, and an all-reduce adds up a round")
+      ->check(CLI::IsMember({"server", "nccl"}))
+      ->group(group);
+  train
       .add_option("--gradient-route", options.gradient_route,
                   "Between the server's GPU and others: peer (its kernels use their memory), copy, or auto: "
                   "what is measured to be faster")
@@ -310,6 +316,7 @@ std::string to_json(const TrainOptions& options) {
                                 {"workers", or_null(options.workers)},
                                 {"device", options.device},
                                 {"server_device", options.server_device},
+                                {"sync_over", or_null(options.sync_over)},
                                 {"gradient_route", options.gradient_route},
                                 {"precision", options.precision},
                                 {"deterministic", options.deterministic},

@@ -20,6 +20,7 @@ struct TrainOptions {
   std::optional<int> workers;
   std::string device = "auto";
   std::string server_device;
+  std::optional<std::string> sync_over;
   std::string gradient_route = "auto";
   std::string precision = "fp32";
   bool deterministic = false;

@@ -39,7 +39,7 @@ constexpr Entry entries[] = {
     {"rennala", make_rennala, with(gather)},
     {"ringleader", make_ringleader, with(table)},
     {"ringmaster", make_ringmaster, with(delay_threshold)},
-    {"sync", make_sync, with()},
+    {"sync", make_sync, with(all_reduce)},
 };
 
 const Entry& entry_of(std::string_view name) {

@@ -119,7 +119,7 @@ struct MethodOptions {
 };
 
 /// What some methods have and others have not: options that go with it are refused for the others.
-enum class Feature { gather, delay_threshold, smoothness, availability, local_steps, table };
+enum class Feature { gather, delay_threshold, smoothness, availability, local_steps, table, all_reduce };
 
 /// Whether a method (a known name) has a feature.
 bool has_feature(std::string_view method, Feature feature);

@@ -82,6 +82,21 @@ TEST(MemoryPlan, FollowsTheOptions) {
   EXPECT_TRUE(items_of(plan_memory(run), gpu(2)).empty());
 }
 
+TEST(MemoryPlan, OfModelsOnEveryGpu) {
+  PlannedRun run = two_gpus();
+  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
+  run.placement.replicated = true;
+  const MemoryPlan plan = plan_memory(run);
+  for (const Device device : {gpu(1), gpu(2)}) {
+    EXPECT_EQ(items_of(plan, device), (Items{{"model", 4'000'000},
+                                             {"mean", 4'000'000},
+                                             {"gradients", 20'000'000},
+                                             {"scratch of gradients", 3500},
+                                             {"data that all workers share", 5000},
+                                             {"models handed over", 4'000'000}}));
+  }
+}
+
 std::string refusal(const PlannedRun& run, std::size_t free_bytes) {
   try {
     require_memory(run, [free_bytes](Device) { return free_bytes; });

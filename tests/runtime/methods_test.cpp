@@ -387,6 +387,7 @@ TEST(Methods, FeaturesOfTheRestOfTheProgramAreKnownHere) {
   EXPECT_THAT(having(Feature::table),
               ::testing::ElementsAre("dude", "ia2sgd", "malenia", "mifa", "ringleader"));
   EXPECT_THAT(having(Feature::local_steps), ::testing::ElementsAre("fedbuff"));
+  EXPECT_THAT(having(Feature::all_reduce), ::testing::ElementsAre("sync"));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "runtime/device.h"
 #include "tests/tools/program.h"
 
@@ -9,6 +11,7 @@ namespace tardigrad {
 namespace {
 
 using testing::Finished;
+using ::testing::HasSubstr;
 
 class ServerDevice : public testing::ProgramTest {
  protected:
@@ -45,6 +48,28 @@ TEST_F(ServerDevice, MayBeAGpuWithoutWorkers) {
   EXPECT_EQ(run_.at("gradient_routes").size(), 2u);
   EXPECT_TRUE(bytes("--device cuda:1,2 --server-device cuda:2") == expected);
   EXPECT_EQ(run_.at("gradient_routes").size(), 1u);
+}
+
+TEST_F(ServerDevice, IsNoneWhereEveryGpuKeepsTheModel) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  const std::string sync =
+      "train --model quadratic:tridiagonal:3001 --workers 5 --method sync --lr 0.1 --updates 60 --device "
+      "cuda "
+      "--clock virtual --compute-time linear:1:1 --log x.jsonl ";
+  const auto final_loss = [&](const std::string& over) {
+    const Finished run = tardigrad(sync + over);
+    EXPECT_EQ(run.exit_code, 0) << over << ": " << run.err;
+    run_ = testing::records_of(path("x.jsonl"), "run").at(0);
+    return testing::records_of(path("x.jsonl"), "summary").at(0).at("final_loss").get<double>();
+  };
+  const double by_server = final_loss("--sync-over server");
+  EXPECT_EQ(run_.at("server"), "cuda:0");
+  const double over_nccl = final_loss("--sync-over nccl");
+  EXPECT_FALSE(run_.contains("server"));
+  EXPECT_NEAR(over_nccl, by_server, 1e-5 * std::abs(by_server));  // 60 steps of float32
+  const Finished refused = tardigrad(sync + "--sync-over nccl --server-device cuda:0");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--server-device has no use with --sync-over nccl"));
 }
 
 TEST_F(ServerDevice, RoutesGiveTheSameBits) {

@@ -207,6 +207,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{quadratic_run + "--device cpu --server-device cuda:99", "--server-device cuda:99: no"},
         Refusal{quadratic_run + "--device cpu --server-device cpu:", "--server-device cpu:: unknown"},
         Refusal{quadratic_run + "--device cpu --server-device all", "all: unknown; expected one device: cpu"},
+        Refusal{quadratic_run + "--sync-over nccl", "--sync-over has no use with --method dude"},
+        Refusal{
+            "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --device cpu --sync-over nccl",
+            "--sync-over nccl: works between GPUs, and the workers are on cpu:0"},
         Refusal{quadratic_run + "--gradient-route tunnel", "--gradient-route: tunnel not in"},
         Refusal{quadratic_run + "--init absent.safetensors", "absent.safetensors: cannot be read"},
         Refusal{quadratic_run + "--init problem.json", "problem.json: not a safetensors file"},
