@@ -1,9 +1,10 @@
 // Every method makes exactly the updates that were worked out by hand (in float64) for it:
-// tests/tools/conformance/*.json through the command line, in virtual time.
+// tests/tools/conformance/*.json through the command line, in virtual time, on the CPU and on a GPU.
 
 #include <cmath>
-#include <set>
+#include <tuple>
 
+#include "runtime/device.h"
 #include "tests/tools/program.h"
 
 namespace tardigrad {
@@ -21,12 +22,22 @@ std::vector<std::string> case_names() {
   return names;
 }
 
-class Conformance : public testing::ProgramTest, public ::testing::WithParamInterface<std::string> {
+/// Of a case and what `--device` is.
+class Conformance : public testing::ProgramTest,
+                    public ::testing::WithParamInterface<std::tuple<std::string, std::string>> {
  protected:
+  static const std::string& case_name() { return std::get<0>(GetParam()); }
+  static const std::string& device() { return std::get<1>(GetParam()); }
+
+  void SetUp() override {
+    if (device() == "cuda" && cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  }
+
   static std::string command(const json& expected) {
     std::string times;
     for (const json& time : expected.at("compute_time")) times += (times.empty() ? "" : ",") + time.dump();
-    std::string text = "train --model quadratic:problem.json --clock virtual --device cpu --log log.jsonl" +
+    std::string text = "train --model quadratic:problem.json --clock virtual --log log.jsonl --device " +
+                       device() +
                        (" --save model.safetensors --method " + expected.at("method").get<std::string>()) +
                        " --compute-time " + times + " --lr " + expected.at("lr").dump() + " --updates " +
                        expected.at("updates").dump();
@@ -54,7 +65,7 @@ class Conformance : public testing::ProgramTest, public ::testing::WithParamInte
 
 TEST_P(Conformance, MakesTheExpectedUpdates) {
   const json expected = json::parse(
-      testing::read_file(TARDIGRAD_SOURCE_DIR "/tests/tools/conformance/" + GetParam() + ".json"));
+      testing::read_file(TARDIGRAD_SOURCE_DIR "/tests/tools/conformance/" + case_name() + ".json"));
   write("problem.json", expected.at("problem").dump());
   const testing::Finished run = tardigrad(command(expected));
   ASSERT_EQ(run.exit_code, 0) << run.err;
@@ -87,11 +98,14 @@ TEST_P(Conformance, MakesTheExpectedUpdates) {
   EXPECT_LE(std::sqrt(difference), 2e-5 * std::sqrt(norm));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Conformance, ::testing::ValuesIn(case_names()), [](const auto& tested) {
-  std::string name = tested.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Cases, Conformance,
+                         ::testing::Combine(::testing::ValuesIn(case_names()),
+                                            ::testing::Values("cpu", "cuda")),
+                         [](const auto& tested) {
+                           std::string name = std::get<0>(tested.param) + "_" + std::get<1>(tested.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace tardigrad

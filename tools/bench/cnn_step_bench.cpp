@@ -157,10 +157,10 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
-    options.precision = models::parse_precision(precision);
+    options.network.precision = models::parse_precision(precision);
     std::unique_ptr<Step> step;
     if (device.backend == tardigrad::Backend::cpu) {
-      models::require_cpu_precision(options.precision);
+      models::require_cpu_precision(options.network.precision);
       step = std::make_unique<CpuStep>(architecture, options.batch_size, engine);
     } else {
       step = std::make_unique<StreamStep>(architecture, options, device);

@@ -59,6 +59,7 @@ double images_per_s(const Options& options, const std::shared_ptr<const data::Da
   models::ClassificationOptions task;
   task.workers = workers;
   task.batch_size = options.batch;
+  task.network.precision = models::parse_precision(options.precision);
   models::Classification objective = bench::classify(dataset, options.architecture, task);
   constexpr double lr = 1e-4;  // noise has nothing to learn; the model must only stay finite
   const auto method = make_method(options.method, {.workers = workers, .lr = lr});
@@ -113,6 +114,7 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--batch", options.batch)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--precision", options.precision, "Of GPUs: fp32, tf32 or bf16")->capture_default_str();
   app.add_option("--device", options.device, "As tardigrad train reads it")->capture_default_str();
   app.add_option("--seconds", options.seconds, "Of each run")
       ->check(CLI::PositiveNumber)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the tests of a GoogleTest program that have cuda in their name, several processes at once.
+"""Runs the tests of a GoogleTest program that have cuda or GPU in their name, several processes at once.
 
     tools/gpu_check/cuda_tests.py build-gpu/tests/kernels_test
     tools/gpu_check/cuda_tests.py --only '*/cuda*' --processes 6 --batches 6 --under 'compute-sanitizer --tool memcheck' ...
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-EVERY_SPELLING = "*cuda*:*Cuda*:*CUDA*"
+EVERY_SPELLING = "*cuda*:*Cuda*:*CUDA*:*gpu*:*Gpu*:*GPU*"
 SKIPPED = 77
 
 
