@@ -223,7 +223,7 @@ nlohmann::ordered_json findings(const Comparison& times, const std::vector<Work>
   const Work& work = works[i];
   const auto per_operation = [&](std::size_t j) { return static_cast<double>(works[j].times); };
   const double time_s = times.median_s(i) / per_operation(i);
-  nlohmann::ordered_json found{{"time_us", time_s * 1e6}};
+  nlohmann::ordered_json found{{"operations", work.times}, {"time_us", time_s * 1e6}};
   if (work.alone) {
     if (work.is_update) found["over_empty_kernel"] = times.ratio(i, i - 1);
     return found;
@@ -266,8 +266,7 @@ void run(const Options& options, Measurements& measurements) {
     for (std::size_t i = 0; i < works.size(); ++i) {
       const nlohmann::ordered_json found = findings(times, works, i);
       print(works[i].name, found);
-      measurements.add({{"dimension", dimension}, {"work", works[i].name}, {"workers", options.workers}},
-                       found);
+      measurements.add({{"dimension", dimension}, {"work", works[i].name}}, found);
     }
   }
 }
