@@ -16,7 +16,8 @@ EvaluationSums::Result EvaluationSums::launch(CudaStream stream) const {
   }
   check(*this);
   try {
-    const auto policy = thrust_policy(name, stream);
+    ThrustScratch scratch(name, stream);
+    const auto policy = thrust_policy(scratch);
     // The initial values say in what type the sums are kept.
     return {thrust::reduce(policy, losses, losses + count, 0.0),
             thrust::reduce(policy, hits, hits + count, std::uint64_t{0})};
