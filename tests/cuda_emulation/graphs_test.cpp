@@ -18,6 +18,7 @@ class EmulatedGraphs : public ::testing::Test {
     expect_cuda(cudaEventCreateWithFlags(&joined_, cudaEventDisableTiming));
   }
   ~EmulatedGraphs() override {
+    for (const Stream* stream : {&stream_, &other_}) static_cast<void>(cudaStreamSynchronize(*stream));
     static_cast<void>(cudaEventDestroy(forked_));
     static_cast<void>(cudaEventDestroy(joined_));
     static_cast<void>(cudaGetLastError());
