@@ -21,7 +21,7 @@ long long from_environment(const char* name, long long otherwise) {
 
 std::vector<std::unique_ptr<Device>> make_devices() {
   std::vector<std::unique_ptr<Device>> made;
-  const long long count = from_environment("TARDIGRAD_EMULATED_GPUS", 3);
+  const long long count = from_environment("TARDIGRAD_EMULATED_GPUS", 4);
   for (int index = 0; index < count; ++index) {
     auto device = std::make_unique<Device>();
     device->index = index;
