@@ -126,13 +126,25 @@ void Classification::initialise(std::span<float> model, std::uint64_t seed) cons
 std::unique_ptr<GradientEngine> Classification::make_engine(const StreamRef& stream) {
   if constexpr (built_with_cuda) {
     if (stream.device().backend == Backend::cuda) {
-      auto& images = training_images_[stream.device()];
-      if (!images) images = std::make_shared<const cuda::DeviceImages>(stream, dataset_->train);
-      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_}, images, options_.network);
+      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_}, training_images(stream),
+                               options_.network);
     }
   }
   require_cpu_precision(options_.network.precision);
   return std::make_unique<CpuEngine>(*this, stream);
+}
+
+/// On the stream's GPU; uploaded by the first stream that asks.
+std::shared_ptr<const cuda::DeviceImages> Classification::training_images(
+    [[maybe_unused]] const StreamRef& stream) {
+  if constexpr (built_with_cuda) {
+    for (const auto& images : training_images_) {
+      if (images->device() == stream.device()) return images;
+    }
+    training_images_.push_back(std::make_shared<const cuda::DeviceImages>(stream, dataset_->train));
+    return training_images_.back();
+  }
+  return nullptr;
 }
 
 EngineMemory Classification::engine_memory([[maybe_unused]] Device device) const {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -57,13 +56,14 @@ class Classification final : public Objective {
   class CpuEngine;
   class TestBatches;
 
+  std::shared_ptr<const cuda::DeviceImages> training_images(const StreamRef& stream);
   Evaluation evaluate_on_cpu(std::span<const float> model);
 
   std::shared_ptr<const data::Dataset> dataset_;
   Architecture architecture_;
   ClassificationOptions options_;
   MinibatchSource minibatches_;
-  std::map<Device, std::shared_ptr<const cuda::DeviceImages>> training_images_;  // of GPUs with engines
+  std::vector<std::shared_ptr<const cuda::DeviceImages>> training_images_;  // of each GPU with engines
   std::unique_ptr<cuda::Evaluator> evaluator_;            // on a GPU, made when first needed
   std::vector<std::unique_ptr<TestBatches>> evaluators_;  // on CPUs, one a thread, made when first needed
 };

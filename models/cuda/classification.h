@@ -28,6 +28,7 @@ class DeviceImages {
   /// Uploads them through the stream, and waits. Throws DeviceError if memory cannot be had.
   DeviceImages(const StreamRef& stream, const data::Images& images);
 
+  Device device() const { return pixels_.device(); }
   const std::uint8_t* pixels() const { return pixels_.ref().data(); }
   const std::uint8_t* labels() const { return labels_.ref().data(); }
 
