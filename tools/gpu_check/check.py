@@ -32,7 +32,7 @@ STAGES = ["build", *TEST_PROGRAMS, "memcheck", "racecheck", "train", *BENCHMARKS
 
 def last_line(log):
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return "".join(filter(str.isprintable, lines[-1]))[:300] if lines else "no output"
+    return " ".join("".join(filter(str.isprintable, lines[-1])).split())[:300] if lines else "no output"
 
 
 def reason_of_build_failure(log):
@@ -221,8 +221,8 @@ def main():
     machine = environment.describe(arguments.commit)
     try:
         build(check, machine)
-        check.no_gpu = environment.why_no_gpu(machine, BUILD / "tools" / "tardigrad")
         environment.add_build(machine, BUILD / "tools" / "tardigrad")
+        check.no_gpu = environment.why_no_gpu(machine, BUILD / "tools" / "tardigrad")
         test(check)
         sanitize(check)
         train(check)

@@ -74,10 +74,12 @@ def describe(commit_name):
 
 
 def add_build(machine, program):
-    """The versions that the built program was linked with."""
-    linked = re.search(r"^built with (.*)$", output_of(program, "devices"), re.MULTILINE)
+    """What the built program knows: its libraries' versions, and the GPUs where nothing else shows them."""
+    shown = output_of(program, "devices")
+    linked = re.search(r"^built with (.*)$", shown, re.MULTILINE)
     if linked:
         machine["versions"]["tardigrad's libraries"] = linked.group(1)
+    machine["gpus"] = machine["gpus"] or [{"name": name} for name in re.findall(r"^cuda:\d+ +(.*)$", shown, re.MULTILINE)]
 
 
 def why_no_gpu(machine, program):
