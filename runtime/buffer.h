@@ -68,6 +68,7 @@ class Buffer {
  public:
   Buffer(const StreamRef& stream, std::size_t size)
       : stream_(detail::share(stream)),
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): elements may be pointers
         data_(static_cast<T*>(detail::allocate(*stream_, size * sizeof(T)))),
         size_(size) {}
   Buffer(Buffer&& other) noexcept
@@ -83,6 +84,7 @@ class Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer() {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): elements may be pointers
     if (stream_) detail::deallocate(*stream_, data_, size_ * sizeof(T));
   }
 

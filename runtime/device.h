@@ -16,7 +16,7 @@ struct Device {
   Backend backend = Backend::cpu;
   int index = 0;
 
-  auto operator<=>(const Device&) const = default;
+  auto operator<=>(const Device&) const = default;  // NOLINT(modernize-use-nullptr): there is none
 
   /// "cpu:0", "cuda:1".
   std::string name() const;

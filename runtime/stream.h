@@ -112,6 +112,7 @@ class StreamRef {
   template <class T>
   void copy(BufferRef<T> target, BufferRef<const std::type_identity_t<T>> source) const {
     require_same_size(target.size(), source.size());
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): elements may be pointers
     impl_->copy(target.data(), source.data(), target.size() * sizeof(T));
   }
 

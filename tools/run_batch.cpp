@@ -66,6 +66,7 @@ std::vector<Placement> share_devices(const RunBatch& batch) {
   std::vector<std::vector<Device>> shares(lanes);
   for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);
   std::vector<Placement> placements;
+  placements.reserve(lanes);
   for (std::vector<Device>& share : shares) placements.emplace_back(std::move(share), batch.placement.server);
   return placements;
 }

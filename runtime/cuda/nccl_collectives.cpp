@@ -24,6 +24,7 @@ class Communicators {
  public:
   explicit Communicators(const std::vector<Device>& devices) : devices_(devices), ranks_(devices.size()) {
     std::vector<int> indices;
+    indices.reserve(devices.size());
     for (const Device device : devices) indices.push_back(device.index);
     check_nccl(ncclCommInitAll(ranks_.data(), static_cast<int>(indices.size()), indices.data()),
                "ncclCommInitAll", devices.front());
@@ -122,6 +123,7 @@ class NcclCollectives final : public Collectives {
 
   static std::vector<Device> devices_of(std::span<const StreamRef> streams) {
     std::vector<Device> devices;
+    devices.reserve(streams.size());
     for (const StreamRef stream : streams) devices.push_back(stream.device());
     return devices;
   }
