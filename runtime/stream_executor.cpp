@@ -10,6 +10,19 @@
 #include "runtime/stream_layout.h"
 
 namespace tardigrad {
+namespace {
+
+/// How a failure is told: the stream that it struck knows more of it than the call that met it.
+std::string told_by(const StreamRef& stream, const DeviceError& error) {
+  try {
+    stream.check();
+  } catch (const DeviceError& known) {
+    return known.what();
+  }
+  return error.what();
+}
+
+}  // namespace
 
 StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
                                const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
@@ -93,7 +106,14 @@ void StreamExecutor::act(const Actions& actions, double lr) {
 
 void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradient* gradient) {
   const ProfilerRange range("update", version_);
-  server_->apply(actions, lr, resolved_, gradient);
+  try {
+    server_->apply(actions, lr, resolved_, gradient);
+  } catch (const DeviceError& error) {
+    const auto struck = std::find_if(server_streams_.begin(), server_streams_.end(),
+                                     [&](const Stream& stream) { return stream.device() == error.device(); });
+    if (struck == server_streams_.end()) throw;
+    throw DeviceError(error.device(), told_by(struck->ref(), error));
+  }
 }
 
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
@@ -126,16 +146,10 @@ void StreamExecutor::require_complete(int index) const {
   }
 }
 
-/// With what the stream knows of the failure, which is more than its event does.
 void StreamExecutor::raise_lost(int index, const DeviceError& error) const {
-  std::string what = error.what();
-  try {
-    state(index).stream->stream().check();
-  } catch (const DeviceError& known) {
-    what = known.what();
-  }
-  throw DeviceError(error.device(),
-                    fmt::format("job {} of worker {} is lost: {}", state(index).first_job, index, what));
+  const WorkerJobs& worker = state(index);
+  throw DeviceError(error.device(), fmt::format("job {} of worker {} is lost: {}", worker.first_job, index,
+                                                told_by(worker.stream->stream(), error)));
 }
 
 /// Whatever writes the job's replica next is ordered behind the gradient.
@@ -168,7 +182,11 @@ void StreamExecutor::start(int index) {
   } else if (wall_) {
     on_complete = [this, index] { wall_->on_complete(index); };
   }
-  worker.stream->start(index, worker.first_job, *worker.jobs.front(), throttle, std::move(on_complete));
+  try {
+    worker.stream->start(index, worker.first_job, *worker.jobs.front(), throttle, std::move(on_complete));
+  } catch (const DeviceError& error) {
+    raise_lost(index, error);
+  }
 }
 
 /// In wall time the job is ended early where it can be, and heard of once more; the stream and the replica
@@ -216,7 +234,11 @@ void StreamExecutor::poll() {
 void StreamExecutor::harvest() {
   Worker& stream = *unharvested_.pop();
   const Worker::Job& job = stream.oldest();
-  if (!wall_) job.complete.synchronize();
+  try {
+    if (!wall_) job.complete.synchronize();
+  } catch (const DeviceError& error) {
+    throw DeviceError(error.device(), told_by(stream.stream(), error));
+  }
   losses_.push(*job.loss.data());
   stream.over();
 }

@@ -36,8 +36,8 @@ TEST_F(GpuFaults, OfAWorkersGpuAreNamedAndTheModelIsSaved) {
   for (const char* clock : {"--clock wall", "--clock virtual --compute-time linear:1:1"}) {
     const Finished run = run_with("1:60", clock);
     EXPECT_EQ(run.exit_code, 3) << clock << ": " << run.err;
-    EXPECT_THAT(run.err,
-                AllOf(HasSubstr("cuda:1"), HasSubstr("unspecified launch failure"), HasSubstr("is saved in")))
+    EXPECT_THAT(run.err, AllOf(HasSubstr("cuda:1"), HasSubstr("worker"),
+                               HasSubstr("unspecified launch failure"), HasSubstr("is saved in")))
         << clock;
     EXPECT_TRUE(std::filesystem::exists(path("x.safetensors"))) << clock;
     std::filesystem::remove(path("x.safetensors"));
