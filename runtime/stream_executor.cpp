@@ -196,16 +196,17 @@ void StreamExecutor::discard(int index) {
   if (wall_) {
     Worker::Job& job = worker.stream->oldest();
     job.cut();
-    if (job.endless) end(index);
+    if (job.endless) let_end(index, job);
   } else {
     job_is_over(worker);
   }
 }
 
-/// Of a job that its stream does not bring to its end.
-void StreamExecutor::end(int index) {
-  std::erase(polled_, index);
-  wall_->on_complete(index);
+/// A job whose end was not to be heard of: that of its gradient is, which may still be computed.
+void StreamExecutor::let_end(int index, Worker::Job& job) {
+  job.endless = false;
+  if (wall_->completions == Completions::polling) return;
+  state(index).stream->stream().notify([this, index] { wall_->on_complete(index); });
 }
 
 void StreamExecutor::discarded_is_over(int index) {

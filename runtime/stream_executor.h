@@ -78,7 +78,7 @@ class StreamExecutor final : public Executor {
   void require_complete(int worker) const;
   [[noreturn]] void raise_lost(int worker, const DeviceError& error) const;
   void discard(int worker);
-  void end(int worker);
+  void let_end(int worker, Worker::Job& job);
   void job_is_over(WorkerJobs& jobs);
   void show_pauses_to_devices();
 

@@ -26,7 +26,8 @@ class GpuFaults : public testing::ProgramTest {
   Finished run_with(const char* fault, const std::string& options) {
     setenv("TARDIGRAD_EMULATED_FAULT", fault, 1);
     return tardigrad(
-        "train --model quadratic:tridiagonal:301:noise=0.1 --workers 4 --method asgd --lr 0.01 --updates 400 "
+        "train --model quadratic:tridiagonal:301:noise=0.1 --workers 4 --method asgd --lr 0.01 --updates "
+        "1000000 "
         "--device cuda:0,1 --save x.safetensors " +
         options);
   }
