@@ -130,6 +130,9 @@ elseif(TARDIGRAD_HAS_CUDA)
   add_library(tardigrad::cuda_libraries ALIAS tardigrad_cuda_libraries)
   target_link_libraries(tardigrad_cuda_libraries INTERFACE CUDA::cudart CUDA::cublas CUDA::cublasLt cuDNN::cuDNN
                         NCCL::NCCL)
+  # Some static libraries that use these come behind them on the command line; by then a linker that keeps only what is
+  # needed so far (GNU ld as compilers call it, unlike mold) would have dropped them.
+  target_link_options(tardigrad_cuda_libraries INTERFACE LINKER:--no-as-needed)
   # The toolkit's own headers are not held to our warnings.
   list(JOIN warnings "," host_warnings)
   target_compile_options(tardigrad_options INTERFACE
