@@ -17,11 +17,14 @@ class Turnarounds {
  public:
   Turnarounds(Device device, int workers) : stamps_(device, 2), release_(device, 1) {
     std::atomic_ref(*release_.data()).store(0);
+    // All memory first: none is to be had while kernels wait.
     for (int i = 0; i < workers; ++i) {
       streams_.emplace_back(device, "turnaround");
       complete_.emplace_back(device);
+      held_.emplace_back(streams_.back(), 1);
+      streams_.back().ref().synchronize();
     }
-    for (int i = 0; i + 1 < workers; ++i) hold(i);
+    for (std::size_t i = 0; i + 1 < streams_.size(); ++i) hold(i);
   }
 
   ~Turnarounds() { std::atomic_ref(*release_.data()).store(1); }
@@ -49,16 +52,15 @@ class Turnarounds {
 
  private:
   /// Until the destructor.
-  void hold(int index) {
-    const StreamRef stream = streams_[static_cast<std::size_t>(index)];
-    held_.emplace_back(stream, 1);
+  void hold(std::size_t index) {
+    const StreamRef stream = streams_[index];
     Stretch stretch;
-    stretch.began_ns = held_.back().ref().data();
+    stretch.began_ns = held_[index].ref().data();
     stretch.duration_ns = Stretch::for_ever;
     stretch.cut_short = release_.data();
-    stream.enqueue(StampTime{held_.back().ref().data()});
+    stream.enqueue(StampTime{held_[index].ref().data()});
     stream.enqueue(stretch);
-    stream.record(complete_[static_cast<std::size_t>(index)]);
+    stream.record(complete_[index]);
   }
 
   /// Asks all, as the coordinator does.
