@@ -33,6 +33,9 @@ class Chain final : public Objective {
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override {
     return std::make_unique<Engine>(*this, stream);
   }
+  EngineMemory engine_memory(Device) const override {
+    return {.shared_bytes = 0, .engine_bytes = offsets_.size() * sizeof(float)};
+  }
 
  private:
   static constexpr std::size_t shifts = 64;  // of the offsets, which differ by worker and job

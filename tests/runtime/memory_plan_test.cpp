@@ -7,7 +7,7 @@
 
 #include "runtime/coordinator.h"
 #include "tests/runtime/backends.h"
-#include "tests/runtime/bowls.h"
+#include "tests/runtime/chain.h"
 #include "tests/runtime/experiment.h"
 
 namespace tardigrad {
@@ -177,7 +177,7 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
   /// Also runs it; `held` is what the run held at its end.
   static MemoryPlan plan(const RunOptions& options, std::map<Device, std::size_t>& held) {
     const auto method = make_method(std::get<2>(GetParam()), {.workers = workers});
-    Bowls objective(workers, dimension);
+    Chain objective(workers, dimension);
     PlannedRun run;
     run.dimension = dimension;
     run.workers = workers;

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "runtime/coordinator.h"
-#include "tests/runtime/bowls.h"
+#include "tests/runtime/chain.h"
 #include "tests/runtime/experiment.h"
 #include "tests/runtime/gpus.h"
 
@@ -174,7 +174,7 @@ class SyncOverNccl : public ::testing::Test {
     for (int i = 0; i < gpus; ++i) devices.push_back({Backend::cuda, i});
     Placement placement(devices);
     placement.replicated = replicated;
-    Bowls objective(workers, size);
+    Chain objective(workers, size);
     const auto method = make_method("sync", {.workers = workers});
     const Delays delays = Delays::parse("linear:1:1", workers, 0);
     Coordinator coordinator(objective, *method, delays, {}, placement, options, {});
