@@ -10,6 +10,13 @@
 
 namespace tardigrad {
 
+#if TARDIGRAD_CUDA
+namespace detail {
+/// While there is one thread: NVTX sets itself up at its first use, and threads must not race for that.
+inline const bool nvtx_is_set_up = (nvtxInitialize(nullptr), true);
+}  // namespace detail
+#endif
+
 /// Marks the time from its construction to its destruction on the calling thread as an NVTX range, which
 /// Nsight Systems shows; costs a few nanoseconds when no profiler is attached, nothing in builds without
 /// CUDA.

@@ -30,7 +30,7 @@ class StreamExecutor final : public Executor {
   struct Wall {
     std::optional<Throttle> throttle;
     std::function<void(int worker)> on_complete;  ///< called from any thread, or by poll()
-    Completions completions = Completions::callback;
+    Completions completions;
   };
 
   /// `wall` is nothing in virtual time. The objective outlives the executor.
