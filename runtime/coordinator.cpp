@@ -51,8 +51,9 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
     if (!delays.measured() || speeds.any()) {
       wall->throttle.emplace(Throttle{delays, speeds, stopwatch_, options_.time_unit_s});
     }
-    wall->completions = options_.completions ? *options_.completions
-                                             : faster_completions(placement.workers.front(), objective_.workers());
+    wall->completions = options_.completions
+                            ? *options_.completions
+                            : faster_completions(placement.workers.front(), objective_.workers());
     clock_ = std::move(clock);
   }
   const bool polling = wall && wall->completions == Completions::polling;

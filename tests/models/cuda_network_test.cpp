@@ -147,6 +147,8 @@ std::vector<Case> cases() {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, CudaNetworks, ::testing::ValuesIn(cases()));
 
+constexpr NetworkOptions repeatable{.deterministic = true};
+
 class CudaNetwork : public models::testing::OnGpu<::testing::Test> {
  protected:
   static constexpr int batch = 4;
@@ -171,7 +173,7 @@ TEST_F(CudaNetwork, GivesTheSameBitsInEveryDeterministicRun) {
 
 TEST_F(CudaNetwork, GivesTheSameBitsFromAGraph) {
   const Stream stream(gpu, "test");
-  const auto network = make_network(stream, architecture_, batch, {});
+  const auto network = make_network(stream, architecture_, batch, repeatable);
   put(stream, *network, architecture_, problem_);
   const Result direct = gradient_of(stream, *network, problem_);
 
@@ -197,7 +199,7 @@ TEST_F(CudaNetwork, GivesTheSameBitsFromAGraph) {
 
 TEST_F(CudaNetwork, EvaluatesPartOfABatch) {
   const Stream stream(gpu, "test");
-  const auto network = make_network(stream, architecture_, batch, {});
+  const auto network = make_network(stream, architecture_, batch, repeatable);
   put(stream, *network, architecture_, problem_);
   OnDevice<float> parameters(stream, {problem_.parameters.begin(), problem_.parameters.end()});
   OnDevice<float> losses(stream, {9, 9, 9, 9});
@@ -221,7 +223,7 @@ TEST_F(CudaNetwork, EvaluatesPartOfABatch) {
 
 TEST_F(CudaNetwork, RefusesVectorsThatAreNotAligned) {
   const Stream stream(gpu, "test");
-  const auto network = make_network(stream, architecture_, batch, {});
+  const auto network = make_network(stream, architecture_, batch, repeatable);
   OnDevice<float> vectors(stream, std::vector<float>(2 * problem_.parameters.size() + 2));
   EXPECT_THROW(models::testing::run_on(stream,
                                        [&](CudaStream native) {
