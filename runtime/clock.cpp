@@ -141,6 +141,10 @@ void WallClock::gradient_complete(int worker) {
 
 std::optional<Clock::Arrived> WallClock::next(double deadline, const std::stop_token& stop) {
   constexpr double patience_s = 0.5;
+  if (now() - looked_after_s_ >= patience_s) {
+    looked_after_s_ = now();
+    return std::nullopt;
+  }
   std::unique_lock lock(mutex_);
   const double wait_s = std::clamp(deadline - now(), 0.0, patience_s);
   await_arrival(lock, wait_s, stop);

@@ -93,8 +93,8 @@ class Clock {
   virtual bool at_end() const { return false; }
 
   /// The next arrival, at its time; nothing if none came before `deadline`, a stop was requested, or, in wall
-  /// time, a while passed (so that the caller can look after its devices). Moves now() to the time of what it
-  /// returns; to the deadline if that comes first.
+  /// time, every half second, arrivals or not, so that the caller looks after its devices. Moves now() to the
+  /// time of what it returns; to the deadline if that comes first.
   virtual std::optional<Arrived> next(double deadline, const std::stop_token& stop) = 0;
 };
 
@@ -160,6 +160,7 @@ class WallClock final : public Clock {
   double time_unit_s_;
   void await_arrival(std::unique_lock<std::mutex>& lock, double wait_s, const std::stop_token& stop);
   std::function<void()> poll_;
+  double looked_after_s_ = 0;    // when next() last returned nothing for that
   std::vector<bool> computing_;  // until its end was returned
   std::mutex mutex_;             // for what follows
   std::condition_variable_any arrived_;

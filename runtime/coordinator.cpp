@@ -318,7 +318,7 @@ void Coordinator::evaluate() {
   if (was_training) stopwatch_.resume();
 }
 
-/// When no gradient came: devices may have failed, or workers, for good.
+/// Now and then, and when no gradient came: devices may have failed, or workers, for good.
 void Coordinator::check_progress() {
   executor_->check();
   if (clock_->expects_arrivals() || options_.time_limit < Clock::never) return;

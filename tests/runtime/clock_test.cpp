@@ -198,5 +198,19 @@ TEST(Stopwatch, ShowsItsPauses) {
   EXPECT_EQ(shown.paused, 0U);
 }
 
+TEST(WallClock, ReturnsNothingNowAndThenThoughArrivalsCome) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  const WorkerSpeeds speeds;
+  WallClock clock(stopwatch, speeds, 1, 2);
+  int looks = 0;
+  while (looks < 2) {  // one every half second
+    clock.gradient_complete(1);
+    if (!clock.next(Clock::never, {})) ++looks;
+    ASSERT_LT(stopwatch.elapsed_s(), 60);
+  }
+  EXPECT_GE(stopwatch.elapsed_s(), 1);
+}
+
 }  // namespace
 }  // namespace tardigrad
