@@ -194,10 +194,8 @@ template <int count, typename Number>
 void launch_pixels(const BiasReluMaxPoolBackward<Number>& pool, const Arguments<Number>& arguments,
                    CudaStream stream) {
   const PlaneThreads threads(pool.shape.output_height() * pool.shape.output_width() / count);
-  const std::size_t planes = pool.shape.batch * pool.shape.channels;
-  const std::size_t blocks = (planes + threads.planes_per_block() - 1) / threads.planes_per_block();
-  launch_kernel(pool.name, spread_pixels_kernel<count, Number>, {blocks}, stream, PoolPlan(pool.shape),
-                threads, arguments);
+  launch_kernel(pool.name, spread_pixels_kernel<count, Number>, {threads.blocks(pool.shape)}, stream,
+                PoolPlan(pool.shape), threads, arguments);
 }
 
 /// The input gradient, and the sums of the parts.

@@ -62,7 +62,11 @@ struct PlaneThreads {
     while (lanes < warp_lanes && lanes < items) lanes *= 2;
   }
 
-  [[nodiscard]] std::size_t planes_per_block() const { return threads_per_block / lanes; }
+  /// Blocks for all channels of all images.
+  [[nodiscard]] std::size_t blocks(const PoolShape& shape) const {
+    const std::size_t planes_per_block = threads_per_block / lanes;
+    return (shape.batch * shape.channels + planes_per_block - 1) / planes_per_block;
+  }
   [[nodiscard]] __device__ unsigned lane() const { return threadIdx.x % lanes; }
   /// The plane of the first lane of the thread's warp, how many planes a warp takes at once, and the distance
   /// to the next ones: the same for all lanes, so that they stay together.

@@ -141,12 +141,13 @@ void WallClock::gradient_complete(int worker) {
 
 std::optional<Clock::Arrived> WallClock::next(double deadline, const std::stop_token& stop) {
   constexpr double patience_s = 0.5;
-  if (now() - looked_after_s_ >= patience_s) {
-    looked_after_s_ = now();
+  const double now_s = now();
+  if (now_s - looked_after_s_ >= patience_s) {
+    looked_after_s_ = now_s;
     return std::nullopt;
   }
   std::unique_lock lock(mutex_);
-  const double wait_s = std::clamp(deadline - now(), 0.0, patience_s);
+  const double wait_s = std::clamp(deadline - now_s, 0.0, patience_s);
   await_arrival(lock, wait_s, stop);
   if (arrivals_.empty() || stop.stop_requested()) return std::nullopt;
   const Arrived first = arrivals_.front();

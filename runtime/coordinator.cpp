@@ -44,6 +44,7 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
                                                options_.server, options_.job);
   }
   std::optional<StreamExecutor::Wall> wall;
+  WallClock* polling = nullptr;
   if (!clock_) {
     auto clock = std::make_unique<WallClock>(stopwatch_, speeds, options_.time_unit_s, objective_.workers());
     wall.emplace();
@@ -54,14 +55,12 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
     wall->completions = options_.completions
                             ? *options_.completions
                             : faster_completions(placement.workers.front(), objective_.workers());
+    if (wall->completions == Completions::polling) polling = clock.get();
     clock_ = std::move(clock);
   }
-  const bool polling = wall && wall->completions == Completions::polling;
   auto executor = std::make_unique<StreamExecutor>(objective_, placement, method_.memory(), options_.server,
                                                    options_.job, std::move(wall));
-  if (polling) {
-    static_cast<WallClock&>(*clock_).poll_with([polled = executor.get()] { polled->poll(); });
-  }
+  if (polling) polling->poll_with([polled = executor.get()] { polled->poll(); });
   return executor;
 }
 

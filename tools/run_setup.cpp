@@ -79,13 +79,14 @@ std::unique_ptr<Objective> make_classification(const TrainOptions& options,
   classification.seed = options.seed;
   classification.augment = options.augment;
   classification.evaluation_device = devices.front();
+  classification.network.precision = models::parse_precision(options.precision);
+  classification.network.deterministic = options.deterministic;
+  classification.network.graphs = options.cuda_graphs == "on";
   if (devices.front().backend == Backend::cpu) {
     classification.evaluation_threads = static_cast<int>(devices.size());
+  } else {
+    classification.network.workspace_limit = workspace_limit(classification.workers, devices);
   }
-  classification.network = {.precision = models::parse_precision(options.precision),
-                            .deterministic = options.deterministic,
-                            .graphs = options.cuda_graphs == "on",
-                            .workspace_limit = workspace_limit(classification.workers, devices)};
   models::Architecture architecture =
       models::make_architecture(options.model, dataset->train.shape, dataset->classes);
   return std::make_unique<models::Classification>(std::move(dataset), std::move(architecture),

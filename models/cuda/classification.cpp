@@ -5,9 +5,9 @@
 
 #include "kernels/evaluation_sums.h"
 #include "models/cuda/graph_cache.h"
-#include "models/cuda/native_call.h"
 #include "models/cuda/plans.h"
 #include "models/gather.h"
+#include "runtime/cuda/native_call.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -98,7 +98,7 @@ class CudaEngine final : public GradientEngine {
   }
 
   void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
-    call_native<GradientStep>(stream_, [&](CudaStream native) {
+    tardigrad::cuda::call_native<GradientStep>(stream_, [&](CudaStream native) {
       graphs_.run(native, {model.data(), gradient.data(), loss},
                   [&] { network_->gradient(native, model.data(), gradient.data(), loss); });
     });
@@ -157,13 +157,13 @@ class CudaEvaluator final : public Evaluator {
     for (std::size_t begin = 0; begin < count; begin += batch_) {
       gather_.indices = examples_.ref().data() + begin;
       stream.enqueue(gather_);
-      call_native<EvaluationStep>(stream, [&](CudaStream native) {
+      tardigrad::cuda::call_native<EvaluationStep>(stream, [&](CudaStream native) {
         network_->evaluate(native, model_.ref().data(), static_cast<int>(std::min(batch_, count - begin)),
                            losses_.ref().data() + begin, hits_.ref().data() + begin);
       });
     }
     EvaluationSums::Result sums;
-    call_native<EvaluationSums>(stream, [&](CudaStream native) {
+    tardigrad::cuda::call_native<EvaluationSums>(stream, [&](CudaStream native) {
       sums = EvaluationSums{count, losses_.ref().data(), hits_.ref().data()}.launch(native);
     });
     const auto examples = static_cast<double>(count);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "models/cuda/graph_cache.h"
-#include "models/cuda/native_call.h"
+#include "runtime/cuda/native_call.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -61,7 +61,7 @@ class Trial {
 
  private:
   void step() {
-    call_native<ChooseAlgorithms>(stream_, [this](CudaStream native) {
+    tardigrad::cuda::call_native<ChooseAlgorithms>(stream_, [this](CudaStream native) {
       const GraphCache::Addresses addresses{parameters_.ref().data(), gradient_.ref().data(),
                                             loss_.ref().data()};
       graphs_.run(native, addresses,
@@ -92,7 +92,7 @@ class Trial {
 /// nothing may be measured.
 double choose(const StreamRef& stream, Network& network, std::size_t dimension, const NetworkOptions& options,
               Plan& plan) {
-  call_native<ChooseAlgorithms>(stream, [&](CudaStream native) {
+  tardigrad::cuda::call_native<ChooseAlgorithms>(stream, [&](CudaStream native) {
     plan = network.choose(native, {options.deterministic, options.workspace_limit});
   });
   network.use(plan);

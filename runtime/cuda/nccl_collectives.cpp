@@ -6,6 +6,7 @@
 #include "runtime/backend.h"
 #include "runtime/collectives.h"
 #include "runtime/cuda/check.h"
+#include "runtime/cuda/native_call.h"
 
 namespace tardigrad::cuda {
 namespace {
@@ -89,38 +90,36 @@ class Group {
   bool open_ = true;
 };
 
+struct AllReduce {
+  static constexpr const char* name = "all_reduce";
+};
+
+struct Broadcast {
+  static constexpr const char* name = "broadcast";
+};
+
 class NcclCollectives final : public Collectives {
  public:
   explicit NcclCollectives(std::span<const StreamRef> streams)
       : streams_(streams.begin(), streams.end()), communicators_(devices_of(streams)) {}
 
   void all_reduce(std::span<const BufferRef<float>> vectors) override {
-    enqueue("all_reduce", vectors, [](const Call& call, CudaStream stream) {
-      check_nccl(
-          ncclAllReduce(call.vector, call.vector, call.size, ncclFloat, ncclSum, call.communicator, stream),
-          "ncclAllReduce", call.device, call.communicator);
-    });
+    enqueue<AllReduce>(vectors, "ncclAllReduce",
+                       [](float* vector, std::size_t size, ncclComm_t rank, CudaStream stream) {
+                         return ncclAllReduce(vector, vector, size, ncclFloat, ncclSum, rank, stream);
+                       });
   }
 
   void broadcast(std::span<const BufferRef<float>> vectors) override {
-    enqueue("broadcast", vectors, [](const Call& call, CudaStream stream) {
-      check_nccl(ncclBroadcast(call.vector, call.vector, call.size, ncclFloat, 0, call.communicator, stream),
-                 "ncclBroadcast", call.device, call.communicator);
-    });
+    enqueue<Broadcast>(vectors, "ncclBroadcast",
+                       [](float* vector, std::size_t size, ncclComm_t rank, CudaStream stream) {
+                         return ncclBroadcast(vector, vector, size, ncclFloat, 0, rank, stream);
+                       });
   }
 
   void check() const override { communicators_.check_asynchronous(); }
 
  private:
-  /// That of one rank.
-  struct Call {
-    float* vector;
-    std::size_t size;
-    ncclComm_t communicator;
-    Device device;
-    void (*run)(const Call&, CudaStream);
-  };
-
   static std::vector<Device> devices_of(std::span<const StreamRef> streams) {
     std::vector<Device> devices;
     devices.reserve(streams.size());
@@ -128,15 +127,15 @@ class NcclCollectives final : public Collectives {
     return devices;
   }
 
-  void enqueue(const char* name, std::span<const BufferRef<float>> vectors,
-               void (*run)(const Call&, CudaStream)) {
+  /// Calls `function` for every rank, as one group.
+  template <class Name, class Function>
+  void enqueue(std::span<const BufferRef<float>> vectors, const char* expression, Function function) {
     Group group(communicators_.device(0));
-    for (std::size_t rank = 0; rank < vectors.size(); ++rank) {
-      const Call call{vectors[rank].data(), vectors[rank].size(), communicators_[rank],
-                      communicators_.device(rank), run};
-      detail::share(streams_[rank])->launch(name, &call, [](const void* argument, CudaStream stream) {
-        const Call& given = *static_cast<const Call*>(argument);
-        given.run(given, stream);
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      call_native<Name>(streams_[i], [&](CudaStream stream) {
+        const ncclComm_t rank = communicators_[i];
+        check_nccl(function(vectors[i].data(), vectors[i].size(), rank, stream), expression,
+                   communicators_.device(i), rank);
       });
     }
     group.end();

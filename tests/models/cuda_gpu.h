@@ -8,8 +8,8 @@
 
 #include "kernels/bf16.h"
 #include "models/cuda/handles.h"
-#include "models/cuda/native_call.h"
 #include "models/precision.h"
+#include "runtime/cuda/native_call.h"
 #include "runtime/stream.h"
 #include "tests/models/layer_checks.h"
 
@@ -33,7 +33,7 @@ struct TestCall {
 /// Calls function(native stream) with the device current, then waits.
 template <class Function>
 void run_on(const StreamRef& stream, Function function) {
-  cuda::call_native<TestCall>(stream, std::move(function));
+  tardigrad::cuda::call_native<TestCall>(stream, std::move(function));
   stream.synchronize();
 }
 

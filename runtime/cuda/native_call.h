@@ -5,7 +5,7 @@
 
 #include "runtime/stream.h"
 
-namespace tardigrad::models::cuda {
+namespace tardigrad::cuda {
 
 /// An operation (kernels/operation.h) that is a function of the native stream. Name is a type with the
 /// operation's name.
@@ -26,4 +26,4 @@ void call_native(const StreamRef& stream, Function function) {
   stream.enqueue(NativeCall<Name, Function>{std::move(function)});
 }
 
-}  // namespace tardigrad::models::cuda
+}  // namespace tardigrad::cuda
