@@ -48,6 +48,7 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
   if (!clock_) {
     auto clock = std::make_unique<WallClock>(stopwatch_, speeds, options_.time_unit_s, objective_.workers());
     wall.emplace();
+    wall->time_jobs = options_.time_jobs;
     wall->on_complete = [told = clock.get()](int worker) { told->gradient_complete(worker); };
     if (!delays.measured() || speeds.any()) {
       wall->throttle.emplace(Throttle{delays, speeds, stopwatch_, options_.time_unit_s});
@@ -134,18 +135,29 @@ void Coordinator::take(const Clock::Arrived& arrived) {
   worker.busy_time += compute_time;
   worker.staleness.add(staleness);
   ++gradients_;
-  for (RunObserver* observer : observers_) {
-    observer->on_arrival({arrived.worker, job.number, job.version, arrived.time, compute_time});
-  }
+  Pending taken{.gradient = {.job = {arrived.worker, job.number, job.version, arrived.time, compute_time},
+                             .staleness = staleness,
+                             .queue_time = clock_->now() - arrived.time,
+                             .gradients = gradients_},
+                .update = {},
+                .discards = {}};
+  for (RunObserver* observer : observers_) observer->on_arrival(taken.gradient.job);
 
   actions_.clear();
   method_.arrive({arrived.worker, job.version, staleness, compute_time}, actions_);
   while (pending_.size() >= executor_->capacity()) settle_oldest();
   const double lr = learning_rate(arrived.time);
-  const auto update = account(actions_, arrived, staleness, lr);
+  taken.update = account(actions_, arrived, staleness, lr);
+  if (taken.update) taken.gradient.update = taken.update->update;
+  taken.discards.swap(discards_);
   start_if_waiting(arrived.worker);
   executor_->arrive(arrived.worker, actions_, lr);
-  pending_.push({arrived.worker, update});
+  if (const auto computing_s = executor_->computing_s()) {
+    taken.gradient.hand_over_time = std::max(0.0, compute_time - *computing_s);
+  }
+  worker.hand_over_time += taken.gradient.hand_over_time;
+  worker.queue_time += taken.gradient.queue_time;
+  pending_.push(std::move(taken));
 }
 
 /// The worker is free for the jobs that it was to begin meanwhile, on the newest model.
@@ -214,7 +226,8 @@ bool Coordinator::discard(int index) {
   const double spent = clock_->now() - worker.started_at;
   worker.busy_time += spent;
   worker.discarded_time += spent;
-  worker.jobs.pop();
+  const Job job = worker.jobs.pop();
+  discards_.push_back({index, job.number, job.version, clock_->now(), spent});
   worker.computing = false;
   worker.discarding = clock_->lets_discarded_jobs_end();
   clock_->discard(index);
@@ -251,15 +264,19 @@ void Coordinator::settle_oldest() {
   Pending pending = pending_.pop();
   const float loss = executor_->collect();
   if (!std::isfinite(loss)) {
-    throw NotFiniteError(
-        fmt::format("the loss of worker {} is {} at update {}: a smaller --lr (now {}) may help",
-                    pending.worker, loss, pending.update ? pending.update->update : version_, options_.lr));
+    throw NotFiniteError(fmt::format(
+        "the loss of worker {} is {} at update {}: a smaller --lr (now {}) may help",
+        pending.gradient.job.worker, loss, pending.update ? pending.update->update : version_, options_.lr));
   }
   loss_sum_ += static_cast<double>(loss);
   ++loss_count_;
-  if (!pending.update) return;
-  pending.update->loss = loss;
-  for (RunObserver* observer : observers_) observer->on_update(*pending.update);
+  pending.gradient.loss = loss;
+  if (pending.update) pending.update->loss = loss;
+  for (RunObserver* observer : observers_) {
+    observer->on_gradient(pending.gradient);
+    if (pending.update) observer->on_update(*pending.update);
+    for (const JobRecord& discarded : pending.discards) observer->on_discard(discarded);
+  }
 }
 
 void Coordinator::settle_all() {
@@ -350,7 +367,7 @@ RunSummary Coordinator::summarise() const {
   double discarded_shares = 0;
   for (int worker = 0; worker < objective_.workers(); ++worker) {
     const WorkerRecord& record = summary.workers.emplace_back(summarise_worker(worker));
-    summary.staleness_max = std::max(summary.staleness_max, record.staleness_max);
+    summary.staleness_max = std::max(summary.staleness_max, record.staleness.max());
     busy_shares += record.busy_share;
     discarded_shares += record.busy_share * record.discarded_share;
   }
@@ -366,15 +383,17 @@ WorkerRecord Coordinator::summarise_worker(int index) const {
   record.device = executor_->device(index).name();
   record.jobs = worker.staleness.total();
   if (record.jobs > 0) {
-    record.mean_compute_time = (worker.busy_time - worker.discarded_time) / static_cast<double>(record.jobs);
+    const auto jobs = static_cast<double>(record.jobs);
+    record.mean_compute_time = (worker.busy_time - worker.discarded_time) / jobs;
+    record.mean_hand_over_time = worker.hand_over_time / jobs;
+    record.mean_queue_time = worker.queue_time / jobs;
   }
   const double now = clock_->now();
   const double busy = worker.busy_time + (worker.computing ? now - worker.started_at : 0);
   if (now > 0) record.busy_share = std::min(1.0, busy / now);
   record.discarded_jobs = worker.discarded_jobs;
   if (busy > 0) record.discarded_share = worker.discarded_time / busy;
-  record.staleness_median = worker.staleness.median();
-  record.staleness_max = worker.staleness.max();
+  record.staleness = worker.staleness;
   return record;
 }
 

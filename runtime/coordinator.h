@@ -58,6 +58,8 @@ struct RunOptions {
   ClockKind clock = ClockKind::wall;
   double time_unit_s = 1;                  ///< wall seconds of one unit of the delays
   std::optional<Completions> completions;  ///< in wall time; nothing: the faster one on the first device
+  /// In wall time: take the times of GradientRecord, at the cost of two timed events a job.
+  bool time_jobs = false;
 
   // The run ends at whichever comes first; at least one should be given.
   std::optional<std::uint64_t> max_updates;
@@ -113,13 +115,16 @@ class Coordinator {
     double busy_time = 0;   // of the jobs that arrived or were discarded
     double discarded_time = 0;
     std::uint64_t discarded_jobs = 0;
+    double hand_over_time = 0;  // of the arrivals, as GradientRecord has it
+    double queue_time = 0;
     Histogram staleness;  // of the arrivals
   };
 
-  /// An arrival whose loss has not been looked at yet.
+  /// An arrival whose loss has not been looked at yet, and what it led to.
   struct Pending {
-    int worker;
+    GradientRecord gradient;
     std::optional<UpdateRecord> update;
+    std::vector<JobRecord> discards;
   };
 
   WorkerState& state(int worker) { return states_[static_cast<std::size_t>(worker)]; }
@@ -160,6 +165,7 @@ class Coordinator {
   std::vector<WorkerState> states_;
   Actions actions_;
   Fifo<Pending> pending_;
+  std::vector<JobRecord> discards_;  // by the arrival that is being taken
   std::uint64_t version_ = 0;
   std::uint64_t gradients_ = 0;
   std::uint64_t staleness_since_update_ = 0;  // the largest in the direction of the next step

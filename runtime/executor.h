@@ -40,6 +40,10 @@ class Executor {
   virtual void arrive(int worker, const Actions& actions, double lr) = 0;
   virtual std::size_t capacity() const = 0;
 
+  /// Seconds that the job of the latest arrival computed, on its device's clock, throttle included; nothing
+  /// where they were not taken (StreamExecutor::Wall::time_jobs).
+  virtual std::optional<double> computing_s() const { return std::nullopt; }
+
   /// The loss of the oldest arrival not collected yet, when it is there. Throws DeviceError.
   virtual float collect() = 0;
 

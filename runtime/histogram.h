@@ -12,16 +12,28 @@ namespace tardigrad {
 /// than 1/32 of their values. Adding costs a few nanoseconds.
 class Histogram {
  public:
-  void add(std::uint64_t value) {
+  void add(std::uint64_t value, std::uint64_t count = 1) {
     const std::size_t bucket = bucket_of(value);
     if (bucket >= counts_.size()) counts_.resize(bucket + 1);
-    ++counts_[bucket];
-    ++total_;
+    counts_[bucket] += count;
+    total_ += count;
     max_ = std::max(max_, value);
   }
 
+  /// The largest of the values, if it is known better than by those of their buckets.
+  void note_max(std::uint64_t value) { max_ = std::max(max_, value); }
+
   std::uint64_t total() const { return total_; }
   std::uint64_t max() const { return max_; }  ///< exact; 0 without values
+
+  /// Calls visit(first, count) for every bucket that holds something, in ascending order; `first` is the
+  /// smallest value that belongs there.
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+      if (counts_[bucket] > 0) visit(first_of(bucket), counts_[bucket]);
+    }
+  }
 
   /// The smallest value of the bucket that holds the lower median; 0 without values.
   std::uint64_t median() const {

@@ -11,7 +11,7 @@ RunRecorder::RunRecorder(const std::filesystem::path& path, const std::string& r
     : file_("--record", path, run_json) {}
 
 // Shortest texts that read back to the same numbers.
-void RunRecorder::on_arrival(const ArrivalRecord& record) {
+void RunRecorder::on_arrival(const JobRecord& record) {
   file_.write(
       fmt::format(R"({{"event":"arrival","worker":{},"job":{},"version":{},"time":{},"compute_time":{}}})",
                   record.worker, record.job, record.version, record.time, record.compute_time));
@@ -76,7 +76,7 @@ void ReplayClock::discard(int worker) {
 
 std::optional<Clock::Arrived> ReplayClock::next(double deadline, const std::stop_token& stop) {
   if (stop.stop_requested() || !next_) return std::nullopt;
-  const ArrivalRecord& record = next_->record;
+  const JobRecord& record = next_->record;
   if (record.time > deadline) {
     now_ = std::max(now_, deadline);
     return std::nullopt;
@@ -101,7 +101,7 @@ std::optional<Clock::Arrived> ReplayClock::next(double deadline, const std::stop
 }
 
 void ReplayClock::check(std::uint64_t job, std::uint64_t version) const {
-  const ArrivalRecord& record = latest_->record;
+  const JobRecord& record = latest_->record;
   if (record.job == job && record.version == version) return;
   throw std::invalid_argument(
       fmt::format("{}the recording has job {} of worker {} at version {}, this run job {} at version {}",

@@ -23,7 +23,7 @@ class RunRecorder final : public RunObserver {
   /// be written.
   RunRecorder(const std::filesystem::path& path, const std::string& run_json);
 
-  void on_arrival(const ArrivalRecord& record) override;
+  void on_arrival(const JobRecord& record) override;
   void on_discarded_over(int worker, double time) override;
   void on_summary(const RunSummary&) override;
 
@@ -45,7 +45,7 @@ class Recording {
 
   struct Event {
     bool arrival = true;  ///< or the end of a discarded job
-    ArrivalRecord record;
+    JobRecord record;
   };
 
   /// The next event; nothing at the end. Throws std::invalid_argument naming file and line.

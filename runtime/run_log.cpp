@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <nlohmann/json.hpp>
+
+#include "runtime/nearest_name.h"
 
 namespace tardigrad {
 namespace {
@@ -14,16 +17,70 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+/// [[value, count], …], values as the histogram keeps them.
+Json to_json(const Histogram& histogram) {
+  Json counts = Json::array();
+  histogram.for_each([&](std::uint64_t value, std::uint64_t count) { counts.push_back({value, count}); });
+  return counts;
+}
+
+// The frequent records are formatted directly; fmt writes the shortest text that reads back to the same
+// number.
+
+/// The times are left out where they are 0, as in virtual time.
+std::string describe_times(const GradientRecord& gradient) {
+  std::string text;
+  const auto add = [&text](const char* name, double time) {
+    if (time != 0) fmt::format_to(std::back_inserter(text), R"(,"{}":{})", name, time);
+  };
+  add("hand_over_time", gradient.hand_over_time);
+  add("queue_time", gradient.queue_time);
+  return text;
+}
+
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& path, const std::string& run_json)
-    : file_("--log", path, run_json) {}
+LogDetail parse_log_detail(const std::string& name) {
+  if (name == "evaluations") return LogDetail::evaluations;
+  if (name == "updates") return LogDetail::updates;
+  if (name == "jobs") return LogDetail::jobs;
+  throw std::invalid_argument(unknown_name_message("--log-detail", name, {"evaluations", "updates", "jobs"}));
+}
 
-// The frequent one, so formatted directly; fmt writes the shortest text that reads back to the same number.
-void RunLog::on_update(const UpdateRecord& record) {
+RunLog::RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail)
+    : file_("--log", path, run_json), detail_(detail) {}
+
+void RunLog::on_gradient(const GradientRecord& record) {
+  if (detail_ != LogDetail::jobs) return;
+  if (record.update != 0) {
+    made_by_ = record;
+    return;
+  }
+  const JobRecord& job = record.job;
   file_.write(fmt::format(
-      R"({{"event":"update","update":{},"time":{},"worker":{},"staleness":{},"lr":{},"gradients":{},"loss":{}}})",
-      record.update, record.time, record.worker, record.staleness, record.lr, record.gradients, record.loss));
+      R"({{"event":"gradient","time":{},"worker":{},"staleness":{},"gradients":{},"loss":{},"job":{},"version":{},"compute_time":{}{}}})",
+      job.time, job.worker, record.staleness, record.gradients, record.loss, job.job, job.version,
+      job.compute_time, describe_times(record)));
+}
+
+void RunLog::on_update(const UpdateRecord& record) {
+  if (detail_ == LogDetail::evaluations) return;
+  std::string line = fmt::format(
+      R"({{"event":"update","update":{},"time":{},"worker":{},"staleness":{},"lr":{},"gradients":{},"loss":{})",
+      record.update, record.time, record.worker, record.staleness, record.lr, record.gradients, record.loss);
+  if (detail_ == LogDetail::jobs) {
+    fmt::format_to(std::back_inserter(line), R"(,"job":{},"version":{},"compute_time":{}{})",
+                   made_by_.job.job, made_by_.job.version, made_by_.job.compute_time,
+                   describe_times(made_by_));
+  }
+  file_.write(line += '}');
+}
+
+void RunLog::on_discard(const JobRecord& record) {
+  if (detail_ != LogDetail::jobs) return;
+  file_.write(
+      fmt::format(R"({{"event":"discard","time":{},"worker":{},"job":{},"version":{},"compute_time":{}}})",
+                  record.time, record.worker, record.job, record.version, record.compute_time));
 }
 
 void RunLog::on_evaluation(const EvaluationRecord& record) {
@@ -48,8 +105,11 @@ void RunLog::on_summary(const RunSummary& summary) {
                      {"busy_share", worker.busy_share},
                      {"discarded_jobs", worker.discarded_jobs},
                      {"discarded_share", worker.discarded_share},
-                     {"staleness_median", worker.staleness_median},
-                     {"staleness_max", worker.staleness_max}}
+                     {"mean_hand_over_time", worker.mean_hand_over_time},
+                     {"mean_queue_time", worker.mean_queue_time},
+                     {"staleness_median", worker.staleness.median()},
+                     {"staleness_max", worker.staleness.max()},
+                     {"staleness_counts", to_json(worker.staleness)}}
                     .dump());
   }
   file_.write(Json{{"event", "summary"},

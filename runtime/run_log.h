@@ -8,21 +8,36 @@
 
 namespace tardigrad {
 
-/// `--log`: one JSON object a line. First a `run` record with the configuration, then `update` and `eval`
-/// records as they happen, at the end a `worker` record each and `summary`. `time` is the run's own clock,
-/// `…_s` are seconds.
+/// What a log holds besides the records of the run, its evaluations, its workers and its end.
+enum class LogDetail {
+  evaluations,  ///< nothing
+  updates,      ///< a record an update
+  jobs,         ///< the end of every job, with its times: what reports draw workers from
+};
+
+/// `--log-detail`: "evaluations", "updates" or "jobs". Throws std::invalid_argument.
+LogDetail parse_log_detail(const std::string& name);
+
+/// `--log`: one JSON object a line. First a `run` record with the configuration, then, as they happen, `eval`
+/// records, `update` records, which hold the job that made the update, and `gradient` and `discard` records
+/// of the other jobs; at the end a `worker` record each and `summary`. `time` is the run's own clock, `…_s`
+/// are seconds. RunLogReader reads it.
 class RunLog final : public RunObserver {
  public:
   /// `run_json`: the members of the run record, as a JSON object. Throws std::invalid_argument naming the
   /// path if it cannot be opened.
-  RunLog(const std::filesystem::path& path, const std::string& run_json);
+  RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail);
 
+  void on_gradient(const GradientRecord& record) override;
   void on_update(const UpdateRecord& record) override;
+  void on_discard(const JobRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
   void on_summary(const RunSummary& summary) override;
 
  private:
   JsonLines file_;
+  LogDetail detail_;
+  GradientRecord made_by_;  // the next update
 };
 
 }  // namespace tardigrad

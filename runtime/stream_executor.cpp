@@ -35,9 +35,9 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
   for (std::size_t i = 0; i < streams; ++i) {
     const Device device = devices[i % devices.size()];
     const Device home = placement.replicated ? device : placement.server;
-    streams_.push_back(std::make_unique<Worker>(objective, device,
-                                                fmt::format("{} {}", wall_ ? "worker" : "workers", i), home,
-                                                job, static_cast<int>(layout.jobs_ahead)));
+    streams_.push_back(
+        std::make_unique<Worker>(objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i),
+                                 home, job, static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
     // All CPU devices have the same memory.
     if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
@@ -130,6 +130,7 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
   const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
   apply(actions, lr, &gradient);
+  computing_s_ = job.computing_s();
   unharvested_.push(worker.stream);
   if (!wall_) return;
   harvest();  // the gradient is there already, and the stream free for its next job

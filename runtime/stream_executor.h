@@ -31,6 +31,7 @@ class StreamExecutor final : public Executor {
     std::optional<Throttle> throttle;
     std::function<void(int worker)> on_complete;  ///< called from any thread, or by poll()
     Completions completions;
+    bool time_jobs = false;  ///< for computing_s()
   };
 
   /// `wall` is nothing in virtual time. The objective outlives the executor.
@@ -47,6 +48,7 @@ class StreamExecutor final : public Executor {
   void act(const Actions& actions, double lr) override;
   void arrive(int worker, const Actions& actions, double lr) override;
   std::size_t capacity() const override { return capacity_; }
+  std::optional<double> computing_s() const override { return computing_s_; }
   float collect() override;
   void discarded_is_over(int worker) override;
   void read_model(std::span<float> values) override { server_->read_model(values); }
@@ -95,6 +97,7 @@ class StreamExecutor final : public Executor {
   std::vector<int> polled_;    // workers whose completion is to be polled for
   Fifo<Worker*> unharvested_;  // of the arrivals whose loss is not known yet
   Fifo<float> losses_;         // of those before them
+  std::optional<double> computing_s_;
 };
 
 }  // namespace tardigrad

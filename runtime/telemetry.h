@@ -5,17 +5,31 @@
 #include <string>
 #include <vector>
 
+#include "runtime/histogram.h"
 #include "runtime/objective.h"
 
 namespace tardigrad {
 
-/// A gradient that arrived. Times are those of the run's own clock.
-struct ArrivalRecord {
+/// The end of a job: its gradient arrived, or it was thrown away. Times are those of the run's own clock.
+struct JobRecord {
   int worker = 0;
   std::uint64_t job = 0;      ///< of that worker, counted from 0
   std::uint64_t version = 0;  ///< of the model it was computed at
-  double time = 0;
-  double compute_time = 0;
+  double time = 0;            ///< of its end
+  double compute_time = 0;    ///< since its worker was free, and the model handed over
+};
+
+/// What a gradient did. Where workers take turns at being slow, the times say why: it computes for
+/// compute_time − hand_over_time.
+struct GradientRecord {
+  JobRecord job;
+  std::uint64_t staleness = 0;  ///< k − version
+  double hand_over_time =
+      0;                  ///< of compute_time, until the gradient began: server and copies. Wall time only.
+  double queue_time = 0;  ///< from its arrival until the coordinator took it up. Wall time only.
+  std::uint64_t gradients = 0;  ///< that arrived so far
+  std::uint64_t update = 0;     ///< that it made; 0: none
+  float loss = 0;               ///< of its minibatch, at the model it was computed at
 };
 
 /// One step of the model. `time` is the run's own clock: seconds in wall time, units of the delay model in
@@ -44,13 +58,14 @@ struct EvaluationRecord {
 struct WorkerRecord {
   int worker = 0;
   std::string device;
-  std::uint64_t jobs = 0;              ///< whose gradient arrived
-  double mean_compute_time = 0;        ///< of a job, on the run's own clock
-  double busy_share = 0;               ///< of the run, in [0, 1]; the rest it waited for a model
-  std::uint64_t discarded_jobs = 0;    ///< thrown away before they arrived
-  double discarded_share = 0;          ///< of its busy time, spent on those
-  std::uint64_t staleness_median = 0;  ///< of its gradients
-  std::uint64_t staleness_max = 0;
+  std::uint64_t jobs = 0;            ///< whose gradient arrived
+  double mean_compute_time = 0;      ///< of a job, on the run's own clock
+  double busy_share = 0;             ///< of the run, in [0, 1]; the rest it waited for a model
+  std::uint64_t discarded_jobs = 0;  ///< thrown away before they arrived
+  double discarded_share = 0;        ///< of its busy time, spent on those
+  double mean_hand_over_time = 0;    ///< of a gradient, as GradientRecord has them
+  double mean_queue_time = 0;
+  Histogram staleness;  ///< of its gradients
 };
 
 enum class StopReason {
@@ -89,10 +104,14 @@ class RunObserver {
   RunObserver& operator=(const RunObserver&) = delete;
   virtual ~RunObserver() = default;
 
-  virtual void on_arrival(const ArrivalRecord&) {}
+  /// At once; the others follow when the losses of the gradients before are known.
+  virtual void on_arrival(const JobRecord&) {}
   /// A job thrown away earlier has come to its end at `time` (wall clock).
   virtual void on_discarded_over(int /*worker*/, double /*time*/) {}
-  virtual void on_update(const UpdateRecord&) {}
+  virtual void on_gradient(const GradientRecord&) {}
+  virtual void on_update(const UpdateRecord&) {}  ///< follows the gradient that made it
+  /// A job was thrown away at `time`, by what the method made of the gradient before.
+  virtual void on_discard(const JobRecord&) {}
   virtual void on_evaluation(const EvaluationRecord&) {}
   virtual void on_summary(const RunSummary&) {}
 };

@@ -22,10 +22,18 @@ void Worker::Job::cut() {
   std::atomic_ref(*cut_on_device.data()).store(1, std::memory_order_release);
 }
 
+std::optional<double> Worker::Job::computing_s() const {
+  if (!times) return std::nullopt;
+  return seconds_between(times->began, times->ended);
+}
+
 Worker::Worker(Objective& objective, Device device, std::string name, Device server,
-               const JobOptions& options, int jobs_ahead)
+               const JobOptions& options, int jobs_ahead, bool time_jobs)
     : stream_(device, std::move(name)), gradients_(objective, stream_, options) {
-  for (int i = 0; i < jobs_ahead; ++i) jobs_.emplace_back(stream_, server, objective.dimension());
+  for (int i = 0; i < jobs_ahead; ++i) {
+    Job& job = jobs_.emplace_back(stream_, server, objective.dimension());
+    if (time_jobs) job.times.emplace(TimedEvent(device), TimedEvent(device));
+  }
   stream_.ref().synchronize();
 }
 
@@ -41,10 +49,12 @@ void Worker::start(int worker, std::uint64_t number, const Replica& replica, con
   if (std::exchange(gathered_, std::nullopt) != number) gradients_.enqueue_minibatch(worker, number);
   stream.wait(replica.written);
   stream.wait(job.taken);
+  if (job.times) stream.record(job.times->began);
   if (throttle) enqueue_begin(job, *throttle);
   gradients_.enqueue_gradient(worker, number, replica.model, job.gradient.ref(), job.loss.data());
   if (throttle) enqueue_stretch(job, worker, number, *throttle);
   stream.leave_out_on({});
+  if (job.times) stream.record(job.times->ended);
   stream.record(job.complete);
   if (on_complete && !job.endless) stream.notify(std::move(on_complete));
   if (jobs_.size() == 1) {

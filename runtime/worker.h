@@ -30,6 +30,9 @@ class Worker {
     /// Ends it early, as far as it can be: leaves out what a CPU stream has not begun, and ends a throttle.
     void cut();
 
+    /// Of a complete job, where it is timed: seconds of computing, throttle included.
+    std::optional<double> computing_s() const;
+
     Event complete;  ///< recorded by the worker
     Event taken;     ///< recorded by the server when it has read the gradient
     Buffer<float> gradient;
@@ -40,12 +43,17 @@ class Worker {
     bool endless = false;  // on a GPU it is never complete, and nothing of its stream waits for that
     Buffer<std::uint64_t> began_ns;
     PinnedBuffer<std::uint32_t> cut_on_device;
+    struct Times {
+      TimedEvent began;
+      TimedEvent ended;
+    };
+    std::optional<Times> times;
   };
 
-  /// `jobs_ahead`: how many jobs may be started before the first of them is over, ≥ 1. Memory is there when
-  /// the constructor returns.
+  /// `jobs_ahead`: how many jobs may be started before the first of them is over, ≥ 1. `time_jobs`: for
+  /// Job::computing_s(). Memory is there when the constructor returns.
   Worker(Objective& objective, Device device, std::string name, Device server, const JobOptions& options,
-         int jobs_ahead);
+         int jobs_ahead, bool time_jobs = false);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 

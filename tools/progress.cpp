@@ -23,7 +23,7 @@ void print_workers(const RunSummary& summary, const char* time_unit) {
     fmt::print("{:>6}  {:<8} {:>8} {:>18.4g} {:>8} {:>10} {:>17}\n", worker.worker, worker.device,
                worker.jobs, worker.mean_compute_time, fmt::format("{:.0f} %", 100 * worker.busy_share),
                fmt::format("{:.0f} %", 100 * worker.discarded_share),
-               fmt::format("{} / {}", worker.staleness_median, worker.staleness_max));
+               fmt::format("{} / {}", worker.staleness.median(), worker.staleness.max()));
   }
 }
 

@@ -38,7 +38,9 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
   TargetWatch watch(batch.target);
   std::vector<RunObserver*> observers{&watch};
   std::optional<RunLog> log;
-  if (!options.log.empty()) observers.push_back(&log.emplace(options.log, log_record(options, setup)));
+  if (!options.log.empty())
+    observers.push_back(
+        &log.emplace(options.log, log_record(options, setup), parse_log_detail(options.log_detail)));
 
   RunResult result;
   const auto fail = [&result](const std::exception& error) {

@@ -16,6 +16,7 @@
 #include "models/tridiagonal.h"
 #include "runtime/learning_rate.h"
 #include "runtime/nearest_name.h"
+#include "runtime/run_log.h"
 #include "runtime/safetensors.h"
 #include "tools/version.h"
 
@@ -174,6 +175,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   if (options.completions != "auto") {
     run.completions = options.completions == "polling" ? Completions::polling : Completions::callback;
   }
+  run.time_jobs = !options.log.empty() && parse_log_detail(options.log_detail) == LogDetail::jobs;
   run.max_updates = options.updates;
   if (options.epochs) {
     run.max_gradients =
@@ -346,6 +348,8 @@ std::string log_record(const TrainOptions& options, const RunSetup& setup) {
   for (const Device device : setup.memory.devices()) {
     record["memory_bytes"][device.name()] = setup.memory.total(device);
   }
+  record["command"] = repeat_command(options);
+  record["table"] = setup.method->memory().tables > 0;
   return record.dump();
 }
 

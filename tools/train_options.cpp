@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
@@ -49,6 +50,18 @@ CLI::Validator positive(const char* what) {
 
 CLI::Validator from_0_to_1() {
   return number("a number from 0 to 1", [](double value) { return value >= 0 && value <= 1; });
+}
+
+/// For a shell; plain words stay as they are.
+std::string quoted(const std::string& word) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-+=:,./@%").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string result = "'";
+  for (const char c : word) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
 }
 
 void add_problem_options(CLI::App& train, TrainOptions& options) {
@@ -254,6 +267,7 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
   constexpr const char* group = "What it leaves";
   train.add_option("--log", options.log, "JSON lines: run, update, eval, worker and summary records")
       ->group(group);
+  add_log_detail_option(train, options);
   train.add_option("--save", options.save, "The final model, as safetensors")->group(group);
   train
       .add_option("--record", options.record,
@@ -275,6 +289,15 @@ void add_run_options(CLI::App& command, TrainOptions& options) {
   add_server_options(command, options);
   add_machine_options(command, options);
   add_length_options(command, options);
+}
+
+void add_log_detail_option(CLI::App& command, TrainOptions& options) {
+  command
+      .add_option("--log-detail", options.log_detail,
+                  "What logs hold: evaluations; updates, too; or all jobs, with their times")
+      ->check(CLI::IsMember({"evaluations", "updates", "jobs"}))
+      ->capture_default_str()
+      ->group("What it leaves");
 }
 
 void add_target_options(CLI::App& command, TrainOptions& options, const char* group) {
@@ -353,6 +376,22 @@ std::string to_json(const TrainOptions& options) {
                                 {"target_accuracy", or_null(options.target_accuracy)},
                                 {"target_loss", or_null(options.target_loss)}}
       .dump();
+}
+
+std::string repeat_command(const TrainOptions& options) {
+  using Json = nlohmann::ordered_json;
+  const Json defaults = Json::parse(to_json({}));
+  const Json given = Json::parse(to_json(options));
+  std::string command = "tardigrad train";
+  for (const auto& [name, value] : given.items()) {
+    if (value == defaults.at(name) && name != "seed") continue;
+    std::string flag = name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    command += " --" + flag;
+    if (!value.is_boolean())
+      command += " " + quoted(value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return command;
 }
 
 EvaluationPeriod parse_eval_every(const std::string& value) {

@@ -57,6 +57,7 @@ struct TrainOptions {
   std::optional<double> target_accuracy;
   std::optional<double> target_loss;
   std::string log;
+  std::string log_detail = "jobs";
   std::string save;
   std::string record;
   std::string replay;
@@ -75,6 +76,13 @@ void add_target_options(CLI::App& command, TrainOptions& options, const char* gr
 
 /// The options as the members of a JSON object, for the `run` record of logs and recordings.
 std::string to_json(const TrainOptions& options);
+
+/// The command line of `tardigrad train` that runs the same again, without what it leaves; quoted for a
+/// shell.
+std::string repeat_command(const TrainOptions& options);
+
+/// Adds `--log-detail`.
+void add_log_detail_option(CLI::App& command, TrainOptions& options);
 
 /// Evaluation period of `--eval-every`: "500" is updates, "2.5s" time on the run's own clock, "" neither.
 struct EvaluationPeriod {

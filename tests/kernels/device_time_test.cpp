@@ -18,7 +18,7 @@ constexpr double millisecond_ns = 1e6;
 template <typename T>
 class Shared {
  public:
-  Shared(Backend backend, T value) {
+  Shared([[maybe_unused]] Backend backend, T value) {
 #if TARDIGRAD_CUDA
     if (backend == Backend::cuda) {
       void* memory = nullptr;

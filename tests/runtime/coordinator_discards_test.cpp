@@ -17,13 +17,13 @@ using namespace ::tardigrad::testing;
 /// Calls back when an arrival or the end of a discarded job is heard of.
 class Listener final : public RunObserver {
  public:
-  void on_arrival(const ArrivalRecord& record) override {
+  void on_arrival(const JobRecord& record) override {
     if (arrival) arrival(record);
   }
   void on_discarded_over(int worker, double time) override {
     if (discarded_over) discarded_over(worker, time);
   }
-  std::function<void(const ArrivalRecord&)> arrival;
+  std::function<void(const JobRecord&)> arrival;
   std::function<void(int worker, double time)> discarded_over;
 };
 
@@ -72,13 +72,13 @@ TEST(DiscardedJobs, RingmasterRestartsAWorkerOnTheNewestModelWhenItsOldJobHasEnd
     }
   };
   int arrivals = 0;  // each an update
-  std::vector<ArrivalRecord> of_1;
+  std::vector<JobRecord> of_1;
   run.listener.discarded_over = [&](int worker, double) {
     EXPECT_EQ(worker, 1);
     EXPECT_EQ(arrivals, 25);
     gradients_of_0.release(7);
   };
-  run.listener.arrival = [&](const ArrivalRecord& record) {
+  run.listener.arrival = [&](const JobRecord& record) {
     ++arrivals;
     if (arrivals == 25) run.gate.open();
     if (arrivals == 25 + 7) second_job.open();
@@ -118,7 +118,7 @@ TEST(DiscardedJobs, MaleniaMakesItsUpdateWithoutTheJobThatItThrowsAway) {
     EXPECT_EQ(worker, 0);
     ended = true;
   };
-  run.listener.arrival = [&](const ArrivalRecord& record) {
+  run.listener.arrival = [&](const JobRecord& record) {
     if (record.worker == 1 && record.version == 1 && ++of_1_at_version_1 == 50) run.gate.open();
     if (record.worker != 0 || record.version == 0) return;
     EXPECT_TRUE(ended);
@@ -146,7 +146,7 @@ TEST(DiscardedJobs, RennalaDoesNotWaitForAWorkerThatStands) {
     }
     if (worker != 2 && job == 0) standing.wait(false);
   };
-  run.listener.arrival = [&](const ArrivalRecord& record) {
+  run.listener.arrival = [&](const JobRecord& record) {
     EXPECT_NE(record.worker, 2);
     if (record.version == 40) run.stop();
   };
@@ -184,7 +184,7 @@ TEST(QueuedJobs, InWallTimeEachWorkerEmptiesItsQueueInOrder) {
     ASSERT_EQ(run.recorder.arrivals.size(), updates);
 
     std::map<int, std::vector<std::uint64_t>> versions;  // by worker, in the order of arrival
-    for (const ArrivalRecord& arrival : run.recorder.arrivals) {
+    for (const JobRecord& arrival : run.recorder.arrivals) {
       std::vector<std::uint64_t>& of_worker = versions[arrival.worker];
       EXPECT_EQ(arrival.job, of_worker.size());
       if (!of_worker.empty()) {

@@ -174,7 +174,7 @@ TEST(Coordinator, AJobThrownAwayUsesItsNumberUp) {
   run.go();
   EXPECT_EQ(jobs_of_0, (std::vector<std::uint64_t>{0, 1, 3, 4}));
   std::vector<std::uint64_t> recorded;
-  for (const ArrivalRecord& arrival : run.recorder.arrivals) {
+  for (const JobRecord& arrival : run.recorder.arrivals) {
     if (arrival.worker == 0) recorded.push_back(arrival.job);
   }
   EXPECT_EQ(recorded, jobs_of_0);

@@ -83,12 +83,12 @@ class Pull final : public Objective {
 /// Keeps what it is told.
 class Recorder final : public RunObserver {
  public:
-  void on_arrival(const ArrivalRecord& record) override { arrivals.push_back(record); }
+  void on_arrival(const JobRecord& record) override { arrivals.push_back(record); }
   void on_update(const UpdateRecord& record) override { updates.push_back(record); }
   void on_evaluation(const EvaluationRecord& record) override { evaluations.push_back(record); }
   void on_summary(const RunSummary& record) override { summary = record; }
 
-  std::vector<ArrivalRecord> arrivals;
+  std::vector<JobRecord> arrivals;
   std::vector<UpdateRecord> updates;
   std::vector<EvaluationRecord> evaluations;
   RunSummary summary;

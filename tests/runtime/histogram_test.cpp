@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <vector>
 
 namespace tardigrad {
 namespace {
@@ -48,6 +49,20 @@ TEST(Histogram, BucketsAreNoWiderThanAThirtySecondOfTheirValues) {
     EXPECT_LE(value - histogram.median(), histogram.median() / 32) << value;
     EXPECT_EQ(histogram.max(), value);
   }
+}
+
+TEST(Histogram, IsMadeAgainFromItsBuckets) {
+  Histogram histogram;
+  for (const std::uint64_t value : {0, 5, 5, 70, 1000, 1001}) histogram.add(value);
+  Histogram again;
+  histogram.for_each([&](std::uint64_t first, std::uint64_t count) { again.add(first, count); });
+  again.note_max(histogram.max());
+  EXPECT_EQ(again.total(), 6u);
+  EXPECT_EQ(again.median(), 5u);
+  EXPECT_EQ(again.max(), 1001u);
+  std::vector<std::uint64_t> counts;
+  again.for_each([&](std::uint64_t, std::uint64_t count) { counts.push_back(count); });
+  EXPECT_EQ(counts, (std::vector<std::uint64_t>{1, 2, 1, 2}));
 }
 
 TEST(Histogram, FindsTheMedianOfRandomValues) {

@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, EveryRecordedMethod, ::testing::ValuesIn(metho
 /// Opens a gate after 60 arrivals, and ends the run 20 after a discarded job has ended.
 class Director final : public RunObserver {
  public:
-  void on_arrival(const ArrivalRecord&) override {
+  void on_arrival(const JobRecord&) override {
     if (++arrivals_ == 60) gate.open();
     if (arrivals_ == last_) enough.request_stop();
   }

@@ -1,53 +1,144 @@
 #include "runtime/run_log.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/run_log_reader.h"
+#include "tests/runtime/temporary_file.h"
+
 namespace tardigrad {
 namespace {
 
-TEST(RunLog, WritesOneRecordALine) {
-  const std::string path = ::testing::TempDir() + "tardigrad-run-log-" + std::to_string(getpid());
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+/// A run with a record of each kind.
+void tell_a_run(RunObserver& observer) {
+  observer.on_evaluation({.evaluation = {.loss = 2.5, .accuracy = 0.1}, .train_loss = std::nullopt});
+  GradientRecord gradient{.job = {.worker = 1, .job = 0, .version = 0, .time = 1.5, .compute_time = 1.5},
+                          .gradients = 1,
+                          .loss = 2.25f};
+  observer.on_gradient(gradient);
+  gradient = {.job = {.worker = 2, .job = 4, .version = 3, .time = 40, .compute_time = 2.5},
+              .staleness = 3,
+              .hand_over_time = 0.25,
+              .queue_time = 0.125,
+              .gradients = 9,
+              .update = 7,
+              .loss = 0.5f};
+  observer.on_gradient(gradient);
+  observer.on_update(
+      {.update = 7, .time = 40, .worker = 2, .staleness = 5, .lr = 0.03, .gradients = 9, .loss = 0.5f});
+  observer.on_discard({.worker = 0, .job = 3, .version = 5, .time = 40, .compute_time = 12});
+  observer.on_evaluation({.update = 7,
+                          .time = 41,
+                          .train_time_s = 0.5,
+                          .gradients = 9,
+                          .evaluation = {.loss = 0.25, .accuracy = std::nullopt},
+                          .train_loss = 0.75});
+  RunSummary summary;
+  summary.updates = 7;
+  summary.final_evaluation = {.loss = 0.25, .accuracy = 0.75};
+  summary.stop_reason = StopReason::time_limit;
+  summary.workers.resize(2);
+  summary.workers[1].worker = 1;
+  for (const std::uint64_t staleness : {0, 3, 3, 1000}) summary.workers[1].staleness.add(staleness);
+  observer.on_summary(summary);
+}
+
+std::string log_of_a_run(LogDetail detail) {
+  const TemporaryFile file;
   {
-    RunLog log(path, R"({"method":"dude","seed":3})");
-    log.on_update(
-        {.update = 1, .time = 40, .worker = 2, .staleness = 3, .lr = 0.03, .gradients = 9, .loss = 0.5f});
-    EvaluationRecord evaluation_record;
-    evaluation_record.evaluation.loss = 0.25;
-    log.on_evaluation(evaluation_record);
-    RunSummary summary;
-    summary.updates = 1;
-    summary.final_evaluation = {.loss = 0.25, .accuracy = 0.75};
-    summary.workers.resize(2);
-    log.on_summary(summary);
+    RunLog log(file.path(), R"({"method":"dude","seed":3})", detail);
+    tell_a_run(log);
   }
-  std::ifstream file(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(line);
-  std::remove(path.c_str());
-  ASSERT_EQ(lines.size(), 6u);
-  EXPECT_EQ(lines[0], R"({"event":"run","method":"dude","seed":3})");
-  EXPECT_EQ(
-      lines[1],
-      R"({"event":"update","update":1,"time":40,"worker":2,"staleness":3,"lr":0.03,"gradients":9,"loss":0.5})");
-  const auto evaluation = nlohmann::json::parse(lines[2]);
-  EXPECT_EQ(evaluation["event"], "eval");
-  EXPECT_EQ(evaluation["loss"], 0.25);
-  EXPECT_TRUE(evaluation["accuracy"].is_null());
-  EXPECT_EQ(nlohmann::json::parse(lines[4])["event"], "worker");
-  const auto summary = nlohmann::json::parse(lines[5]);
-  EXPECT_EQ(summary["event"], "summary");
-  EXPECT_EQ(summary["final_accuracy"], 0.75);
-  for (const char* key : {"updates", "gradients", "train_time_s", "final_loss"})
-    EXPECT_TRUE(summary.contains(key));
+  std::ifstream stream(file.path());
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+std::vector<std::string> events_of(const std::string& log) {
+  std::vector<std::string> events;
+  std::istringstream stream(log);
+  for (std::string line; std::getline(stream, line);)
+    events.push_back(nlohmann::json::parse(line).at("event"));
+  return events;
+}
+
+TEST(RunLog, HoldsAsMuchAsItIsToldTo) {
+  EXPECT_THAT(events_of(log_of_a_run(LogDetail::evaluations)),
+              ElementsAre("run", "eval", "eval", "worker", "worker", "summary"));
+  EXPECT_THAT(events_of(log_of_a_run(LogDetail::updates)),
+              ElementsAre("run", "eval", "update", "eval", "worker", "worker", "summary"));
+  EXPECT_THAT(
+      events_of(log_of_a_run(LogDetail::jobs)),
+      ElementsAre("run", "eval", "gradient", "update", "discard", "eval", "worker", "worker", "summary"));
+}
+
+TEST(RunLog, WritesTheNumbersOfAnUpdate) {
+  EXPECT_THAT(
+      log_of_a_run(LogDetail::updates),
+      HasSubstr(
+          "\n"
+          R"({"event":"update","update":7,"time":40,"worker":2,"staleness":5,"lr":0.03,"gradients":9,"loss":0.5})"
+          "\n"));
 }
 
 TEST(RunLog, APathThatCannotBeWrittenIsRefused) {
-  EXPECT_THROW(RunLog("/nonexistent/folder/log", "{}"), std::invalid_argument);
+  EXPECT_THROW(RunLog("/nonexistent/folder/log", "{}", LogDetail::jobs), std::invalid_argument);
+  EXPECT_THROW(parse_log_detail("everything"), std::invalid_argument);
+}
+
+// Read and written again it is the same, so nothing of it was lost.
+TEST(RunLogReader, TellsWhatWasTold) {
+  for (const LogDetail detail : {LogDetail::evaluations, LogDetail::updates, LogDetail::jobs}) {
+    const std::string log = log_of_a_run(detail);
+    const TemporaryFile original(log);
+    const TemporaryFile copy;
+    {
+      RunLogReader reader(original.path());
+      RunLog again(copy.path(), R"({"method":"dude","seed":3})", detail);
+      reader.tell(again);
+      EXPECT_EQ(nlohmann::json::parse(reader.run_json()).at("seed"), 3);
+    }
+    std::ifstream stream(copy.path());
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), log);
+  }
+}
+
+TEST(RunLogReader, ALogMayEndInTheMiddleOfALine) {
+  const std::string log = log_of_a_run(LogDetail::jobs);
+  for (const std::size_t missing : {1u, 20u, 200u}) {
+    const TemporaryFile file(log.substr(0, log.size() - missing));
+    RunObserver nobody;
+    EXPECT_NO_THROW(RunLogReader(file.path()).tell(nobody)) << missing;
+  }
+}
+
+TEST(RunLogReader, SaysWhereARecordIsNone) {
+  for (const char* line : {"{", "[]", R"({"event":"party"})", R"({"event":"eval","update":"no"})", "\xff"}) {
+    const TemporaryFile file(R"({"event":"run","method":"dude"})"
+                             "\n" +
+                             std::string(line) + "\n");
+    RunLogReader reader(file.path());
+    RunObserver nobody;
+    try {
+      reader.tell(nobody);
+      FAIL() << line;
+    } catch (const std::invalid_argument& error) {
+      EXPECT_THAT(error.what(), HasSubstr(":2: not a record of a log written by --log"));
+    }
+  }
+}
+
+TEST(RunLogReader, RefusesOtherFiles) {
+  for (const char* text : {"", "hello\n", "{}\n", R"({"event":"update"})"}) {
+    EXPECT_THROW(RunLogReader(TemporaryFile(text).path()), std::invalid_argument) << text;
+  }
+  EXPECT_THROW(RunLogReader("/nonexistent/log"), std::invalid_argument);
 }
 
 }  // namespace

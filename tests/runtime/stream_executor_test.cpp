@@ -100,7 +100,7 @@ TEST_P(StreamExecutorContract, AThrottledWorkerTakesItsTime) {
   options.time_limit = 60e-3;
   ChainRun run(GetParam(), "dude", options, "1,1,1,1,1,8");
   const RunSummary summary = run.go();
-  for (const ArrivalRecord& arrival : run.recorder.arrivals) {
+  for (const JobRecord& arrival : run.recorder.arrivals) {
     EXPECT_GE(arrival.compute_time, arrival.worker == 5 ? 16e-3 : 2e-3);
   }
   EXPECT_GE(summary.workers[0].jobs, summary.workers[5].jobs);

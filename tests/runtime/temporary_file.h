@@ -10,15 +10,19 @@
 
 namespace tardigrad {
 
-/// The name of a file of the running test alone; what was written there goes with it.
+/// The name of a file that nobody else has; what was written there goes with it.
 class TemporaryFile {
  public:
   TemporaryFile() {
+    static int count = 0;
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     std::string name = std::string("tardigrad-") + test->test_suite_name() + "-" + test->name() + "-";
     std::replace(name.begin(), name.end(), '/', '-');  // of tests with parameters
-    path_ = (std::filesystem::path(::testing::TempDir()) / (name + std::to_string(getpid()))).string();
+    path_ = (std::filesystem::path(::testing::TempDir()) /
+             (name + std::to_string(getpid()) + "-" + std::to_string(count++)))
+                .string();
   }
+  explicit TemporaryFile(const std::string& text) : TemporaryFile() { write(text); }
   ~TemporaryFile() {
     std::error_code ignored;
     std::filesystem::remove(path_, ignored);

@@ -21,11 +21,15 @@ class ReplayCommand : public testing::QuadraticTest {
 
   std::string bytes(const std::string& name) const { return testing::read_file(path(name)); }
 
-  /// Records the run, repeats it by `--replay` alone, and compares what both left.
+  /// Records the run, repeats it by `--replay` alone, and compares what both left, but for how long jobs took
+  /// to be handed over.
   void expect_repeatable(const std::string& arguments) const {
     SCOPED_TRACE(arguments);
-    succeed(arguments + " --record recording.jsonl --save first.safetensors --log first.jsonl");
-    succeed("--replay recording.jsonl --save again.safetensors --log again.jsonl --record again.recording");
+    succeed(arguments +
+            " --record recording.jsonl --save first.safetensors --log first.jsonl --log-detail updates");
+    succeed(
+        "--replay recording.jsonl --save again.safetensors --log again.jsonl "
+        "--log-detail updates --record again.recording");
     EXPECT_TRUE(bytes("again.safetensors") == bytes("first.safetensors"));
     EXPECT_EQ(bytes("again.recording"), bytes("recording.jsonl"));
     const auto updates = records_of(path("first.jsonl"), "update");

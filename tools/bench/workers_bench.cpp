@@ -35,7 +35,7 @@ class ArrivalRate final : public RunObserver {
  public:
   explicit ArrivalRate(double from) : from_(from) {}
 
-  void on_arrival(const ArrivalRecord& arrival) override {
+  void on_arrival(const JobRecord& arrival) override {
     if (arrival.time < from_) return;
     if (count_++ == 0) first_ = arrival.time;
     last_ = arrival.time;

@@ -1,0 +1,165 @@
+#include "runtime/run_log_reader.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace tardigrad {
+namespace {
+
+using nlohmann::json;
+
+template <class T>
+std::optional<T> or_nothing(const json& value) {
+  return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
+}
+
+JobRecord job_of(const json& record) {
+  return {record.at("worker"), record.at("job"), record.at("version"), record.at("time"),
+          record.at("compute_time")};
+}
+
+GradientRecord gradient_of(const json& record) {
+  GradientRecord gradient{.job = job_of(record)};
+  gradient.hand_over_time = record.value("hand_over_time", 0.0);
+  gradient.queue_time = record.value("queue_time", 0.0);
+  gradient.gradients = record.at("gradients");
+  gradient.loss = record.at("loss");
+  return gradient;
+}
+
+UpdateRecord update_of(const json& record) {
+  return {record.at("update"), record.at("time"),      record.at("worker"), record.at("staleness"),
+          record.at("lr"),     record.at("gradients"), record.at("loss")};
+}
+
+EvaluationRecord evaluation_of(const json& record) {
+  return {.update = record.at("update"),
+          .time = record.at("time"),
+          .train_time_s = record.at("train_time_s"),
+          .gradients = record.at("gradients"),
+          .evaluation = {.loss = record.at("loss"), .accuracy = or_nothing<double>(record.at("accuracy"))},
+          .train_loss = or_nothing<double>(record.at("train_loss"))};
+}
+
+/// The largest value is known exactly.
+Histogram staleness_of(const json& record) {
+  Histogram histogram;
+  const json counts = record.value("staleness_counts", json::array());
+  for (const json& bucket : counts) histogram.add(bucket.at(0), bucket.at(1));
+  if (!counts.empty()) histogram.note_max(record.at("staleness_max"));
+  return histogram;
+}
+
+WorkerRecord worker_of(const json& record) {
+  WorkerRecord worker;
+  worker.worker = record.at("worker");
+  worker.device = record.at("device");
+  worker.jobs = record.at("jobs");
+  worker.mean_compute_time = record.at("mean_compute_time");
+  worker.busy_share = record.at("busy_share");
+  worker.discarded_jobs = record.at("discarded_jobs");
+  worker.discarded_share = record.at("discarded_share");
+  worker.mean_hand_over_time = record.value("mean_hand_over_time", 0.0);
+  worker.mean_queue_time = record.value("mean_queue_time", 0.0);
+  worker.staleness = staleness_of(record);
+  return worker;
+}
+
+StopReason stop_reason_of(const std::string& name) {
+  int reason = 0;
+  while (reason < static_cast<int>(StopReason::interrupted) &&
+         to_string(static_cast<StopReason>(reason)) != name) {
+    ++reason;
+  }
+  return static_cast<StopReason>(reason);
+}
+
+RunSummary summary_of(const json& record, std::vector<WorkerRecord> workers) {
+  RunSummary summary;
+  summary.updates = record.at("updates");
+  summary.gradients = record.at("gradients");
+  summary.time = record.at("time");
+  summary.train_time_s = record.at("train_time_s");
+  summary.final_evaluation = {.loss = record.at("final_loss"),
+                              .accuracy = or_nothing<double>(record.at("final_accuracy"))};
+  summary.train_loss = or_nothing<double>(record.at("train_loss"));
+  summary.staleness_max = record.at("staleness_max");
+  summary.idle_share = record.at("idle_share");
+  summary.discarded_share = record.at("discarded_share");
+  summary.largest_drift = or_nothing<double>(record.at("largest_drift"));
+  summary.stop_reason = stop_reason_of(record.at("stop_reason"));
+  summary.workers = std::move(workers);
+  return summary;
+}
+
+void tell_update(const json& record, RunObserver& observer) {
+  const UpdateRecord update = update_of(record);
+  if (record.contains("job")) {
+    GradientRecord gradient = gradient_of(record);
+    gradient.update = update.update;
+    gradient.staleness = update.update - 1 - gradient.job.version;
+    observer.on_gradient(gradient);
+  }
+  observer.on_update(update);
+}
+
+/// `workers`: of the records so far. False for a record that no log has.
+bool tell(const json& record, std::vector<WorkerRecord>& workers, RunObserver& observer) {
+  const std::string event = record.at("event");
+  if (event == "update") {
+    tell_update(record, observer);
+  } else if (event == "gradient") {
+    GradientRecord gradient = gradient_of(record);
+    gradient.staleness = record.at("staleness");
+    observer.on_gradient(gradient);
+  } else if (event == "discard") {
+    observer.on_discard(job_of(record));
+  } else if (event == "eval") {
+    observer.on_evaluation(evaluation_of(record));
+  } else if (event == "worker") {
+    workers.push_back(worker_of(record));
+  } else if (event == "summary") {
+    observer.on_summary(summary_of(record, std::move(workers)));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+RunLogReader::RunLogReader(std::string path) : path_(std::move(path)), file_(path_) {
+  const auto refuse = [this](const char* reason) {
+    throw std::invalid_argument(fmt::format("{}: {}; expected a file written by --log", path_, reason));
+  };
+  if (!file_) refuse("cannot be read");
+  std::getline(file_, run_json_);
+  ++line_;
+  const json run = json::parse(run_json_, nullptr, false);
+  const bool known = run.is_object() && run.value("event", json()) == "run" && run.contains("method");
+  if (!known) refuse("does not begin with a run record");
+}
+
+void RunLogReader::tell(RunObserver& observer) {
+  std::vector<WorkerRecord> workers;
+  for (std::string line; std::getline(file_, line);) {
+    ++line_;
+    const bool whole = !file_.eof();  // it has its end of line
+    bool known = false;
+    try {
+      known = tardigrad::tell(json::parse(line), workers, observer);
+    } catch (const json::exception&) {
+    }
+    if (!known && !whole) return;
+    if (!known) {
+      throw std::invalid_argument(fmt::format("{}:{}: not a record of a log written by --log", path_, line_));
+    }
+  }
+}
+
+}  // namespace tardigrad
