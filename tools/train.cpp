@@ -9,15 +9,16 @@
 #include <optional>
 #include <stdexcept>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include "runtime/recording.h"
 #include "runtime/run_log.h"
 #include "runtime/safetensors.h"
+#include "runtime/trace_file.h"
 #include "tools/option_files.h"
 #include "tools/progress.h"
 #include "tools/run_setup.h"
+#include "tools/tensorboard/tensorboard.h"
 
 namespace tardigrad {
 namespace {
@@ -41,18 +42,38 @@ void require_not_replayed(const char* flag, const std::string& file, const std::
 }
 
 void check_outputs(const TrainOptions& options) {
-  const std::pair<const char*, const std::string&> outputs[] = {
-      {"--save", options.save}, {"--log", options.log}, {"--record", options.record}};
+  struct Output {
+    const char* flag;
+    const std::string& path;
+    void (*check)(const char* flag, const std::string& path) = require_folder_of;
+  };
+  const Output outputs[] = {{"--save", options.save},
+                            {"--log", options.log},
+                            {"--record", options.record},
+                            {"--trace", options.trace},
+                            {"--tensorboard", options.tensorboard, check_event_folder}};
   std::map<std::filesystem::path, const char*> flags;  // by the files they name
-  for (const auto& [flag, file] : outputs) {
+  for (const auto& [flag, file, check] : outputs) {
     if (file.empty()) continue;
-    require_folder_of(flag, file);
+    check(flag, file);
     require_not_replayed(flag, file, options.replay);
-    const auto [other, is_new] =
-        flags.emplace(std::filesystem::weakly_canonical(std::filesystem::absolute(file)), flag);
+    std::filesystem::path path = std::filesystem::weakly_canonical(std::filesystem::absolute(file));
+    if (!path.has_filename()) path = path.parent_path();  // that of folder/ is folder
+    const auto [other, is_new] = flags.emplace(path, flag);
     if (is_new) continue;
     throw std::invalid_argument(fmt::format("{} {}: is the file of {}", flag, file, other->second));
   }
+  if (options.trace_size_mib && options.trace.empty()) {
+    throw std::invalid_argument("--trace-size has no use without --trace");
+  }
+}
+
+std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const RunSetup& setup) {
+  constexpr std::uint64_t default_mib = 64;
+  constexpr std::uint64_t mib_bytes = 1 << 20;
+  if (options.trace.empty()) return nullptr;
+  return std::make_unique<TraceFile>(options.trace, log_record(options, setup),
+                                     options.trace_size_mib.value_or(default_mib) * mib_bytes);
 }
 
 }  // namespace
@@ -83,6 +104,12 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   if (!options.record.empty()) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());
   }
+  const std::unique_ptr<TraceFile> trace = make_trace(options, setup);
+  if (trace) observers.push_back(trace.get());
+  std::unique_ptr<RunObserver> tensorboard;
+  if (!options.tensorboard.empty()) {
+    observers.push_back((tensorboard = make_tensorboard(options.tensorboard)).get());
+  }
   const auto save = [&] {
     if (!options.save.empty()) save_safetensors(options.save, setup.objective->layout(), model);
   };
@@ -95,6 +122,7 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
                                                  lost.update(), options.save));
   }
   save();
+  if (trace && !trace->note().empty()) fmt::print(stderr, "--trace {}: {}\n", options.trace, trace->note());
 }
 
 }  // namespace tardigrad

@@ -270,6 +270,20 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
   add_log_detail_option(train, options);
   train.add_option("--save", options.save, "The final model, as safetensors")->group(group);
   train
+      .add_option("--trace", options.trace,
+                  "Jobs, updates and what led to what, for chrome://tracing and ui.perfetto.dev")
+      ->group(group);
+  train
+      .add_option(
+          "--trace-size", options.trace_size_mib,
+          "MiB that --trace takes at most (default 64): beginning and end of a run that would take more")
+      ->check(CLI::Range(1, 1 << 20))
+      ->group(group);
+  train
+      .add_option("--tensorboard", options.tensorboard,
+                  "Folder for an event file: scalars, and histograms of staleness and compute times")
+      ->group(group);
+  train
       .add_option("--record", options.record,
                   "Arrivals in their order, versions and times: enough to repeat the run")
       ->group(group);

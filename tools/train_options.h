@@ -59,6 +59,9 @@ struct TrainOptions {
   std::string log;
   std::string log_detail = "jobs";
   std::string save;
+  std::string trace;
+  std::optional<std::uint64_t> trace_size_mib;
+  std::string tensorboard;
   std::string record;
   std::string replay;
   bool show_memory = false;

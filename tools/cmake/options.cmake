@@ -24,6 +24,11 @@ if(missing)
                       "tools/gpu_check.sh --pack there brings them to a machine without packages")
 endif()
 
+find_package(Protobuf CONFIG QUIET)  # new ones say themselves what they are linked with
+if(NOT Protobuf_FOUND)
+  find_package(Protobuf MODULE QUIET)
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   # With a precompiled header (tests) ccache must be told that macros of dates don't matter.

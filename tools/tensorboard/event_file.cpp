@@ -1,0 +1,72 @@
+#include "tools/tensorboard/event_file.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <stdexcept>
+#include <string>
+
+namespace tardigrad {
+namespace {
+
+/// Of the reflected Castagnoli polynomial.
+constexpr std::array<std::uint32_t, 256> make_crc32c_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
+    std::uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
+    table[byte] = crc;
+  }
+  return table;
+}
+
+/// CRC-32C as TFRecord files have it, so that checksums of data that hold checksums stay good.
+std::uint32_t masked_crc32c(std::string_view bytes) {
+  static constexpr auto table = make_crc32c_table();
+  std::uint32_t crc = ~0u;
+  for (const char byte : bytes) crc = crc >> 8 ^ table[(crc ^ static_cast<unsigned char>(byte)) & 0xff];
+  crc = ~crc;
+  return (crc >> 15 | crc << 17) + 0xa282ead8u;
+}
+
+template <class Unsigned>
+std::string little_endian(Unsigned value) {
+  std::string bytes;
+  for (std::size_t i = 0; i < sizeof value; ++i) bytes.push_back(static_cast<char>(value >> 8 * i & 0xff));
+  return bytes;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+std::FILE* open_new(const std::filesystem::path& folder) {
+  const auto file =
+      folder / fmt::format("events.out.tfevents.{:010}.{}.{}", std::time(nullptr), host_name(), getpid());
+  std::FILE* opened = std::fopen(file.c_str(), "wx");
+  if (opened) return opened;
+  throw std::invalid_argument(fmt::format("--tensorboard {}: no file can be written there: {}",
+                                          folder.string(), std::strerror(errno)));
+}
+
+}  // namespace
+
+EventFile::EventFile(const std::filesystem::path& folder) : file_(open_new(folder)) {}
+
+int EventFile::write(std::string_view record) {
+  const std::string length = little_endian(std::uint64_t{record.size()});
+  std::string framed = length + little_endian(masked_crc32c(length));
+  framed += record;
+  framed += little_endian(masked_crc32c(record));
+  errno = 0;
+  const bool whole = std::fwrite(framed.data(), 1, framed.size(), file_.get()) == framed.size();
+  return std::fflush(file_.get()) == 0 && whole ? 0 : errno;
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+namespace tardigrad {
+
+/// A file in TensorFlow's TFRecord framing: of each record its length, that length's checksum, the bytes and
+/// their checksum; numbers in little endian, checksums masked CRC-32C.
+class EventFile {
+ public:
+  /// A new file in the folder, of the name by which TensorBoard finds it. Throws std::invalid_argument naming
+  /// `--tensorboard` and the folder if there can be none.
+  explicit EventFile(const std::filesystem::path& folder);
+
+  /// Goes to the file at once. 0, or the errno of what failed.
+  int write(std::string_view record);
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+}  // namespace tardigrad
