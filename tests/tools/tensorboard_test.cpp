@@ -149,6 +149,10 @@ void expect_histogram(const json& histogram, const std::vector<json>& jobs, cons
     ++counts.at(static_cast<std::size_t>(bucket));
   }
   EXPECT_TRUE(std::ranges::is_sorted(limits));
+  for (std::size_t i = 1; i < limits.size(); ++i) {
+    if (counts[i] == 0) continue;
+    EXPECT_GE(limits[i - 1], limits[i] / 1.1);  // narrow, whatever lies below
+  }
   EXPECT_EQ(histogram.at("bucket").get<std::vector<double>>(), counts);
 }
 
