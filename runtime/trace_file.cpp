@@ -130,9 +130,8 @@ std::string TraceFile::note() const {
   if (error_ != 0) return fmt::format("not written whole: {}", std::strerror(error_));
   if (!anything(left_out_)) return "";
   return fmt::format(
-      "holds the beginning, until time {:.4g}, and the end, from {:.4g} on: {} gradients between them are "
-      "left "
-      "out (--trace-size)",
+      "holds the beginning, until time {:.6g}, and the end, from {:.6g} on: {} gradients between them are "
+      "left out; a larger --trace-size holds more",
       beginning_until_, left_out_.until, left_out_.gradients);
 }
 
