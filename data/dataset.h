@@ -29,6 +29,13 @@ struct Images {
   std::vector<std::uint8_t> labels;  ///< [size()]
 
   std::size_t size() const { return labels.size(); }
+
+  /// Drops all images but the first `count`; keeps all where there are no more than that.
+  void keep_first(std::size_t count) {
+    if (count >= size()) return;
+    labels.resize(count);
+    pixels.resize(count * shape.size());
+  }
 };
 
 /// Per channel, of pixels scaled to [0, 1]: a network's input is (pixel / 255 - mean) / deviation.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <stdexcept>
 #include <thread>
 
@@ -12,8 +13,29 @@
 namespace tardigrad::models {
 namespace {
 
-/// Test images evaluated at once by one thread; fewer where there are fewer, since a batch is computed whole.
-std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(250, test.size()); }
+/// Images evaluated at once by one thread, at most.
+constexpr std::size_t largest_evaluation_batch = 250;
+
+/// Test images evaluated at once; fewer where there are fewer, since a batch is computed whole.
+std::size_t evaluation_batch(const data::Images& test) {
+  return std::min(largest_evaluation_batch, test.size());
+}
+
+std::size_t divide_up(std::size_t dividend, std::size_t divisor) {
+  return (dividend + divisor - 1) / divisor;
+}
+
+/// Calls work(thread, i) for every i below `count`; each thread takes the next one that is left.
+template <class Work>
+void share_out(std::size_t count, std::size_t threads, const Work& work) {
+  std::atomic<std::size_t> next{0};
+  std::vector<std::jthread> pool;
+  for (std::size_t thread = 0; thread < threads; ++thread) {
+    pool.emplace_back([&, thread] {
+      for (std::size_t i = next++; i < count; i = next++) work(thread, i);
+    });
+  }
+}
 
 /// A minibatch as a network on a CPU takes it: gathered from bytes, normalised.
 class GatheredBatch {
@@ -102,6 +124,85 @@ class Classification::TestBatches {
   std::unique_ptr<Classifier> classifier_;
 };
 
+/// Batches of the workers' training images, each within one share, for f and its gradient on the host.
+class Classification::TrainingBatches {
+ public:
+  explicit TrainingBatches(const Classification& owner) : owner_(owner) {
+    const auto& shares = owner.minibatches_.shares();
+    const std::size_t bound = owner.options_.evaluation_examples;
+    const std::size_t most = bound > 0 ? divide_up(bound, shares.size()) : owner.examples();
+    std::size_t largest = 0;
+    for (const auto& share : shares) largest = std::max(largest, std::min(share.size(), most));
+    batch_size_ = divide_up(largest, divide_up(largest, largest_evaluation_batch));
+    for (const auto& share : shares) {
+      const auto examples = std::span(share).first(std::min(share.size(), most));
+      for (std::size_t begin = 0; begin < examples.size(); begin += batch_size_) {
+        const auto batch = examples.subspan(begin, std::min(batch_size_, examples.size() - begin));
+        batches_.push_back({batch, static_cast<double>(batch.size()) /
+                                       static_cast<double>(examples.size() * shares.size())});
+      }
+    }
+  }
+
+  /// f(model), and its gradient unless that is empty. Batches are added in their order, so the sum is the
+  /// same for any number of threads.
+  double evaluate(std::span<const float> model, std::span<double> gradient, std::size_t threads) {
+    threads = std::min(threads, batches_.size());
+    while (scratch_.size() < threads) scratch_.push_back(std::make_unique<Scratch>(owner_, batch_size_));
+    std::ranges::fill(gradient, 0.0);
+    std::vector<double> losses(batches_.size());
+    std::atomic<std::size_t> turn{0};
+    share_out(batches_.size(), threads, [&](std::size_t thread, std::size_t i) {
+      losses[i] = batches_[i].weight * mean_loss(*scratch_[thread], batches_[i], model, !gradient.empty());
+      if (gradient.empty()) return;
+      for (std::size_t now = turn; now != i; now = turn) turn.wait(now);
+      for (std::size_t k = 0; k < gradient.size(); ++k) {
+        gradient[k] += batches_[i].weight * static_cast<double>(scratch_[thread]->gradient[k]);
+      }
+      turn = i + 1;
+      turn.notify_all();
+    });
+    return std::accumulate(losses.begin(), losses.end(), 0.0);
+  }
+
+ private:
+  struct Batch {
+    std::span<const std::uint32_t> examples;
+    double weight;  // of their mean in f
+  };
+
+  /// Of one thread.
+  struct Scratch {
+    Scratch(const Classification& owner, std::size_t batch_size)
+        : batch(owner.dataset_->train.shape, batch_size),
+          classifier(make_classifier(owner.architecture_, static_cast<int>(batch_size))) {}
+
+    GatheredBatch batch;
+    std::unique_ptr<Classifier> classifier;
+    std::vector<float> gradient;
+  };
+
+  double mean_loss(Scratch& scratch, const Batch& part, std::span<const float> model, bool with_gradient) {
+    const auto count = static_cast<int>(part.examples.size());
+    std::ranges::copy(part.examples, scratch.batch.examples().begin());
+    scratch.batch.gather(owner_.dataset_->train, owner_.dataset_->normalisation, part.examples.size(),
+                         nullptr);
+    const float* images = scratch.batch.images();
+    const std::int32_t* labels = scratch.batch.labels();
+    if (!with_gradient) {
+      return scratch.classifier->evaluate(model.data(), images, labels, count).loss_sum / count;
+    }
+    scratch.gradient.resize(model.size());
+    return static_cast<double>(
+        scratch.classifier->gradient_of(model.data(), images, labels, count, scratch.gradient.data()));
+  }
+
+  const Classification& owner_;
+  std::size_t batch_size_ = 0;
+  std::vector<Batch> batches_;
+  std::vector<std::unique_ptr<Scratch>> scratch_;
+};
+
 Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Architecture architecture,
                                const ClassificationOptions& options)
     : dataset_(std::move(dataset)),
@@ -173,26 +274,27 @@ Evaluation Classification::evaluate(std::span<const float> model) {
   return evaluate_on_cpu(model);
 }
 
+double Classification::full_gradient(std::span<const float> model, std::span<double> gradient) {
+  if (!training_batches_) training_batches_ = std::make_unique<TrainingBatches>(*this);
+  return training_batches_->evaluate(model, gradient, evaluation_threads());
+}
+
+std::size_t Classification::evaluation_threads() const {
+  const int threads = options_.evaluation_threads > 0 ? options_.evaluation_threads : default_cpu_devices();
+  return static_cast<std::size_t>(threads);
+}
+
 /// Threads take batches as they come; the sum runs over the batches in their order, so it is the same for any
 /// number of threads.
 Evaluation Classification::evaluate_on_cpu(std::span<const float> model) {
   const std::size_t batch = evaluation_batch(dataset_->test);
-  const std::size_t batches = (dataset_->test.size() + batch - 1) / batch;
-  const int bound = options_.evaluation_threads > 0 ? options_.evaluation_threads : default_cpu_devices();
-  const std::size_t threads = std::min(batches, static_cast<std::size_t>(bound));
+  const std::size_t batches = divide_up(dataset_->test.size(), batch);
+  const std::size_t threads = std::min(batches, evaluation_threads());
   while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));
   std::vector<Classifier::Evaluation> parts(batches);
-  std::atomic<std::size_t> next{0};
-  {
-    std::vector<std::jthread> pool;
-    for (std::size_t thread = 0; thread < threads; ++thread) {
-      pool.emplace_back([&, thread] {
-        for (std::size_t i = next++; i < batches; i = next++) {
-          parts[i] = evaluators_[thread]->evaluate(model, i * batch);
-        }
-      });
-    }
-  }
+  share_out(batches, threads, [&](std::size_t thread, std::size_t i) {
+    parts[i] = evaluators_[thread]->evaluate(model, i * batch);
+  });
   double loss_sum = 0;
   std::int64_t correct = 0;
   for (const auto& part : parts) {
@@ -200,7 +302,10 @@ Evaluation Classification::evaluate_on_cpu(std::span<const float> model) {
     correct += part.correct;
   }
   const auto examples = static_cast<double>(dataset_->test.size());
-  return {.loss = loss_sum / examples, .accuracy = static_cast<double>(correct) / examples};
+  Evaluation evaluation;
+  evaluation.loss = loss_sum / examples;
+  evaluation.accuracy = static_cast<double>(correct) / examples;
+  return evaluation;
 }
 
 }  // namespace tardigrad::models

@@ -24,6 +24,8 @@ struct ClassificationOptions {
   Device evaluation_device = {};
   int evaluation_threads =
       0;  ///< of evaluate() on CPUs, at most; 0: as many as there is hardware. Changes no result.
+  /// Training images that full_gradient() looks at, at most, the first ones of each worker's share; 0: all.
+  std::size_t evaluation_examples = 0;
   /// On GPUs; a CPU computes in fp32 and always gives the same bits.
   cuda::NetworkOptions network = {};
 };
@@ -49,15 +51,18 @@ class Classification final : public Objective {
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
   EngineMemory engine_memory(Device device) const override;
   Evaluation evaluate(std::span<const float> model) override;
+  double full_gradient(std::span<const float> model, std::span<double> gradient) override;
   std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
   std::size_t examples() const override { return dataset_->train.size(); }
 
  private:
   class CpuEngine;
   class TestBatches;
+  class TrainingBatches;
 
   std::shared_ptr<const cuda::DeviceImages> training_images(const StreamRef& stream);
   Evaluation evaluate_on_cpu(std::span<const float> model);
+  std::size_t evaluation_threads() const;
 
   std::shared_ptr<const data::Dataset> dataset_;
   Architecture architecture_;
@@ -66,6 +71,7 @@ class Classification final : public Objective {
   std::vector<std::shared_ptr<const cuda::DeviceImages>> training_images_;  // of each GPU with engines
   std::unique_ptr<cuda::Evaluator> evaluator_;            // on a GPU, made when first needed
   std::vector<std::unique_ptr<TestBatches>> evaluators_;  // on CPUs, one a thread, made when first needed
+  std::unique_ptr<TrainingBatches> training_batches_;     // made when first needed
 };
 
 }  // namespace tardigrad::models

@@ -43,8 +43,13 @@ class Classifier {
   virtual int batch_size() const = 0;
 
   /// Overwrites `gradient` with that of the mean cross-entropy over batch_size() examples. Returns the mean.
-  virtual float gradient(const float* parameters, const float* images, const std::int32_t* labels,
-                         float* gradient) = 0;
+  float gradient(const float* parameters, const float* images, const std::int32_t* labels, float* gradient) {
+    return gradient_of(parameters, images, labels, batch_size(), gradient);
+  }
+
+  /// The same over `count` examples, 1 ≤ count ≤ batch_size(). Costs as much for any count.
+  virtual float gradient_of(const float* parameters, const float* images, const std::int32_t* labels,
+                            int count, float* gradient) = 0;
 
   /// Loss and hits of `count` examples, 1 ≤ count ≤ batch_size(). Costs as much for any count.
   virtual Evaluation evaluate(const float* parameters, const float* images, const std::int32_t* labels,

@@ -23,6 +23,8 @@ class MinibatchSource {
                   data::Sampling sampling, std::uint64_t seed, bool augment);
 
   std::size_t batch_size() const { return batch_size_; }
+  /// The examples of each worker.
+  const std::vector<std::vector<std::uint32_t>>& shares() const { return shares_; }
   bool augments() const { return augment_; }
 
   /// Writes the examples of a job [batch_size()], and, where it augments, their crops [batch_size()]; `crops`

@@ -16,16 +16,19 @@ Network::Network(const Architecture& architecture, int batch_size, Layers layers
   for (const auto& layer : layers_) outputs_.emplace_back(layer->output_size());
 }
 
-float Network::gradient(const float* parameters, const float* images, const std::int32_t* labels,
-                        float* gradient) {
+float Network::gradient_of(const float* parameters, const float* images, const std::int32_t* labels,
+                           int count, float* gradient) {
+  images = whole_batch(images, count);
   float* logits = forward(parameters, images);
-  const CrossEntropy loss = plain::cross_entropy(batch_size_, classes_, logits, labels, logits);
+  const CrossEntropy loss = plain::cross_entropy(count, classes_, logits, labels, logits);
+  std::fill(logits + count * classes_, logits + batch_size_ * classes_,
+            0.0F);  // the padding has no part in it
   for (std::size_t l = layers_.size(); l-- > 0;) {
     // The gradient with respect to an activation takes its place: nothing reads the activation after that.
     float* input_gradient = l == 0 ? nullptr : outputs_[l - 1].data();
     layers_[l]->backward(parameters, input(l, images), outputs_[l].data(), input_gradient, gradient);
   }
-  return static_cast<float>(loss.loss_sum / batch_size_);
+  return static_cast<float>(loss.loss_sum / count);
 }
 
 Classifier::Evaluation Network::evaluate(const float* parameters, const float* images,

@@ -25,8 +25,8 @@ class Network final : public Classifier {
   Network(const Architecture& architecture, int batch_size, Layers layers);
 
   int batch_size() const override { return batch_size_; }
-  float gradient(const float* parameters, const float* images, const std::int32_t* labels,
-                 float* gradient) override;
+  float gradient_of(const float* parameters, const float* images, const std::int32_t* labels, int count,
+                    float* gradient) override;
   Evaluation evaluate(const float* parameters, const float* images, const std::int32_t* labels,
                       int count) override;
   void logits(const float* parameters, const float* images, int count, float* logits) override;

@@ -44,16 +44,20 @@ const Json& member_array(const std::filesystem::path& path, const Json& problem,
   return *member;
 }
 
-double value_at(const QuadraticProblem& problem, std::size_t worker, std::span<const float> x) {
+/// Returns f_worker(x), and adds weight · ∇f_worker(x) to `gradient` unless that is empty.
+double value_at(const QuadraticProblem& problem, std::size_t worker, std::span<const float> x, double weight,
+                std::span<double> gradient) {
   const std::size_t d = problem.dimension;
   double value = 0;
   for (std::size_t row = 0; row < d; ++row) {
     const float* a = problem.a.data() + (worker * d + row) * d;
+    const auto b = static_cast<double>(problem.b[worker * d + row]);
     double product = 0;
     for (std::size_t column = 0; column < d; ++column) {
       product += static_cast<double>(a[column]) * static_cast<double>(x[column]);
     }
-    value += static_cast<double>(x[row]) * (0.5 * product - static_cast<double>(problem.b[worker * d + row]));
+    value += static_cast<double>(x[row]) * (0.5 * product - b);
+    if (!gradient.empty()) gradient[row] += weight * (product - b);
   }
   return value;
 }
@@ -152,11 +156,18 @@ EngineMemory Quadratic::engine_memory(Device device) const {
 }
 
 Evaluation Quadratic::evaluate(std::span<const float> model) {
+  Evaluation evaluation;
+  evaluation.loss = full_gradient(model, {});
+  return evaluation;
+}
+
+double Quadratic::full_gradient(std::span<const float> model, std::span<double> gradient) {
+  std::ranges::fill(gradient, 0.0);
   double sum = 0;
   for (int worker = 0; worker < problem_.workers; ++worker) {
-    sum += value_at(problem_, static_cast<std::size_t>(worker), model);
+    sum += value_at(problem_, static_cast<std::size_t>(worker), model, 1.0 / problem_.workers, gradient);
   }
-  return {.loss = sum / problem_.workers, .accuracy = std::nullopt};
+  return sum / problem_.workers;
 }
 
 }  // namespace tardigrad::models

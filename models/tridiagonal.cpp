@@ -154,8 +154,14 @@ EngineMemory Tridiagonal::engine_memory(Device device) const {
   return {.shared_bytes = 0, .engine_bytes = dimension() * sizeof(float)};
 }
 
-/// xᵀA x = ½ Σ x_i² − ½ Σ x_i x_{i+1}, as ¼ (x_1² + Σ (x_i − x_{i+1})² + x_d²), where nothing cancels.
 Evaluation Tridiagonal::evaluate(std::span<const float> model) {
+  Evaluation evaluation;
+  evaluation.loss = full_gradient(model, {});
+  return evaluation;
+}
+
+/// xᵀA x = ½ Σ x_i² − ½ Σ x_i x_{i+1}, as ¼ (x_1² + Σ (x_i − x_{i+1})² + x_d²), where nothing cancels.
+double Tridiagonal::full_gradient(std::span<const float> model, std::span<double> gradient) {
   double squares = 0;
   double linear = 0;
   double previous = 0;
@@ -163,10 +169,14 @@ Evaluation Tridiagonal::evaluate(std::span<const float> model) {
     const auto x = static_cast<double>(model[i]);
     squares += (x - previous) * (x - previous);
     linear += mean_offset_[i] * x;
+    if (!gradient.empty()) {
+      const double next = i + 1 < model.size() ? static_cast<double>(model[i + 1]) : 0;
+      gradient[i] = ((x - previous) + (x - next)) / 4 - mean_offset_[i];
+    }
     previous = x;
   }
   squares += previous * previous;
-  return {.loss = squares / 8 - linear, .accuracy = std::nullopt};
+  return squares / 8 - linear;
 }
 
 }  // namespace tardigrad::models

@@ -51,6 +51,7 @@ class Tridiagonal final : public Objective {
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
   EngineMemory engine_memory(Device device) const override;
   Evaluation evaluate(std::span<const float> model) override;
+  double full_gradient(std::span<const float> model, std::span<double> gradient) override;
   std::size_t examples_per_job() const override { return 0; }
   std::size_t examples() const override { return 0; }
 

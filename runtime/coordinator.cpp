@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <variant>
 
 #include "runtime/lookahead_executor.h"
@@ -11,6 +12,19 @@
 #include "runtime/stream_executor.h"
 
 namespace tardigrad {
+namespace {
+
+/// Adds what is asked for of f itself.
+void evaluate_training(Objective& objective, std::span<const float> model, const RunOptions& options,
+                       Evaluation& evaluation) {
+  if (!options.evaluate_objective && !options.evaluate_gradient) return;
+  std::vector<double> gradient(options.evaluate_gradient ? model.size() : 0);
+  evaluation.objective = objective.full_gradient(model, gradient);
+  if (!options.evaluate_gradient) return;
+  evaluation.gradient_norm_sq = std::inner_product(gradient.begin(), gradient.end(), gradient.begin(), 0.0);
+}
+
+}  // namespace
 
 Coordinator::Coordinator(Objective& objective, Method& method, const Delays& delays,
                          const WorkerSpeeds& speeds, const Placement& placement, const RunOptions& options,
@@ -296,6 +310,9 @@ bool Coordinator::finished() {
                      *evaluation.accuracy >= *options_.target_accuracy,
                  StopReason::target_accuracy) ||
          reached(options_.target_loss && evaluation.loss <= *options_.target_loss, StopReason::target_loss) ||
+         reached(options_.target_gradient_norm_sq && evaluation.gradient_norm_sq &&
+                     *evaluation.gradient_norm_sq <= *options_.target_gradient_norm_sq,
+                 StopReason::target_gradient_norm_sq) ||
          reached(clock_->at_end(), StopReason::recording_ended);
 }
 
@@ -326,6 +343,7 @@ void Coordinator::evaluate() {
     throw NotFiniteError(fmt::format("the loss is {} after update {}: a smaller --lr (now {}) may help",
                                      record.evaluation.loss, version_, options_.lr));
   }
+  evaluate_training(objective_, host_model_, options_, record.evaluation);
   if (loss_count_ > 0) record.train_loss = loss_sum_ / static_cast<double>(loss_count_);
   loss_sum_ = 0;
   loss_count_ = 0;

@@ -67,10 +67,13 @@ struct RunOptions {
   double time_limit = Clock::never;  ///< on the run's own clock
   std::optional<double> target_accuracy;
   std::optional<double> target_loss;
+  std::optional<double> target_gradient_norm_sq;  ///< needs evaluate_gradient
 
   // Evaluations besides those of the first and the last model.
   std::optional<std::uint64_t> evaluate_every_updates;
   std::optional<double> evaluate_every_time;  ///< on the run's own clock
+  bool evaluate_objective = false;            ///< also f(x)
+  bool evaluate_gradient = false;             ///< also f(x) and ||∇f(x)||²
 };
 
 /// Runs a method: hears of arrivals from the clock, asks the method what they mean, has the executor do it,

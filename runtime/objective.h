@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 #include "runtime/buffer.h"
@@ -15,8 +16,10 @@ namespace tardigrad {
 
 /// What evaluating a model gives.
 struct Evaluation {
-  double loss = 0;                 ///< mean over the held-out examples; f(x) where there are no examples
-  std::optional<double> accuracy;  ///< share of held-out examples classified rightly, in [0, 1]
+  double loss = 0;                  ///< mean over the held-out examples; f(x) where there are no examples
+  std::optional<double> accuracy;   ///< share of held-out examples classified rightly, in [0, 1]
+  std::optional<double> objective;  ///< f(x), over the training examples (full_gradient)
+  std::optional<double> gradient_norm_sq;  ///< ||∇f(x)||², likewise
 };
 
 /// Computes minibatch gradients on one stream. Owns the scratch for that (activations, the gathered
@@ -72,6 +75,14 @@ class Objective {
   /// result that does not depend on how many; or on a GPU, on a stream of its own, and then DeviceError may
   /// be thrown. Not called from two threads at once.
   virtual Evaluation evaluate(std::span<const float> model) = 0;
+
+  /// Writes ∇f [d] at a model [d] in host memory, in float64, and returns f there, both without the noise of
+  /// minibatches; with an empty `gradient` it only returns f. Computed on the host whatever the backend, with
+  /// a result that does not depend on the number of threads. Not called from two threads at once.
+  /// std::logic_error from an objective that has none.
+  virtual double full_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/) {
+    throw std::logic_error("this objective has no full gradient");
+  }
 
   /// Examples a job looks at, and examples in all; 0 where there are no examples. An epoch is as many jobs as
   /// it takes to look at as many examples as there are.

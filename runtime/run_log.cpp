@@ -91,6 +91,8 @@ void RunLog::on_evaluation(const EvaluationRecord& record) {
                    {"gradients", record.gradients},
                    {"loss", record.evaluation.loss},
                    {"accuracy", or_null(record.evaluation.accuracy)},
+                   {"objective", or_null(record.evaluation.objective)},
+                   {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
                    {"train_loss", or_null(record.train_loss)}}
                   .dump());
 }

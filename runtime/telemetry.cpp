@@ -14,6 +14,8 @@ std::string to_string(StopReason reason) {
       return "target-accuracy";
     case StopReason::target_loss:
       return "target-loss";
+    case StopReason::target_gradient_norm_sq:
+      return "target-gradient-norm-sq";
     case StopReason::recording_ended:
       return "end-of-recording";
     case StopReason::interrupted:

@@ -74,11 +74,13 @@ enum class StopReason {
   time_limit,
   target_accuracy,
   target_loss,
+  target_gradient_norm_sq,
   recording_ended,
   interrupted
 };
 
-/// "updates", "epochs", "time-limit", "target-accuracy", "target-loss", "end-of-recording", "interrupted".
+/// "updates", "epochs", "time-limit", "target-accuracy", "target-loss", "target-gradient-norm-sq",
+/// "end-of-recording", "interrupted".
 std::string to_string(StopReason reason);
 
 struct RunSummary {

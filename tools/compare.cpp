@@ -24,14 +24,19 @@ void check_end_and_target(const TrainOptions& shared) {
     throw std::invalid_argument(
         "no end given: expected --updates, --epochs or --time-limit (runs go on after a target is reached)");
   }
-  if (shared.target_accuracy && shared.target_loss) {
-    throw std::invalid_argument("--target-accuracy and --target-loss: expected one of them");
+  if (shared.target_accuracy.has_value() + shared.target_loss.has_value() +
+          shared.target_gradient_norm_sq.has_value() >
+      1) {
+    throw std::invalid_argument(
+        "--target-accuracy, --target-loss, --target-gradient-norm-sq: expected one of them");
   }
 }
 
 std::optional<Target> target_of(const TrainOptions& shared) {
-  if (shared.target_accuracy) return Target{true, *shared.target_accuracy};
-  if (shared.target_loss) return Target{false, *shared.target_loss};
+  using Kind = Target::Kind;
+  if (shared.target_accuracy) return Target{Kind::accuracy, *shared.target_accuracy};
+  if (shared.target_loss) return Target{Kind::loss, *shared.target_loss};
+  if (shared.target_gradient_norm_sq) return Target{Kind::gradient_norm_sq, *shared.target_gradient_norm_sq};
   return std::nullopt;
 }
 
@@ -89,6 +94,7 @@ RunBatch plan_batch(const CompareOptions& options, const std::vector<Contestant>
     run.workers = workers;
     run.target_accuracy.reset();  // the batch measures it, and the run goes on
     run.target_loss.reset();
+    run.target_gradient_norm_sq.reset();
   }
   return batch;
 }
@@ -132,6 +138,7 @@ std::string describe_result(const RunResult& result, const RunBatch& batch) {
   const Evaluation& last = result.summary.final_evaluation;
   std::string text = fmt::format("loss {:.4g}", last.loss);
   if (last.accuracy) text += fmt::format("  accuracy {:.2f} %", 100 * *last.accuracy);
+  if (last.gradient_norm_sq) text += fmt::format("  ||grad f||^2 {:.4g}", *last.gradient_norm_sq);
   if (!batch.target) return text;
   const std::string target = to_string(*batch.target);
   if (!result.at_target) return text + fmt::format("  {} not reached", target);

@@ -27,6 +27,10 @@ double final_accuracy(const RunResult& run) {
   return run.complete() ? run.summary.final_evaluation.accuracy.value_or(-infinity) : -infinity;
 }
 
+double final_gradient_norm_sq(const RunResult& run) {
+  return run.complete() ? run.summary.final_evaluation.gradient_norm_sq.value_or(infinity) : infinity;
+}
+
 /// Infinite for a run that did not reach the target, or failed, even after it.
 Measure at_target(double (*value)(const EvaluationRecord&)) {
   return [value](const RunResult& run) {
@@ -58,6 +62,12 @@ std::size_t count(const StepSizeRuns& step_size, RunResult::Outcome outcome) {
 bool has_accuracy(const MethodRuns& method) {
   return std::any_of(method.step_sizes.begin(), method.step_sizes.end(), [](const StepSizeRuns& step_size) {
     return over_seeds(step_size, final_accuracy).upper > -infinity;
+  });
+}
+
+bool has_gradient_norm(const MethodRuns& method) {
+  return std::any_of(method.step_sizes.begin(), method.step_sizes.end(), [](const StepSizeRuns& step_size) {
+    return over_seeds(step_size, final_gradient_norm_sq).lower < infinity;
   });
 }
 
@@ -139,7 +149,7 @@ std::vector<Column> columns_of_outcomes(const std::vector<Row>& rows) {
 }
 
 std::vector<Column> make_columns(const std::vector<Row>& rows, const std::optional<Target>& target,
-                                 bool accuracy) {
+                                 bool accuracy, bool gradient_norm) {
   std::vector<Column> columns;
   const auto add = [&](const std::string& heading, const Measure& measure, Format format) {
     columns.push_back(column_of(heading, rows, measure, format));
@@ -159,6 +169,7 @@ std::vector<Column> make_columns(const std::vector<Row>& rows, const std::option
         "accuracy, %", [](const RunResult& run) { return 100 * final_accuracy(run); }, format_percent);
   }
   add("loss", final_loss, format_loss);
+  if (gradient_norm) add("||grad f||^2", final_gradient_norm_sq, format_loss);
   add("idle, %", share(&RunSummary::idle_share), format_percent);
   add("discarded, %", share(&RunSummary::discarded_share), format_percent);
   std::ranges::move(columns_of_outcomes(rows), std::back_inserter(columns));
@@ -221,15 +232,23 @@ std::optional<std::size_t> best_step_size(const MethodRuns& method, const std::o
     const auto first = least(method, at_target(time_of));
     if (!first || over_seeds(method.step_sizes[*first], at_target(time_of)).median < infinity) return first;
   }
-  if (has_accuracy(method) && (!target || target->is_accuracy)) {
+  if (target && target->kind == Target::Kind::gradient_norm_sq) return least(method, final_gradient_norm_sq);
+  if (has_accuracy(method) && (!target || target->kind == Target::Kind::accuracy)) {
     return least(method, [](const RunResult& run) { return -final_accuracy(run); });
   }
   return least(method, final_loss);
 }
 
 std::string to_string(const Target& target) {
-  return target.is_accuracy ? fmt::format("{:g} %", 100 * target.value)
-                            : fmt::format("loss {}", target.value);
+  switch (target.kind) {
+    case Target::Kind::accuracy:
+      return fmt::format("{:g} %", 100 * target.value);
+    case Target::Kind::loss:
+      return fmt::format("loss {}", target.value);
+    case Target::Kind::gradient_norm_sq:
+      return fmt::format("||grad f||^2 {}", target.value);
+  }
+  return {};
 }
 
 void print_comparison(const std::vector<MethodRuns>& methods, const std::optional<Target>& target) {
@@ -239,7 +258,8 @@ void print_comparison(const std::vector<MethodRuns>& methods, const std::optiona
   }
   if (rows.empty()) return;
   const bool accuracy = std::any_of(methods.begin(), methods.end(), has_accuracy);
-  print_rows(rows, make_columns(rows, target, accuracy));
+  const bool gradient_norm = std::any_of(methods.begin(), methods.end(), has_gradient_norm);
+  print_rows(rows, make_columns(rows, target, accuracy, gradient_norm));
   std::vector<std::string> notes;
   for (const Row& row : rows) std::ranges::move(notes_on(row), std::back_inserter(notes));
   if (!notes.empty()) fmt::print("\n{}\n", fmt::join(notes, "\n"));

@@ -25,7 +25,7 @@ struct MethodRuns {
 /// worst, missing ones not at all; nothing where all are missing.
 std::optional<std::size_t> best_step_size(const MethodRuns& runs, const std::optional<Target>& target);
 
-/// "90 %", or "loss 0.1".
+/// "90 %", "loss 0.1", or "||grad f||^2 0.1".
 std::string to_string(const Target& target);
 
 /// Prints a row for each method, at its best step size, and below it what there is to know of the others.

@@ -95,11 +95,12 @@ std::vector<std::string> expand_option_files(const std::vector<std::string>& arg
 }
 
 void check_replay(const std::string& path, const std::string& recorded_json, const std::string& run_json) {
-  constexpr std::array<std::string_view, 10> free = {
-      "device",      "server_device", "sync_over",  "gradient_route", "deterministic",
-      "cuda_graphs", "data_dir",      "eval_every", "clock",          "completions"};
-  constexpr std::array<std::string_view, 5> limits = {"updates", "epochs", "time_limit", "target_accuracy",
-                                                      "target_loss"};
+  constexpr std::array<std::string_view, 13> free = {
+      "device",      "server_device", "sync_over",    "gradient_route", "deterministic",
+      "cuda_graphs", "data_dir",      "eval_every",   "eval_objective", "eval_gradient",
+      "clock",       "completions",   "eval_examples"};
+  constexpr std::array<std::string_view, 6> limits = {
+      "updates", "epochs", "time_limit", "target_accuracy", "target_loss", "target_gradient_norm_sq"};
   const auto is_in = [](const auto& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };

@@ -61,8 +61,10 @@ void Progress::show(double time, SteadyClock::time_point now) {
 void Progress::on_evaluation(const EvaluationRecord& record) {
   accuracy_ = record.evaluation.accuracy;
   clear_line();
-  fmt::print(stderr, "evaluation at update {}  time {:.1f} {}: loss {:.4f}{}\n", record.update, record.time,
-             time_unit_, record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "");
+  const auto& norm_sq = record.evaluation.gradient_norm_sq;
+  fmt::print(stderr, "evaluation at update {}  time {:.1f} {}: loss {:.4f}{}{}\n", record.update, record.time,
+             time_unit_, record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "",
+             norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
 }
 
 void Progress::on_summary(const RunSummary& summary) {

@@ -15,13 +15,18 @@
 
 namespace tardigrad {
 
-/// What the runs of a batch are measured by: when an evaluation first has this accuracy, or this loss.
+/// What the runs of a batch are measured by: when an evaluation first has this accuracy, this loss or less,
+/// or this ||∇f||² or less.
 struct Target {
-  bool is_accuracy = false;
+  enum class Kind { accuracy, loss, gradient_norm_sq };
+
+  Kind kind = Kind::loss;
   double value = 0;
 
   bool reached_by(const Evaluation& evaluation) const {
-    return is_accuracy ? evaluation.accuracy.value_or(0) >= value : evaluation.loss <= value;
+    if (kind == Kind::accuracy) return evaluation.accuracy && *evaluation.accuracy >= value;
+    if (kind == Kind::loss) return evaluation.loss <= value;
+    return evaluation.gradient_norm_sq && *evaluation.gradient_norm_sq <= value;
   }
 };
 

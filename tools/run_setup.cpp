@@ -79,6 +79,7 @@ std::unique_ptr<Objective> make_classification(const TrainOptions& options,
   classification.sampling = data::parse_sampling(options.sampling);
   classification.seed = options.seed;
   classification.augment = options.augment;
+  classification.evaluation_examples = options.eval_examples.value_or(0);
   classification.evaluation_device = devices.front();
   classification.network.precision = models::parse_precision(options.precision);
   classification.network.deterministic = options.deterministic;
@@ -109,6 +110,8 @@ void check_problem(const TrainOptions& options) {
     if (options.epochs) refuse("--epochs has no use with --model quadratic, which has no examples");
     if (options.target_accuracy)
       refuse("--target-accuracy has no use with --model quadratic, which has no accuracy");
+    if (options.eval_examples)
+      refuse("--eval-examples has no use with --model quadratic, which has no images");
     return;
   }
   std::vector<std::string> models = models::architecture_names();
@@ -186,6 +189,9 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   if (options.time_limit) run.time_limit = *options.time_limit;
   run.target_accuracy = options.target_accuracy;
   run.target_loss = options.target_loss;
+  run.target_gradient_norm_sq = options.target_gradient_norm_sq;
+  run.evaluate_objective = options.eval_objective;
+  run.evaluate_gradient = options.eval_gradient;
   const EvaluationPeriod period = parse_eval_every(options.eval_every);
   run.evaluate_every_updates = period.updates;
   run.evaluate_every_time = period.time;
@@ -238,11 +244,16 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
 
 void check_options(const TrainOptions& options) {
   if (!options.updates && !options.epochs && !options.time_limit && !options.target_accuracy &&
-      !options.target_loss && options.replay.empty()) {
-    refuse("no end given: expected --updates, --epochs, --time-limit, --target-accuracy or --target-loss");
+      !options.target_loss && !options.target_gradient_norm_sq && options.replay.empty()) {
+    refuse(
+        "no end given: expected --updates, --epochs, --time-limit, --target-accuracy, --target-loss or "
+        "--target-gradient-norm-sq");
   }
   if (options.target_accuracy && options.eval_every.empty()) refuse("--target-accuracy needs --eval-every");
   if (options.target_loss && options.eval_every.empty()) refuse("--target-loss needs --eval-every");
+  if (options.target_gradient_norm_sq && (options.eval_every.empty() || !options.eval_gradient)) {
+    refuse("--target-gradient-norm-sq needs --eval-every and --eval-gradient");
+  }
   static_cast<void>(LearningRate(options.lr, options.lr_schedule));
   if (options.lr_schedule == "cosine" && !options.updates && !options.epochs && !options.time_limit) {
     refuse("--lr-schedule cosine needs the end of the run: --updates, --epochs or --time-limit");
@@ -276,7 +287,9 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
   if (is_quadratic(options)) return nullptr;
   const std::filesystem::path dir = options.data_dir.empty() ? data::default_data_dir(options.dataset)
                                                              : std::filesystem::path(options.data_dir);
-  return std::make_shared<const data::Dataset>(data::load_dataset(options.dataset, dir));
+  data::Dataset dataset = data::load_dataset(options.dataset, dir);
+  if (options.eval_examples) dataset.test.keep_first(*options.eval_examples);
+  return std::make_shared<const data::Dataset>(std::move(dataset));
 }
 
 Placement choose_placement(const TrainOptions& options) {

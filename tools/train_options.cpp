@@ -261,6 +261,21 @@ void add_length_options(CLI::App& train, TrainOptions& options) {
                   "Evaluate every so many updates (500) or every so much time (10s); the first and last "
                   "model always are")
       ->group(group);
+  train
+      .add_flag("--eval-objective", options.eval_objective,
+                "Evaluations also give f(x): the loss over the workers' training images, each worker's mean "
+                "weighing as much")
+      ->group(group);
+  train
+      .add_flag("--eval-gradient", options.eval_gradient,
+                "Evaluations also give f(x) and ||grad f(x)||^2, computed on the host")
+      ->group(group);
+  train
+      .add_option("--eval-examples", options.eval_examples,
+                  "Images that evaluations look at, at most: the first ones of the test set; for f, of each "
+                  "worker's share (default: all)")
+      ->check(positive("a positive whole number"))
+      ->group(group);
 }
 
 void add_output_options(CLI::App& train, TrainOptions& options) {
@@ -320,6 +335,11 @@ void add_target_options(CLI::App& command, TrainOptions& options, const char* gr
       ->group(group);
   command.add_option("--target-loss", options.target_loss, "Loss of an evaluation, or less")
       ->check(number("a number", [](double) { return true; }))
+      ->group(group);
+  command
+      .add_option("--target-gradient-norm-sq", options.target_gradient_norm_sq,
+                  "||grad f||^2 of an evaluation, or less (needs --eval-gradient)")
+      ->check(positive("a positive number"))
       ->group(group);
 }
 
@@ -387,8 +407,12 @@ std::string to_json(const TrainOptions& options) {
                                 {"sampling", options.sampling},
                                 {"init", options.init},
                                 {"eval_every", options.eval_every},
+                                {"eval_objective", options.eval_objective},
+                                {"eval_gradient", options.eval_gradient},
+                                {"eval_examples", or_null(options.eval_examples)},
                                 {"target_accuracy", or_null(options.target_accuracy)},
-                                {"target_loss", or_null(options.target_loss)}}
+                                {"target_loss", or_null(options.target_loss)},
+                                {"target_gradient_norm_sq", or_null(options.target_gradient_norm_sq)}}
       .dump();
 }
 

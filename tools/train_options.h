@@ -56,6 +56,10 @@ struct TrainOptions {
   std::string eval_every;
   std::optional<double> target_accuracy;
   std::optional<double> target_loss;
+  std::optional<double> target_gradient_norm_sq;
+  bool eval_objective = false;
+  bool eval_gradient = false;
+  std::optional<std::uint64_t> eval_examples;
   std::string log;
   std::string log_detail = "jobs";
   std::string save;
@@ -74,7 +78,8 @@ CLI::App* add_train_command(CLI::App& app, TrainOptions& options);
 /// that run something. Results go elsewhere (add_train_command).
 void add_run_options(CLI::App& command, TrainOptions& options);
 
-/// Adds `--target-accuracy` and `--target-loss`; the group's heading says what they are for.
+/// Adds `--target-accuracy`, `--target-loss` and `--target-gradient-norm-sq`; the group's heading says what
+/// they are for.
 void add_target_options(CLI::App& command, TrainOptions& options, const char* group);
 
 /// The options as the members of a JSON object, for the `run` record of logs and recordings.
