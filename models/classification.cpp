@@ -203,6 +203,34 @@ class Classification::TrainingBatches {
   std::vector<std::unique_ptr<Scratch>> scratch_;
 };
 
+/// One batch of training images, of the shares in turn.
+class Classification::Sample {
+ public:
+  explicit Sample(const Classification& owner)
+      : batch_(owner.dataset_->train.shape, sample_size),
+        classifier_(make_classifier(owner.architecture_, static_cast<int>(sample_size))),
+        gradient_(owner.dimension()) {
+    const auto& shares = owner.minibatches_.shares();
+    for (std::size_t i = 0; i < sample_size; ++i) {
+      const auto& share = shares[i % shares.size()];
+      batch_.examples()[i] = share[i / shares.size() % share.size()];
+    }
+    batch_.gather(owner.dataset_->train, owner.dataset_->normalisation, sample_size, nullptr);
+  }
+
+  void gradient(std::span<const float> model, std::span<double> gradient) {
+    classifier_->gradient(model.data(), batch_.images(), batch_.labels(), gradient_.data());
+    std::ranges::copy(gradient_, gradient.begin());
+  }
+
+ private:
+  static constexpr std::size_t sample_size = 32;
+
+  GatheredBatch batch_;
+  std::unique_ptr<Classifier> classifier_;
+  std::vector<float> gradient_;
+};
+
 Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Architecture architecture,
                                const ClassificationOptions& options)
     : dataset_(std::move(dataset)),
@@ -277,6 +305,12 @@ Evaluation Classification::evaluate(std::span<const float> model) {
 double Classification::full_gradient(std::span<const float> model, std::span<double> gradient) {
   if (!training_batches_) training_batches_ = std::make_unique<TrainingBatches>(*this);
   return training_batches_->evaluate(model, gradient, evaluation_threads());
+}
+
+bool Classification::sample_gradient(std::span<const float> model, std::span<double> gradient) {
+  if (!sample_) sample_ = std::make_unique<Sample>(*this);
+  sample_->gradient(model, gradient);
+  return true;
 }
 
 std::size_t Classification::evaluation_threads() const {

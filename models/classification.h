@@ -52,6 +52,7 @@ class Classification final : public Objective {
   EngineMemory engine_memory(Device device) const override;
   Evaluation evaluate(std::span<const float> model) override;
   double full_gradient(std::span<const float> model, std::span<double> gradient) override;
+  bool sample_gradient(std::span<const float> model, std::span<double> gradient) override;
   std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
   std::size_t examples() const override { return dataset_->train.size(); }
 
@@ -59,6 +60,7 @@ class Classification final : public Objective {
   class CpuEngine;
   class TestBatches;
   class TrainingBatches;
+  class Sample;
 
   std::shared_ptr<const cuda::DeviceImages> training_images(const StreamRef& stream);
   Evaluation evaluate_on_cpu(std::span<const float> model);
@@ -72,6 +74,7 @@ class Classification final : public Objective {
   std::unique_ptr<cuda::Evaluator> evaluator_;            // on a GPU, made when first needed
   std::vector<std::unique_ptr<TestBatches>> evaluators_;  // on CPUs, one a thread, made when first needed
   std::unique_ptr<TrainingBatches> training_batches_;     // made when first needed
+  std::unique_ptr<Sample> sample_;                        // made when first needed
 };
 
 }  // namespace tardigrad::models

@@ -9,6 +9,7 @@
 
 #include "runtime/lookahead_executor.h"
 #include "runtime/profiler_range.h"
+#include "runtime/smoothness.h"
 #include "runtime/stream_executor.h"
 
 namespace tardigrad {
@@ -86,6 +87,9 @@ RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop)
     train_and_evaluate(stop);
   } catch (const DeviceError& error) {
     throw DeviceLostError(error, salvage(model));
+  } catch (const NotFiniteError&) {
+    std::copy(host_model_.begin(), host_model_.end(), model.begin());
+    throw;
   }
   std::copy(host_model_.begin(), host_model_.end(), model.begin());
   RunSummary summary = summarise();
@@ -134,6 +138,7 @@ void Coordinator::train(const std::stop_token& stop) {
       check_progress();
     }
     evaluate_if_due();
+    keep_model_if_due();
   }
 }
 
@@ -278,9 +283,10 @@ void Coordinator::settle_oldest() {
   Pending pending = pending_.pop();
   const float loss = executor_->collect();
   if (!std::isfinite(loss)) {
-    throw NotFiniteError(fmt::format(
-        "the loss of worker {} is {} at update {}: a smaller --lr (now {}) may help",
-        pending.gradient.job.worker, loss, pending.update ? pending.update->update : version_, options_.lr));
+    const JobRecord& job = pending.gradient.job;
+    end_not_finite(fmt::format("the loss of job {} of worker {} is {}, at the model of update {}", job.job,
+                               job.worker, loss, job.version),
+                   job.version, job.time);
   }
   loss_sum_ += static_cast<double>(loss);
   ++loss_count_;
@@ -335,13 +341,18 @@ void Coordinator::evaluate() {
   settle_all();
   std::vector<float> model(host_model_.size());
   executor_->read_model(model);
-  host_model_ = std::move(model);
   EvaluationRecord record{
-      version_,    clock_->now(), stopwatch_.elapsed_s(), gradients_, objective_.evaluate(host_model_),
-      std::nullopt};
+      version_,     clock_->now(), stopwatch_.elapsed_s(), gradients_, objective_.evaluate(model),
+      std::nullopt, std::nullopt};
   if (!std::isfinite(record.evaluation.loss)) {
-    throw NotFiniteError(fmt::format("the loss is {} after update {}: a smaller --lr (now {}) may help",
-                                     record.evaluation.loss, version_, options_.lr));
+    end_not_finite(fmt::format("the loss of the model of update {} is {}", version_, record.evaluation.loss),
+                   version_, record.time);
+  }
+  host_model_ = std::move(model);
+  kept_model_.clear();
+  kept_version_ = version_;
+  if (options_.estimate_smoothness && !latest_evaluation_) {
+    record.smoothness = estimate_smoothness(objective_, host_model_);
   }
   evaluate_training(objective_, host_model_, options_, record.evaluation);
   if (loss_count_ > 0) record.train_loss = loss_sum_ / static_cast<double>(loss_count_);
@@ -350,6 +361,39 @@ void Coordinator::evaluate() {
   latest_evaluation_ = record;
   for (RunObserver* observer : observers_) observer->on_evaluation(record);
   if (was_training) stopwatch_.resume();
+}
+
+/// A copy now and then costs little, and spares a run that diverges between evaluations to lose all since.
+void Coordinator::keep_model_if_due() {
+  if (version_ < kept_version_ + options_.keep_model_every) return;
+  settle_all();
+  kept_model_.resize(host_model_.size());
+  executor_->read_model(kept_model_);
+  kept_version_ = version_;
+}
+
+/// Whether the model kept since the latest evaluation is older than `version`, whose loss was not finite, and
+/// finite itself.
+bool Coordinator::kept_is_good(std::uint64_t version) {
+  return !kept_model_.empty() && kept_version_ < version &&
+         std::ranges::all_of(kept_model_, [](float value) { return std::isfinite(value); }) &&
+         std::isfinite(objective_.evaluate(kept_model_).loss);
+}
+
+/// Tells the observers, and leaves the newest model whose losses were finite in `host_model_`; `version` is
+/// that of a model whose loss was not.
+void Coordinator::end_not_finite(const std::string& what, std::uint64_t version, double time) {
+  std::optional<std::uint64_t> finite;
+  if (latest_evaluation_) finite = latest_evaluation_->update;
+  if (kept_is_good(version)) {
+    host_model_ = kept_model_;
+    finite = kept_version_;
+  }
+  std::string text = fmt::format("{}: a smaller --lr (now {}) may help", what, options_.lr);
+  if (finite) text += fmt::format("; the last finite model is that of update {}", *finite);
+  const Warning warning{Warning::Kind::not_finite, version, time, text};
+  for (RunObserver* observer : observers_) observer->on_warning(warning);
+  throw NotFiniteError(text, finite);
 }
 
 /// Now and then, and when no gradient came: devices may have failed, or workers, for good.

@@ -26,10 +26,16 @@
 
 namespace tardigrad {
 
-/// Training left the finite numbers; the program exits with 4.
+/// Training left the finite numbers; the program exits with 4. The model of update(), if there is one, is the
+/// newest kept whose losses were finite.
 class NotFiniteError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  NotFiniteError(const std::string& message, std::optional<std::uint64_t> update)
+      : std::runtime_error(message), update_(update) {}
+  std::optional<std::uint64_t> update() const { return update_; }
+
+ private:
+  std::optional<std::uint64_t> update_;
 };
 
 /// Every worker that the method waits for has failed for good; the program exits with 3.
@@ -74,6 +80,11 @@ struct RunOptions {
   std::optional<double> evaluate_every_time;  ///< on the run's own clock
   bool evaluate_objective = false;            ///< also f(x)
   bool evaluate_gradient = false;             ///< also f(x) and ||∇f(x)||²
+  bool estimate_smoothness = false;           ///< of the first model (estimate_smoothness())
+
+  /// Updates after which the host keeps the model, besides those evaluated, in case that losses cease to be
+  /// finite.
+  std::uint64_t keep_model_every = 1000;
 };
 
 /// Runs a method: hears of arrivals from the clock, asks the method what they mean, has the executor do it,
@@ -97,8 +108,10 @@ class Coordinator {
 
   /// Trains from `model` [d] (host memory) and leaves the final model there. Call once. A requested stop ends
   /// the run as a limit does. Throws DeviceLostError, with what could be saved in `model`: the newest model
-  /// if the server's device still answers, else that of the latest evaluation. Throws WorkersLostError,
-  /// NotFiniteError, or std::invalid_argument where a recording does not fit; `model` is then as it was.
+  /// if the server's device still answers, else that of the latest evaluation. Throws NotFiniteError, with
+  /// the newest model in `model` that the host kept and whose losses were finite: the latest evaluated, or
+  /// one kept since that is older than the one whose loss was not. Throws WorkersLostError, or
+  /// std::invalid_argument where a recording does not fit; `model` is then as it was.
   RunSummary run(std::span<float> model, const std::stop_token& stop);
 
  private:
@@ -149,6 +162,9 @@ class Coordinator {
   bool finished();
   void evaluate();
   void evaluate_if_due();
+  void keep_model_if_due();
+  [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
+  bool kept_is_good(std::uint64_t version);
   void check_progress();
   void wind_up() noexcept;
   std::uint64_t salvage(std::span<float> model) noexcept;
@@ -175,7 +191,9 @@ class Coordinator {
   double next_evaluation_time_ = Clock::never;
   std::vector<float> host_model_;  // of the latest evaluation
   std::optional<EvaluationRecord> latest_evaluation_;
-  double loss_sum_ = 0;  // of the gradients since the latest evaluation
+  std::vector<float> kept_model_;   // of an update since the latest evaluation; empty: none
+  std::uint64_t kept_version_ = 0;  // of that, or of the latest evaluation
+  double loss_sum_ = 0;             // of the gradients since the latest evaluation
   std::uint64_t loss_count_ = 0;
   StopReason stop_reason_ = StopReason::updates;
 };

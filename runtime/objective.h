@@ -16,10 +16,10 @@ namespace tardigrad {
 
 /// What evaluating a model gives.
 struct Evaluation {
-  double loss = 0;                  ///< mean over the held-out examples; f(x) where there are no examples
-  std::optional<double> accuracy;   ///< share of held-out examples classified rightly, in [0, 1]
-  std::optional<double> objective;  ///< f(x), over the training examples (full_gradient)
-  std::optional<double> gradient_norm_sq;  ///< ||∇f(x)||², likewise
+  double loss = 0;                      ///< mean over the held-out examples; f(x) where there are no examples
+  std::optional<double> accuracy = {};  ///< share of held-out examples classified rightly, in [0, 1]
+  std::optional<double> objective = {};         ///< f(x), over the training examples (full_gradient)
+  std::optional<double> gradient_norm_sq = {};  ///< ||∇f(x)||², likewise
 };
 
 /// Computes minibatch gradients on one stream. Owns the scratch for that (activations, the gathered
@@ -82,6 +82,13 @@ class Objective {
   /// std::logic_error from an objective that has none.
   virtual double full_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/) {
     throw std::logic_error("this objective has no full gradient");
+  }
+
+  /// Writes ∇f [d] as a small sample of the training examples has it, always the same one, at a model [d] in
+  /// host memory: its differences show how smooth f is (estimate_smoothness). Computed on the
+  /// host whatever the backend. False, and nothing written, from an objective that has none.
+  virtual bool sample_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/) {
+    return false;
   }
 
   /// Examples a job looks at, and examples in all; 0 where there are no examples. An epoch is as many jobs as

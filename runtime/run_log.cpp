@@ -93,7 +93,17 @@ void RunLog::on_evaluation(const EvaluationRecord& record) {
                    {"accuracy", or_null(record.evaluation.accuracy)},
                    {"objective", or_null(record.evaluation.objective)},
                    {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
-                   {"train_loss", or_null(record.train_loss)}}
+                   {"train_loss", or_null(record.train_loss)},
+                   {"smoothness", or_null(record.smoothness)}}
+                  .dump());
+}
+
+void RunLog::on_warning(const Warning& warning) {
+  file_.write(Json{{"event", "warning"},
+                   {"kind", to_string(warning.kind)},
+                   {"update", warning.update},
+                   {"time", warning.time},
+                   {"text", warning.text}}
                   .dump());
 }
 

@@ -19,9 +19,9 @@ enum class LogDetail {
 LogDetail parse_log_detail(const std::string& name);
 
 /// `--log`: one JSON object a line. First a `run` record with the configuration, then, as they happen, `eval`
-/// records, `update` records, which hold the job that made the update, and `gradient` and `discard` records
-/// of the other jobs; at the end a `worker` record each and `summary`. `time` is the run's own clock, `…_s`
-/// are seconds. RunLogReader reads it.
+/// and `warning` records, `update` records, which hold the job that made the update, and `gradient` and
+/// `discard` records of the other jobs; at the end a `worker` record each and `summary`. `time` is the run's
+/// own clock, `…_s` are seconds. RunLogReader reads it.
 class RunLog final : public RunObserver {
  public:
   /// `run_json`: the members of the run record, as a JSON object. Throws std::invalid_argument naming the
@@ -32,6 +32,7 @@ class RunLog final : public RunObserver {
   void on_update(const UpdateRecord& record) override;
   void on_discard(const JobRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
+  void on_warning(const Warning& warning) override;
   void on_summary(const RunSummary& summary) override;
 
  private:

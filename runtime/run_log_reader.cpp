@@ -43,7 +43,8 @@ EvaluationRecord evaluation_of(const json& record) {
           .train_time_s = record.at("train_time_s"),
           .gradients = record.at("gradients"),
           .evaluation = {.loss = record.at("loss"), .accuracy = or_nothing<double>(record.at("accuracy"))},
-          .train_loss = or_nothing<double>(record.at("train_loss"))};
+          .train_loss = or_nothing<double>(record.at("train_loss")),
+          .smoothness = or_nothing<double>(record.value("smoothness", json()))};
 }
 
 /// The largest value is known exactly.
@@ -70,13 +71,17 @@ WorkerRecord worker_of(const json& record) {
   return worker;
 }
 
-StopReason stop_reason_of(const std::string& name) {
-  int reason = 0;
-  while (reason < static_cast<int>(StopReason::interrupted) &&
-         to_string(static_cast<StopReason>(reason)) != name) {
-    ++reason;
-  }
-  return static_cast<StopReason>(reason);
+/// The value of that name; `last` where there is none.
+template <class Enum>
+Enum value_named(const std::string& name, Enum last) {
+  int value = 0;
+  while (value < static_cast<int>(last) && to_string(static_cast<Enum>(value)) != name) ++value;
+  return static_cast<Enum>(value);
+}
+
+Warning warning_of(const json& record) {
+  return {value_named(record.at("kind"), Warning::Kind::not_finite), record.at("update"), record.at("time"),
+          record.at("text")};
 }
 
 RunSummary summary_of(const json& record, std::vector<WorkerRecord> workers) {
@@ -92,7 +97,7 @@ RunSummary summary_of(const json& record, std::vector<WorkerRecord> workers) {
   summary.idle_share = record.at("idle_share");
   summary.discarded_share = record.at("discarded_share");
   summary.largest_drift = or_nothing<double>(record.at("largest_drift"));
-  summary.stop_reason = stop_reason_of(record.at("stop_reason"));
+  summary.stop_reason = value_named(record.at("stop_reason"), StopReason::interrupted);
   summary.workers = std::move(workers);
   return summary;
 }
@@ -121,6 +126,8 @@ bool tell(const json& record, std::vector<WorkerRecord>& workers, RunObserver& o
     observer.on_discard(job_of(record));
   } else if (event == "eval") {
     observer.on_evaluation(evaluation_of(record));
+  } else if (event == "warning") {
+    observer.on_warning(warning_of(record));
   } else if (event == "worker") {
     workers.push_back(worker_of(record));
   } else if (event == "summary") {

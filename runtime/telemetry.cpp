@@ -24,4 +24,18 @@ std::string to_string(StopReason reason) {
   return "unknown";
 }
 
+std::string to_string(Warning::Kind kind) {
+  switch (kind) {
+    case Warning::Kind::step_size:
+      return "step-size";
+    case Warning::Kind::old_row:
+      return "old-row";
+    case Warning::Kind::speed_change:
+      return "speed-change";
+    case Warning::Kind::not_finite:
+      return "not-finite";
+  }
+  return "unknown";
+}
+
 }  // namespace tardigrad

@@ -52,7 +52,21 @@ struct EvaluationRecord {
   std::uint64_t gradients = 0;
   Evaluation evaluation;
   std::optional<double> train_loss;  ///< mean minibatch loss of the gradients since the evaluation before
+  std::optional<double> smoothness = {};  ///< L at the first model, as estimated
 };
+
+/// What the owner of a run should know of (GuardRails).
+struct Warning {
+  enum class Kind { step_size, old_row, speed_change, not_finite };
+
+  Kind kind = Kind::step_size;
+  std::uint64_t update = 0;  ///< of the model that it is about
+  double time = 0;           ///< on the run's own clock
+  std::string text;          ///< one line with the numbers and where they come from
+};
+
+/// "step-size", "old-row", "speed-change", "not-finite".
+std::string to_string(Warning::Kind kind);
 
 /// What one worker did in a run.
 struct WorkerRecord {
@@ -115,6 +129,7 @@ class RunObserver {
   /// A job was thrown away at `time`, by what the method made of the gradient before.
   virtual void on_discard(const JobRecord&) {}
   virtual void on_evaluation(const EvaluationRecord&) {}
+  virtual void on_warning(const Warning&) {}
   virtual void on_summary(const RunSummary&) {}
 };
 

@@ -67,6 +67,12 @@ void Progress::on_evaluation(const EvaluationRecord& record) {
              norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
 }
 
+void Progress::on_warning(const Warning& warning) {
+  if (warning.kind == Warning::Kind::not_finite) return;  // ends the program with that
+  clear_line();
+  fmt::print(stderr, "tardigrad: warning: at update {}: {}\n", warning.update, warning.text);
+}
+
 void Progress::on_summary(const RunSummary& summary) {
   clear_line();
   print_workers(summary, time_unit_);

@@ -18,6 +18,7 @@ class Progress final : public RunObserver {
 
   void on_update(const UpdateRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
+  void on_warning(const Warning& warning) override;
   void on_summary(const RunSummary& summary) override;
 
  private:

@@ -42,6 +42,9 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
     observers.push_back(
         &log.emplace(options.log, log_record(options, setup), parse_log_detail(options.log_detail)));
 
+  GuardRails guard_rails(guarded_run(options, setup), observers);  // heard by the log
+  if (log) observers.push_back(&guard_rails);
+
   RunResult result;
   const auto fail = [&result](const std::exception& error) {
     result.outcome = RunResult::Outcome::failed;

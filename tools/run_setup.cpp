@@ -25,6 +25,11 @@ namespace {
 
 constexpr std::string_view quadratic_prefix = "quadratic:";
 
+/// Networks of ReLUs leave places that are too curved for steps of up to 12/L, 6 times what quadratics bear
+/// (Lewkowycz et al. 2020, from memory). That is of first models: those of good runs later lie just
+/// where steps are about to be too long.
+constexpr double tolerance_of_networks = 6;
+
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
 bool is_quadratic(const TrainOptions& options) { return options.model.starts_with(quadratic_prefix); }
@@ -130,7 +135,7 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
   return {.workers = workers,
           .gather = options.gather,
           .delay_threshold = options.delay_threshold,
-          .smoothness = options.smoothness,
+          .smoothness = has_feature(options.method, Feature::smoothness) ? options.smoothness : std::nullopt,
           .availability = options.availability,
           .lr = options.lr,
           .seed = options.seed,
@@ -142,7 +147,6 @@ template <typename Options, typename Visitor>
 void visit_method_options(Options& options, const Visitor& visit) {
   visit(options.gather, Feature::gather, "--gather");
   visit(options.delay_threshold, Feature::delay_threshold, "--delay-threshold");
-  visit(options.smoothness, Feature::smoothness, "--smoothness");
   visit(options.availability, Feature::availability, "--availability");
   visit(options.local_steps, Feature::local_steps, "--local-steps");
   visit(options.local_lr, Feature::local_steps, "--local-lr");
@@ -192,6 +196,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.target_gradient_norm_sq = options.target_gradient_norm_sq;
   run.evaluate_objective = options.eval_objective;
   run.evaluate_gradient = options.eval_gradient;
+  run.estimate_smoothness = !options.smoothness && (is_quadratic(options) || options.init.empty());
   const EvaluationPeriod period = parse_eval_every(options.eval_every);
   run.evaluate_every_updates = period.updates;
   run.evaluate_every_time = period.time;
@@ -324,6 +329,16 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   setup.options.server.routes = planned.server.routes;
   setup.memory = plan_memory(planned);
   return setup;
+}
+
+GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
+  return {.workers = setup.objective->workers(),
+          .table = setup.method->memory().tables > 0,
+          .momentum = options.momentum,
+          .local_steps = setup.options.job.local_steps,
+          .clipped = options.clip_norm.has_value(),
+          .smoothness = options.smoothness,
+          .tolerance = is_quadratic(options) ? 1.0 : tolerance_of_networks};
 }
 
 std::vector<float> first_model(const TrainOptions& options, const Objective& objective) {

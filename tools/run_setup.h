@@ -10,6 +10,7 @@
 #include "runtime/coordinator.h"
 #include "runtime/delays.h"
 #include "runtime/device.h"
+#include "runtime/guard_rails.h"
 #include "runtime/memory_plan.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective.h"
@@ -52,6 +53,9 @@ Placement choose_placement(const TrainOptions& options);
 /// have too little memory for it.
 RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset);
+
+/// What the run has to be guarded against (GuardRails).
+GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup);
 
 /// x⁰: from `--init`, or the objective's own. Throws std::invalid_argument.
 std::vector<float> first_model(const TrainOptions& options, const Objective& objective);

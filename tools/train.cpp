@@ -110,6 +110,8 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   if (!options.tensorboard.empty()) {
     observers.push_back((tensorboard = make_tensorboard(options.tensorboard)).get());
   }
+  GuardRails guard_rails(guarded_run(options, setup), observers);
+  observers.push_back(&guard_rails);
   const auto save = [&] {
     if (!options.save.empty()) save_safetensors(options.save, setup.objective->layout(), model);
   };
@@ -120,6 +122,10 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
     save();
     throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is saved in {}", lost.what(),
                                                  lost.update(), options.save));
+  } catch (const NotFiniteError& error) {
+    if (options.save.empty() || !error.update()) throw;
+    save();
+    throw NotFiniteError(fmt::format("{}, saved in {}", error.what(), options.save), error.update());
   }
   save();
   if (trace && !trace->note().empty()) fmt::print(stderr, "--trace {}: {}\n", options.trace, trace->note());

@@ -119,7 +119,8 @@ void add_method_options(CLI::App& train, TrainOptions& options) {
       ->group(group);
   train
       .add_option("--smoothness", options.smoothness,
-                  "asgd-delay-adaptive: L, bounds steps of stale gradients to 1/(4 L staleness)")
+                  "L of f, for warnings of steps too large for the delays (else estimated); "
+                  "asgd-delay-adaptive: also bounds steps of stale gradients to 1/(4 L staleness)")
       ->check(positive("a positive number"))
       ->group(group);
   train

@@ -34,12 +34,14 @@ void tell_a_run(RunObserver& observer) {
   observer.on_update(
       {.update = 7, .time = 40, .worker = 2, .staleness = 5, .lr = 0.03, .gradients = 9, .loss = 0.5f});
   observer.on_discard({.worker = 0, .job = 3, .version = 5, .time = 40, .compute_time = 12});
+  observer.on_warning({Warning::Kind::old_row, 7, 40, "a row is \"old\""});
   observer.on_evaluation({.update = 7,
                           .time = 41,
                           .train_time_s = 0.5,
                           .gradients = 9,
                           .evaluation = {.loss = 0.25, .accuracy = std::nullopt},
-                          .train_loss = 0.75});
+                          .train_loss = 0.75,
+                          .smoothness = 12.5});
   RunSummary summary;
   summary.updates = 7;
   summary.final_evaluation = {.loss = 0.25, .accuracy = 0.75};
@@ -70,12 +72,12 @@ std::vector<std::string> events_of(const std::string& log) {
 
 TEST(RunLog, HoldsAsMuchAsItIsToldTo) {
   EXPECT_THAT(events_of(log_of_a_run(LogDetail::evaluations)),
-              ElementsAre("run", "eval", "eval", "worker", "worker", "summary"));
+              ElementsAre("run", "eval", "warning", "eval", "worker", "worker", "summary"));
   EXPECT_THAT(events_of(log_of_a_run(LogDetail::updates)),
-              ElementsAre("run", "eval", "update", "eval", "worker", "worker", "summary"));
-  EXPECT_THAT(
-      events_of(log_of_a_run(LogDetail::jobs)),
-      ElementsAre("run", "eval", "gradient", "update", "discard", "eval", "worker", "worker", "summary"));
+              ElementsAre("run", "eval", "update", "warning", "eval", "worker", "worker", "summary"));
+  EXPECT_THAT(events_of(log_of_a_run(LogDetail::jobs)),
+              ElementsAre("run", "eval", "gradient", "update", "discard", "warning", "eval", "worker",
+                          "worker", "summary"));
 }
 
 TEST(RunLog, WritesTheNumbersOfAnUpdate) {

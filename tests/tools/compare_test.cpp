@@ -152,7 +152,7 @@ TEST_F(Compare, RunsSideBySideAreThoseAlone) {
 TEST_F(Compare, CountsRunsThatFail) {
   const Finished run = quadratic("--methods asgd,dude --lr 0.1,asgd=100,200 --seeds 2 --updates 2000");
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.err, HasSubstr("asgd lr 100 seed 0: failed: the loss of worker"));
+  EXPECT_THAT(run.err, HasSubstr("asgd lr 100 seed 0: failed: the loss of job"));
   EXPECT_THAT(row(run, "asgd"), ElementsAre("asgd", "100", "-", "-", "-", "2", "of", "2"));
   EXPECT_THAT(run.out, HasSubstr("asgd: at lr 200, 2 of 2 runs failed"));
   const auto dude = row(run, "dude");

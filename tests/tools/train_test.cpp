@@ -133,12 +133,54 @@ TEST_F(Train, ReadsOptionsFromToml) {
   EXPECT_THAT(run.err, HasSubstr("modle"));
 }
 
-TEST_F(Train, EndsWithFourWhenTheLossIsNotFinite) {
-  const Finished run = quadratic(
-      "--method asgd --lr 100 --updates 100000 --clock virtual --compute-time 1,1 --save m.safetensors");
+/// The update N of "the last finite model is that of update N, saved in m.safetensors".
+std::uint64_t saved_update(const Finished& run) {
+  const std::string before = "the last finite model is that of update ";
+  const auto at = run.err.find(before);
+  EXPECT_THAT(run.err, HasSubstr(", saved in m.safetensors"));
+  return at == std::string::npos ? 0 : std::stoull(run.err.substr(at + before.size()));
+}
+
+TEST_F(Train, EndsWithFourAndTheLastFiniteModelWhenTheLossIsNotFinite) {
+  const std::string diverging =
+      "--method asgd --lr 100 --eval-every 4 --clock virtual --compute-time 1,1 --log log.jsonl ";
+  const Finished run = quadratic(diverging + "--updates 100000 --save m.safetensors");
   EXPECT_EQ(run.exit_code, 4);
   EXPECT_THAT(run.err, HasSubstr("a smaller --lr (now 100) may help"));
-  EXPECT_THAT(files(), ElementsAre("problem.json"));
+  const std::uint64_t update = saved_update(run);
+  EXPECT_GT(update, 0u);
+  const auto last = testing::read_log(path("log.jsonl")).back();
+  EXPECT_EQ(last.at("kind"), "not-finite");
+  const int bad = last.at("update");
+  EXPECT_THAT(run.err, HasSubstr("at the model of update " + std::to_string(bad) + ":"));
+  EXPECT_GE(records_of(path("log.jsonl"), "update").back().at("update"), bad);  // all before it is there
+  ASSERT_EQ(quadratic(diverging + "--save again.safetensors --updates " + std::to_string(update)).exit_code,
+            0);
+  EXPECT_EQ(testing::read_file(path("m.safetensors")), testing::read_file(path("again.safetensors")));
+}
+
+TEST_F(Train, KeepsTheLastFiniteModelOfANetwork) {
+  write_images(60, 20);
+  for (const char* clock : {"--clock virtual --compute-time 1,1", "--clock wall --workers 2"}) {
+    const Finished run = images(std::string("--model mlp --method asgd --lr 1e30 --updates 1000 ") + clock +
+                                " --save m.safetensors");
+    EXPECT_EQ(run.exit_code, 4) << run.err;
+    EXPECT_EQ(saved_update(run), 0u);
+    EXPECT_EQ(images("--model mlp --lr 0.01 --updates 1 --workers 2 --init m.safetensors").exit_code, 0);
+  }
+}
+
+TEST_F(Train, WarnsOnceAndLogsIt) {
+  const Finished run = quadratic(
+      "--method asgd --lr 1.1 --smoothness 2 --updates 100 --clock virtual --compute-time 1,1 --log "
+      "log.jsonl");
+  EXPECT_THAT(run.err, HasSubstr("tardigrad: warning: at update "));
+  const auto warnings = records_of(path("log.jsonl"), "warning");
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].at("kind"), "step-size");
+  EXPECT_THAT(run.err, HasSubstr(warnings[0].at("text").get<std::string>()));
+  EXPECT_EQ(quadratic("--smoothness 2 --updates 100 --clock virtual --compute-time 1,1").err.find("warning"),
+            std::string::npos);
 }
 
 TEST_F(Train, AnInterruptSavesAndSummarises) {
