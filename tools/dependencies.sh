@@ -4,8 +4,8 @@
 set -euo pipefail
 
 declare -A packages=(
-  [build]="g++ cmake ninja-build ccache mold libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev libpng-dev libdnnl-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler"
-  [test]="libgtest-dev libgmock-dev librapidcheck-dev clang-format clang-tidy libomp-dev shellcheck python3 python3-torch"
+  [build]="g++ cmake ninja-build ccache mold libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev libpng-dev libdnnl-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler libjs-chart.js"
+  [test]="libgtest-dev libgmock-dev librapidcheck-dev clang-format clang-tidy libomp-dev shellcheck python3 python3-torch chromium"
   [bench]="python3 python3-torch libopenblas0-pthread"
 )
 

@@ -15,6 +15,7 @@
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 #include "tools/option_files.h"
+#include "tools/report/report.h"
 #include "tools/table.h"
 #include "tools/train.h"
 #include "tools/version.h"
@@ -64,6 +65,11 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
   CLI::App* table_command =
       app.add_subcommand("table", "Show accuracy over time of several runs, from their logs");
   table_command->add_option("LOG", logs, "Files written by train --log")->required();
+  std::string page = "report.html";
+  CLI::App* report_command =
+      app.add_subcommand("report", "Draw runs, from their logs, on one page for a browser");
+  report_command->add_option("LOG", logs, "Files written by train --log")->required();
+  report_command->add_option("-o,--output", page, "The page")->capture_default_str();
   const InterruptWatch interrupt;
   try {
     check_command(app, arguments);
@@ -72,6 +78,7 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
     app.parse(reversed);
     if (devices_command->parsed()) print_devices();
     if (table_command->parsed()) print_table(logs);
+    if (report_command->parsed()) write_report(logs, page);
     if (train_command->parsed()) train(train_options, interrupt.token());
     if (compare_command->parsed()) compare(compare_options, interrupt.token());
     return ok;

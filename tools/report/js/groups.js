@@ -1,0 +1,87 @@
+// Runs that differ in nothing but their seed are one group, drawn as a median and the quartiles around it.
+
+/// Of the run record: what is drawn by the seed, follows from the rest, or says where things lie.
+const notConfiguration = new Set(
+  ["event", "seed", "command", "compute_times", "gradient_routes", "memory_bytes", "data_dir", "table"]);
+
+function settings(run) {
+  return Object.entries(run).filter(([name]) => !notConfiguration.has(name));
+}
+
+const shown = (value) => {
+  const text = Array.isArray(value) ? [...new Set(value)].join(" ") : String(value);
+  return text.length > 28 ? `${text.slice(0, 27)}…` : text;
+};
+
+/// [{label, pictures, index}], in the order of their first runs. The label says what sets them apart.
+function groupRuns(pictures) {
+  const groups = new Map();
+  for (const picture of pictures) {
+    const key = JSON.stringify(settings(picture.run));
+    if (!groups.has(key)) groups.set(key, { key, pictures: [], index: groups.size });
+    groups.get(key).pictures.push(picture);
+  }
+  const all = [...groups.values()];
+  const runs = all.map((group) => group.pictures[0].run);
+  const names = new Set(runs.flatMap((run) => settings(run).map(([name]) => name)));
+  const differing = [...names].filter((name) =>
+    name !== "method" && new Set(runs.map((run) => JSON.stringify(run[name] ?? null))).size > 1);
+  for (const group of all) {
+    const { run } = group.pictures[0];
+    const rest = differing.filter((name) => run[name] !== null && run[name] !== undefined && run[name] !== "")
+      .map((name) => `${name.replaceAll("_", " ")} ${shown(run[name])}`);
+    group.label = [run.method, ...rest.slice(0, 4)].join(", ");
+  }
+  return all;
+}
+
+function runLabel(group, picture) {
+  const alike = group.pictures.filter((other) => other.run.seed === picture.run.seed);
+  const repeat = alike.length > 1 ? `, run ${alike.indexOf(picture) + 1}` : "";
+  return `${group.label}, seed ${picture.run.seed}${repeat}`;
+}
+
+/// Of a sample without gaps, linear between its values.
+function quartiles(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return [0.25, 0.5, 0.75].map((share) => {
+    const position = share * (sorted.length - 1);
+    const below = Math.floor(position);
+    const above = Math.min(below + 1, sorted.length - 1);
+    return sorted[below] + (position - below) * (sorted[above] - sorted[below]);
+  });
+}
+
+/// Between neighbouring points of a curve; the curve covers x.
+function valueAt(points, x) {
+  let low = 0;
+  let high = points.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (points[middle].x <= x) low = middle; else high = middle;
+  }
+  const [a, b] = [points[low], points[high]];
+  if (x >= b.x) return b.y;
+  if (x <= a.x || b.x === a.x) return a.y;
+  return a.y + ((x - a.x) / (b.x - a.x)) * (b.y - a.y);
+}
+
+/// Curves of several runs as {median, lower, upper}, where all of them have values: it ends with the first.
+function band(curves) {
+  const filled = curves.filter((points) => points.length > 0);
+  if (filled.length < 2) return { median: filled[0] || [], lower: null, upper: null };
+  const from = Math.max(...filled.map((points) => points[0].x));
+  const to = Math.min(...filled.map((points) => points[points.length - 1].x));
+  let places = [...new Set(filled.flatMap((points) => points.map((point) => point.x)))]
+    .filter((x) => x >= from && x <= to).sort((a, b) => a - b);
+  const every = Math.ceil(places.length / 400);
+  places = places.filter((x, i) => i % every === 0 || i === places.length - 1);
+  const result = { median: [], lower: [], upper: [] };
+  for (const x of places) {
+    const [lower, median, upper] = quartiles(filled.map((points) => valueAt(points, x)));
+    result.lower.push({ x, y: lower });
+    result.median.push({ x, y: median });
+    result.upper.push({ x, y: upper });
+  }
+  return result;
+}
