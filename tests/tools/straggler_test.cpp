@@ -77,8 +77,8 @@ TEST(Straggler, costs_the_others_their_time_where_they_wait_for_it) {
   std::vector<WorkerTimes> workers = even_workers();
   workers[1].computing = 280;  // a round-based method: all make as many gradients
   const Straggler straggler = find_straggler(workers, 300);
-  EXPECT_DOUBLE_EQ(straggler.idle_share, 1 - 295.0 / 300);
-  EXPECT_DOUBLE_EQ(straggler.others_idle_share, 1 - 95.0 / 300);
+  EXPECT_DOUBLE_EQ(straggler.idle_share, 1 - 290.0 / 300);
+  EXPECT_DOUBLE_EQ(straggler.others_idle_share, 1 - 90.0 / 300);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ double median_of(const std::vector<GradientTime>& times, const Value& value) {
 }
 
 double idle_share(const WorkerTimes& worker, double time) {
-  return time > 0 ? std::clamp(1 - (worker.busy() + worker.queueing) / time, 0.0, 1.0) : 0;
+  return time > 0 ? std::clamp(1 - worker.busy() / time, 0.0, 1.0) : 0;
 }
 
 StragglerCause cause_of(const GradientTime& time, const GradientTime& median) {

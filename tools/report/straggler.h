@@ -51,7 +51,7 @@ struct Straggler {
   GradientTime median;           ///< the median worker, of each of these times
   double times_median = 0;       ///< its total, over the median of the totals; 0: not known
   double gradients_share = 0;    ///< of all gradients
-  double idle_share = 0;         ///< of the run; it waited
+  double idle_share = 0;         ///< of the run; it waited, or its gradient queued
   double others_idle_share = 0;  ///< mean over the other workers
 };
 

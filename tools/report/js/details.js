@@ -92,7 +92,8 @@ function costs(picture) {
   if (straggler.cause !== "unfinished") {
     lines.push(`It makes ${format.percent(straggler.gradients_share)} of the gradients; an even share were ${format.percent(1 / workers.length)}.`);
     const median = quartiles(others.map(({ staleness }) => staleness.median))[1];
-    lines.push(`Its gradients are ${format.count(straggler.staleness_median)} updates old at the median, at most ${format.count(straggler.staleness_max)}; the median of the others is ${format.number(median)}.`);
+    const stale = workers.some(({ staleness }) => staleness.max > 0);
+    if (stale) lines.push(`Its gradients are ${format.count(straggler.staleness_median)} updates old at the median, at most ${format.count(straggler.staleness_max)}; the median of the others is ${format.number(median)}.`);
   }
   lines.push(`The other workers are idle ${format.percent(straggler.others_idle_share)} of the time, it itself ${format.percent(straggler.idle_share)}.`);
   if (straggler.discarded_jobs > 0) lines.push(`${format.count(straggler.discarded_jobs)} of its jobs were thrown away.`);

@@ -50,6 +50,7 @@ const format = {
     if (known.length === 0) return "–";
     if (known.length === 1) return text(known[0]);
     const [lower, median, upper] = quartiles(known);
+    if (text(lower) === text(upper)) return text(median);
     const range = element("small", {}, `[${text(lower)}, ${text(upper)}]`);
     return element("span", {}, text(median), range);
   },

@@ -52,10 +52,10 @@ function drawWorkers(picture) {
   byId("workers-note").textContent = `Busy and idle are shares of the run, discarded is a share of the busy time.${more}`;
 }
 
-/// Of at most `most` bars of equal width, up to `max`.
+/// Bars of equal width, up to `max`: at most `most`, and not so few that they would look like a wall.
 function histogramBars(counts, max, most) {
   const width = Math.max(1, Math.ceil((max + 1) / most));
-  const bars = new Array(Math.floor(max / width) + 1).fill(0);
+  const bars = new Array(Math.max(Math.floor(max / width) + 1, 16)).fill(0);
   for (const [value, count] of counts) bars[Math.floor(value / width)] += count;
   return bars;
 }
@@ -81,7 +81,8 @@ function drawStaleness(picture) {
   byId("staleness-part").hidden = !known;
   if (!known) return;
   const max = Math.max(...picture.workers.map((worker) => worker.staleness.max));
-  const headings = [{ text: "worker" }, { text: `0 to ${format.count(max)}`, kind: "histogram" }, { text: "median" }, { text: "most" }];
+  const range = element("span", { class: "range" }, element("span", {}, "0"), element("span", {}, format.count(Math.max(max, 15))));
+  const headings = [{ text: "worker" }, { text: range, kind: "histogram" }, { text: "median" }, { text: "most" }];
   const rows = workersInTables(picture).map((worker) => ({ marked: isStraggler(picture, worker), cells: [
     String(worker.worker), worker.staleness.counts.length > 0 ? histogramSvg(worker, max) : "no gradient",
     format.count(worker.staleness.median), format.count(worker.staleness.max)] }));
