@@ -7,10 +7,12 @@ const measures = [
   { id: "loss", title: "Loss", note: "of held-out examples", from: [["evaluations", "loss"]], mayBeLog: true },
   { id: "train_loss", title: "Training loss", note: "mean over minibatches",
     from: [["progress", "loss"], ["evaluations", "train_loss"]], fine: true, mayBeLog: true },
-  { id: "staleness", title: "Staleness", note: "mean over gradients", from: [["progress", "staleness_mean"]], fine: true },
-  { id: "updates", title: "Updates", note: "over time", from: [["progress", "update"], ["evaluations", "update"]], axis: "time" },
+  { id: "staleness", title: "Staleness", note: "mean over gradients", from: [["progress", "staleness_mean"]], fine: true,
+    fromZero: true },
+  { id: "updates", title: "Updates", note: "over time", from: [["progress", "update"], ["evaluations", "update"]], axis: "time",
+    fromZero: true },
   { id: "gradients", title: "Gradients", note: "over time",
-    from: [["progress", "gradients"], ["evaluations", "gradients"]], axis: "time" },
+    from: [["progress", "gradients"], ["evaluations", "gradients"]], axis: "time", fromZero: true },
 ];
 
 const finePoints = 120;
@@ -121,11 +123,12 @@ function drawMeasure(measure, groups, state) {
   figure.hidden = drawn.every(({ curve }) => curve.median.length === 0);
   if (figure.hidden) return;
   const visible = drawn.filter(({ group }) => !state.off.has(group.key));
-  const tick = measure.tick || ((y) => format.number(y, 3));
-  const log = Boolean(measure.mayBeLog && state.log);
+  const tick = measure.tick || ((y) => format.number(y, 5));
+  const positive = visible.every(({ curve }) => (curve.lower || curve.median).every(({ y }) => y > 0));
+  const log = Boolean(measure.mayBeLog && state.log && positive);
   const end = Math.max(...drawn.flatMap(({ curve }) => curve.median.slice(-1).map(({ x }) => x)));
   drawChart(byId(`curve-${measure.id}`), visible.flatMap(({ group, curve }) => lines(group, curve)),
-    chartOptions({ axis, tick, log, zero: measure.axis === "time", end }));
+    chartOptions({ axis, tick, log, zero: measure.fromZero, end }));
 }
 
 function drawLegend(groups, state, redraw) {

@@ -81,16 +81,20 @@ function verdict(picture) {
     return `${name} is the straggler: a gradient takes it ${format.time(sum(straggler.time))}, ${times}, ${causes[straggler.cause]}.`;
   }
   return workers.length === 1 ? "There is but one worker."
-    : `None: the slowest worker, ${straggler.worker}, takes ${times} for a gradient (a straggler takes 1.5 times as long).`;
+    : `None stands out: the slowest worker, ${straggler.worker}, takes ${times} for a gradient.`;
 }
 
 /// What it costs, as far as the data says.
 function costs(picture) {
   const { straggler, workers } = picture;
+  const without = workers.filter(({ gradients }) => gradients === 0).length;
+  if (straggler.cause === "none") {
+    return without === 0 ? [] : [`${format.count(without)} of ${format.count(workers.length)} workers made no gradient that arrived.`];
+  }
   const others = workers.filter(({ worker }) => worker !== straggler.worker);
   const lines = [];
   if (straggler.cause !== "unfinished") {
-    lines.push(`It makes ${format.percent(straggler.gradients_share)} of the gradients; an even share were ${format.percent(1 / workers.length)}.`);
+    lines.push(`It makes ${format.percent(straggler.gradients_share)} of the gradients; an even share would be ${format.percent(1 / workers.length)}.`);
     const median = quartiles(others.map(({ staleness }) => staleness.median))[1];
     const stale = workers.some(({ staleness }) => staleness.max > 0);
     if (stale) lines.push(`Its gradients are ${format.count(straggler.staleness_median)} updates old at the median, at most ${format.count(straggler.staleness_max)}; the median of the others is ${format.number(median)}.`);
@@ -106,12 +110,13 @@ function drawStraggler(picture) {
   const { straggler, workers } = picture;
   byId("straggler-text").textContent = verdict(picture);
   const parts = [["computing", "computing"], ["hand_over", "handing over"], ["queue", "queueing at the server"]];
-  const rows = parts.map(([name, title]) => ({ cells: [title, format.time(straggler.time[name]),
+  const recorded = parts.filter(([name]) => straggler.time[name] > 0 || straggler.median[name] > 0);
+  const rows = recorded.map(([name, title]) => ({ cells: [title, format.time(straggler.time[name]),
     format.percent(straggler.time[name] / sum(straggler.time)), format.time(straggler.median[name])] }));
   const known = straggler.times_median > 0;
   byId("straggler-times").replaceChildren(...(known ? [table([{ text: "a gradient's time", kind: "text" },
     { text: `worker ${straggler.worker}` }, { text: "share" }, { text: "median worker" }], rows)] : []));
-  const lines = workers.length > 1 && straggler.cause !== "none" ? costs(picture) : [];
+  const lines = workers.length > 1 ? costs(picture) : [];
   byId("straggler-cost").replaceChildren(...lines.map((line) => element("li", {}, line)));
 }
 

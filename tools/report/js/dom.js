@@ -30,6 +30,7 @@ const format = {
   /// To so many digits, without zeros behind them; large numbers whole.
   number(value, digits = 4) {
     if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    if (Number.isInteger(value)) return value.toLocaleString("en");
     if (Math.abs(value) >= 10 ** (digits - 1)) return Math.round(value).toLocaleString("en");
     return String(Number(value.toPrecision(digits)));
   },
@@ -38,7 +39,7 @@ const format = {
   },
   /// A time on the clock of the runs.
   time(value) {
-    if (format.clock === "virtual") return `${format.number(value)} units`;
+    if (format.clock === "virtual") return `${format.number(value)} ${value === 1 ? "unit" : "units"}`;
     if (value === 0) return "0 s";
     if (Math.abs(value) < 1e-3) return `${format.number(1e6 * value, 3)} µs`;
     if (Math.abs(value) < 1) return `${format.number(1e3 * value, 3)} ms`;

@@ -13,7 +13,26 @@ const shown = (value) => {
   return text.length > 28 ? `${text.slice(0, 27)}…` : text;
 };
 
-/// [{label, pictures, index}], in the order of their first runs. The label says what sets them apart.
+/// Of what differs between groups: the step size first, how long they run last.
+function differingSettings(runs) {
+  const rank = (name) => (name === "lr" ? 0 : /^(updates|epochs|time_limit|eval_every|target_.*)$/.test(name) ? 2 : 1);
+  const names = [...new Set(runs.flatMap((run) => settings(run).map(([name]) => name)))];
+  return names.filter((name) => name !== "method" && new Set(runs.map((run) => JSON.stringify(run[name] ?? null))).size > 1)
+    .sort((a, b) => rank(a) - rank(b));
+}
+
+/// The method, and as many settings as it takes to tell the groups apart; the step size, if it differs at all.
+function labelsOf(runs) {
+  const names = differingSettings(runs);
+  const label = (run, count) => [run.method, ...names.slice(0, count)
+    .filter((name) => run[name] !== null && run[name] !== undefined && run[name] !== "")
+    .map((name) => `${name.replaceAll("_", " ")} ${shown(run[name])}`)].join(", ");
+  let count = names[0] === "lr" ? 1 : 0;
+  while (count < names.length && new Set(runs.map((run) => label(run, count))).size < runs.length) ++count;
+  return runs.map((run) => label(run, count));
+}
+
+/// [{label, pictures, index, key}], in the order of their first runs.
 function groupRuns(pictures) {
   const groups = new Map();
   for (const picture of pictures) {
@@ -22,17 +41,8 @@ function groupRuns(pictures) {
     groups.get(key).pictures.push(picture);
   }
   const all = [...groups.values()];
-  const runs = all.map((group) => group.pictures[0].run);
-  const names = new Set(runs.flatMap((run) => settings(run).map(([name]) => name)));
-  const differing = [...names].filter((name) =>
-    name !== "method" && new Set(runs.map((run) => JSON.stringify(run[name] ?? null))).size > 1);
-  for (const group of all) {
-    const { run } = group.pictures[0];
-    const rest = differing.filter((name) => run[name] !== null && run[name] !== undefined && run[name] !== "")
-      .map((name) => `${name.replaceAll("_", " ")} ${shown(run[name])}`);
-    group.label = [run.method, ...rest.slice(0, 4)].join(", ");
-  }
-  return all;
+  const labels = labelsOf(all.map((group) => group.pictures[0].run));
+  return all.map((group, i) => ({ ...group, label: labels[i] }));
 }
 
 function runLabel(group, picture) {

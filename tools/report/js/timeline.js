@@ -87,6 +87,18 @@ function paintRow(image, width, height, sums, colours, pixel) {
   }
 }
 
+/// Where jobs follow one another: a hairline before each that is wide enough.
+function paintJobEdges(context, row, view, top, height) {
+  const pixel = (view.to - view.from) / (byId("timeline").clientWidth - gutter);
+  context.fillStyle = translucent(colour("page"), 0.6);
+  for (const { jobs } of row.pieces) {
+    for (let i = firstJobAfter(jobs, view.from); i < jobs.length && jobs[i].start < view.to; ++i) {
+      if (jobs[i].start <= view.from || jobs[i].end - jobs[i].start < 8 * pixel) continue;
+      context.fillRect(gutter + Math.round((jobs[i].start - view.from) / pixel) - 0.5, top, 1, height);
+    }
+  }
+}
+
 function paintTimeline() {
   const { timeline, rowHeight } = timelineState;
   const canvas = byId("timeline");
@@ -102,6 +114,7 @@ function paintTimeline() {
     pixels.fill(0);
     paintRow(pixels, width, height, pixelTimes(timeline, row, view, width), colours, (view.to - view.from) / width);
     context.putImageData(image, Math.round(gutter * ratio), Math.round(i * rowHeight * ratio));
+    paintJobEdges(context, row, view, i * rowHeight, rowHeight - gap);
   });
   paintLabels(context);
   paintAxis(view);
@@ -139,7 +152,8 @@ function paintAxis({ from, to }) {
   context.textAlign = "center";
   for (let i = Math.ceil(from / step); i * step <= to; ++i) {
     const x = gutter + ((i * step - from) / (to - from)) * width;
-    const text = (i * step).toFixed(Math.min(digits, 9)) + (format.clock === "virtual" ? "" : " s");
+    const shown = Math.min(digits, 9);
+    const text = (i * step).toLocaleString("en", { minimumFractionDigits: shown, maximumFractionDigits: shown }) + (format.clock === "virtual" ? "" : " s");
     const half = context.measureText(text).width / 2;
     context.fillText(text, Math.min(Math.max(x, gutter + half), gutter + width - half), 12);
     context.fillRect(Math.round(x), 18, 1, 6);

@@ -37,7 +37,7 @@ function drawWorkers(picture) {
   const known = picture.workers && total > 0;
   byId("workers-part").hidden = !known;
   if (!known) return;
-  const headings = [{ text: "worker" }, { text: "device", kind: "text" }, { text: "gradients" }, { text: "time of one" },
+  const headings = [{ text: "worker" }, { text: "device", kind: "text" }, { text: "gradients" }, { text: "a gradient takes" },
     { text: "its time", kind: "bar" }, { text: "busy" }, { text: "idle" }, { text: "discarded" }, { text: "jobs thrown away" }];
   const rows = workersInTables(picture).map((worker) => {
     const time = gradientTime(worker);
@@ -99,7 +99,7 @@ function drawRowAges(picture, axis) {
   if (!picture.run.table || !ages) return;
   const line = (label, column, name) => ({ label, borderColor: colour(name), backgroundColor: colour(name), borderWidth: 1.5,
     pointRadius: 0, pointHitRadius: 8, data: ages[column].map((y, i) => ({ x: ages[axis][i], y })) });
-  const options = chartOptions({ axis, tick: (y) => format.number(y, 3), zero: true, end: last(ages[axis]) });
+  const options = chartOptions({ axis, tick: (y) => format.number(y, 5), zero: true, end: last(ages[axis]) });
   options.plugins.legend = { display: true, labels: { color: colour("text"), boxWidth: 16, boxHeight: 2 } };
   drawChart(byId("rows"), [line("oldest", "max", "discarded"), line("mean", "mean", "computing")], options);
 }
