@@ -71,17 +71,19 @@ function pixelOf(hex) {
   return (0xff000000 | ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
 }
 
-/// A row of pixels: in each column the activities lie on one another, as high as their shares.
-function paintRow(image, width, height, sums, colours, pixel) {
+/// A row of pixels. Where much happens in a column, activities lie on one another, as high as their shares;
+/// elsewhere it has the colour of what takes most of it.
+function paintRow(image, width, height, times, colours) {
   for (let x = 0; x < width; ++x) {
-    let known = 0;
-    for (let kind = 0; kind < spanKinds; ++kind) known += sums[x * spanKinds + kind];
-    if (known < 0.02 * pixel) continue;
+    const shares = times.sums.subarray(x * spanKinds, (x + 1) * spanKinds);
+    const known = shares.reduce((total, share) => total + share, 0);
+    if (known < 0.02 * times.pixel) continue;
+    const most = times.crowd[x] < crowded ? shares.indexOf(Math.max(...shares)) : -1;
     let below = 0;
     let painted = 0;
     for (let kind = 0; kind < spanKinds; ++kind) {
-      below += sums[x * spanKinds + kind];
-      const top = Math.round((below / known) * height);
+      below += most < 0 ? shares[kind] / known : Number(kind === most);
+      const top = Math.round(below * height);
       for (; painted < top; ++painted) image[(height - 1 - painted) * width + x] = colours[kind];
     }
   }
@@ -112,7 +114,7 @@ function paintTimeline() {
   const pixels = new Uint32Array(image.data.buffer);
   timeline.rows.forEach((row, i) => {
     pixels.fill(0);
-    paintRow(pixels, width, height, pixelTimes(timeline, row, view, width), colours, (view.to - view.from) / width);
+    paintRow(pixels, width, height, pixelTimes(timeline, row, view, width), colours);
     context.putImageData(image, Math.round(gutter * ratio), Math.round(i * rowHeight * ratio));
     paintJobEdges(context, row, view, i * rowHeight, rowHeight - gap);
   });

@@ -2,6 +2,7 @@
 
 const spans = { computing: 0, hand_over: 1, queue: 2, discarded: 3, waiting: 4 };
 const spanKinds = 5;
+const crowded = 5;  // spans in a pixel: fewer are the edges between some that are wide
 
 /// The jobs of a window's row: times instead of ticks and differences.
 function decodeJobs(columns, tick) {
@@ -34,7 +35,7 @@ function decodeTimeline(picture) {
   return { rows, cellWidth: timeline.cells?.width, end: picture.time, ended: picture.summary !== null };
 }
 
-/// Sums time into `sums`, spanKinds numbers a pixel.
+/// Sums time into `sums`, spanKinds numbers a pixel, and counts in `crowd` what meets in a pixel.
 class PixelTimes {
   constructor(view, width) {
     this.from = view.from;
@@ -42,6 +43,7 @@ class PixelTimes {
     this.pixel = (view.to - view.from) / width;
     this.width = width;
     this.sums = new Float64Array(width * spanKinds);
+    this.crowd = new Uint32Array(width);
   }
 
   add(kind, from, to, share = 1) {
@@ -52,6 +54,7 @@ class PixelTimes {
     const last = Math.min(Math.floor((end - this.from) / this.pixel), this.width - 1);
     for (let x = first; x <= last; ++x) {
       const left = this.from + x * this.pixel;
+      this.crowd[x] += share < 1 ? crowded : 1;
       this.sums[x * spanKinds + kind] += share * (Math.min(end, left + this.pixel) - Math.max(begin, left));
     }
   }
@@ -116,7 +119,7 @@ function pixelTimes(timeline, row, view, width) {
     times.add(spans.waiting, known, row.unfinished ?? timeline.end);
     if (row.unfinished !== null) times.add(spans.computing, row.unfinished, timeline.end);
   }
-  return times.sums;
+  return times;
 }
 
 /// {activity, job} at a time; nothing where it is not known.
