@@ -200,6 +200,20 @@ class PageTest(BrowserTest):
         self.assertIn("worker 0 at 3.5 s: computing", tip)
         self.assertIn("job 3 of model version 0\ntook 750 ms\nof it handing over 250 ms", tip)
 
+    def touch(self, page, kind, *xs, y=0):
+        page.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y, "id": i} for i, x in enumerate(xs)])
+
+    def test_pinches_the_timeline_on_a_phone(self):
+        page = self.open(self.several, width=375, height=800)
+        page.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+        box = self.timeline_box(page)
+        middle, y = box["left"] + GUTTER + (box["width"] - GUTTER) / 2, box["top"] + 20
+        self.touch(page, "touchStart", middle - 40, middle + 40, y=y)
+        self.touch(page, "touchMove", middle - 80, middle + 80, y=y)
+        self.touch(page, "touchEnd", y=y)
+        page.wait("document.getElementById('timeline-span').textContent !== ''")
+        self.assertEqual(page.text("#timeline-span"), "5 s to 15 s")
+
     def test_says_what_a_log_lacks(self):
         run = list(log_lines("asgd", 1, 0.7, JOB_TIMES))
         page = self.open(self.folder.page("evaluations", [line for line in run if line["event"] != "update"]).as_uri())

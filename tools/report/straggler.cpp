@@ -13,10 +13,10 @@ GradientTime time_per_gradient(const WorkerTimes& worker) {
   return {worker.computing / gradients, worker.handing_over / gradients, worker.queueing / gradients};
 }
 
-template <class Value>
-double median_of(const std::vector<GradientTime>& times, const Value& value) {
-  std::vector<double> values;
-  for (const GradientTime& time : times) values.push_back(value(time));
+template <class Item, class Value>
+double median_of(const std::vector<Item>& items, const Value& value) {
+  std::vector<double> values(items.size());
+  std::transform(items.begin(), items.end(), values.begin(), value);
   return values.empty() ? 0 : quartiles(std::move(values)).median;
 }
 
@@ -34,9 +34,8 @@ StragglerCause cause_of(const GradientTime& time, const GradientTime& median) {
 
 /// Whether it means something that a worker has no gradient: most others have several.
 bool have_begun(const std::vector<WorkerTimes>& workers) {
-  std::vector<double> gradients;
-  for (const WorkerTimes& worker : workers) gradients.push_back(static_cast<double>(worker.gradients));
-  return quartiles(std::move(gradients)).median >= 3;
+  return median_of(workers,
+                   [](const WorkerTimes& worker) { return static_cast<double>(worker.gradients); }) >= 3;
 }
 
 /// Of the workers none of whose jobs came to its end, the one that was busy for longest; else who takes

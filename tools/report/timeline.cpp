@@ -12,7 +12,7 @@ using Json = nlohmann::ordered_json;
 
 /// Fewer where there are many rows: about as many numbers in either case.
 std::size_t cells_for(int rows) {
-  return std::clamp<std::size_t>(2 * (10000 / static_cast<std::size_t>(rows)), 80, 1000);
+  return std::clamp<std::size_t>(2 * (10000 / static_cast<std::size_t>(rows)), 160, 1000);
 }
 
 /// The columns of one row of a window, in whole ticks. `gap` is since the end of the job before.

@@ -135,6 +135,10 @@ function drawRunNote(picture, live) {
 }
 
 function drawConfiguration({ run }) {
+  const key = JSON.stringify(run);
+  if (byId("configuration").dataset.run === key) return;  // what the reader has selected stays selected
+  byId("configuration").dataset.run = key;
+  byId("copy").textContent = "Copy";
   byId("command").textContent = run.command || "";
   byId("command-note").textContent = run.command ? "This repeats the run:" : "The log does not say the command that repeats it.";
   byId("command").parentElement.hidden = !run.command;

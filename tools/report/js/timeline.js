@@ -131,10 +131,11 @@ function paintLabels(context) {
   context.textBaseline = "middle";
   timeline.rows.forEach((row, i) => {
     const marked = row.worker === straggler;
-    if (i % every !== 0 && !marked) return;
+    const besideMarked = every > 1 && Math.abs(row.worker - straggler) <= every && straggler !== null;
+    if (!marked && (i % every !== 0 || besideMarked)) return;
     context.fillStyle = colour(marked ? "text" : "muted");
     context.font = context.font.replace(/^(bold )?/, marked ? "bold " : "");
-    context.fillText(String(row.worker), gutter - 8, i * rowHeight + (rowHeight - 2) / 2);
+    context.fillText(String(row.worker), gutter - 8, Math.max(6, i * rowHeight + (rowHeight - 2) / 2));
   });
 }
 
@@ -162,11 +163,15 @@ function paintAxis({ from, to }) {
   }
 }
 
-/// The time under a place on the canvas.
-function timeAt(clientX) {
+/// Where a place on the canvas is between the beginning of the view, 0, and its end, 1.
+function shareAt(clientX) {
   const box = byId("timeline").getBoundingClientRect();
+  return (clientX - box.left - gutter) / (box.width - gutter);
+}
+
+function timeAt(clientX) {
   const { from, to } = currentView();
-  return from + ((clientX - box.left - gutter) / (box.width - gutter)) * (to - from);
+  return from + shareAt(clientX) * (to - from);
 }
 
 function describe(row, time) {
@@ -200,11 +205,12 @@ function showTip(event) {
   tip.style.top = `${below ? y + 18 : Math.max(0, y - tip.offsetHeight - 10)}px`;
 }
 
-/// One pointer drags; two pinch.
+/// One pointer drags; two pinch. What is under them, or in their middle, stays there.
 function addPointers(canvas) {
   const pointers = new Map();
-  const spread = () => {
-    const [a, b] = [...pointers.values()];
+  const grip = () => {
+    const places = [...pointers.values()];
+    const [a, b] = [places[0], places[places.length - 1]];
     return { middle: (a + b) / 2, width: Math.max(20, Math.abs(a - b)) };
   };
   canvas.addEventListener("pointerdown", (event) => {
@@ -215,11 +221,14 @@ function addPointers(canvas) {
   canvas.addEventListener("pointermove", (event) => {
     if (!pointers.has(event.pointerId)) return showTip(event);
     byId("timeline-tip").hidden = true;
-    const before = pointers.size === 2 ? spread() : null;
-    const moved = event.clientX - pointers.get(event.pointerId);
+    const before = grip();
+    const held = timeAt(before.middle);
     pointers.set(event.pointerId, event.clientX);
-    if (before) zoom(spread().width / before.width, timeAt(spread().middle));
-    pan(-moved / pointers.size / (canvas.clientWidth - gutter));
+    const after = grip();
+    const { from, to } = currentView();
+    const width = (to - from) * (before.width / after.width);
+    const start = held - shareAt(after.middle) * width;
+    setView(start, start + width);
   });
   for (const end of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(end, (event) => {
