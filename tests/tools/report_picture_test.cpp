@@ -88,7 +88,8 @@ TEST(RunPicture, sums_up_a_short_run_exactly) {
   EXPECT_EQ(first["computing"], 1.75);
   EXPECT_EQ(first["hand_over"], 0.25);
   EXPECT_EQ(first["queue"], 0.125);
-  EXPECT_EQ(first["waiting"], 1.875);
+  EXPECT_EQ(first["waiting"], 0.375);  // what it has done since its last job is not known
+  EXPECT_EQ(first["time"], 2.5);
   const json& second = picture["workers"][1];
   EXPECT_EQ(second["discarded"], 1.0);
   EXPECT_EQ(second["discarded_jobs"], 1);
@@ -132,6 +133,7 @@ TEST(RunPicture, shows_the_job_that_the_end_of_the_run_cut_off) {
   const json picture = run.result();
   EXPECT_DOUBLE_EQ(picture["workers"][0]["unfinished"], 3.5);
   EXPECT_EQ(picture["workers"][0]["device"], "cpu:3");
+  EXPECT_DOUBLE_EQ(picture["workers"][0]["waiting"], 2.5);
   EXPECT_DOUBLE_EQ(picture["timeline"]["rows"][0]["unfinished"], 6.5);
 }
 

@@ -120,6 +120,7 @@ void RunPicture::on_gradient(const GradientRecord& gradient) {
   worker.computing += job.compute_time - gradient.hand_over_time;
   worker.handing_over += gradient.hand_over_time;
   worker.queueing += gradient.queue_time;
+  worker.time = job.time + gradient.queue_time;
   worker.staleness.add(gradient.staleness);
   timeline_.add_gradient(gradient);
   if (has_table_) fold_row(gradient);
@@ -164,6 +165,7 @@ void RunPicture::on_discard(const JobRecord& job) {
   WorkerTimes& worker = times_of(job.worker);
   ++worker.discarded_jobs;
   worker.discarded += job.compute_time;
+  worker.time = job.time;
   timeline_.add_discard(job);
   advance(job.time, 0, 0);
 }
@@ -183,6 +185,7 @@ void RunPicture::on_summary(const RunSummary& summary) {
 void RunPicture::take_from_summary(const WorkerRecord& record) {
   WorkerTimes& worker = times_of(record.worker);
   worker.device = record.device;
+  worker.time = summary_->time;
   const double busy = record.busy_share * summary_->time;
   if (!jobs_told_) {
     const auto jobs = static_cast<double>(record.jobs);
@@ -257,6 +260,7 @@ Json RunPicture::workers_json() const {
   for (const WorkerTimes& worker : workers_) {
     rows.push_back({{"worker", rows.size()},
                     {"device", worker.device},
+                    {"time", worker.time},
                     {"gradients", worker.gradients},
                     {"discarded_jobs", worker.discarded_jobs},
                     {"computing", worker.computing},
@@ -264,14 +268,14 @@ Json RunPicture::workers_json() const {
                     {"queue", worker.queueing},
                     {"discarded", worker.discarded},
                     {"unfinished", worker.unfinished},
-                    {"waiting", std::max(0.0, time_ - worker.busy() - worker.queueing)},
+                    {"waiting", std::max(0.0, worker.time - worker.busy() - worker.queueing)},
                     {"staleness", to_json(worker.staleness)}});
   }
   return rows;
 }
 
 Json RunPicture::straggler_json() const {
-  const Straggler straggler = find_straggler(workers_, time_);
+  const Straggler straggler = find_straggler(workers_);
   const WorkerTimes& worker = workers_[static_cast<std::size_t>(straggler.worker)];
   return {{"worker", straggler.worker},
           {"cause", to_string(straggler.cause)},

@@ -20,8 +20,8 @@ double median_of(const std::vector<Item>& items, const Value& value) {
   return values.empty() ? 0 : quartiles(std::move(values)).median;
 }
 
-double idle_share(const WorkerTimes& worker, double time) {
-  return time > 0 ? std::clamp(1 - worker.busy() / time, 0.0, 1.0) : 0;
+double idle_share(const WorkerTimes& worker) {
+  return worker.time > 0 ? std::clamp(1 - worker.busy() / worker.time, 0.0, 1.0) : 0;
 }
 
 StragglerCause cause_of(const GradientTime& time, const GradientTime& median) {
@@ -70,7 +70,7 @@ std::string to_string(StragglerCause cause) {
   return "none";
 }
 
-Straggler find_straggler(const std::vector<WorkerTimes>& workers, double time) {
+Straggler find_straggler(const std::vector<WorkerTimes>& workers) {
   const std::size_t slowest = slowest_of(workers);
   const WorkerTimes& worker = workers[slowest];
   std::vector<GradientTime> times;
@@ -79,11 +79,11 @@ Straggler find_straggler(const std::vector<WorkerTimes>& workers, double time) {
   for (const WorkerTimes& one : workers) {
     if (one.gradients > 0) times.push_back(time_per_gradient(one));
     gradients += one.gradients;
-    if (&one != &worker) others_idle += idle_share(one, time);
+    if (&one != &worker) others_idle += idle_share(one);
   }
   Straggler straggler;
   straggler.worker = static_cast<int>(slowest);
-  straggler.idle_share = idle_share(worker, time);
+  straggler.idle_share = idle_share(worker);
   if (workers.size() > 1) straggler.others_idle_share = others_idle / static_cast<double>(workers.size() - 1);
   if (times.empty()) return straggler;
   straggler.median = {median_of(times, [](const GradientTime& t) { return t.computing; }),

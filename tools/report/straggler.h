@@ -8,9 +8,11 @@
 
 namespace tardigrad {
 
-/// What a worker's time went into, on the run's own clock; the rest of it the worker waited.
+/// What a worker's time went into, on the run's own clock; the rest of it the worker waited, or its gradients
+/// queued.
 struct WorkerTimes {
   std::string device;           ///< empty: not known
+  double time = 0;              ///< since the run began, up to which all this is known
   std::uint64_t gradients = 0;  ///< that arrived
   std::uint64_t discarded_jobs = 0;
   double computing = 0;     ///< of the jobs whose gradients arrived
@@ -51,13 +53,13 @@ struct Straggler {
   GradientTime median;           ///< the median worker, of each of these times
   double times_median = 0;       ///< its total, over the median of the totals; 0: not known
   double gradients_share = 0;    ///< of all gradients
-  double idle_share = 0;         ///< of the run; it waited, or its gradient queued
+  double idle_share = 0;         ///< of its time
   double others_idle_share = 0;  ///< mean over the other workers
 };
 
 constexpr double straggler_times_median = 1.5;
 
-/// `time`: of the whole run. At least one worker.
-Straggler find_straggler(const std::vector<WorkerTimes>& workers, double time);
+/// Of at least one worker.
+Straggler find_straggler(const std::vector<WorkerTimes>& workers);
 
 }  // namespace tardigrad

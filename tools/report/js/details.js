@@ -11,12 +11,12 @@ function results(picture) {
   const { summary, evaluations, workers } = picture;
   const total = (of) => workers.reduce((sum, worker) => sum + of(worker), 0);
   const busy = workers ? total(busyTime) : 0;
-  const known = workers && picture.time > 0;
+  const known = workers ? total((worker) => worker.time) : 0;
   return {
     accuracy: summary ? summary.accuracy : last(evaluations.accuracy),
     loss: summary ? summary.loss : last(evaluations.loss),
     time: picture.time, updates: picture.updates, gradients: picture.gradients,
-    idle: summary ? summary.idle_share : known ? 1 - busy / (workers.length * picture.time) : null,
+    idle: summary ? summary.idle_share : known > 0 ? 1 - busy / known : null,
     discarded: summary ? summary.discarded_share : busy > 0 ? total((worker) => worker.discarded) / busy : null,
     staleness: summary ? summary.staleness_max : workers ? Math.max(...workers.map(({ staleness }) => staleness.max)) : null,
   };

@@ -20,10 +20,10 @@ const isStraggler = (picture, worker) =>
   picture.straggler.cause !== "none" && picture.straggler.worker === worker.worker;
 
 /// Shares of a worker's time as a bar; the rest, waiting, is its ground.
-function shareBar(worker, total) {
+function shareBar(worker) {
   const times = { ...worker, computing: worker.computing + worker.unfinished };
   const parts = activities.filter(({ name }) => name !== "waiting" && times[name] > 0);
-  const share = (name) => times[name] / total;
+  const share = (name) => (worker.time > 0 ? times[name] / worker.time : 0);
   const label = [...parts, { name: "waiting", title: "waiting" }]
     .map(({ name, title }) => `${title} ${format.percent(share(name))}`).join(", ");
   const bar = element("div", { class: "stack", role: "img", "aria-label": label, title: label });
@@ -33,8 +33,7 @@ function shareBar(worker, total) {
 }
 
 function drawWorkers(picture) {
-  const total = picture.time;
-  const known = picture.workers && total > 0;
+  const known = picture.workers && picture.time > 0;
   byId("workers-part").hidden = !known;
   if (!known) return;
   const headings = [{ text: "worker" }, { text: "device", kind: "text" }, { text: "gradients" }, { text: "a gradient takes" },
@@ -42,14 +41,15 @@ function drawWorkers(picture) {
   const rows = workersInTables(picture).map((worker) => {
     const time = gradientTime(worker);
     const busy = busyTime(worker);
+    const share = (part) => format.percent(worker.time > 0 ? part / worker.time : null);
     return { marked: isStraggler(picture, worker), cells: [String(worker.worker), worker.device || "–",
-      format.count(worker.gradients), time === null ? "–" : format.time(time), shareBar(worker, total),
-      format.percent(busy / total), format.percent((worker.waiting + worker.queue) / total),
+      format.count(worker.gradients), time === null ? "–" : format.time(time), shareBar(worker),
+      share(busy), share(worker.waiting + worker.queue),
       format.percent(busy > 0 ? worker.discarded / busy : 0), format.count(worker.discarded_jobs)] };
   });
   byId("workers").replaceChildren(table(headings, rows));
   const more = rows.length < picture.workers.length ? ` ${rows.length} of ${format.count(picture.workers.length)} workers are shown.` : "";
-  byId("workers-note").textContent = `Busy and idle are shares of the run, discarded is a share of the busy time.${more}`;
+  byId("workers-note").textContent = `Busy and idle are shares of the run${picture.summary ? "" : " up to the worker's last job"}, discarded is a share of the busy time.${more}`;
 }
 
 /// Bars of equal width, up to `max`: at most `most`, and not so few that they would look like a wall.
