@@ -74,7 +74,7 @@ class ToldRun {
   std::uint64_t gradients_ = 0;
 };
 
-TEST(RunPicture, sums_up_a_short_run_exactly) {
+TEST(RunPicture, SumsUpAShortRunExactly) {
   ToldRun run(2);
   run.gradient(0, {.start = 0, .end = 1, .hand_over = 0.25, .queue = 0.125}, 0);
   run.gradient(0, {.start = 1.5, .end = 2.5}, 1);
@@ -100,7 +100,7 @@ TEST(RunPicture, sums_up_a_short_run_exactly) {
   EXPECT_EQ(picture["row_ages"], json(nullptr));
 }
 
-TEST(RunPicture, keeps_every_job_of_a_short_run_on_its_timeline) {
+TEST(RunPicture, KeepsEveryJobOfAShortRunOnItsTimeline) {
   ToldRun run(2);
   run.gradient(0, {.start = 0, .end = 1, .hand_over = 0.25, .queue = 0.125}, 0);
   run.gradient(0, {.start = 1.5, .end = 2.5}, 1);
@@ -118,7 +118,7 @@ TEST(RunPicture, keeps_every_job_of_a_short_run_on_its_timeline) {
   EXPECT_EQ(timeline["windows"][0]["rows"][1]["discarded"], json({0}));
 }
 
-TEST(RunPicture, shows_the_job_that_the_end_of_the_run_cut_off) {
+TEST(RunPicture, ShowsTheJobThatTheEndOfTheRunCutOff) {
   ToldRun run(1);
   run.gradient(0, {.start = 0, .end = 4}, 0);
   RunSummary summary;
@@ -137,7 +137,7 @@ TEST(RunPicture, shows_the_job_that_the_end_of_the_run_cut_off) {
   EXPECT_DOUBLE_EQ(picture["timeline"]["rows"][0]["unfinished"], 6.5);
 }
 
-TEST(RunPicture, takes_workers_from_the_summary_where_no_jobs_were_told) {
+TEST(RunPicture, TakesWorkersFromTheSummaryWhereNoJobsWereTold) {
   RunPicture picture(run_record(1));
   EXPECT_EQ(json::parse(picture.json())["workers"], json(nullptr));
   RunSummary summary;
@@ -158,7 +158,7 @@ TEST(RunPicture, takes_workers_from_the_summary_where_no_jobs_were_told) {
   EXPECT_EQ(json::parse(picture.json())["timeline"], json(nullptr));
 }
 
-TEST(RunPicture, knows_how_old_the_rows_of_a_table_are) {
+TEST(RunPicture, KnowsHowOldTheRowsOfATableAre) {
   ToldRun run(2, true, "dude");
   run.gradient(0, {.start = 0, .end = 1}, 0, false);
   run.gradient(1, {.start = 0, .end = 2}, 0);  // update 1, of rows at version 0
@@ -170,7 +170,7 @@ TEST(RunPicture, knows_how_old_the_rows_of_a_table_are) {
   EXPECT_EQ(ages["mean"], json({0.0, 0.5, 1.0}));
 }
 
-TEST(RunPicture, counts_gradients_for_the_next_round_of_ringleader_when_that_begins) {
+TEST(RunPicture, CountsGradientsForTheNextRoundOfRingleaderWhenThatBegins) {
   ToldRun run(2, true, "ringleader");
   run.gradient(0, {.start = 0, .end = 1}, 0, false);
   run.gradient(1, {.start = 0, .end = 2}, 0);         // update 1; worker 0 is pending
@@ -181,7 +181,7 @@ TEST(RunPicture, counts_gradients_for_the_next_round_of_ringleader_when_that_beg
   EXPECT_EQ(run.result()["row_ages"]["mean"], json({0.0, 1.0, 0.5}));
 }
 
-TEST(RunPicture, stays_as_large_however_long_the_run) {
+TEST(RunPicture, StaysAsLargeHoweverLongTheRun) {
   const auto size_after = [](int gradients) {
     ToldRun run(4, true, "dude");
     for (int i = 0; i < gradients; ++i) {
@@ -197,7 +197,7 @@ TEST(RunPicture, stays_as_large_however_long_the_run) {
   EXPECT_LT(size, 600'000U);
 }
 
-TEST(RunPicture, keeps_the_time_of_each_activity_in_a_long_run) {
+TEST(RunPicture, KeepsTheTimeOfEachActivityInALongRun) {
   ToldRun run(2);
   constexpr int jobs = 20'000;  // of worker 0, more than the timeline keeps one by one
   for (int i = 0; i < jobs; ++i) {
@@ -217,7 +217,7 @@ TEST(RunPicture, keeps_the_time_of_each_activity_in_a_long_run) {
   EXPECT_FALSE(cells["rows"][0].contains("discarded"));
 }
 
-TEST(RunPicture, has_the_first_jobs_and_those_of_late_one_by_one) {
+TEST(RunPicture, HasTheFirstJobsAndThoseOfLateOneByOne) {
   ToldRun run(1);
   const auto jobs = static_cast<int>(3 * Timeline::window_jobs);
   for (int i = 0; i < jobs; ++i) run.gradient(0, {.start = 1.0 * i, .end = i + 1.0}, 0);
@@ -229,7 +229,7 @@ TEST(RunPicture, has_the_first_jobs_and_those_of_late_one_by_one) {
   EXPECT_EQ(windows[1]["from"], 2.0 * Timeline::window_jobs);
 }
 
-TEST(RunPicture, shows_some_of_very_many_workers) {
+TEST(RunPicture, ShowsSomeOfVeryManyWorkers) {
   ToldRun run(10'000);
   for (int worker = 0; worker < 10'000; ++worker) run.gradient(worker, {.start = 0, .end = 1}, 0);
   const json timeline = run.result()["timeline"];
@@ -238,7 +238,7 @@ TEST(RunPicture, shows_some_of_very_many_workers) {
   EXPECT_EQ(timeline["rows"][128]["worker"], 5000);
 }
 
-TEST(RunPicture, refuses_what_makes_no_sense) {
+TEST(RunPicture, RefusesWhatMakesNoSense) {
   EXPECT_THROW(RunPicture("{}"), std::invalid_argument);
   EXPECT_THROW(RunPicture("no JSON"), std::invalid_argument);
   EXPECT_THROW(RunPicture(run_record(0)), std::invalid_argument);
@@ -251,7 +251,7 @@ struct Point {
   void merge(const Point& later) { values.insert(values.end(), later.values.begin(), later.values.end()); }
 };
 
-TEST(BoundedSeries, merges_neighbours_when_it_is_full) {
+TEST(BoundedSeries, MergesNeighboursWhenItIsFull) {
   BoundedSeries<Point> series(4);
   for (int i = 0; i < 7; ++i) series.add({{i}});
   EXPECT_EQ(series.stride(), 2U);
@@ -262,6 +262,32 @@ TEST(BoundedSeries, merges_neighbours_when_it_is_full) {
   EXPECT_EQ(series.stride(), 4U);
   EXPECT_THAT(series.points()[0].values, ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(series.points()[2].values, ElementsAre(8));
+}
+
+TEST(RunPicture, KeepsTheFirstWarningsAndTheLast) {
+  ToldRun run(1);
+  EXPECT_TRUE(run.result()["warnings"].empty());
+  for (std::uint64_t update = 1; update <= 1000; ++update) {
+    run.picture().on_warning(
+        {.kind = Warning::Kind::old_row, .update = update, .time = 2, .text = "\"old\" row"});
+  }
+  const json warnings = run.result()["warnings"];
+  ASSERT_EQ(warnings.size(), 50U);
+  EXPECT_EQ(warnings[0], (json{{"update", 1}, {"time", 2.0}, {"text", "\"old\" row"}}));
+  EXPECT_EQ(warnings[49]["update"], 1000);
+}
+
+TEST(RunPicture, HoldsWhatEvaluationsMeasuredBesides) {
+  ToldRun run(1);
+  EvaluationRecord evaluation;
+  run.picture().on_evaluation(evaluation);
+  evaluation.update = 1;
+  evaluation.evaluation.objective = 0.5;
+  evaluation.evaluation.gradient_norm_sq = 0.125;
+  run.picture().on_evaluation(evaluation);
+  const json evaluations = run.result()["evaluations"];
+  EXPECT_EQ(evaluations["objective"], json({nullptr, 0.5}));
+  EXPECT_EQ(evaluations["gradient_norm_sq"], json({nullptr, 0.125}));
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ class ReportTest : public testing::QuadraticTest {
   }
 };
 
-TEST_F(ReportTest, draws_several_logs_on_one_page) {
+TEST_F(ReportTest, DrawsSeveralLogsOnOnePage) {
   train("a.jsonl");
   train("b.jsonl", "--seed 2");
   ASSERT_EQ(tardigrad("report a.jsonl b.jsonl -o page.html").exit_code, 0);
@@ -70,7 +70,7 @@ TEST_F(ReportTest, draws_several_logs_on_one_page) {
   EXPECT_LT(std::filesystem::file_size(path("page.html")), 400'000U);
 }
 
-TEST_F(ReportTest, makes_a_page_of_whatever_detail_there_is) {
+TEST_F(ReportTest, MakesAPageOfWhateverDetailThereIs) {
   train("updates.jsonl", "--log-detail updates");
   train("evaluations.jsonl", "--log-detail evaluations");
   ASSERT_EQ(tardigrad("report updates.jsonl evaluations.jsonl").exit_code, 0);
@@ -81,7 +81,7 @@ TEST_F(ReportTest, makes_a_page_of_whatever_detail_there_is) {
   EXPECT_EQ(data["runs"][1]["workers"][0]["device"], "cpu:0");
 }
 
-TEST_F(ReportTest, makes_a_page_of_a_log_cut_off_anywhere) {
+TEST_F(ReportTest, MakesAPageOfALogCutOffAnywhere) {
   train("whole.jsonl");
   const std::string log = read_file(path("whole.jsonl"));
   write("killed.jsonl", log.substr(0, log.size() / 2));
@@ -91,7 +91,7 @@ TEST_F(ReportTest, makes_a_page_of_a_log_cut_off_anywhere) {
   EXPECT_EQ(data_of("report.html")["runs"][1]["evaluations"]["time"].size(), 0U);
 }
 
-TEST_F(ReportTest, lets_no_text_of_a_log_into_the_markup) {
+TEST_F(ReportTest, LetsNoTextOfALogIntoTheMarkup) {
   write("odd.jsonl", R"({"event":"run","method":"</script><!--<script>","workers":1,"clock":"wall","seed":1})"
                      "\n");
   ASSERT_EQ(tardigrad("report odd.jsonl").exit_code, 0);
@@ -99,7 +99,7 @@ TEST_F(ReportTest, lets_no_text_of_a_log_into_the_markup) {
   EXPECT_THAT(read_file(path("report.html")), Not(HasSubstr("<!--<script>")));
 }
 
-TEST_F(ReportTest, refuses_what_is_no_log_in_one_line) {
+TEST_F(ReportTest, RefusesWhatIsNoLogInOneLine) {
   train("virtual.jsonl");
   write("text.jsonl", "hello\n");
   write("line.jsonl", read_file(path("virtual.jsonl")) + "{\"event\":\"?\"}\n");
@@ -119,7 +119,7 @@ TEST_F(ReportTest, refuses_what_is_no_log_in_one_line) {
   expect_refusal("", "LOG");
 }
 
-TEST(Report, holds_its_data_or_says_what_it_was_built_without) {
+TEST(Report, HoldsItsDataOrSaysWhatItWasBuiltWithout) {
   try {
     EXPECT_THAT(report_page(page_data({"{}", "{}"}, true)), HasSubstr(R"({"runs":[{},{}],"live":true})"));
     EXPECT_TRUE(has_pages());

@@ -19,7 +19,7 @@ std::vector<WorkerTimes> even_workers() {
   return std::vector<WorkerTimes>(4, worker);
 }
 
-TEST(Straggler, is_nobody_among_even_workers) {
+TEST(Straggler, IsNobodyAmongEvenWorkers) {
   std::vector<WorkerTimes> workers = even_workers();
   workers[2].computing = 90;
   const Straggler straggler = find_straggler(workers);
@@ -28,7 +28,7 @@ TEST(Straggler, is_nobody_among_even_workers) {
   EXPECT_DOUBLE_EQ(straggler.times_median, 10.5 / 9.5);
 }
 
-TEST(Straggler, is_who_computes_longest) {
+TEST(Straggler, IsWhoComputesLongest) {
   std::vector<WorkerTimes> workers = even_workers();
   workers[1].gradients = 4;
   const Straggler straggler = find_straggler(workers);
@@ -40,7 +40,7 @@ TEST(Straggler, is_who_computes_longest) {
   EXPECT_DOUBLE_EQ(straggler.gradients_share, 4.0 / 34);
 }
 
-TEST(Straggler, is_whose_model_takes_longest_to_come) {
+TEST(Straggler, IsWhoseModelTakesLongestToCome) {
   std::vector<WorkerTimes> workers = even_workers();
   workers[3].gradients = 5;
   workers[3].computing = 42;
@@ -49,14 +49,14 @@ TEST(Straggler, is_whose_model_takes_longest_to_come) {
   EXPECT_EQ(find_straggler(workers).worker, 3);
 }
 
-TEST(Straggler, is_whose_gradients_wait_longest_for_the_server) {
+TEST(Straggler, IsWhoseGradientsWaitLongestForTheServer) {
   std::vector<WorkerTimes> workers = even_workers();
   workers[0].queueing = 105;
   EXPECT_EQ(find_straggler(workers).cause, StragglerCause::queue);
   EXPECT_EQ(find_straggler(workers).worker, 0);
 }
 
-TEST(Straggler, is_whose_gradients_never_come) {
+TEST(Straggler, IsWhoseGradientsNeverCome) {
   std::vector<WorkerTimes> workers = even_workers();
   workers[2] = {};
   workers[2].discarded = 95;
@@ -66,7 +66,7 @@ TEST(Straggler, is_whose_gradients_never_come) {
   EXPECT_EQ(straggler.worker, 2);
 }
 
-TEST(Straggler, is_nobody_before_the_others_have_a_few_gradients) {
+TEST(Straggler, IsNobodyBeforeTheOthersHaveAFewGradients) {
   std::vector<WorkerTimes> workers(3);
   workers[0].gradients = 1;
   workers[0].computing = 1;
@@ -74,7 +74,7 @@ TEST(Straggler, is_nobody_before_the_others_have_a_few_gradients) {
   EXPECT_EQ(find_straggler(std::vector<WorkerTimes>(3)).cause, StragglerCause::none);
 }
 
-TEST(Straggler, costs_the_others_their_time_where_they_wait_for_it) {
+TEST(Straggler, CostsTheOthersTheirTimeWhereTheyWaitForIt) {
   std::vector<WorkerTimes> workers = even_workers();
   for (WorkerTimes& worker : workers) worker.time = 300;
   workers[1].computing = 280;  // a round-based method: all make as many gradients

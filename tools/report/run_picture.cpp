@@ -175,6 +175,11 @@ void RunPicture::on_evaluation(const EvaluationRecord& evaluation) {
   advance(evaluation.time, evaluation.update, evaluation.gradients);
 }
 
+void RunPicture::on_warning(const Warning& warning) {
+  if (warnings_.size() == most_warnings) warnings_.pop_back();
+  warnings_.push_back(warning);
+}
+
 void RunPicture::on_summary(const RunSummary& summary) {
   summary_ = summary;
   advance(summary.time, summary.updates, summary.gradients);
@@ -227,6 +232,10 @@ Json RunPicture::evaluations_json() const {
   series["loss"] = column(evaluations_, [](const Point& point) { return digits(point.evaluation.loss); });
   series["accuracy"] =
       column(evaluations_, [](const Point& point) { return digits(point.evaluation.accuracy); });
+  series["objective"] =
+      column(evaluations_, [](const Point& point) { return digits(point.evaluation.objective); });
+  series["gradient_norm_sq"] =
+      column(evaluations_, [](const Point& point) { return digits(point.evaluation.gradient_norm_sq); });
   series["train_loss"] = column(evaluations_, [](const Point& point) { return digits(point.train_loss); });
   return series;
 }
@@ -274,6 +283,14 @@ Json RunPicture::workers_json() const {
   return rows;
 }
 
+Json RunPicture::warnings_json() const {
+  Json list = Json::array();
+  for (const Warning& warning : warnings_) {
+    list.push_back({{"update", warning.update}, {"time", warning.time}, {"text", warning.text}});
+  }
+  return list;
+}
+
 Json RunPicture::straggler_json() const {
   const Straggler straggler = find_straggler(workers_);
   const WorkerTimes& worker = workers_[static_cast<std::size_t>(straggler.worker)];
@@ -298,6 +315,7 @@ std::string RunPicture::json() const {
                         {"updates", update_},
                         {"gradients", gradients_},
                         {"summary", summary_json()},
+                        {"warnings", warnings_json()},
                         {"evaluations", evaluations_json()},
                         {"progress", progress_json()},
                         {"row_ages", row_ages_json()},

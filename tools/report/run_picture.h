@@ -28,6 +28,7 @@ class RunPicture final : public RunObserver {
   void on_update(const UpdateRecord& update) override;
   void on_discard(const JobRecord& job) override;
   void on_evaluation(const EvaluationRecord& evaluation) override;
+  void on_warning(const Warning& warning) override;
   void on_summary(const RunSummary& summary) override;
 
   /// A JSON object; README.md describes it.
@@ -74,7 +75,10 @@ class RunPicture final : public RunObserver {
   nlohmann::ordered_json workers_json() const;
   nlohmann::ordered_json straggler_json() const;
 
+  nlohmann::ordered_json warnings_json() const;
+
   static constexpr std::size_t most_points = 1000;
+  static constexpr std::size_t most_warnings = 50;
 
   std::string run_json_;
   bool has_table_ = false;
@@ -91,6 +95,7 @@ class RunPicture final : public RunObserver {
   std::vector<std::optional<std::uint64_t>> next_rows_;  // versions, of two tables
   BoundedSeries<RowAgePoint> row_ages_{most_points};
   Timeline timeline_;
+  std::vector<Warning> warnings_;  // the first ones, and the last
   std::optional<RunSummary> summary_;
 };
 

@@ -3,6 +3,7 @@
 const stopReasons = {
   "updates": "did all its updates", "epochs": "did all its epochs", "time-limit": "ended by its time limit",
   "target-accuracy": "reached its target accuracy", "target-loss": "reached its target loss",
+  "target-gradient-norm-sq": "reached its target gradient norm",
   "end-of-recording": "ended with its recording", "interrupted": "was interrupted",
 };
 
@@ -132,6 +133,11 @@ function drawRunNote(picture, live) {
   byId("run-end").textContent = picture.summary ? `It ${stopReasons[picture.summary.stop_reason] || "ended"}.` : "";
   byId("run-note").textContent = notes.join(" ");
   byId("run-note").hidden = notes.length === 0;
+}
+
+function drawWarnings({ warnings }) {
+  byId("warnings").hidden = warnings.length === 0;
+  byId("warnings").replaceChildren(...warnings.map(({ time, text }) => element("li", {}, `At ${format.time(time)}: ${text}`)));
 }
 
 function drawConfiguration({ run }) {

@@ -18,6 +18,7 @@ function chooseRun(groups) {
 
 function renderRun(picture, live) {
   drawRunNote(picture, live);
+  drawWarnings(picture);
   drawStraggler(picture);
   drawTimeline(picture, state.run);
   drawWorkers(picture);
