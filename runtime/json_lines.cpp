@@ -23,6 +23,7 @@ JsonLines::JsonLines(const char* flag, const std::filesystem::path& path, const 
 void JsonLines::write(const std::string& json) {
   std::fwrite(json.data(), 1, json.size(), file_.get());
   std::fputc('\n', file_.get());
+  bytes_ += json.size() + 1;
 }
 
 }  // namespace tardigrad

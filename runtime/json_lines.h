@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -15,6 +16,7 @@ class JsonLines {
   JsonLines(const char* flag, const std::filesystem::path& path, const std::string& run_json);
 
   void write(const std::string& json);
+  std::uint64_t bytes() const { return bytes_; }  ///< written so far
   void flush() { std::fflush(file_.get()); }
 
  private:
@@ -22,6 +24,7 @@ class JsonLines {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
   std::unique_ptr<std::FILE, Close> file_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace tardigrad

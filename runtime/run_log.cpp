@@ -47,8 +47,9 @@ LogDetail parse_log_detail(const std::string& name) {
   throw std::invalid_argument(unknown_name_message("--log-detail", name, {"evaluations", "updates", "jobs"}));
 }
 
-RunLog::RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail)
-    : file_("--log", path, run_json), detail_(detail) {}
+RunLog::RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail,
+               LogRotation rotation)
+    : file_("--log", path, run_json, rotation), detail_(detail) {}
 
 void RunLog::on_gradient(const GradientRecord& record) {
   if (detail_ != LogDetail::jobs) return;
@@ -84,27 +85,28 @@ void RunLog::on_discard(const JobRecord& record) {
 }
 
 void RunLog::on_evaluation(const EvaluationRecord& record) {
-  file_.write(Json{{"event", "eval"},
-                   {"update", record.update},
-                   {"time", record.time},
-                   {"train_time_s", record.train_time_s},
-                   {"gradients", record.gradients},
-                   {"loss", record.evaluation.loss},
-                   {"accuracy", or_null(record.evaluation.accuracy)},
-                   {"objective", or_null(record.evaluation.objective)},
-                   {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
-                   {"train_loss", or_null(record.train_loss)},
-                   {"smoothness", or_null(record.smoothness)}}
-                  .dump());
+  file_.write_lasting(Json{{"event", "eval"},
+                           {"update", record.update},
+                           {"time", record.time},
+                           {"train_time_s", record.train_time_s},
+                           {"gradients", record.gradients},
+                           {"loss", record.evaluation.loss},
+                           {"accuracy", or_null(record.evaluation.accuracy)},
+                           {"objective", or_null(record.evaluation.objective)},
+                           {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
+                           {"train_loss", or_null(record.train_loss)},
+                           {"smoothness", or_null(record.smoothness)}}
+                          .dump());
 }
 
 void RunLog::on_warning(const Warning& warning) {
-  file_.write(Json{{"event", "warning"},
-                   {"kind", to_string(warning.kind)},
-                   {"update", warning.update},
-                   {"time", warning.time},
-                   {"text", warning.text}}
-                  .dump());
+  file_.write_lasting(Json{
+      {"event", "warning"},
+      {"kind", to_string(warning.kind)},
+      {"update", warning.update},
+      {"time", warning.time},
+      {"text",
+       warning.text}}.dump());
 }
 
 void RunLog::on_summary(const RunSummary& summary) {

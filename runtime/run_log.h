@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "runtime/json_lines.h"
+#include "runtime/rotating_json_lines.h"
 #include "runtime/telemetry.h"
 
 namespace tardigrad {
@@ -21,12 +21,14 @@ LogDetail parse_log_detail(const std::string& name);
 /// `--log`: one JSON object a line. First a `run` record with the configuration, then, as they happen, `eval`
 /// and `warning` records, `update` records, which hold the job that made the update, and `gradient` and
 /// `discard` records of the other jobs; at the end a `worker` record each and `summary`. `time` is the run's
-/// own clock, `…_s` are seconds. RunLogReader reads it.
+/// own clock, `…_s` are seconds. RunLogReader reads it. When the file is full the log goes on
+/// in a new one, which begins with the run record and the evaluations so far.
 class RunLog final : public RunObserver {
  public:
   /// `run_json`: the members of the run record, as a JSON object. Throws std::invalid_argument naming the
-  /// path if it cannot be opened.
-  RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail);
+  /// path if it cannot be opened, or as RotatingJsonLines says.
+  RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail,
+         LogRotation rotation = {});
 
   void on_gradient(const GradientRecord& record) override;
   void on_update(const UpdateRecord& record) override;
@@ -36,7 +38,7 @@ class RunLog final : public RunObserver {
   void on_summary(const RunSummary& summary) override;
 
  private:
-  JsonLines file_;
+  RotatingJsonLines file_;
   LogDetail detail_;
   GradientRecord made_by_;  // the next update
 };

@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
+
+#include "runtime/rotating_json_lines.h"
 
 namespace tardigrad {
 namespace {
@@ -138,34 +143,84 @@ bool tell(const json& record, std::vector<WorkerRecord>& workers, RunObserver& o
   return true;
 }
 
+/// Nothing where the line is no run record.
+std::optional<json> run_record_of(const std::string& line) {
+  json run = json::parse(line, nullptr, false);
+  const bool known = run.is_object() && run.value("event", json()) == "run" && run.contains("method");
+  return known ? std::optional(std::move(run)) : std::nullopt;
+}
+
+std::string first_line_of(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+/// Whether `older` begins the part before that of `run`.
+bool comes_before(const json& older, json run) {
+  const auto part = run.value("part", std::uint64_t{0});
+  if (part == 0) return false;
+  run["part"] = part - 1;
+  run["repeated"] = older.value("repeated", json());
+  return older == run;
+}
+
+/// The file and the parts before it that are still there, the oldest first.
+std::vector<std::string> parts_of(const std::string& path, json run) {
+  std::vector<std::string> parts{path};
+  while (true) {
+    const std::string name = older_part(path, parts.size());
+    std::optional<json> older = run_record_of(first_line_of(name));
+    if (!older || !comes_before(*older, std::move(run))) break;
+    parts.push_back(name);
+    run = std::move(*older);
+  }
+  std::reverse(parts.begin(), parts.end());
+  return parts;
+}
+
+/// Lines to skip at the beginning of a part, where the parts before it are told.
+std::uint64_t repeated_lines_of(const std::string& part) {
+  const auto run = run_record_of(first_line_of(part));
+  return 1 + (run ? run->value("repeated", std::uint64_t{0}) : 0);
+}
+
+/// Tells what stands after the first lines.
+void tell_part(const std::string& path, std::uint64_t skipped_lines, std::vector<WorkerRecord>& workers,
+               RunObserver& observer) {
+  std::ifstream file(path);
+  std::uint64_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (++number <= skipped_lines) continue;
+    const bool whole = !file.eof();  // it has its end of line
+    bool known = false;
+    try {
+      known = tell(json::parse(line), workers, observer);
+    } catch (const json::exception&) {
+    }
+    if (known) continue;
+    if (!whole) return;
+    throw std::invalid_argument(fmt::format("{}:{}: not a record of a log written by --log", path, number));
+  }
+}
+
 }  // namespace
 
-RunLogReader::RunLogReader(std::string path) : path_(std::move(path)), file_(path_) {
-  const auto refuse = [this](const char* reason) {
-    throw std::invalid_argument(fmt::format("{}: {}; expected a file written by --log", path_, reason));
+RunLogReader::RunLogReader(const std::string& path) : run_json_(first_line_of(path)) {
+  const auto refuse = [&path](const char* reason) {
+    throw std::invalid_argument(fmt::format("{}: {}; expected a file written by --log", path, reason));
   };
-  if (!file_) refuse("cannot be read");
-  std::getline(file_, run_json_);
-  ++line_;
-  const json run = json::parse(run_json_, nullptr, false);
-  const bool known = run.is_object() && run.value("event", json()) == "run" && run.contains("method");
-  if (!known) refuse("does not begin with a run record");
+  if (!std::ifstream(path)) refuse("cannot be read");
+  const auto run = run_record_of(run_json_);
+  if (!run) refuse("does not begin with a run record");
+  parts_ = parts_of(path, *run);
 }
 
 void RunLogReader::tell(RunObserver& observer) {
   std::vector<WorkerRecord> workers;
-  for (std::string line; std::getline(file_, line);) {
-    ++line_;
-    const bool whole = !file_.eof();  // it has its end of line
-    bool known = false;
-    try {
-      known = tardigrad::tell(json::parse(line), workers, observer);
-    } catch (const json::exception&) {
-    }
-    if (!known && !whole) return;
-    if (!known) {
-      throw std::invalid_argument(fmt::format("{}:{}: not a record of a log written by --log", path_, line_));
-    }
+  for (const std::string& part : parts_) {
+    tell_part(part, part == parts_.front() ? 1 : repeated_lines_of(part), workers, observer);
   }
 }
 

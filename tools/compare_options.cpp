@@ -127,7 +127,7 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
       ->add_option("--log-dir", options.log_dir,
                    "Folder for the log of each run, METHOD-LR-SEED.jsonl, as of train --log")
       ->group("What it leaves");
-  add_log_detail_option(*compare, options.shared);
+  add_log_options(*compare, options.shared);
   compare->add_option("--config", "Options from this TOML file (seeds = 3); the command line wins")
       ->group("What it leaves");
   compare->footer(example);

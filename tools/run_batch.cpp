@@ -39,8 +39,8 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
   std::vector<RunObserver*> observers{&watch};
   std::optional<RunLog> log;
   if (!options.log.empty())
-    observers.push_back(
-        &log.emplace(options.log, log_record(options, setup), parse_log_detail(options.log_detail)));
+    observers.push_back(&log.emplace(options.log, log_record(options, setup),
+                                     parse_log_detail(options.log_detail), options.log_rotation));
 
   GuardRails guard_rails(guarded_run(options, setup), observers);  // heard by the log
   if (log) observers.push_back(&guard_rails);

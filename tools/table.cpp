@@ -4,17 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <stdexcept>
 
+#include "runtime/run_log_reader.h"
+#include "runtime/telemetry.h"
+
 namespace tardigrad {
 namespace {
-
-using Json = nlohmann::json;
 
 struct LoggedEvaluation {
   double time = 0;
@@ -25,7 +26,7 @@ struct LoggedRun {
   std::string label;  // the method, and its step size
   bool has_accuracy = false;
   std::vector<LoggedEvaluation> evaluations;
-  std::optional<Json> summary;
+  std::optional<RunSummary> summary;
 
   /// At the latest evaluation up to that time.
   std::optional<double> score_at(double time) const {
@@ -54,33 +55,28 @@ struct LoggedRun {
   }
 };
 
-void take_record(const Json& record, LoggedRun& run) {
-  const std::string event = record.at("event");
-  if (event == "run") {
-    run.label = fmt::format("{} {}", record.at("method").get<std::string>(), record.at("lr").get<double>());
+/// Fills in a run from what its log tells.
+class Collector final : public RunObserver {
+ public:
+  explicit Collector(LoggedRun& run) : run_(run) {}
+
+  void on_evaluation(const EvaluationRecord& record) override {
+    run_.has_accuracy = record.evaluation.accuracy.has_value();
+    run_.evaluations.push_back({record.time, record.evaluation.accuracy.value_or(record.evaluation.loss)});
   }
-  if (event == "eval") {
-    run.has_accuracy = !record.at("accuracy").is_null();
-    const Json& score = record.at(run.has_accuracy ? "accuracy" : "loss");
-    run.evaluations.push_back({record.at("time"), score});
-  }
-  if (event == "summary") run.summary = record;
-}
+  void on_summary(const RunSummary& summary) override { run_.summary = summary; }
+
+ private:
+  LoggedRun& run_;
+};
 
 LoggedRun read_log(const std::string& path) {
-  std::ifstream file(path);
-  if (!file)
-    throw std::invalid_argument(fmt::format("{}: cannot be read; expected a file written by --log", path));
+  RunLogReader log(path);
+  const auto record = nlohmann::json::parse(log.run_json());
   LoggedRun run;
-  int number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    try {
-      take_record(Json::parse(line), run);
-    } catch (const Json::exception&) {
-      throw std::invalid_argument(fmt::format("{}:{}: not a record of a log written by --log", path, number));
-    }
-  }
+  run.label = fmt::format("{} {}", record.at("method").get<std::string>(), record.at("lr").get<double>());
+  Collector collector(run);
+  log.tell(collector);
   if (run.evaluations.empty()) throw std::invalid_argument(fmt::format("{}: holds no evaluation", path));
   return run;
 }
@@ -97,8 +93,8 @@ void print_row(const std::string& head, const std::vector<LoggedRun>& runs,
   fmt::print("\n");
 }
 
-std::string summary_member(const LoggedRun& run, const char* member) {
-  return run.summary ? run.summary->at(member).dump() : std::string("-");
+std::string summary_member(const LoggedRun& run, std::uint64_t RunSummary::*member) {
+  return run.summary ? std::to_string(*run.summary.*member) : std::string("-");
 }
 
 }  // namespace
@@ -129,8 +125,9 @@ void print_table(const std::vector<std::string>& log_files) {
     const auto time = run.time_to(common);
     return time ? fmt::format("{:.1f}", *time) : std::string("-");
   });
-  print_row("updates", runs, [](const LoggedRun& run) { return summary_member(run, "updates"); });
-  print_row("gradients", runs, [](const LoggedRun& run) { return summary_member(run, "gradients"); });
+  print_row("updates", runs, [](const LoggedRun& run) { return summary_member(run, &RunSummary::updates); });
+  print_row("gradients", runs,
+            [](const LoggedRun& run) { return summary_member(run, &RunSummary::gradients); });
 }
 
 }  // namespace tardigrad

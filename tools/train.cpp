@@ -97,9 +97,10 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   std::vector<RunObserver*> observers{&progress};
   std::unique_ptr<RunLog> log;
   if (!options.log.empty())
-    observers.push_back((log = std::make_unique<RunLog>(options.log, log_record(options, setup),
-                                                        parse_log_detail(options.log_detail)))
-                            .get());
+    observers.push_back(
+        (log = std::make_unique<RunLog>(options.log, log_record(options, setup),
+                                        parse_log_detail(options.log_detail), options.log_rotation))
+            .get());
   std::unique_ptr<RunRecorder> recorder;
   if (!options.record.empty()) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
@@ -50,6 +52,21 @@ CLI::Validator positive(const char* what) {
 
 CLI::Validator from_0_to_1() {
   return number("a number from 0 to 1", [](double value) { return value >= 0 && value <= 1; });
+}
+
+/// Bytes, of "64K", "1G" or plain bytes. Throws std::invalid_argument.
+std::uint64_t parse_size(const char* flag, const std::string& text) {
+  constexpr std::string_view units = "KMGT";
+  const std::size_t unit = text.empty() ? units.npos : units.find(text.back());
+  const std::string_view digits(text.data(), text.size() - (unit == units.npos ? 0 : 1));
+  const int shift = unit == units.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+  const auto value = parse_number<std::uint64_t>(digits);
+  constexpr std::uint64_t least = 4096;
+  if (!value || *value > std::numeric_limits<std::uint64_t>::max() >> shift || *value << shift < least) {
+    throw std::invalid_argument(fmt::format(
+        "{} {}: expected a size of at least 4K, such as 64K, 256M, 1G or plain bytes", flag, text));
+  }
+  return *value << shift;
 }
 
 /// For a shell; plain words stay as they are.
@@ -283,7 +300,7 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
   constexpr const char* group = "What it leaves";
   train.add_option("--log", options.log, "JSON lines: run, update, eval, worker and summary records")
       ->group(group);
-  add_log_detail_option(train, options);
+  add_log_options(train, options);
   train.add_option("--save", options.save, "The final model, as safetensors")->group(group);
   train
       .add_option("--trace", options.trace,
@@ -321,13 +338,30 @@ void add_run_options(CLI::App& command, TrainOptions& options) {
   add_length_options(command, options);
 }
 
-void add_log_detail_option(CLI::App& command, TrainOptions& options) {
+void add_log_options(CLI::App& command, TrainOptions& options) {
+  constexpr const char* group = "What it leaves";
   command
       .add_option("--log-detail", options.log_detail,
                   "What logs hold: evaluations; updates, too; or all jobs, with their times")
       ->check(CLI::IsMember({"evaluations", "updates", "jobs"}))
       ->capture_default_str()
-      ->group("What it leaves");
+      ->group(group);
+  command
+      .add_option_function<std::string>(
+          "--log-size",
+          [&options](const std::string& size) {
+            options.log_rotation.file_bytes = parse_size("--log-size", size);
+          },
+          "Size of a log file (64K, 256M, 1G; plain bytes): what does not fit goes on in a new one, and "
+          "FILE is renamed FILE.1, that FILE.2, ...")
+      ->default_str("256M")
+      ->group(group);
+  command
+      .add_option("--log-files", options.log_rotation.files,
+                  "Files of a log that are kept, at most; older ones go, but for their evaluations")
+      ->check(CLI::Range(2, 1'000'000))
+      ->capture_default_str()
+      ->group(group);
 }
 
 void add_target_options(CLI::App& command, TrainOptions& options, const char* group) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/rotating_json_lines.h"
+
 namespace CLI {
 class App;
 }
@@ -62,6 +64,7 @@ struct TrainOptions {
   std::optional<std::uint64_t> eval_examples;
   std::string log;
   std::string log_detail = "jobs";
+  LogRotation log_rotation;
   std::string save;
   std::string trace;
   std::optional<std::uint64_t> trace_size_mib;
@@ -89,8 +92,8 @@ std::string to_json(const TrainOptions& options);
 /// shell.
 std::string repeat_command(const TrainOptions& options);
 
-/// Adds `--log-detail`.
-void add_log_detail_option(CLI::App& command, TrainOptions& options);
+/// Adds `--log-detail`, `--log-size` and `--log-files`.
+void add_log_options(CLI::App& command, TrainOptions& options);
 
 /// Evaluation period of `--eval-every`: "500" is updates, "2.5s" time on the run's own clock, "" neither.
 struct EvaluationPeriod {

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "runtime/json_lines.h"
+
+namespace tardigrad {
+
+/// When a log goes on in a new file, and how much of it is kept.
+struct LogRotation {
+  std::uint64_t file_bytes = std::uint64_t{256} << 20;  ///< of a file, at most
+  int files = 4;                                        ///< at most, the newest counted
+};
+
+/// JSON lines in parts: what does not fit into `FILE` any more goes on in a new one, after `FILE` has been
+/// renamed `FILE.1`, what that was `FILE.2`, and so on; the oldest goes. Each part begins with the run
+/// record, to which it adds "log", the name of `FILE`; "part", counted from 0; and "repeated", how many lines
+/// after it repeat what older parts hold.
+class RotatingJsonLines {
+ public:
+  /// Removes the parts that an older log of that name has left. Throws std::invalid_argument naming `flag`
+  /// and the path if the file cannot be opened, or if a part would replace a file that is none.
+  RotatingJsonLines(const char* flag, std::filesystem::path path, const std::string& run_json,
+                    LogRotation rotation);
+
+  /// Throws std::runtime_error where a part cannot be renamed or begun.
+  void write(const std::string& json);
+
+  /// Later parts repeat these lines, up to an eighth of a part: then every other, every fourth, …, and the
+  /// latest.
+  void write_lasting(const std::string& json);
+
+  void flush() { file_.flush(); }
+
+ private:
+  JsonLines begin_part();
+  void rotate();
+
+  const char* flag_;
+  std::filesystem::path path_;
+  std::string run_json_;
+  LogRotation rotation_;
+  std::uint64_t part_ = 0;
+  std::vector<std::string> lasting_;
+  std::uint64_t lasting_bytes_ = 0;
+  std::uint64_t lasting_count_ = 0;   // so far
+  std::uint64_t lasting_stride_ = 1;  // every how many-th of them is there
+  std::string latest_;                // of them
+  std::uint64_t full_bytes_ = 0;      // of the part, from which the next begins
+  JsonLines file_;
+};
+
+/// `FILE.1` is the part before `FILE`, and so on.
+std::filesystem::path older_part(const std::filesystem::path& path, std::uint64_t age);
+
+}  // namespace tardigrad
