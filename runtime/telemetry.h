@@ -116,8 +116,6 @@ struct RunSummary {
 class RunObserver {
  public:
   RunObserver() = default;
-  RunObserver(const RunObserver&) = delete;
-  RunObserver& operator=(const RunObserver&) = delete;
   virtual ~RunObserver() = default;
 
   /// At once; the others follow when the losses of the gradients before are known.
@@ -131,6 +129,10 @@ class RunObserver {
   virtual void on_evaluation(const EvaluationRecord&) {}
   virtual void on_warning(const Warning&) {}
   virtual void on_summary(const RunSummary&) {}
+
+ protected:
+  RunObserver(const RunObserver&) = default;  // of whole observers only
+  RunObserver& operator=(const RunObserver&) = default;
 };
 
 }  // namespace tardigrad

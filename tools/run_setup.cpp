@@ -182,7 +182,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   if (options.completions != "auto") {
     run.completions = options.completions == "polling" ? Completions::polling : Completions::callback;
   }
-  run.time_jobs = !options.trace.empty() ||
+  run.time_jobs = options.serve || !options.trace.empty() ||
                   (!options.log.empty() && parse_log_detail(options.log_detail) == LogDetail::jobs);
   run.max_updates = options.updates;
   if (options.epochs) {

@@ -11,10 +11,12 @@
 #include <system_error>
 #include <vector>
 
+#include "runtime/batched_observer.h"
 #include "runtime/recording.h"
 #include "runtime/run_log.h"
 #include "runtime/safetensors.h"
 #include "runtime/trace_file.h"
+#include "tools/live/live_run.h"
 #include "tools/option_files.h"
 #include "tools/progress.h"
 #include "tools/run_setup.h"
@@ -76,6 +78,13 @@ std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const RunSetu
                                      options.trace_size_mib.value_or(default_mib) * mib_bytes);
 }
 
+std::unique_ptr<LiveRun> serve(const TrainOptions& options, const RunSetup& setup) {
+  if (!options.serve) return nullptr;
+  auto live = std::make_unique<LiveRun>(log_record(options, setup), *options.serve);
+  fmt::print(stderr, "watch the run at {}\n", live->url());
+  return live;
+}
+
 }  // namespace
 
 void train(const TrainOptions& options, const std::stop_token& stop) {
@@ -95,9 +104,12 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
 
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
   std::vector<RunObserver*> observers{&progress};
+  std::vector<RunObserver*> batched;
+  const std::unique_ptr<LiveRun> live = serve(options, setup);
+  if (live) batched.push_back(live.get());
   std::unique_ptr<RunLog> log;
   if (!options.log.empty())
-    observers.push_back(
+    batched.push_back(
         (log = std::make_unique<RunLog>(options.log, log_record(options, setup),
                                         parse_log_detail(options.log_detail), options.log_rotation))
             .get());
@@ -106,11 +118,13 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());
   }
   const std::unique_ptr<TraceFile> trace = make_trace(options, setup);
-  if (trace) observers.push_back(trace.get());
+  if (trace) batched.push_back(trace.get());
   std::unique_ptr<RunObserver> tensorboard;
   if (!options.tensorboard.empty()) {
-    observers.push_back((tensorboard = make_tensorboard(options.tensorboard)).get());
+    batched.push_back((tensorboard = make_tensorboard(options.tensorboard)).get());
   }
+  BatchedObserver batches(batched);
+  observers.push_back(&batches);
   GuardRails guard_rails(guarded_run(options, setup), observers);
   observers.push_back(&guard_rails);
   const auto save = [&] {

@@ -301,6 +301,11 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
   train.add_option("--log", options.log, "JSON lines: run, update, eval, worker and summary records")
       ->group(group);
   add_log_options(train, options);
+  train
+      .add_option("--serve", options.serve,
+                  "Port of a page on this machine that shows the run while it goes on (0: any that is free)")
+      ->check(CLI::Range(0, 65535))
+      ->group(group);
   train.add_option("--save", options.save, "The final model, as safetensors")->group(group);
   train
       .add_option("--trace", options.trace,

@@ -65,6 +65,7 @@ struct TrainOptions {
   std::string log;
   std::string log_detail = "jobs";
   LogRotation log_rotation;
+  std::optional<int> serve;
   std::string save;
   std::string trace;
   std::optional<std::uint64_t> trace_size_mib;

@@ -70,22 +70,33 @@ class ProgramTest : public ::testing::Test {
     return finished(std::system(command(arguments).c_str()));
   }
 
-  /// The same, but sends an interrupt once the log shows an update.
-  Finished tardigrad_interrupted(const std::string& arguments, const std::string& log) const {
+  /// The same in the background, until wait_for.
+  pid_t start(const std::string& arguments) const {
     const std::string line = command(arguments);
     const pid_t child = fork();
     if (child == 0) {
       execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
       _exit(127);
     }
+    return child;
+  }
+
+  Finished wait_for(pid_t child) const {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return finished(status);
+  }
+
+  /// The same, but sends an interrupt once the log shows an update.
+  Finished tardigrad_interrupted(const std::string& arguments, const std::string& log) const {
+    const pid_t child = start(arguments);
     int status = 0;
     while (read_file(path(log)).find("\"update\":") == std::string::npos) {
       if (waitpid(child, &status, WNOHANG) != 0) return finished(status);
       std::this_thread::yield();
     }
     kill(child, SIGINT);
-    waitpid(child, &status, 0);
-    return finished(status);
+    return wait_for(child);
   }
 
   std::vector<std::string> files() const {

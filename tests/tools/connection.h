@@ -1,0 +1,74 @@
+#pragma once
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+namespace tardigrad::testing {
+
+/// A client on this machine. What it waits for in vain for half a minute is a failure.
+class Connection {
+ public:
+  explicit Connection(int port, const char* address = "127.0.0.1")
+      : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    const timeval patience{30, 0};
+    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    inet_pton(AF_INET, address, &to.sin_addr);
+    error_ = connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 ? 0 : errno;
+  }
+  ~Connection() { close(socket_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  int error() const { return error_; }  ///< 0: connected
+
+  void write(const std::string& text) {
+    EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), text.size());
+  }
+
+  /// Asks for `path` as our own page would.
+  void get(int port, const std::string& path) {
+    write("GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) + "\r\n\r\n");
+  }
+
+  /// All that comes until `mark`, which is the end of it, or until the end of the connection.
+  std::string read_until(const std::string& mark) {
+    while (received_.find(mark) == std::string::npos && receive()) {
+    }
+    const std::size_t at = received_.find(mark);
+    EXPECT_NE(at, std::string::npos) << mark << " is not in " << received_.substr(0, 1000);
+    if (at == std::string::npos) return "";
+    const std::string text = received_.substr(0, at + mark.size());
+    received_.erase(0, text.size());
+    return text;
+  }
+
+  std::string read_all() {
+    while (receive()) {
+    }
+    return received_;
+  }
+
+ private:
+  bool receive() {
+    char bytes[65536];
+    const ssize_t count = recv(socket_, bytes, sizeof(bytes), 0);
+    if (count < 0) ADD_FAILURE() << "nothing came: error " << errno;
+    if (count > 0) received_.append(bytes, static_cast<std::size_t>(count));
+    return count > 0;
+  }
+
+  int socket_;
+  int error_ = 0;
+  std::string received_;
+};
+
+}  // namespace tardigrad::testing
