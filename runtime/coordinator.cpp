@@ -327,8 +327,10 @@ void Coordinator::evaluate_if_due() {
                           version_ >= latest_evaluation_->update + *options_.evaluate_every_updates;
   const bool by_time = clock_->now() >= next_evaluation_time_;
   if (by_time) {
-    const double periods = std::floor(clock_->now() / *options_.evaluate_every_time);
-    next_evaluation_time_ = (periods + 1) * *options_.evaluate_every_time;
+    const double period = *options_.evaluate_every_time;
+    next_evaluation_time_ = (std::floor(clock_->now() / period) + 1) * period;
+    if (next_evaluation_time_ <= clock_->now())
+      next_evaluation_time_ += period;  // where the division rounds down
   }
   if (by_updates || by_time) evaluate();
 }

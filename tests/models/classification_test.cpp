@@ -85,6 +85,88 @@ TEST(Classification, EvaluatesTheSameOnAnyNumberOfThreads) {
   EXPECT_THROW(with_threads(-1), std::invalid_argument);
 }
 
+/// f and ∇f at the first model.
+std::pair<double, std::vector<double>> full_gradient(Classification& classification) {
+  std::vector<float> model(classification.dimension());
+  classification.initialise(model, 3);
+  std::vector<double> gradient(model.size());
+  const double value = classification.full_gradient(model, gradient);
+  // With the gradient come losses of batches rounded to fp32, of size 2.
+  EXPECT_NEAR(classification.full_gradient(model, {}), value, 2e-7) << "f alone is another";
+  return {value, gradient};
+}
+
+// Shares of one size weigh the same, so the mean of the workers' whole shares, in float64, is what is
+// expected.
+TEST(Classification, TheFullGradientIsTheMeanOfTheWorkersShares) {
+  constexpr int workers = 2;
+  constexpr int share = 310;  // two batches, the second not full
+  const auto dataset = share_bright_rows(workers * share);
+  auto classification = make({.workers = workers,
+                              .batch_size = share,
+                              .partition = data::Dirichlet{0.3},
+                              .sampling = data::Sampling::sequential},
+                             dataset);
+  const auto [value, gradient] = full_gradient(classification);
+  Stream stream(Device{}, "test");
+  const auto engine = classification.make_engine(stream);
+  std::vector<double> mean(gradient.size());
+  double loss = 0;
+  for (int worker = 0; worker < workers; ++worker) {
+    const auto [of_worker, loss_of_worker] = gradient_of(classification, *engine, stream, worker, 0);
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += static_cast<double>(of_worker[i]) / workers;
+    loss += static_cast<double>(loss_of_worker) / workers;
+  }
+  EXPECT_NEAR(value, loss, 1e-6);  // batches of other sizes round otherwise
+  double difference = 0;
+  for (std::size_t i = 0; i < mean.size(); ++i) difference += std::pow(gradient[i] - mean[i], 2);
+  const double norm_sq = std::inner_product(mean.begin(), mean.end(), mean.begin(), 0.0);
+  EXPECT_LT(std::sqrt(difference / norm_sq), 1e-5);
+  EXPECT_GT(norm_sq, 1e-3);
+}
+
+TEST(Classification, WorkersWeighTheSameWhateverTheirShares) {
+  // 11 images over 2 workers: 6 and 5. All of one image by worker 1's share alone are worth 1/10 of f, not
+  // 1/11.
+  const ClassificationOptions options{
+      .workers = 2, .batch_size = 1, .partition = {}, .sampling = data::Sampling::sequential};
+  auto classification = make(options, 11);
+  Stream stream(Device{}, "test");
+  const auto engine = classification.make_engine(stream);
+  double expected = 0;
+  const std::vector<std::uint64_t> shares = {6, 5};
+  for (int worker = 0; worker < 2; ++worker) {
+    const std::uint64_t share = shares[static_cast<std::size_t>(worker)];
+    for (std::uint64_t job = 0; job < share; ++job) {
+      const float loss = gradient_of(classification, *engine, stream, worker, job).second;
+      expected += static_cast<double>(loss) / static_cast<double>(2 * share);
+    }
+  }
+  EXPECT_NEAR(full_gradient(classification).first, expected, 1e-6);
+}
+
+TEST(Classification, TheFullGradientIsTheSameOnAnyNumberOfThreads) {
+  const auto with_threads = [](int threads) {
+    auto classification =
+        make({.workers = 3, .batch_size = 8, .partition = data::Dirichlet{1}, .evaluation_threads = threads},
+             1001);
+    return full_gradient(classification);
+  };
+  const auto expected = with_threads(1);
+  for (const int threads : {2, 7}) EXPECT_EQ(with_threads(threads), expected) << threads;
+}
+
+TEST(Classification, TheFullGradientLooksAtAsManyImagesAsAsked) {
+  const auto bounded = [](std::size_t examples) {
+    auto classification =
+        make({.workers = 2, .batch_size = 8, .partition = {}, .evaluation_examples = examples}, 40);
+    return full_gradient(classification).first;
+  };
+  EXPECT_EQ(bounded(0), bounded(40));
+  EXPECT_EQ(bounded(0), bounded(1000));
+  EXPECT_NE(bounded(0), bounded(10));
+}
+
 TEST(Classification, SeveralShareADataSetOnThreadsOfTheirOwn) {
   const ClassificationOptions options{
       .workers = 2, .batch_size = 8, .partition = {}, .evaluation_threads = 2};

@@ -43,6 +43,14 @@ TEST(Quadratic, EvaluatesTheMeanOfAllWorkers) {
   EXPECT_EQ(quadratic.evaluate(x).accuracy, std::nullopt);
 }
 
+TEST(Quadratic, TheFullGradientIsTheMeanOfTheWorkers) {
+  Quadratic quadratic(two_workers());
+  const std::vector<float> x = {1, 2};
+  std::vector<double> gradient(2, 77);
+  EXPECT_EQ(quadratic.full_gradient(x, gradient), (6 + 4.5) / 2);
+  EXPECT_THAT(gradient, ElementsAre((3 + 1) / 2.0, (7 + 3) / 2.0));
+}
+
 TEST(Quadratic, StartsWhereTheProblemSays) {
   const Quadratic quadratic(two_workers());
   std::vector<float> x(2);

@@ -88,6 +88,9 @@ TEST(Tridiagonal, GradientsAreThoseOfTheMeanInFloat64) {
   }
   // Each job's numbers are rounded to fp32, of size 1 and 10.
   EXPECT_NEAR(loss, jobs.objective().evaluate(x).loss, 1e-6);
+  std::vector<double> gradient(x.size());
+  EXPECT_EQ(jobs.objective().full_gradient(x, gradient), jobs.objective().evaluate(x).loss);
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(gradient[i], mean[i], 1e-6);
   for (std::size_t i = 0; i < x.size(); ++i) {
     // Central differences of a quadratic are exact; evaluate() takes floats, so the step is a power of two.
     constexpr float step = 0x1p-3F;

@@ -153,6 +153,16 @@ TEST(Coordinator, EvaluatesFirstLastAndInBetween) {
   EXPECT_EQ(times, (std::vector<double>{0, 2.5, 5, 7}));
 }
 
+// 97 · 2.64 / 2.64 is less than 97 in floating point.
+TEST(Coordinator, EvaluatesOnceAPeriodWhateverTheRounding) {
+  RunOptions options = in_virtual_time(1000);
+  options.time_limit = 97.5 * 2.64;
+  options.evaluate_every_time = 2.64;
+  Experiment run(1, "asgd", "1", options);
+  run.go();
+  EXPECT_EQ(run.recorder.evaluations.size(), 1u + 97u + 1u);  // and the first and the last
+}
+
 TEST(Coordinator, ALossThatIsNotFiniteEndsTheRun) {
   RunOptions options = in_virtual_time(100000);
   options.lr = 8;  // x ← x − 8 (x − i) diverges

@@ -95,6 +95,26 @@ TEST_F(Compare, TakesTheStepSizeThatEndsBestWhereNoneReachesTheTarget) {
   EXPECT_EQ(step_size(quadratic("--methods sync --lr 0.001,0.01,0.0001 --updates 40"), "sync"), "0.01");
 }
 
+TEST_F(Compare, MeasuresToAGradientNorm) {
+  const Finished run = quadratic(
+      "--methods sync,dude --lr 0.0001,0.1 --updates 400 --eval-every 5 --eval-gradient --log-dir logs "
+      "--target-gradient-norm-sq 0.01");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("time to ||grad f||^2 0.01"), HasSubstr("loss  ||grad f||^2")));
+  EXPECT_EQ(step_size(run, "sync"), "0.1");
+  EXPECT_EQ(records_of(path("logs/sync-0.1-0.jsonl"), "summary").at(0).at("stop_reason"), "updates");
+  for (const auto& evaluation : records_of(path("logs/sync-0.1-0.jsonl"), "eval")) {
+    if (evaluation.at("gradient_norm_sq") > 0.01) continue;
+    EXPECT_EQ(row(run, "sync").at(3), std::to_string(evaluation.at("update").get<int>()));
+    break;
+  }
+  // Where none gets there, the one that ends nearest.
+  const Finished short_run = quadratic(
+      "--methods sync --lr 0.0001,0.1,0.001 --updates 10 --eval-every 5 --eval-gradient "
+      "--target-gradient-norm-sq 1e-9");
+  EXPECT_EQ(step_size(short_run, "sync"), "0.1");
+}
+
 TEST_F(Compare, ATargetDoesNotEndARun) {
   const Finished run =
       quadratic("--methods dude --lr 0.1 --updates 200 --eval-every 10 --target-loss -0.1 --log-dir logs");
@@ -270,6 +290,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "--target-accuracy has no use"},
         Refusal{"--methods dude --lr 0.1 --updates 3 --target-accuracy 1 --target-loss 0 --eval-every 5",
                 "expected one of them"},
+        Refusal{
+            "--methods dude --lr 0.1 --updates 3 --target-loss 1 --target-gradient-norm-sq 1 --eval-every 5",
+            "expected one of them"},
+        Refusal{"--methods dude --lr 0.1 --updates 3 --target-gradient-norm-sq 1 --eval-every 5",
+                "--target-gradient-norm-sq needs --eval-every and --eval-gradient"},
         Refusal{"--methods asgd,sync --lr 0.1 --updates 3 --gather 2", "methods that use it: dude, fedbuff"},
         Refusal{"--methods asgd,dude --lr 0.1 --updates 3 --gather 3", "--gather 3: expected"},
         Refusal{"--methods dude --lr 0.1 --updates 3 --log-dir problem.json/logs",

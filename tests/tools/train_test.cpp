@@ -111,6 +111,34 @@ TEST_F(Train, MinimisesAGeneratedQuadratic) {
   EXPECT_NEAR(summary.at("final_loss").get<double>(), -3.0 / 32, 1e-3);
 }
 
+TEST_F(Train, EndsAtAGradientNormAndLogsIt) {
+  const std::string options = "--clock virtual --compute-time 1,3 --eval-every 5 --log log.jsonl ";
+  const Finished run = quadratic(options + "--updates 3000 --eval-gradient --target-gradient-norm-sq 0.0001");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(records_of(path("log.jsonl"), "summary").at(0).at("stop_reason"), "target-gradient-norm-sq");
+  const auto evaluations = records_of(path("log.jsonl"), "eval");
+  // The A_i sum to 3 I and the b_i to (1, 1): ∇f(x) = (3 x − (1, 1)) / 2, at x0 = (0.5, −0.5).
+  EXPECT_DOUBLE_EQ(evaluations.front().at("gradient_norm_sq"), 0.25 * 0.25 + 1.25 * 1.25);
+  EXPECT_EQ(evaluations.front().at("objective"), evaluations.front().at("loss"));
+  EXPECT_LE(evaluations.back().at("gradient_norm_sq"), 0.0001);
+  EXPECT_GT(evaluations.at(evaluations.size() - 2).at("gradient_norm_sq"), 0.0001);
+  EXPECT_THAT(run.err, HasSubstr("||grad f||^2"));
+
+  ASSERT_EQ(quadratic(options + "--updates 10 --eval-objective").exit_code, 0);
+  EXPECT_TRUE(records_of(path("log.jsonl"), "eval").at(0).at("gradient_norm_sq").is_null());
+  EXPECT_TRUE(records_of(path("log.jsonl"), "eval").at(0).at("objective").is_number());
+}
+
+TEST_F(Train, EvaluatesAsManyImagesAsAsked) {
+  write_images(40, 30);
+  const std::string options = "--model mlp --workers 2 --updates 2 --log log.jsonl ";
+  ASSERT_EQ(images(options + "--eval-examples 10 --eval-objective").exit_code, 0);
+  const auto ten = records_of(path("log.jsonl"), "eval").at(0);
+  write_images(40, 10);
+  ASSERT_EQ(images(options).exit_code, 0);
+  EXPECT_EQ(records_of(path("log.jsonl"), "eval").at(0).at("loss"), ten.at("loss"));
+}
+
 TEST_F(Train, GoesOnFromASavedModel) {
   const std::string virtual_time = "--clock virtual --compute-time 1,1 --method sync ";
   ASSERT_EQ(quadratic(virtual_time + "--updates 4 --save four.safetensors").exit_code, 0);
@@ -296,6 +324,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{image_run + "--workers 2 --sampling none", "none"},
         Refusal{image_run + "--workers 0", "--workers"},
         Refusal{image_run + "--batch-size 0", "--batch-size"},
+        Refusal{image_run + "--eval-examples 0", "--eval-examples: 0 is not a positive whole number"},
+        Refusal{quadratic_run + "--eval-examples 5", "--eval-examples has no use with --model quadratic"},
+        Refusal{quadratic_run + "--target-gradient-norm-sq 0 --eval-every 1 --eval-gradient",
+                "--target-gradient-norm-sq: 0 is not a positive number"},
+        Refusal{quadratic_run + "--target-gradient-norm-sq 1 --eval-every 1", "needs --eval-every and"},
+        Refusal{quadratic_run + "--target-gradient-norm-sq 1 --eval-gradient", "needs --eval-every and"},
         Refusal{image_run + "--target-accuracy 0.5", "--target-accuracy needs --eval-every"}));
 
 TEST_F(Train, CommandsThatAreNoneAreNamed) {

@@ -1,0 +1,115 @@
+"""Figures of a measure over time: for each setting and method, a search of the step size, then whole runs."""
+
+import math
+import statistics
+
+from search import WORST, at_edge, tail_mean, time_to, walk
+
+
+def search_score(form, log):
+    """Less is better: the chosen measure late in the search. A run whose f did not come down to `sane_objective` has
+    not learnt, however small its gradient is (all ReLUs of a network may have died)."""
+    if log.diverged:
+        return WORST
+    final_objective = tail_mean(log, "objective")
+    if final_objective > form.get("sane_objective", math.inf):
+        return (math.inf, final_objective)
+    return (tail_mean(log, form["search_by"]), final_objective)
+
+
+class Curve:
+    """The runs of a method in a setting with its best step size, one for each seed."""
+
+    def __init__(self, method, grid, lr, scores, logs):
+        self.method = method
+        self.lr = lr
+        self.edge = at_edge(grid, lr)
+        self.scores = scores
+        self.logs = logs
+
+    def whole(self):
+        return [log for log in self.logs if not log.diverged]
+
+    def times_to(self, measure, target):
+        return [math.inf if log.diverged else time_to(log, measure, target) for log in self.logs]
+
+    def final(self, measure):
+        """The median over the seeds of the mean of the last three evaluations: single ones jump."""
+        values = [statistics.mean(log.series(measure)[1][-3:]) for log in self.whole()]
+        return statistics.median(values) if values else math.nan
+
+
+def run_options(form, setting, method, lr, seed, time_limit):
+    return {**form["options"], **setting["options"], **form.get("method_options", {}).get(method, {}),
+            "method": method, "lr": lr, "seed": seed, "time-limit": time_limit,
+            "eval-every": f"{setting['time-limit'] / form['evaluations']:g}s"}
+
+
+def make_curve(runner, form, setting, method, searched):
+    """A search with the first seed and a part of the time, or the step size found in another setting (`searched`, a
+    future), then all seeds for the whole time."""
+    grid = form["step_sizes"].get(method, form["step_sizes"]["default"])
+    seeds = setting["seeds"][:form["seeds"]]
+    search_share = form["search_share"].get(method, form["search_share"]["default"])
+
+    def run(lr, seed, share):
+        time_limit = round(setting["time-limit"] * share, 6)
+        return runner.train(f"{form['name']}/{setting['name']}/{method}-{lr:g}-seed{seed}-t{time_limit:g}",
+                            run_options(form, setting, method, lr, seed, time_limit))
+
+    if searched:
+        lr, scores = searched.result().lr, {}
+    else:
+        start = form.get("start", {}).get(method, grid[len(grid) // 2])
+        lr, scores = walk(grid, start, lambda lr: search_score(form, run(lr, seeds[0], search_share)))
+    return Curve(method, grid, lr, scores, [run(lr, seed, 1) for seed in seeds])
+
+
+def reproduce(runner, form, pool):
+    """{setting's name: [curves]}, all settings and methods side by side. A setting with `step_sizes_of` comes after
+    the one it names."""
+    futures = {}
+    for setting in form["setting"]:
+        for method in form["methods"]:
+            # The pool takes tasks in this order, so what one waits for is done or under way.
+            searched = futures.get((setting.get("step_sizes_of"), method))
+            futures[setting["name"], method] = pool.submit(make_curve, runner, form, setting, method, searched)
+    return {setting["name"]: [futures[setting["name"], method].result() for method in form["methods"]]
+            for setting in form["setting"]}
+
+
+def show_time(times):
+    """The median over seeds, with the extremes where there are several."""
+    median = statistics.median_high(times)
+    text = "–" if math.isinf(median) else f"{median:g}"
+    if len(times) > 1:
+        text += " [" + ", ".join("–" if math.isinf(t) else f"{t:g}" for t in (min(times), max(times))) + "]"
+    return text
+
+
+def show_target(measure, target):
+    return {"accuracy": f"accuracy {target:.0%}", "objective": f"f ≤ {target:g}",
+            "gradient_norm_sq": f"‖∇f‖² ≤ {target:g}"}[measure]
+
+
+def tables(form, curves):
+    """Markdown: a table for each setting."""
+    lines = []
+    for setting in form["setting"]:
+        targets = [(measure, target) for measure, values in form["targets"].items() for target in values]
+        finals = form["measures"]
+        tuned = f"; step sizes found in {setting['step_sizes_of']}" if "step_sizes_of" in setting else ""
+        lines += ["", f"### {setting['title']}", "",
+                  f"Seeds {', '.join(map(str, setting['seeds'][:form['seeds']]))}; "
+                  f"{setting['time-limit']:g} units of time{tuned}.", "",
+                  "| method | step size | " + " | ".join(f"time to {show_target(*t)}" for t in targets) + " | " +
+                  " | ".join(f"{m} at the end" for m in finals) + " | gradients | updates |",
+                  "|---" * (4 + len(targets) + len(finals)) + "|"]
+        for curve in curves[setting["name"]]:
+            summaries = [log.summary for log in curve.whole()]
+            count = lambda key: f"{statistics.median([s[key] for s in summaries]):.0f}" if summaries else "–"
+            cells = [f"`{curve.method}`", f"{curve.lr:g}" + (" (edge of the grid)" if curve.edge else "")]
+            cells += [show_time(curve.times_to(*target)) for target in targets]
+            cells += [f"{curve.final(measure):.3g}" for measure in finals]
+            lines.append("| " + " | ".join([*cells, count("gradients"), count("updates")]) + " |")
+    return lines

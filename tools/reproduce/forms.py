@@ -1,0 +1,27 @@
+"""The TOML files: what is the same in every form, and what the short, the full and the tiny one change."""
+
+import tomllib
+
+FORMS = ("short", "full", "tiny")
+
+
+def merge(base, change):
+    """`base` with what `change` has; tables are merged member by member."""
+    merged = dict(base)
+    for key, value in change.items():
+        both_tables = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = merge(base[key], value) if both_tables and key != "targets" else value
+    return merged
+
+
+def choose_form(table, form):
+    """The table as it is in that form, also the tables in its lists."""
+    common = {key: value for key, value in table.items() if key not in FORMS}
+    chosen = merge(common, table.get(form, {}))
+    return {key: [choose_form(item, form) if isinstance(item, dict) else item for item in value]
+            if isinstance(value, list) else value for key, value in chosen.items()}
+
+
+def load_form(path, form):
+    with open(path, "rb") as file:
+        return {**choose_form(tomllib.load(file), form), "name": path.stem}
