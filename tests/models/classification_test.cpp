@@ -134,9 +134,9 @@ TEST(Classification, WorkersWeighTheSameWhateverTheirShares) {
   Stream stream(Device{}, "test");
   const auto engine = classification.make_engine(stream);
   double expected = 0;
-  const std::vector<std::uint64_t> shares = {6, 5};
+  const auto shares = data::partition(bright_rows(11).train.labels, 10, 2, options.partition, options.seed);
   for (int worker = 0; worker < 2; ++worker) {
-    const std::uint64_t share = shares[static_cast<std::size_t>(worker)];
+    const std::uint64_t share = shares[static_cast<std::size_t>(worker)].size();
     for (std::uint64_t job = 0; job < share; ++job) {
       const float loss = gradient_of(classification, *engine, stream, worker, job).second;
       expected += static_cast<double>(loss) / static_cast<double>(2 * share);

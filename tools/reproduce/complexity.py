@@ -73,8 +73,7 @@ def tables(form, points):
         for method in form["methods"]:
             tuned = point.results[method]
             time = tuned.median("time")
-            mark = "*" if tuned.edge else ""
-            cells.append(f"{time:.4g} ({tuned.lr:g}{mark})" if math.isfinite(time) else "–")
+            cells.append(f"{time:.4g} ({tuned.show_lr()})" if math.isfinite(time) else "–")
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += ["", "| method | predicted ∝ | slope of log measured against log predicted | R² | largest ratio to c·predicted |",
               "|---|---|---|---|---|"]

@@ -50,7 +50,8 @@ def make_curve(runner, form, setting, method, searched):
     future), then all seeds for the whole time."""
     grid = form["step_sizes"].get(method, form["step_sizes"]["default"])
     seeds = setting["seeds"][:form["seeds"]]
-    search_share = form["search_share"].get(method, form["search_share"]["default"])
+    shares = form["search_share"]
+    search_share = shares.get(method, setting.get("search_share", shares["default"]))
 
     def run(lr, seed, share):
         time_limit = round(setting["time-limit"] * share, 6)
@@ -92,6 +93,25 @@ def show_target(measure, target):
             "gradient_norm_sq": f"‖∇f‖² ≤ {target:g}"}[measure]
 
 
+def verdict(form, curves):
+    """Whether the first method of `best` is the first of them at each target, by the median over the seeds."""
+    ours, *others = [curve for name in form["best"] for curve in curves if curve.method == name]
+    said = []
+    for measure, targets in form["targets"].items():
+        for target in targets:
+            time = statistics.median_high(ours.times_to(measure, target))
+            rivals = {curve.method: statistics.median_high(curve.times_to(measure, target)) for curve in others}
+            earliest = min(rivals, key=rivals.get)
+            if math.isinf(min(time, rivals[earliest])):
+                result = "none gets there"
+            elif time < rivals[earliest]:
+                result = "first"
+            else:
+                result = f"{'with' if time == rivals[earliest] else 'after'} {earliest}"
+            said.append(f"{show_target(measure, target)}: {result}")
+    return f"`{ours.method}` among {', '.join(form['best'])}: " + "; ".join(said) + "."
+
+
 def tables(form, curves):
     """Markdown: a table for each setting."""
     lines = []
@@ -112,4 +132,5 @@ def tables(form, curves):
             cells += [show_time(curve.times_to(*target)) for target in targets]
             cells += [f"{curve.final(measure):.3g}" for measure in finals]
             lines.append("| " + " | ".join([*cells, count("gradients"), count("updates")]) + " |")
+        lines += ["", verdict(form, curves[setting["name"]])]
     return lines

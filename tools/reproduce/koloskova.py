@@ -98,14 +98,14 @@ def sweep_table(form, sweep, points):
     for point in points:
         asgd, sync, delays = point.results["asgd"], point.results["sync"], point.delays()
         lines.append(f"| {point.value:g} | {show(delays['τ_max'])} | {show(delays['τ_avg'])} | "
-                     f"{show(asgd.median('update'))} ({asgd.lr:g}) | {show(asgd.median('time'))} | "
-                     f"{show(sync.median('time'))} ({sync.lr:g}) |")
+                     f"{show(asgd.median('update'))} ({asgd.show_lr()}) | {show(asgd.median('time'))} | "
+                     f"{show(sync.median('time'))} ({sync.show_lr()}) |")
     grown = [f"({key})^{slope:.2f} (R² {explained:.2f})" for key, (slope, explained) in slopes(points).items()]
     return [*lines, "", "Iterations of asgd fitted: " + ", ".join(grown) + "."]
 
 
 def tables(form, results):
-    lines = ["", f"d = {form['dimension']}, ε = {form['eps']:g}, {form['seeds']} seeds, medians; – not reached."]
+    lines = ["", f"d = {form['dimension']}, ε = {form['eps']:g}, {form['seeds']} seeds, medians; – not reached, * step size at the grid's edge."]
     for noise in form["noises"]:
         for sweep in form["sweep"]:
             lines += ["", f"## {sweep['title']}, σ² = {noise:g}",

@@ -19,6 +19,9 @@ class Tuned:
         values = [log.evals[-1][key] for log in self.logs] + [math.inf] * self.missed
         return statistics.median_low(values)
 
+    def show_lr(self):
+        return f"{self.lr:g}" + ("*" if self.edge else "")
+
     def staleness(self, key):
         """Median over the runs of "mean_staleness" or "staleness_max"."""
         return statistics.median([{**log.summary, **log.process}[key] for log in self.logs])
