@@ -57,8 +57,9 @@ def draw_curves(form, curves):
                 if axes in grid[:, 0]:
                     axes.set_ylabel(AXES[measure])
             column[0].set_title(setting["title"])
-            column[0].legend(fontsize=6, title="step size", title_fontsize=6)
             column[-1].set_xlabel("time")
+            column[-1].legend(fontsize=6, title="with step size", title_fontsize=6, ncol=2, loc="upper center",
+                              bbox_to_anchor=(0.5, -0.2))
         figure.tight_layout()
         yield name, figure
 
