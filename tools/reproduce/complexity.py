@@ -26,7 +26,6 @@ class Point:
         return {"noise": self.noise * self.n, "slowest": max(self.tau) / self.tau_avg}.get(self.varies, self.value)
 
 
-
 def tune_point(runner, form, point, method):
     sigma_sq = point.noise * point.n * form["eps"]
     limit = form["patience"] * fit.naive(point.tau, point.noise)
@@ -64,8 +63,9 @@ def pairs(points, method, predicted):
 
 def tables(form, points):
     lines = ["", f"d = {form['dimension']}, ε = {form['eps']:g}, spread {form['spread']:g}, {form['seeds']} seeds; "
-             "medians of the time to ‖∇f‖² ≤ ε, with the best step size; – not reached, * step size at the grid's edge.",
-             "", "| sweep | n | τ_n | τ_avg | σ²/ε | " + " | ".join(f"{m}: time (step)" for m in form["methods"]) + " |",
+             "medians of the time to ‖∇f‖² ≤ ε, with the best step size; – not reached, * step size at the grid's "
+             "edge.", "",
+             "| sweep | n | τ_n | τ_avg | σ²/ε | " + " | ".join(f"{m}: time (step)" for m in form["methods"]) + " |",
              "|---" * (5 + len(form["methods"])) + "|"]
     for point in points:
         cells = [point.sweep, point.n, f"{max(point.tau):g}", f"{point.tau_avg:.3g}",
@@ -75,8 +75,8 @@ def tables(form, points):
             time = tuned.median("time")
             cells.append(f"{time:.4g} ({tuned.show_lr()})" if math.isfinite(time) else "–")
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    lines += ["", "| method | predicted ∝ | slope of log measured against log predicted | R² | largest ratio to c·predicted |",
-              "|---|---|---|---|---|"]
+    lines += ["", "| method | predicted ∝ | slope of log measured against log predicted | R² | "
+              "largest ratio to c·predicted |", "|---|---|---|---|---|"]
     for method in form["methods"]:
         for text, predicted in (("τ_n (1 + σ²/(nε))", fit.naive), ("τ_n + τ_avg σ²/(nε)", fit.optimal)):
             x, y = pairs(points, method, predicted)

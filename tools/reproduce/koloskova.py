@@ -105,7 +105,8 @@ def sweep_table(form, sweep, points):
 
 
 def tables(form, results):
-    lines = ["", f"d = {form['dimension']}, ε = {form['eps']:g}, {form['seeds']} seeds, medians; – not reached, * step size at the grid's edge."]
+    lines = ["", f"d = {form['dimension']}, ε = {form['eps']:g}, {form['seeds']} seeds, medians; "
+             "– not reached, * step size at the grid's edge."]
     for noise in form["noises"]:
         for sweep in form["sweep"]:
             lines += ["", f"## {sweep['title']}, σ² = {noise:g}",
