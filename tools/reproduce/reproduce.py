@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Reproduces a figure: searches step sizes, runs the methods, draws. README.md says what each shows.
 
   tools/reproduce/reproduce.py dude|ringleader|complexity|koloskova|all
