@@ -47,7 +47,10 @@ EvaluationRecord evaluation_of(const json& record) {
           .time = record.at("time"),
           .train_time_s = record.at("train_time_s"),
           .gradients = record.at("gradients"),
-          .evaluation = {.loss = record.at("loss"), .accuracy = or_nothing<double>(record.at("accuracy"))},
+          .evaluation = {.loss = record.at("loss"),
+                         .accuracy = or_nothing<double>(record.at("accuracy")),
+                         .objective = or_nothing<double>(record.value("objective", json())),
+                         .gradient_norm_sq = or_nothing<double>(record.value("gradient_norm_sq", json()))},
           .train_loss = or_nothing<double>(record.at("train_loss")),
           .smoothness = or_nothing<double>(record.value("smoothness", json()))};
 }

@@ -39,7 +39,7 @@ void tell_a_run(RunObserver& observer) {
                           .time = 41,
                           .train_time_s = 0.5,
                           .gradients = 9,
-                          .evaluation = {.loss = 0.25, .accuracy = std::nullopt},
+                          .evaluation = {.loss = 0.25, .objective = 0.375, .gradient_norm_sq = 0.0625},
                           .train_loss = 0.75,
                           .smoothness = 12.5});
   RunSummary summary;
