@@ -1,6 +1,7 @@
 #include "models/network.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "models/layers/cross_entropy.h"
@@ -21,8 +22,8 @@ float Network::gradient_of(const float* parameters, const float* images, const s
   images = whole_batch(images, count);
   float* logits = forward(parameters, images);
   const CrossEntropy loss = plain::cross_entropy(count, classes_, logits, labels, logits);
-  std::fill(logits + count * classes_, logits + batch_size_ * classes_,
-            0.0F);  // the padding has no part in it
+  const auto padding = static_cast<std::ptrdiff_t>(batch_size_ - count) * classes_;  // has no part in it
+  std::fill_n(logits + static_cast<std::ptrdiff_t>(count) * classes_, padding, 0.0F);
   for (std::size_t l = layers_.size(); l-- > 0;) {
     // The gradient with respect to an activation takes its place: nothing reads the activation after that.
     float* input_gradient = l == 0 ? nullptr : outputs_[l - 1].data();

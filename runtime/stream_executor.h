@@ -31,7 +31,7 @@ class StreamExecutor final : public Executor {
     std::optional<Throttle> throttle;
     std::function<void(int worker)> on_complete;  ///< called from any thread, or by poll()
     Completions completions;
-    bool time_jobs = false;  ///< for computing_s()
+    bool time_jobs;  ///< for computing_s()
   };
 
   /// `wall` is nothing in virtual time. The objective outlives the executor.

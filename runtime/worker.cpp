@@ -32,7 +32,7 @@ Worker::Worker(Objective& objective, Device device, std::string name, Device ser
     : stream_(device, std::move(name)), gradients_(objective, stream_, options) {
   for (int i = 0; i < jobs_ahead; ++i) {
     Job& job = jobs_.emplace_back(stream_, server, objective.dimension());
-    if (time_jobs) job.times.emplace(TimedEvent(device), TimedEvent(device));
+    if (time_jobs) job.times = Job::Times{TimedEvent(device), TimedEvent(device)};
   }
   stream_.ref().synchronize();
 }
