@@ -17,6 +17,7 @@ namespace tardigrad {
 namespace {
 
 using nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
 
 template <class T>
 std::optional<T> or_nothing(const json& value) {
@@ -210,14 +211,18 @@ void tell_part(const std::string& path, std::uint64_t skipped_lines, std::vector
 
 }  // namespace
 
-RunLogReader::RunLogReader(const std::string& path) : run_json_(first_line_of(path)) {
+RunLogReader::RunLogReader(const std::string& path) {
   const auto refuse = [&path](const char* reason) {
     throw std::invalid_argument(fmt::format("{}: {}; expected a file written by --log", path, reason));
   };
   if (!std::ifstream(path)) refuse("cannot be read");
-  const auto run = run_record_of(run_json_);
+  const std::string first_line = first_line_of(path);
+  const auto run = run_record_of(first_line);
   if (!run) refuse("does not begin with a run record");
   parts_ = parts_of(path, *run);
+  auto record = OrderedJson::parse(first_line);
+  for (const char* of_the_part : {"log", "part", "repeated"}) record.erase(of_the_part);
+  run_json_ = record.dump();
 }
 
 void RunLogReader::tell(RunObserver& observer) {

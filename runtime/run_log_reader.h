@@ -14,7 +14,7 @@ class RunLogReader {
   /// Throws std::invalid_argument naming the file if it cannot be read or does not begin with a run record.
   explicit RunLogReader(const std::string& path);
 
-  /// The run record, as a JSON object.
+  /// The run record, as a JSON object, without what RotatingJsonLines adds to it of its parts.
   const std::string& run_json() const { return run_json_; }
 
   /// Calls the observer for each record. What the log leaves out (LogDetail) is not told, nor what was in
@@ -25,7 +25,7 @@ class RunLogReader {
 
  private:
   std::vector<std::string> parts_;  // the oldest first
-  std::string run_json_;            // of the newest
+  std::string run_json_;
 };
 
 }  // namespace tardigrad

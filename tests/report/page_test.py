@@ -98,6 +98,19 @@ class PageTest(BrowserTest):
         self.assertEqual(page.text("#command"), "tardigrad train --method asgd --seed 1")
         self.assertIn("This log has no end", page.text("#run-note"))
 
+    def test_groups_the_programs_own_logs_by_all_but_their_seeds(self):
+        logs = []
+        for method, seed in (("asgd", 1), ("asgd", 2), ("dude", 1)):
+            logs.append(self.folder.path / f"own-{method}-{seed}.jsonl")
+            flags = f"--model quadratic:tridiagonal:9 --workers 3 --method {method} --lr 0.05 --clock virtual " \
+                    f"--compute-time 1,2,3 --updates 40 --eval-every 10 --seed {seed} --log"
+            subprocess.run([TARDIGRAD, "train", *flags.split(), logs[-1]], check=True, capture_output=True)
+        out = self.folder.path / "own.html"
+        subprocess.run([TARDIGRAD, "report", *logs, "-o", out], check=True)
+        page = self.open(out.as_uri())
+        rows = "[...document.querySelectorAll('#results tbody tr')].map(row => [...row.cells].slice(0, 2).map(c => c.innerText))"
+        self.assertEqual(page.evaluate(rows), [["asgd", "2"], ["dude", "1"]])
+
     def test_names_the_straggler_and_why(self):
         page = self.open(self.several)
         self.assertEqual(page.text("#straggler-text"), "Worker 2 is the straggler: a gradient takes it 4 s, "
