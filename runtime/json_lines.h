@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
+
+#include "runtime/file.h"
 
 namespace tardigrad {
 
@@ -20,10 +20,7 @@ class JsonLines {
   void flush() { std::fflush(file_.get()); }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
+  File file_;
   std::uint64_t bytes_ = 0;
 };
 

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
-#include <stdexcept>
 
 namespace tardigrad {
 namespace {
@@ -28,18 +27,13 @@ bool anything(const TraceEvents::LeftOut& left_out) {
   return left_out.gradients + left_out.updates + left_out.discarded > 0;
 }
 
-std::FILE* open(const std::filesystem::path& path) {
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  if (file) return file;
-  throw std::invalid_argument(
-      fmt::format("--trace {}: cannot be written: {}", path.string(), std::strerror(errno)));
-}
-
 }  // namespace
 
 TraceFile::TraceFile(const std::filesystem::path& path, const std::string& run_json,
                      std::uint64_t limit_bytes)
-    : file_(open(path)), limit_bytes_(std::max(limit_bytes, smallest_limit_bytes)), events_(run_json) {
+    : file_(open_to_write("--trace", path)),
+      limit_bytes_(std::max(limit_bytes, smallest_limit_bytes)),
+      events_(run_json) {
   write("[\n");
   flush();
 }

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <deque>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 
+#include "runtime/file.h"
 #include "runtime/telemetry.h"
 #include "runtime/trace_events.h"
 
@@ -51,10 +50,7 @@ class TraceFile final : public RunObserver {
   void flush();
   void finish();
 
-  struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
+  File file_;
   std::uint64_t limit_bytes_;
   std::uint64_t written_bytes_ = 0;
   int error_ = 0;  // errno of what could not be written

@@ -8,7 +8,6 @@
 #include <span>
 #include <thread>
 
-#include "runtime/run_log.h"
 #include "tools/run_setup.h"
 
 namespace tardigrad {
@@ -33,17 +32,19 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
                       const std::stop_token& stop) {
   using SteadyClock = std::chrono::steady_clock;
   const auto start = SteadyClock::now();
-  const RunSetup setup = set_up_run(options, placement, batch.dataset);
+  RunSetup setup = set_up_run(options, placement, batch.dataset);
   std::vector<float> model = first_model(options, *setup.objective);
   TargetWatch watch(batch.target);
   std::vector<RunObserver*> observers{&watch};
-  std::optional<RunLog> log;
-  if (!options.log.empty())
-    observers.push_back(&log.emplace(options.log, log_record(options, setup),
-                                     parse_log_detail(options.log_detail), options.log_rotation));
-
-  GuardRails guard_rails(guarded_run(options, setup), observers);  // heard by the log
-  if (log) observers.push_back(&guard_rails);
+  std::unique_ptr<RunLog> log;
+  std::optional<GuardRails> guard_rails;  // only a log hears them
+  if (options.log.empty()) {
+    setup.options.estimate_smoothness = false;
+  } else {
+    log = make_log(options, log_record(options, setup));
+    guard_rails.emplace(guarded_run(options, setup), std::vector<RunObserver*>{log.get()});
+    observers.insert(observers.end(), {log.get(), &*guard_rails});
+  }
 
   RunResult result;
   const auto fail = [&result](const std::exception& error) {

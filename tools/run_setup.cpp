@@ -16,7 +16,6 @@
 #include "models/tridiagonal.h"
 #include "runtime/learning_rate.h"
 #include "runtime/nearest_name.h"
-#include "runtime/run_log.h"
 #include "runtime/safetensors.h"
 #include "tools/version.h"
 
@@ -329,6 +328,12 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   setup.options.server.routes = planned.server.routes;
   setup.memory = plan_memory(planned);
   return setup;
+}
+
+std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json) {
+  if (options.log.empty()) return nullptr;
+  return std::make_unique<RunLog>(options.log, run_json, parse_log_detail(options.log_detail),
+                                  options.log_rotation);
 }
 
 GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {

@@ -16,6 +16,7 @@
 #include "runtime/objective.h"
 #include "runtime/placement.h"
 #include "runtime/recording.h"
+#include "runtime/run_log.h"
 #include "runtime/worker_speeds.h"
 #include "tools/train_options.h"
 
@@ -53,6 +54,10 @@ Placement choose_placement(const TrainOptions& options);
 /// have too little memory for it.
 RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset);
+
+/// The log of `--log`; null where none is asked for. `run_json` is that of log_record(). Throws
+/// std::invalid_argument.
+std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json);
 
 /// What the run has to be guarded against (GuardRails).
 GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup);

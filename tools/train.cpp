@@ -13,7 +13,6 @@
 
 #include "runtime/batched_observer.h"
 #include "runtime/recording.h"
-#include "runtime/run_log.h"
 #include "runtime/safetensors.h"
 #include "runtime/trace_file.h"
 #include "tools/live/live_run.h"
@@ -70,17 +69,17 @@ void check_outputs(const TrainOptions& options) {
   }
 }
 
-std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const RunSetup& setup) {
+std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const std::string& run_json) {
   constexpr std::uint64_t default_mib = 64;
   constexpr std::uint64_t mib_bytes = 1 << 20;
   if (options.trace.empty()) return nullptr;
-  return std::make_unique<TraceFile>(options.trace, log_record(options, setup),
+  return std::make_unique<TraceFile>(options.trace, run_json,
                                      options.trace_size_mib.value_or(default_mib) * mib_bytes);
 }
 
-std::unique_ptr<LiveRun> serve(const TrainOptions& options, const RunSetup& setup) {
+std::unique_ptr<LiveRun> serve(const TrainOptions& options, const std::string& run_json) {
   if (!options.serve) return nullptr;
-  auto live = std::make_unique<LiveRun>(log_record(options, setup), *options.serve);
+  auto live = std::make_unique<LiveRun>(run_json, *options.serve);
   fmt::print(stderr, "watch the run at {}\n", live->url());
   return live;
 }
@@ -104,25 +103,17 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
 
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
   std::vector<RunObserver*> observers{&progress};
-  std::vector<RunObserver*> batched;
-  const std::unique_ptr<LiveRun> live = serve(options, setup);
-  if (live) batched.push_back(live.get());
-  std::unique_ptr<RunLog> log;
-  if (!options.log.empty())
-    batched.push_back(
-        (log = std::make_unique<RunLog>(options.log, log_record(options, setup),
-                                        parse_log_detail(options.log_detail), options.log_rotation))
-            .get());
   std::unique_ptr<RunRecorder> recorder;
   if (!options.record.empty()) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());
   }
-  const std::unique_ptr<TraceFile> trace = make_trace(options, setup);
-  if (trace) batched.push_back(trace.get());
-  std::unique_ptr<RunObserver> tensorboard;
-  if (!options.tensorboard.empty()) {
-    batched.push_back((tensorboard = make_tensorboard(options.tensorboard)).get());
-  }
+  const std::string run_json = log_record(options, setup);
+  const auto live = serve(options, run_json);
+  const auto log = make_log(options, run_json);
+  const auto trace = make_trace(options, run_json);
+  const auto tensorboard = options.tensorboard.empty() ? nullptr : make_tensorboard(options.tensorboard);
+  std::vector<RunObserver*> batched{live.get(), log.get(), trace.get(), tensorboard.get()};
+  std::erase(batched, nullptr);
   BatchedObserver batches(batched);
   observers.push_back(&batches);
   GuardRails guard_rails(guarded_run(options, setup), observers);

@@ -88,8 +88,6 @@ RunPicture::RunPicture(const std::string& run_json)
   if (two_tables_) next_rows_.resize(workers_.size());
 }
 
-RunPicture::~RunPicture() = default;
-
 WorkerTimes& RunPicture::times_of(int worker) {
   if (worker < 0 || worker >= static_cast<int>(workers_.size())) {
     throw std::invalid_argument(

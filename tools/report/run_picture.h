@@ -22,7 +22,6 @@ class RunPicture final : public RunObserver {
   /// `run_json`: the record that a log begins with. Throws std::invalid_argument if it does not
   /// say how many workers there are; so do the events of a worker that is none of them.
   explicit RunPicture(const std::string& run_json);
-  ~RunPicture() override;
 
   void on_gradient(const GradientRecord& gradient) override;
   void on_update(const UpdateRecord& update) override;

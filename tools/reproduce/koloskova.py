@@ -3,7 +3,7 @@
 import math
 
 import fit
-from tuned import Tuned, compute_time, quadratic, stragglers, steps, tune
+from tuned import compute_time, quadratic, stragglers, steps, tune, with_all_seeds
 
 
 class Point:
@@ -54,13 +54,9 @@ def tune_point(runner, form, point, method):
 
 def at_nominal_steps(runner, form, point, method):
     """Without a search: {step size: its runs}."""
-    tried = {}
-    for lr in steps({**form, "step_sizes": form["nominal"]["step_sizes"]}):
-        logs = [runner.train(f"{form['name']}/{point.name()}/{method}-{lr:g}-seed{seed}",
-                             {**options_at(form, point, method), "method": method, "lr": lr, "seed": seed},
-                             keep_evals=False) for seed in range(1, form["seeds"] + 1)]
-        tried[lr] = Tuned(method, lr, False, logs, form["eps"])
-    return tried
+    options = options_at(form, point, method)
+    return {lr: with_all_seeds(runner, form, point.name(), method, options, lr)
+            for lr in steps({**form, "step_sizes": form["nominal"]["step_sizes"]})}
 
 
 def reproduce(runner, form, pool):

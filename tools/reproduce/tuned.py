@@ -54,21 +54,28 @@ def steps(form):
     return [float(f"{low * form['step_ratio'] ** i:.4g}") for i in range(count)]
 
 
+def train(runner, form, name, method, options, lr, seed):
+    """The log of one run."""
+    return runner.train(f"{form['name']}/{name}/{method}-{lr:g}-seed{seed}",
+                        {**options, "method": method, "lr": lr, "seed": seed}, keep_evals=False)
+
+
+def with_all_seeds(runner, form, name, method, options, lr, edge=False):
+    logs = [train(runner, form, name, method, options, lr, seed) for seed in range(1, form["seeds"] + 1)]
+    return Tuned(method, lr, edge, logs, form["eps"])
+
+
 def tune(runner, form, name, method, options, start):
     """The step size with which the first seed is the fastest, among those not reaching eps that which ends nearest,
     then all seeds."""
     grid = steps(form)
 
-    def run(lr, seed):
-        return runner.train(f"{form['name']}/{name}/{method}-{lr:g}-seed{seed}",
-                            {**options, "method": method, "lr": lr, "seed": seed}, keep_evals=False)
-
     def score(lr):
-        log = run(lr, 1)
+        log = train(runner, form, name, method, options, lr, 1)
         if log.diverged:
             return WORST
         last = log.evals[-1]
         return (last["time"], 0) if reached(log, form["eps"]) else (math.inf, last["gradient_norm_sq"])
 
     lr, _ = walk(grid, start, score)
-    return Tuned(method, lr, at_edge(grid, lr), [run(lr, seed) for seed in range(1, form["seeds"] + 1)], form["eps"])
+    return with_all_seeds(runner, form, name, method, options, lr, at_edge(grid, lr))

@@ -46,10 +46,10 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-std::FILE* open_new(const std::filesystem::path& folder) {
+File open_new(const std::filesystem::path& folder) {
   const auto file =
       folder / fmt::format("events.out.tfevents.{:010}.{}.{}", std::time(nullptr), host_name(), getpid());
-  std::FILE* opened = std::fopen(file.c_str(), "wx");
+  File opened(std::fopen(file.c_str(), "wx"));
   if (opened) return opened;
   throw std::invalid_argument(fmt::format("--tensorboard {}: no file can be written there: {}",
                                           folder.string(), std::strerror(errno)));

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string_view>
+
+#include "runtime/file.h"
 
 namespace tardigrad {
 
@@ -19,10 +19,7 @@ class EventFile {
   int write(std::string_view record);
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
+  File file_;
 };
 
 }  // namespace tardigrad
