@@ -51,6 +51,7 @@ class Random {
 
   /// The generator in a given state (not all zero).
   explicit constexpr Random(const std::array<std::uint64_t, 4>& state) : state_(state) {}
+  constexpr const std::array<std::uint64_t, 4>& state() const { return state_; }
 
   constexpr std::uint64_t bits() {
     auto& [a, b, c, d] = state_;

@@ -27,6 +27,16 @@ void BatchedObserver::on_warning(const Warning& warning) {
   for (RunObserver* observer : observers_) observer->on_warning(warning);
 }
 
+void BatchedObserver::on_worker_change(const WorkerChange& change) {
+  tell();
+  for (RunObserver* observer : observers_) observer->on_worker_change(change);
+}
+
+void BatchedObserver::on_checkpoint(const CheckpointRecord& record) {
+  tell();
+  for (RunObserver* observer : observers_) observer->on_checkpoint(record);
+}
+
 void BatchedObserver::on_summary(const RunSummary& summary) {
   tell();
   for (RunObserver* observer : observers_) observer->on_summary(summary);

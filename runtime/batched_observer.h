@@ -27,6 +27,8 @@ class BatchedObserver final : public RunObserver {
   void on_discard(const JobRecord& record) override { add(record); }
   void on_evaluation(const EvaluationRecord& record) override;
   void on_warning(const Warning& warning) override;
+  void on_worker_change(const WorkerChange& change) override;
+  void on_checkpoint(const CheckpointRecord& record) override;
   void on_summary(const RunSummary& summary) override;
 
  private:

@@ -68,6 +68,23 @@ struct Warning {
 /// "step-size", "old-row", "speed-change", "not-finite".
 std::string to_string(Warning::Kind kind);
 
+/// A worker was taken out of the run, or is back.
+struct WorkerChange {
+  int worker = 0;
+  bool lost = false;         ///< or back
+  std::uint64_t update = 0;  ///< of the model then
+  double time = 0;           ///< on the run's own clock
+  std::string reason;        ///< one line: by the script, an error and its text, a time-out with its numbers
+};
+
+/// The whole state of the run is being saved as it is now.
+struct CheckpointRecord {
+  std::string name;  ///< of the checkpoint, in its folder
+  std::uint64_t update = 0;
+  std::uint64_t gradients = 0;
+  double time = 0;  ///< on the run's own clock
+};
+
 /// What one worker did in a run.
 struct WorkerRecord {
   int worker = 0;
@@ -128,6 +145,9 @@ class RunObserver {
   virtual void on_discard(const JobRecord&) {}
   virtual void on_evaluation(const EvaluationRecord&) {}
   virtual void on_warning(const Warning&) {}
+  virtual void on_worker_change(const WorkerChange&) {}
+  /// All records before it are of what the checkpoint holds, all after it are not.
+  virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_summary(const RunSummary&) {}
 
  protected:

@@ -11,6 +11,8 @@
 
 namespace tardigrad {
 
+class StateArchive;
+
 /// A gradient has arrived.
 struct Arrival {
   int worker = 0;
@@ -104,6 +106,18 @@ class Method {
   /// The latest hand-over to a worker could only be done now, on the model as it is now: in wall time a
   /// worker must first bring to its end the job that was discarded.
   virtual void handed_over_late(int /*worker*/) {}
+
+  /// A worker is lost: its jobs, in flight and queued, have been thrown away and count for nothing; it must
+  /// not be handed any before regain(). Appends what follows for the others, so that no round waits for it.
+  /// There is no gradient for the actions to use. Not called for a worker that is lost already.
+  virtual void lose(int /*worker*/, Actions&) {}
+
+  /// A lost worker is back, with no job. Appends its hand-over.
+  virtual void regain(int worker, Actions& actions) { actions.emplace_back(HandOver{worker}); }
+
+  /// All that the next decisions depend on besides the options; restored after start(), whose actions are
+  /// then not carried out.
+  virtual void visit_state(StateArchive&) {}
 };
 
 /// What a method can be told besides the number of workers. An option not given takes the method's default.

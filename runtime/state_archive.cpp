@@ -1,0 +1,86 @@
+#include "runtime/state_archive.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <stdexcept>
+
+namespace tardigrad {
+
+void StateArchive::refuse(const char* name, const std::string& expected) const {
+  throw std::invalid_argument(fmt::format("{}: {}: expected {}", what_, name, expected));
+}
+
+const StateArchive::Json& StateArchive::member(const char* name) const {
+  const auto found = json_.is_object() ? json_.find(name) : json_.end();
+  if (found == json_.end()) refuse(name, "it to be there");
+  return *found;
+}
+
+const StateArchive::Json& StateArchive::array(const char* name, std::size_t least, std::size_t most) const {
+  const Json& list = member(name);
+  if (!list.is_array() || list.size() < least || list.size() > most) {
+    refuse(name,
+           least == most ? fmt::format("a list of {}", most) : fmt::format("a list of at most {}", most));
+  }
+  return list;
+}
+
+double StateArchive::real_of(const char* name, const Json& value) const {
+  if (value.is_null()) return std::numeric_limits<double>::infinity();
+  if (!value.is_number()) refuse(name, "a number");
+  return value.get<double>();
+}
+
+void StateArchive::flag(const char* name, bool& value) {
+  if (!restoring_) {
+    json_[name] = value;
+    return;
+  }
+  const Json& given = member(name);
+  if (!given.is_boolean()) refuse(name, "true or false");
+  value = given.get<bool>();
+}
+
+void StateArchive::real(const char* name, double& value) {
+  if (restoring_) {
+    value = real_of(name, member(name));
+  } else {
+    json_[name] = value;  // null where it is infinite
+  }
+}
+
+void StateArchive::reals(const char* name, std::vector<double>& values, std::size_t count) {
+  if (!restoring_) {
+    json_[name] = values;
+    return;
+  }
+  const Json& list = array(name, count, count);
+  values.clear();
+  for (const Json& value : list) values.push_back(real_of(name, value));
+}
+
+void StateArchive::flags(const char* name, std::vector<bool>& values, std::size_t count) {
+  std::vector<int> bits(values.begin(), values.end());
+  numbers(name, bits, count, 0, 1);
+  values.assign(bits.begin(), bits.end());
+}
+
+void StateArchive::workers(const char* name, std::vector<int>& values, int n, bool all) {
+  if (!restoring_) {
+    json_[name] = values;
+    return;
+  }
+  const auto most = static_cast<std::size_t>(n);
+  const Json& list = array(name, all ? most : 0, most);
+  std::vector<bool> seen(most);
+  values.clear();
+  for (const Json& value : list) {
+    const int worker = whole(name, value, 0, n - 1);
+    if (seen[static_cast<std::size_t>(worker)]) refuse(name, "no worker twice");
+    seen[static_cast<std::size_t>(worker)] = true;
+    values.push_back(worker);
+  }
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tardigrad {
+
+/// State by name, as JSON: one function that visits its members serves both directions,
+///
+///   void visit_state(StateArchive& state) { state.number("round", round_, 0, n); state.flag("warm", warm_);
+///   }
+///
+/// Numbers keep their bits. What is restored may come from anywhere: ranges and sizes are checked, and what
+/// does not fit throws std::invalid_argument naming the member and what was expected.
+class StateArchive {
+ public:
+  using Json = nlohmann::ordered_json;
+
+  /// Saves: visited members are written to json().
+  StateArchive() = default;
+
+  /// Restores: visited members are read from an object; `what` names it in messages.
+  StateArchive(Json json, std::string what)
+      : json_(std::move(json)), what_(std::move(what)), restoring_(true) {}
+
+  bool restoring() const { return restoring_; }
+  const Json& json() const { return json_; }
+
+  void flag(const char* name, bool& value);
+
+  /// A whole number in [least, most].
+  template <std::integral T>
+  void number(const char* name, T& value, T least, T most) {
+    if (!restoring_) {
+      json_[name] = value;
+      return;
+    }
+    value = whole(name, member(name), least, most);
+  }
+
+  /// Any double but NaN; infinities are written as null, with the sign lost: they come back positive.
+  void real(const char* name, double& value);
+
+  /// So many whole numbers, each in [least, most].
+  template <std::integral T>
+  void numbers(const char* name, std::vector<T>& values, std::size_t count, T least, T most) {
+    if (!restoring_) {
+      json_[name] = values;
+      return;
+    }
+    const Json& list = array(name, count, count);
+    values.clear();
+    for (const Json& value : list) values.push_back(whole(name, value, least, most));
+  }
+
+  /// So many doubles.
+  void reals(const char* name, std::vector<double>& values, std::size_t count);
+
+  /// So many flags.
+  void flags(const char* name, std::vector<bool>& values, std::size_t count);
+
+  /// Different workers out of 0 … n−1, in their order; at most n, or, with `all`, each of them once.
+  void workers(const char* name, std::vector<int>& values, int n, bool all = false);
+
+  /// An object of its own: visit(StateArchive&).
+  template <class Visit>
+  void object(const char* name, const Visit& visit) {
+    StateArchive inner;
+    if (restoring_) inner = StateArchive(member(name), what_ + "." + name);
+    visit(inner);
+    if (!restoring_) json_[name] = std::move(inner.json_);
+  }
+
+  [[noreturn]] void refuse(const char* name, const std::string& expected) const;
+
+ private:
+  const Json& member(const char* name) const;
+  const Json& array(const char* name, std::size_t least, std::size_t most) const;
+  double real_of(const char* name, const Json& value) const;
+
+  template <std::integral T>
+  T whole(const char* name, const Json& value, T least, T most) const {
+    const bool fits = value.is_number_unsigned()
+                          ? std::in_range<T>(value.get<std::uint64_t>())
+                          : value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+    const T result = fits ? value.get<T>() : T{};
+    if (!fits || result < least || result > most) {
+      refuse(name, "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    return result;
+  }
+
+  Json json_ = Json::object();
+  std::string what_;
+  bool restoring_ = false;
+};
+
+}  // namespace tardigrad
