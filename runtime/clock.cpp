@@ -28,6 +28,11 @@ void Stopwatch::pause() {
   changed_.notify_all();
 }
 
+void Stopwatch::set_elapsed_s(double elapsed_s) {
+  const std::lock_guard lock(mutex_);
+  before_s_ = elapsed_s;
+}
+
 void Stopwatch::show_pauses(PauseState* state) {
   const std::lock_guard lock(mutex_);
   shown_ = state;
@@ -78,6 +83,7 @@ void Stopwatch::sleep_until(double time_s, const std::stop_token& stop) const {
 VirtualClock::VirtualClock(const Delays& delays, const WorkerSpeeds& speeds, int workers)
     : delays_(delays),
       speeds_(speeds),
+      workers_(static_cast<std::size_t>(workers)),
       leaves_(static_cast<int>(std::bit_ceil(static_cast<unsigned>(workers)))),
       ends_(static_cast<std::size_t>(leaves_), never),
       winners_(2 * ends_.size()) {
@@ -113,6 +119,16 @@ bool VirtualClock::expects_arrivals() {
 
 void VirtualClock::forget_over() {
   if (over_ != nobody) set_end(std::exchange(over_, nobody), never);
+}
+
+void VirtualClock::visit_state(StateArchive& state, bool with_jobs) {
+  forget_over();
+  state.real("now", now_);
+  if (!with_jobs) return;
+  std::vector<double> ends(ends_.begin(), ends_.begin() + static_cast<std::ptrdiff_t>(workers_));
+  state.reals("ends", ends, workers_);
+  if (!state.restoring()) return;
+  for (std::size_t worker = 0; worker < workers_; ++worker) set_end(static_cast<int>(worker), ends[worker]);
 }
 
 /// The job that is over keeps its place in the tournament: mostly the worker's next one takes it before the

@@ -15,6 +15,7 @@
 
 #include "kernels/device_time.h"
 #include "runtime/delays.h"
+#include "runtime/state_archive.h"
 #include "runtime/worker_speeds.h"
 
 namespace tardigrad {
@@ -24,6 +25,9 @@ class Stopwatch {
  public:
   void resume();
   void pause();
+
+  /// So many seconds have been run before, in an earlier process. While it stands.
+  void set_elapsed_s(double elapsed_s);
 
   bool running() const;
 
@@ -92,6 +96,9 @@ class Clock {
   /// Whether a recording has come to its end.
   virtual bool at_end() const { return false; }
 
+  /// Its time, and with jobs when they end, where that does not come of itself.
+  virtual void visit_state(StateArchive&, bool /*with_jobs*/) {}
+
   /// The next arrival, at its time; nothing if none came before `deadline`, a stop was requested, or, in wall
   /// time, every half second, arrivals or not, so that the caller looks after its devices. Moves now() to the
   /// time of what it returns; to the deadline if that comes first.
@@ -112,6 +119,7 @@ class VirtualClock final : public Clock {
   void discard(int worker) override { set_end(worker, never); }
   bool lets_discarded_jobs_end() const override { return false; }
   bool expects_arrivals() override;
+  void visit_state(StateArchive& state, bool with_jobs) override;
   std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
 
  private:
@@ -123,7 +131,8 @@ class VirtualClock final : public Clock {
   const Delays& delays_;
   const WorkerSpeeds& speeds_;
   double now_ = 0;
-  int over_ = nobody;         // whose arrival was the latest, if it has no next job yet
+  int over_ = nobody;  // whose arrival was the latest, if it has no next job yet
+  std::size_t workers_;
   int leaves_;                // a power of two, ≥ the number of workers
   std::vector<double> ends_;  // of each worker's job; `never` if it has none
   std::vector<int> winners_;  // winners_[1] is the first of all; the children of node i are 2i and 2i + 1

@@ -47,6 +47,9 @@ Coordinator::Coordinator(Objective& objective, Method& method, const Delays& del
     clock_ = std::make_unique<VirtualClock>(delays, speeds, objective.workers());
   }
   executor_ = make_executor(delays, speeds, placement);
+  if (!options_.checkpoints.folder.empty()) {
+    checkpoints_ = std::make_unique<Checkpoints>(options_.checkpoints, objective.layout(), placement.server);
+  }
 }
 
 Coordinator::~Coordinator() { wind_up(); }
@@ -81,9 +84,13 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
 }
 
 RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop) {
-  std::copy(model.begin(), model.end(), host_model_.begin());
+  if (!resumed_) std::copy(model.begin(), model.end(), host_model_.begin());
   try {
-    executor_->set_model(host_model_);
+    if (!resumed_) {
+      executor_->set_model(host_model_);
+      evaluate();
+      begin();
+    }
     train_and_evaluate(stop);
   } catch (const DeviceError& error) {
     throw DeviceLostError(error, salvage(model));
@@ -98,10 +105,11 @@ RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop)
 }
 
 void Coordinator::train_and_evaluate(const std::stop_token& stop) {
-  evaluate();
+  stopwatch_.resume();
   train(stop);
   stopwatch_.pause();
   settle_all();
+  checkpoint_the_end();
   wind_up();
   if (latest_evaluation_->update != version_) evaluate();
 }
@@ -121,12 +129,19 @@ std::uint64_t Coordinator::salvage(std::span<float> model) noexcept {
   }
 }
 
-void Coordinator::train(const std::stop_token& stop) {
-  if (options_.evaluate_every_time) next_evaluation_time_ = *options_.evaluate_every_time;
-  stopwatch_.resume();
+/// The method's first actions.
+void Coordinator::begin() {
+  if (options_.evaluate_every_time && next_evaluation_time_ == Clock::never) {
+    next_evaluation_time_ = *options_.evaluate_every_time;
+  }
+  actions_.clear();
   method_.start(actions_);
-  account(actions_, {}, 0, learning_rate(0));
-  executor_->act(actions_, learning_rate(0));
+  const double lr = learning_rate(clock_->now());
+  account(actions_, {}, 0, lr);
+  executor_->act(actions_, lr);
+}
+
+void Coordinator::train(const std::stop_token& stop) {
   while (!finished()) {
     const auto arrived = clock_->next(std::min(options_.time_limit, next_evaluation_time_), stop);
     if (arrived) {
@@ -139,6 +154,7 @@ void Coordinator::train(const std::stop_token& stop) {
     }
     evaluate_if_due();
     keep_model_if_due();
+    checkpoint_if_due();
   }
 }
 
@@ -146,6 +162,7 @@ void Coordinator::take(const Clock::Arrived& arrived) {
   const ProfilerRange range("arrival", static_cast<std::uint64_t>(arrived.worker));
   WorkerState& worker = state(arrived.worker);
   if (worker.discarding) return take_end_of_discarded(arrived);
+  if (worker.jobs.empty()) throw std::logic_error("a gradient arrives of a worker that has no job");
   const Job job = worker.jobs.pop();
   clock_->check(job.number, job.version);
   const double compute_time = arrived.compute_time.value_or(arrived.time - worker.started_at);
@@ -185,11 +202,15 @@ void Coordinator::take_end_of_discarded(const Clock::Arrived& arrived) {
   worker.discarding = false;
   for (RunObserver* observer : observers_) observer->on_discarded_over(arrived.worker, arrived.time);
   executor_->discarded_is_over(arrived.worker);
-  actions_.assign(static_cast<std::size_t>(std::exchange(worker.late_hand_overs, 0)),
-                  HandOver{arrived.worker});
-  if (!actions_.empty()) method_.handed_over_late(arrived.worker);
-  account(actions_, arrived, 0, 0);
-  start_if_waiting(arrived.worker);
+  hand_over_late(arrived.worker, arrived.time);
+}
+
+void Coordinator::hand_over_late(int worker, double time) {
+  actions_.assign(static_cast<std::size_t>(std::exchange(state(worker).late_hand_overs, 0)),
+                  HandOver{worker});
+  if (!actions_.empty()) method_.handed_over_late(worker);
+  account(actions_, {worker, time}, 0, 0);
+  start_if_waiting(worker);
   executor_->act(actions_, 0);
 }
 
@@ -417,6 +438,11 @@ void Coordinator::wind_up() noexcept {
   if (executor_) executor_->drain();
 }
 
+std::optional<double> Coordinator::largest_drift() const {
+  const std::optional<double> drift = executor_->largest_drift();
+  return drift && drift_before_ ? std::max(*drift, *drift_before_) : (drift ? drift : drift_before_);
+}
+
 RunSummary Coordinator::summarise() const {
   RunSummary summary;
   summary.updates = version_;
@@ -425,7 +451,7 @@ RunSummary Coordinator::summarise() const {
   summary.train_time_s = stopwatch_.elapsed_s();
   summary.final_evaluation = latest_evaluation_->evaluation;
   summary.train_loss = latest_evaluation_->train_loss;
-  summary.largest_drift = executor_->largest_drift();
+  summary.largest_drift = largest_drift();
   summary.stop_reason = stop_reason_;
   double busy_shares = 0;
   double discarded_shares = 0;

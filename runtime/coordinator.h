@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/checkpoint/checkpoints.h"
 #include "runtime/clock.h"
 #include "runtime/completions.h"
 #include "runtime/delays.h"
@@ -85,6 +86,8 @@ struct RunOptions {
   /// Updates after which the host keeps the model, besides those evaluated, in case that losses cease to be
   /// finite.
   std::uint64_t keep_model_every = 1000;
+
+  CheckpointOptions checkpoints;
 };
 
 /// Runs a method: hears of arrivals from the clock, asks the method what they mean, has the executor do it,
@@ -105,6 +108,11 @@ class Coordinator {
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
+
+  /// Has run() go on from a checkpoint; before it, once. Where the checkpoint is of another number of
+  /// workers, it goes on from the model and the momentum alone, and the method begins anew. Throws
+  /// std::invalid_argument where the checkpoint does not fit.
+  void resume(const Checkpoint& checkpoint);
 
   /// Trains from `model` [d] (host memory) and leaves the final model there. Call once. A requested stop ends
   /// the run as a limit does. Throws DeviceLostError, with what could be saved in `model`: the newest model
@@ -146,12 +154,14 @@ class Coordinator {
   WorkerState& state(int worker) { return states_[static_cast<std::size_t>(worker)]; }
   std::unique_ptr<Executor> make_executor(const Delays& delays, const WorkerSpeeds& speeds,
                                           const Placement& placement);
+  void begin();
   void train(const std::stop_token& stop);
   void train_and_evaluate(const std::stop_token& stop);
   void take(const Clock::Arrived& arrived);
   void take_end_of_discarded(const Clock::Arrived& arrived);
   std::optional<UpdateRecord> account(Actions& actions, const Clock::Arrived& arrived,
                                       std::uint64_t staleness, double lr);
+  void hand_over_late(int worker, double time);
   bool hand_over(int worker);
   bool discard(int worker);
   void start_if_waiting(int worker);
@@ -165,9 +175,21 @@ class Coordinator {
   void keep_model_if_due();
   [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
   bool kept_is_good(std::uint64_t version);
+  void visit_state(StateArchive& state);
+  void visit_workers(StateArchive& state);
+  void visit_evaluation(StateArchive& state);
+  void restore_vectors(const Checkpoint& checkpoint, ModelOwner::Restored what);
+  void go_on_with_jobs();
+  nlohmann::ordered_json state_json();
+  void checkpoint_if_due();
+  void begin_checkpoint();
+  void save_more();
+  void checkpoint_the_end();
+  void tell_of_checkpoints(const std::optional<std::string>& text);
   void check_progress();
   void wind_up() noexcept;
   std::uint64_t salvage(std::span<float> model) noexcept;
+  std::optional<double> largest_drift() const;
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
 
@@ -176,6 +198,10 @@ class Coordinator {
   RunOptions options_;
   LearningRate learning_rate_;
   std::vector<RunObserver*> observers_;
+
+  std::unique_ptr<Checkpoints> checkpoints_;  // outlives the streams, which may have its work
+  bool resumed_ = false;
+  std::optional<double> drift_before_;  // the largest, of the runs before
 
   Stopwatch stopwatch_;
   std::unique_ptr<Clock> clock_;
@@ -189,6 +215,7 @@ class Coordinator {
   std::uint64_t gradients_ = 0;
   std::uint64_t staleness_since_update_ = 0;  // the largest in the direction of the next step
   double next_evaluation_time_ = Clock::never;
+  bool sealed_ = false;            // the checkpoint in progress has all its vectors
   std::vector<float> host_model_;  // of the latest evaluation
   std::optional<EvaluationRecord> latest_evaluation_;
   std::vector<float> kept_model_;   // of an update since the latest evaluation; empty: none

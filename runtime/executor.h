@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
+#include "runtime/checkpoint/snapshot.h"
 #include "runtime/device.h"
 #include "runtime/methods/method.h"
+#include "runtime/model_owner.h"
 
 namespace tardigrad {
 
@@ -60,6 +63,24 @@ class Executor {
 
   /// The largest drift of the server's mean that was mended (Server::largest_drift).
   virtual std::optional<double> largest_drift() = 0;
+
+  /// As ModelOwner: a snapshot of the server's vectors and of the models that jobs start from. Every arrival
+  /// must have been collected before it begins.
+  virtual bool at_rest() const { return true; }
+  virtual void begin_snapshot(Snapshot& snapshot) = 0;
+  virtual std::size_t save_more(std::size_t vectors) = 0;
+
+  /// Jobs that a worker has, in their order, by the versions they start from; `handed_over` so far.
+  struct JobsOfWorker {
+    std::vector<std::uint64_t> versions;
+    std::uint64_t handed_over = 0;
+  };
+
+  /// In place of the first act(): takes what was saved, and has workers go on with their jobs. With
+  /// `momentum_alone` the jobs are none, and tables are empty. Throws std::invalid_argument where it does not
+  /// fit.
+  virtual void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
+                       ModelOwner::Restored what) = 0;
 
   /// Where a worker computes.
   virtual Device device(int worker) const = 0;

@@ -15,6 +15,12 @@ class Fifo {
   T& front() { return items_[head_]; }
   const T& front() const { return items_[head_]; }
 
+  /// Calls visit(item) for all, the first first.
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    for (std::size_t i = head_; i < items_.size(); ++i) visit(items_[i]);
+  }
+
   void push(T item) {
     if (head_ > 16 && 2 * head_ > items_.size()) {
       items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(head_));

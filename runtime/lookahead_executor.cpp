@@ -1,5 +1,6 @@
 #include "runtime/lookahead_executor.h"
 
+#include <set>
 #include <variant>
 
 #include "runtime/profiler_range.h"
@@ -73,7 +74,42 @@ void LookaheadExecutor::resolve(const Actions& actions, std::uint64_t number,
       replicas.push_back(fresh ? &replica : nullptr);
       worker.waiting.push({worker.handed_over++, &replica});
     } else if (const auto* discard = std::get_if<Discard>(&action)) {
-      replicas_.release(*workers_[static_cast<std::size_t>(discard->worker)].waiting.pop().replica);
+      release(*workers_[static_cast<std::size_t>(discard->worker)].waiting.pop().replica);
+    }
+  }
+}
+
+void LookaheadExecutor::release(Replica& replica) {
+  replica_snapshot_.save(replica, server_stream_);
+  replicas_.release(replica);
+}
+
+/// What is planned from here on is ordered behind all replicas as they are.
+void LookaheadExecutor::begin_snapshot(Snapshot& snapshot) {
+  server_.begin_snapshot(snapshot);
+  replica_snapshot_.begin(snapshot);
+  for (const WorkerJobs& worker : workers_) {
+    worker.waiting.for_each([this](const Job& job) { replica_snapshot_.add(*job.replica, server_stream_); });
+  }
+}
+
+std::size_t LookaheadExecutor::save_more(std::size_t vectors) {
+  const std::size_t saved = replica_snapshot_.save_more(vectors);
+  return saved + server_.save_more(vectors - saved);
+}
+
+void LookaheadExecutor::restore(VectorFile& vectors, std::uint64_t version,
+                                std::span<const JobsOfWorker> jobs, ModelOwner::Restored what) {
+  server_.restore(vectors, version, what);
+  version_ = version;
+  std::set<std::uint64_t> versions;
+  for (const JobsOfWorker& worker : jobs) versions.insert(worker.versions.begin(), worker.versions.end());
+  const auto replicas = replicas_.restore(vectors, server_stream_, versions);
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].handed_over = jobs[i].handed_over;
+    std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();
+    for (const std::uint64_t job_version : jobs[i].versions) {
+      workers_[i].waiting.push({number++, &ReplicaPool::share(*replicas.at(job_version))});
     }
   }
 }
@@ -99,7 +135,7 @@ void LookaheadExecutor::arrive(int worker, const Actions& actions, double lr) {
   Arrival& next = arrival(number);
   WorkerJobs& jobs = workers_[static_cast<std::size_t>(worker)];
   const Job job = jobs.waiting.pop();
-  replicas_.release(*job.replica);
+  release(*job.replica);
   std::uint64_t ready_after = job.replica->order;
   next.worker = worker;
   next.job = job.number;

@@ -48,6 +48,10 @@ class LookaheadExecutor final : public Executor {
   std::uint64_t version() const override { return server_.version(); }
   std::optional<double> largest_drift() override { return server_.largest_drift(); }
   Device device(int) const override { return server_.stream().device(); }
+  void begin_snapshot(Snapshot& snapshot) override;
+  std::size_t save_more(std::size_t vectors) override;
+  void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
+               ModelOwner::Restored what) override;
   void drain() noexcept override;
 
  private:
@@ -92,6 +96,7 @@ class LookaheadExecutor final : public Executor {
 
   Arrival& arrival(std::uint64_t number) { return ring_[number % capacity_]; }
   void resolve(const Actions& actions, std::uint64_t number, std::vector<Replica*>& replicas);
+  void release(Replica& replica);
   bool looks_at_tables(const Action& action) const;
   void apply_until(std::uint64_t count);
   void apply(std::uint64_t number);
@@ -114,6 +119,7 @@ class LookaheadExecutor final : public Executor {
   std::uint64_t version_ = 0;         // after all that is planned
   std::uint64_t tables_settled_ = 0;  // arrivals up to the latest planned that looks at whole tables
   ReplicaPool replicas_;
+  ReplicaSnapshot replica_snapshot_;
   std::vector<WorkerJobs> workers_;
   std::vector<Replica*> act_replicas_;
 

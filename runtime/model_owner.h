@@ -5,6 +5,7 @@
 #include <span>
 
 #include "runtime/buffer.h"
+#include "runtime/checkpoint/snapshot.h"
 #include "runtime/event.h"
 #include "runtime/methods/method.h"
 #include "runtime/replica.h"
@@ -48,6 +49,23 @@ class ModelOwner {
 
   /// k: the steps so far.
   virtual std::uint64_t version() const = 0;
+
+  /// Whether a snapshot can begin now; if not, it can after some later action.
+  virtual bool at_rest() const { return true; }
+
+  /// Announces all vectors that a resumed run needs, and has them saved as they are behind all actions so
+  /// far: the model and a few others at once, rows of tables by save_more() or before they change.
+  virtual void begin_snapshot(Snapshot& snapshot) = 0;
+
+  /// Has up to so many more vectors saved, and returns how many there were.
+  virtual std::size_t save_more(std::size_t vectors) = 0;
+
+  /// Which vectors of a snapshot restore() takes.
+  enum class Restored { all, momentum_alone };
+
+  /// Takes what was saved; the model by itself is set_model()'s. Throws std::invalid_argument where it does
+  /// not fit.
+  virtual void restore(VectorFile& vectors, std::uint64_t version, Restored what) = 0;
 
   /// Throws DeviceError for a failure that no stream would show.
   virtual void check() const {}

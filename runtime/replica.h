@@ -3,10 +3,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/buffer.h"
+#include "runtime/checkpoint/snapshot.h"
 #include "runtime/event.h"
 #include "runtime/stream.h"
 
@@ -20,8 +26,56 @@ struct Replica {
   BufferRef<float> model;
   Event written;  ///< recorded by the server
   std::uint64_t version = 0;
-  std::uint64_t order = 0;  ///< for its owner: when it is written
-  int users = 0;            ///< jobs, and one for being the newest
+  std::uint64_t order = 0;                      ///< for its owner: when it is written
+  int users = 0;                                ///< jobs, and one for being the newest
+  std::optional<Snapshot::Place> unsaved = {};  ///< where a snapshot that is being taken is to have it
+};
+
+/// Saves the models of jobs in flight, each version once: some at a time, or when its replica may be written
+/// anew.
+class ReplicaSnapshot {
+ public:
+  void begin(Snapshot& snapshot) {
+    snapshot_ = &snapshot;
+    waiting_.clear();
+    versions_.clear();
+  }
+
+  static std::string name(std::uint64_t version) { return "model." + std::to_string(version); }
+
+  /// Announces it; `stream` is one that its next writer is ordered behind.
+  void add(Replica& replica, StreamRef stream) {
+    if (!versions_.insert(replica.version).second) return;
+    replica.unsaved = snapshot_->add(name(replica.version));
+    waiting_.push_back({&replica, stream});
+  }
+
+  /// If it is not saved yet; whether it was not.
+  bool save(Replica& replica, StreamRef stream) {
+    if (!replica.unsaved) return false;
+    stream.wait(replica.written);
+    snapshot_->save(stream, replica.model, *std::exchange(replica.unsaved, std::nullopt));
+    return true;
+  }
+
+  /// Up to so many; returns how many.
+  std::size_t save_more(std::size_t count) {
+    std::size_t saved = 0;
+    while (saved < count && !waiting_.empty()) {
+      if (save(*waiting_.back().replica, waiting_.back().stream)) ++saved;
+      waiting_.pop_back();
+    }
+    return saved;
+  }
+
+ private:
+  struct Waiting {
+    Replica* replica;
+    StreamRef stream;
+  };
+  Snapshot* snapshot_ = nullptr;
+  std::vector<Waiting> waiting_;
+  std::set<std::uint64_t> versions_;
 };
 
 /// The replicas of one device: at most one more than there are jobs. One that is no longer used is the next
@@ -33,6 +87,8 @@ class ReplicaPool {
                                                : Stream(device, "replicas")),
         server_(server),
         dimension_(dimension) {}
+
+  Device device() const { return memory_.device(); }
 
   /// Throws DeviceError if memory cannot be had. The replica of a version, which only grows, for one more
   /// job. Whether it is new, and so is still to be written, `order` to be set, is told in `fresh`.
@@ -46,6 +102,31 @@ class ReplicaPool {
     }
     ++newest_->users;
     return *newest_;
+  }
+
+  /// One more job on a replica that has some.
+  static Replica& share(Replica& replica) {
+    ++replica.users;
+    return replica;
+  }
+
+  /// Replicas of these versions, each as a snapshot has it, and without jobs: whoever shares them first must
+  /// do it before the next take(). Before the first take(); `stream` is the server's. std::invalid_argument
+  /// if a vector is not there.
+  std::map<std::uint64_t, Replica*> restore(VectorFile& vectors, StreamRef stream,
+                                            const std::set<std::uint64_t>& versions) {
+    std::map<std::uint64_t, Replica*> replicas;
+    std::vector<float> values(dimension_);
+    for (const std::uint64_t version : versions) {
+      vectors.read(ReplicaSnapshot::name(version), 0, values);
+      Replica& replica = unused();
+      replica.version = version;
+      stream.copy(replica.model, host_view(values.data(), values.size()));
+      stream.record(replica.written);
+      stream.synchronize();
+      replicas[version] = &replica;
+    }
+    return replicas;
   }
 
   /// What a pool takes, in bytes, that has held so many replicas at once.

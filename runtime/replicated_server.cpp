@@ -24,6 +24,10 @@ void ReplicatedServer::set_model(std::span<const float> values) {
   for (const auto& one : servers_) one->server.stream().synchronize();
 }
 
+void ReplicatedServer::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+  for (const auto& one : servers_) one->server.restore(vectors, version, what);
+}
+
 ReplicatedServer::Member& ReplicatedServer::member(Device device) {
   const auto found = std::ranges::find_if(
       servers_, [device](const auto& one) { return one->server.stream().device() == device; });

@@ -29,6 +29,10 @@ class ReplicatedServer final : public ModelOwner {
   void read_model(std::span<float> values) override { servers_.front()->server.read_model(values); }
 
   std::optional<double> largest_drift() override { return std::nullopt; }
+  bool at_rest() const override { return added_up_; }
+  void begin_snapshot(Snapshot& snapshot) override { servers_.front()->server.begin_snapshot(snapshot); }
+  std::size_t save_more(std::size_t) override { return 0; }
+  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
   std::uint64_t version() const override { return servers_.front()->server.version(); }
   void check() const override { collectives_->check(); }
 
@@ -51,7 +55,7 @@ class ReplicatedServer final : public ModelOwner {
 
   std::vector<std::unique_ptr<Member>> servers_;
   std::unique_ptr<Collectives> collectives_;
-  bool added_up_ = false;  // the sums are those of all devices: the next must begin anew
+  bool added_up_ = true;  // the sums are those of all devices, or there are none: the next must begin anew
 };
 
 }  // namespace tardigrad

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 
@@ -17,37 +16,40 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
 
 using Json = nlohmann::ordered_json;
+using Contents = SafetensorsContents;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
   throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
-}
-
-std::string header_of(const ParameterLayout& layout) {
-  Json header;
-  for (const TensorSpec& tensor : layout.tensors()) {
-    header[tensor.name] = {
-        {"dtype", "F32"},
-        {"shape", tensor.shape},
-        {"data_offsets",
-         {tensor.offset * sizeof(float), (tensor.offset + tensor.elements()) * sizeof(float)}}};
-  }
-  std::string text = header.dump();
-  text.append((8 - text.size() % 8) % 8, ' ');  // the data begin on 8 bytes
-  return text;
 }
 
 void write_bytes(std::ofstream& file, const void* data, std::size_t bytes) {
   file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
 }
 
-/// An opened file behind its header.
-struct Contents {
-  Json header;
-  std::uint64_t data_begin = 0;
-  std::uint64_t data_bytes = 0;
-};
+}  // namespace
 
-Contents read_header(const std::filesystem::path& path, std::ifstream& file) {
+std::string safetensors_header(const SafetensorsContents::Json& tensors) {
+  std::string text = tensors.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');  // the data begin on 8 bytes
+  const std::uint64_t length = text.size();
+  return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;
+}
+
+SafetensorsContents::Json safetensors_entry(const char* dtype, const std::vector<std::int64_t>& shape,
+                                            std::uint64_t begin, std::uint64_t bytes) {
+  return {{"dtype", dtype}, {"shape", shape}, {"data_offsets", {begin, begin + bytes}}};
+}
+
+std::string safetensors_header(const ParameterLayout& layout) {
+  Json tensors;
+  for (const TensorSpec& tensor : layout.tensors()) {
+    tensors[tensor.name] = safetensors_entry("F32", tensor.shape, tensor.offset * sizeof(float),
+                                             tensor.elements() * sizeof(float));
+  }
+  return safetensors_header(tensors);
+}
+
+SafetensorsContents read_safetensors_header(const std::filesystem::path& path, std::ifstream& file) {
   std::error_code error;
   const std::uint64_t file_bytes = std::filesystem::file_size(path, error);
   if (!file || error) refuse(path, fmt::format("cannot be read: {}", std::strerror(errno)));
@@ -70,6 +72,8 @@ Contents read_header(const std::filesystem::path& path, std::ifstream& file) {
   contents.data_bytes = file_bytes - contents.data_begin;
   return contents;
 }
+
+namespace {
 
 void read_tensor(const std::filesystem::path& path, std::ifstream& file, const Contents& contents,
                  const TensorSpec& tensor, std::span<float> values) {
@@ -107,10 +111,8 @@ void save_safetensors(const std::filesystem::path& path, const ParameterLayout& 
                       std::span<const float> values) {
   std::filesystem::path beside = path;
   beside += ".partial";
-  const std::string header = header_of(layout);
-  const std::uint64_t header_bytes = header.size();
+  const std::string header = safetensors_header(layout);
   std::ofstream file(beside, std::ios::binary | std::ios::trunc);
-  write_bytes(file, &header_bytes, sizeof(header_bytes));
   write_bytes(file, header.data(), header.size());
   write_bytes(file, values.data(), values.size_bytes());
   file.close();
@@ -126,7 +128,7 @@ void save_safetensors(const std::filesystem::path& path, const ParameterLayout& 
 void load_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
                       std::span<float> values) {
   std::ifstream file(path, std::ios::binary);
-  const Contents contents = read_header(path, file);
+  const Contents contents = read_safetensors_header(path, file);
   std::set<std::string> known;
   for (const TensorSpec& tensor : layout.tensors()) {
     read_tensor(path, file, contents, tensor, values);

@@ -1,7 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "runtime/parameters.h"
 
@@ -20,5 +25,24 @@ void save_safetensors(const std::filesystem::path& path, const ParameterLayout& 
 /// it holds, or a tensor is missing, unknown, not F32 or of another shape.
 void load_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
                       std::span<float> values);
+
+/// An open safetensors file behind its header.
+struct SafetensorsContents {
+  using Json = nlohmann::ordered_json;
+  Json header;                   ///< an object of the tensors, without metadata
+  std::uint64_t data_begin = 0;  ///< in the file
+  std::uint64_t data_bytes = 0;
+};
+
+/// Throws std::invalid_argument naming the file if it is none or claims more than it holds.
+SafetensorsContents read_safetensors_header(const std::filesystem::path& path, std::ifstream& file);
+
+/// What a file of these tensors begins with, up to its data.
+std::string safetensors_header(const SafetensorsContents::Json& tensors);
+std::string safetensors_header(const ParameterLayout& layout);
+
+/// A tensor of a header, so many bytes at `begin` of the data.
+SafetensorsContents::Json safetensors_entry(const char* dtype, const std::vector<std::int64_t>& shape,
+                                            std::uint64_t begin, std::uint64_t bytes);
 
 }  // namespace tardigrad

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -11,6 +12,11 @@
 #include "kernels/sgd_step.h"
 
 namespace tardigrad {
+namespace {
+
+constexpr const char* table_names[] = {"table.main", "table.next"};
+
+}  // namespace
 
 template <class T>
 Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, int workers)
@@ -66,6 +72,7 @@ std::unique_ptr<Server::GradientTable> Server::make_table() const {
   } else {
     table->f32.emplace(stream_, model_.size(), workers_);
   }
+  table->states = std::vector<std::atomic<RowState>>(static_cast<std::size_t>(workers_));
   return table;
 }
 
@@ -155,6 +162,86 @@ std::optional<double> Server::largest_drift() {
   return largest_drift_;
 }
 
+void Server::begin_snapshot(Snapshot& snapshot) {
+  const auto save = [&](BufferRef<const float> vector, Snapshot::Place place) {
+    snapshot.save(stream_, vector, place);
+  };
+  save(model_.ref(), Snapshot::model());
+  if (mean_) save(mean_->ref(), snapshot.add("mean"));
+  if (momentum_) save(momentum_->ref(), snapshot.add("momentum"));
+  snapshot_ = &snapshot;
+  snapshot_tables_.clear();
+  looked_at_ = 0;
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    GradientTable& table = *tables_[i];
+    table.place = snapshot.add(table_names[i], table.type(), static_cast<std::size_t>(workers_));
+    for (auto& state : table.states) state.store(RowState::unsaved);
+    snapshot_tables_.push_back(&table);
+  }
+}
+
+std::size_t Server::save_more(std::size_t vectors) {
+  const auto rows = static_cast<std::size_t>(workers_);
+  std::size_t saved = 0;
+  for (; saved < vectors && looked_at_ < rows * snapshot_tables_.size(); ++looked_at_) {
+    if (save_row(*snapshot_tables_[looked_at_ / rows], looked_at_ % rows)) ++saved;
+  }
+  return saved;
+}
+
+/// Whether it was not saved before. Returns when it is.
+bool Server::save_row(GradientTable& table, std::size_t row) {
+  std::atomic<RowState>& state = table.states[row];
+  if (state.load(std::memory_order_acquire) == RowState::saved) return false;
+  RowState expected = RowState::unsaved;
+  if (!state.compare_exchange_strong(expected, RowState::saving)) {
+    while (state.load(std::memory_order_acquire) != RowState::saved) std::this_thread::yield();
+    return false;
+  }
+  const Snapshot::Place place = snapshot_->row(table.place, table.type(), row);
+  const auto save = [&](const auto* values) {
+    snapshot_->save(stream_, BufferRef(values, model_.size(), stream_.device()), place);
+  };
+  if (table.f32) {
+    save(static_cast<const float*>(table.f32->pointers[row]));
+  } else {
+    save(static_cast<const Bf16*>(table.bf16->pointers[row]));
+  }
+  state.store(RowState::saved, std::memory_order_release);
+  return true;
+}
+
+void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+  version_ = version;
+  std::vector<float> values(model_.size());
+  const auto read = [&](const char* name, BufferRef<float> target) {
+    vectors.read(name, 0, values);
+    stream_.copy(target, host_view(values.data(), values.size()));
+    stream_.synchronize();
+  };
+  if (momentum_) read("momentum", momentum_->ref());
+  if (what == Restored::momentum_alone) return;
+  if (mean_) read("mean", mean_->ref());
+  for (std::size_t i = 0; i < tables_.size(); ++i) restore_table(*tables_[i], table_names[i], vectors);
+}
+
+void Server::restore_table(GradientTable& table, const std::string& name, VectorFile& vectors) {
+  const auto restore = [&](auto& rows, auto zero) {
+    std::vector<decltype(zero)> values(model_.size());
+    for (std::size_t i = 0; i < rows.pointers.size(); ++i) {
+      vectors.read(name, i, values);
+      stream_.copy(BufferRef(rows.pointers[i], values.size(), stream_.device()),
+                   host_view(values.data(), values.size()));
+      stream_.synchronize();
+    }
+  };
+  if (table.f32) {
+    restore(*table.f32, float{});
+  } else {
+    restore(*table.bf16, Bf16{});
+  }
+}
+
 /// Gathers consecutive actions into one ServerUpdate for as long as one kernel can do them in their order:
 /// fold or accumulate, then step, then hand over. Steps with momentum, weight decay or clipping are kernels
 /// of their own.
@@ -174,6 +261,7 @@ class Server::Fusion {
     flush_if(touched_);
     GradientTable& table = *server_.tables_[fold.table == Table::main ? 0 : 1];
     const auto worker = static_cast<std::size_t>(fold.worker);
+    server_.save_row(table, worker);
     if (fold.update_mean) {
       update_.mean_update = Mean::accumulate;
       update_.mean_weight = 1.0f / static_cast<float>(server_.workers_);

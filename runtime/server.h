@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -12,6 +13,7 @@
 #include "kernels/mean_of_rows.h"
 #include "kernels/server_update.h"
 #include "runtime/buffer.h"
+#include "runtime/checkpoint/snapshot.h"
 #include "runtime/event.h"
 #include "runtime/gradient_route.h"
 #include "runtime/methods/method.h"
@@ -62,6 +64,9 @@ class Server final : public ModelOwner {
   void read_model(std::span<float> values) override;
   std::optional<double> largest_drift() override;
   std::uint64_t version() const override { return version_; }
+  void begin_snapshot(Snapshot& snapshot) override;
+  std::size_t save_more(std::size_t vectors) override;
+  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
 
   StreamRef stream() const { return stream_; }
 
@@ -81,12 +86,20 @@ class Server final : public ModelOwner {
     std::vector<T*> pointers;          // where they lie
     std::optional<Buffer<T*>> on_gpu;  // the same; nothing exchanges rows there
   };
+  /// Of a row, while a snapshot is taken: whoever is about to change one that is not saved saves it first.
+  /// Rows may be folded into by several threads at once, each of them by one.
+  enum class RowState : std::uint8_t { saved, saving, unsaved };
   struct GradientTable {
     std::optional<Rows<float>> f32;
     std::optional<Rows<Bf16>> bf16;
+    std::vector<std::atomic<RowState>> states;
+    Snapshot::Place place;  // of its first row
+    ElementType type() const { return f32 ? ElementType::f32 : ElementType::bf16; }
   };
 
   std::unique_ptr<GradientTable> make_table() const;
+  bool save_row(GradientTable& table, std::size_t row);
+  void restore_table(GradientTable& table, const std::string& name, VectorFile& vectors);
   bool reaches(Device other) const;
   const float* on_server_device(BufferRef<const float> gradient);
   void average_rows(double* drift);
@@ -106,6 +119,9 @@ class Server final : public ModelOwner {
   std::optional<Buffer<float>> clip_scale_;             // one number
   std::optional<Buffer<double>> clip_sums_;             // scratch
   std::vector<std::unique_ptr<GradientTable>> tables_;  // main, next
+  Snapshot* snapshot_ = nullptr;                        // while any row is not saved
+  std::vector<GradientTable*> snapshot_tables_;         // as they were then
+  std::size_t looked_at_ = 0;                           // rows of them
   std::optional<Buffer<float>> staging_;                // for gradients of other devices
 
   std::optional<Buffer<double>> drift_sums_;  // of a resum, two

@@ -50,6 +50,31 @@ void StateArchive::real(const char* name, double& value) {
   }
 }
 
+void StateArchive::real(const char* name, std::optional<double>& value) {
+  if (!restoring_) {
+    json_[name] = value ? Json(*value) : Json();
+    return;
+  }
+  const Json& given = member(name);
+  value = given.is_null() ? std::nullopt : std::optional(real_of(name, given));
+}
+
+void StateArchive::lists(const char* name, std::vector<std::vector<std::uint64_t>>& values,
+                         std::size_t count) {
+  if (!restoring_) {
+    json_[name] = values;
+    return;
+  }
+  values.clear();
+  for (const Json& list : array(name, count, count)) {
+    if (!list.is_array()) refuse(name, "lists");
+    std::vector<std::uint64_t>& numbers = values.emplace_back();
+    for (const Json& value : list) {
+      numbers.push_back(whole(name, value, std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max()));
+    }
+  }
+}
+
 void StateArchive::reals(const char* name, std::vector<double>& values, std::size_t count) {
   if (!restoring_) {
     json_[name] = values;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,12 @@ class StateArchive {
 
   /// Any double but NaN; infinities are written as null, with the sign lost: they come back positive.
   void real(const char* name, double& value);
+
+  /// null where there is none.
+  void real(const char* name, std::optional<double>& value);
+
+  /// So many lists of whole numbers.
+  void lists(const char* name, std::vector<std::vector<std::uint64_t>>& values, std::size_t count);
 
   /// So many whole numbers, each in [least, most].
   template <std::integral T>

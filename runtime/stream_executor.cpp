@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 #include <variant>
 
@@ -155,9 +156,59 @@ void StreamExecutor::raise_lost(int index, const DeviceError& error) const {
 
 /// Whatever writes the job's replica next is ordered behind the gradient.
 void StreamExecutor::job_is_over(WorkerJobs& worker) {
-  worker.replicas->release(*worker.jobs.pop());
+  Replica& replica = *worker.jobs.pop();
+  replica_snapshot_.save(replica, server_stream(replica.model.device()));
+  worker.replicas->release(replica);
   ++worker.first_job;
   worker.computing = false;
+}
+
+/// The one that writes replicas in that device's memory.
+StreamRef StreamExecutor::server_stream(Device device) const {
+  for (const Stream& stream : server_streams_) {
+    if (stream.device() == device) return stream;
+  }
+  return server_streams_.front();
+}
+
+void StreamExecutor::begin_snapshot(Snapshot& snapshot) {
+  server_->begin_snapshot(snapshot);
+  replica_snapshot_.begin(snapshot);
+  for (const WorkerJobs& worker : workers_) {
+    worker.jobs.for_each([this](Replica* replica) {
+      replica_snapshot_.add(*replica, server_stream(replica->model.device()));
+    });
+  }
+}
+
+std::size_t StreamExecutor::save_more(std::size_t vectors) {
+  const std::size_t saved = replica_snapshot_.save_more(vectors);
+  return saved + server_->save_more(vectors - saved);
+}
+
+void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
+                             ModelOwner::Restored what) {
+  server_->restore(vectors, version, what);
+  version_ = version;
+  for (const auto& pool : replicas_) {
+    std::set<std::uint64_t> versions;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      if (workers_[i].replicas == pool.get())
+        versions.insert(jobs[i].versions.begin(), jobs[i].versions.end());
+    }
+    if (versions.empty()) continue;
+    const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions);
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      if (workers_[i].replicas != pool.get()) continue;
+      for (const std::uint64_t job_version : jobs[i].versions) {
+        workers_[i].jobs.push(&ReplicaPool::share(*replicas.at(job_version)));
+      }
+    }
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].first_job = jobs[i].handed_over - jobs[i].versions.size();
+    if (wall_) start_if_waiting(static_cast<int>(i));
+  }
 }
 
 /// In wall time a job starts as soon as its worker computes no other.

@@ -55,6 +55,11 @@ class StreamExecutor final : public Executor {
   std::uint64_t version() const override { return server_->version(); }
   std::optional<double> largest_drift() override { return server_->largest_drift(); }
   Device device(int worker) const override { return state(worker).stream->device(); }
+  bool at_rest() const override { return server_->at_rest(); }
+  void begin_snapshot(Snapshot& snapshot) override;
+  std::size_t save_more(std::size_t vectors) override;
+  void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
+               ModelOwner::Restored what) override;
   void check() const override;
   void drain() noexcept override;
 
@@ -82,6 +87,7 @@ class StreamExecutor final : public Executor {
   void discard(int worker);
   void let_end(int worker, Worker::Job& job);
   void job_is_over(WorkerJobs& jobs);
+  StreamRef server_stream(Device device) const;
   void show_pauses_to_devices();
 
   std::size_t capacity_;
@@ -93,6 +99,7 @@ class StreamExecutor final : public Executor {
   std::vector<std::unique_ptr<Worker>> streams_;
   std::vector<std::unique_ptr<ReplicaPool>> replicas_;  // one for each memory
   std::vector<WorkerJobs> workers_;
+  ReplicaSnapshot replica_snapshot_;
   std::vector<Replica*> resolved_;
   std::vector<int> polled_;    // workers whose completion is to be polled for
   Fifo<Worker*> unharvested_;  // of the arrivals whose loss is not known yet

@@ -32,6 +32,8 @@ std::string to_string(Warning::Kind kind) {
       return "old-row";
     case Warning::Kind::speed_change:
       return "speed-change";
+    case Warning::Kind::checkpoint:
+      return "checkpoint";
     case Warning::Kind::not_finite:
       return "not-finite";
   }

@@ -57,7 +57,7 @@ struct EvaluationRecord {
 
 /// What the owner of a run should know of (GuardRails).
 struct Warning {
-  enum class Kind { step_size, old_row, speed_change, not_finite };
+  enum class Kind { step_size, old_row, speed_change, checkpoint, not_finite };
 
   Kind kind = Kind::step_size;
   std::uint64_t update = 0;  ///< of the model that it is about
@@ -65,7 +65,7 @@ struct Warning {
   std::string text;          ///< one line with the numbers and where they come from
 };
 
-/// "step-size", "old-row", "speed-change", "not-finite".
+/// "step-size", "old-row", "speed-change", "checkpoint", "not-finite".
 std::string to_string(Warning::Kind kind);
 
 /// A worker was taken out of the run, or is back.

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "runtime/recording.h"
+#include "tools/resume.h"
 #include "tools/train_options.h"
 
 namespace tardigrad {
@@ -52,17 +53,6 @@ bool is_given(const Json& value) {
 
 std::string to_text(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-std::vector<std::string> read_recorded(const std::string& path) {
-  const Json run = Json::parse(Recording(path).run_json());
-  std::vector<std::string> options;
-  for (const std::string& name : option_names()) {
-    if (run.contains(name) && is_given(run[name])) {
-      options.push_back(fmt::format("{}={}", to_flag(name), to_text(run[name])));
-    }
-  }
-  return options;
-}
-
 /// If arguments[i] is `flag FILE` or `flag=FILE`: the file, and `i` on the last word of it.
 std::optional<std::string> file_of(std::string_view flag, const std::vector<std::string>& arguments,
                                    std::size_t& i) {
@@ -73,7 +63,20 @@ std::optional<std::string> file_of(std::string_view flag, const std::vector<std:
 
 }  // namespace
 
+std::vector<std::string> options_in(const Json& run, const std::string& names_json) {
+  const Json names = Json::parse(names_json);
+  std::vector<std::string> options;
+  for (const auto& [name, value] : names.items()) {
+    if (run.contains(name) && is_given(run[name])) {
+      options.push_back(fmt::format("{}={}", to_flag(name), to_text(run[name])));
+    }
+  }
+  return options;
+}
+
 std::vector<std::string> expand_option_files(const std::vector<std::string>& arguments) {
+  std::optional<std::string> resume;
+  std::string checkpoint_dir;
   std::vector<std::string> recorded;
   std::vector<std::string> configured;
   std::vector<std::string> rest;
@@ -82,11 +85,25 @@ std::vector<std::string> expand_option_files(const std::vector<std::string>& arg
       const auto options = read_config(*config);
       configured.insert(configured.end(), options.begin(), options.end());
     } else if (const auto replay = file_of("--replay", arguments, i)) {
-      recorded = read_recorded(*replay);
+      recorded = options_in(Json::parse(Recording(*replay).run_json()), to_json({}));
       recorded.push_back("--replay=" + *replay);
+    } else if (const auto given = file_of("--resume", arguments, i)) {
+      resume = given;
+    } else if (const auto folder = file_of("--checkpoint-dir", arguments, i)) {
+      checkpoint_dir = *folder;
     } else {
       rest.push_back(arguments[i]);
     }
+  }
+  for (const std::string& option : configured) {
+    constexpr std::string_view flag = "--checkpoint-dir=";
+    if (option.starts_with(flag) && checkpoint_dir.empty()) checkpoint_dir = option.substr(flag.size());
+  }
+  if (!checkpoint_dir.empty()) rest.push_back("--checkpoint-dir=" + checkpoint_dir);
+  const auto checkpoint = resume ? find_checkpoint(*resume, checkpoint_dir) : std::nullopt;
+  if (checkpoint) {
+    recorded = options_of(*checkpoint);
+    recorded.push_back("--resume=" + checkpoint->string());
   }
   std::vector<std::string> expanded(rest.begin(), rest.begin() + (rest.empty() ? 0 : 1));  // the command
   for (const auto& part : {recorded, configured}) expanded.insert(expanded.end(), part.begin(), part.end());

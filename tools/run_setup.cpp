@@ -357,9 +357,10 @@ std::vector<float> first_model(const TrainOptions& options, const Objective& obj
 }
 
 RunSummary execute(const RunSetup& setup, std::span<float> model, std::vector<RunObserver*> observers,
-                   const std::stop_token& stop, Recording* replay) {
+                   const std::stop_token& stop, Recording* replay, const Checkpoint* resume) {
   Coordinator coordinator(*setup.objective, *setup.method, setup.delays, setup.speeds, setup.placement,
                           setup.options, std::move(observers), replay);
+  if (resume) coordinator.resume(*resume);
   return coordinator.run(model, stop);
 }
 

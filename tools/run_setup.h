@@ -65,10 +65,11 @@ GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup);
 /// x⁰: from `--init`, or the objective's own. Throws std::invalid_argument.
 std::vector<float> first_model(const TrainOptions& options, const Objective& objective);
 
-/// Trains from `model` and leaves the final model there; a set-up serves one run. Throws what
-/// Coordinator::run does.
+/// Trains from `model`, or goes on from a checkpoint, and leaves the final model there; a set-up serves one
+/// run. Throws what Coordinator::run does.
 RunSummary execute(const RunSetup& setup, std::span<float> model, std::vector<RunObserver*> observers,
-                   const std::stop_token& stop, Recording* replay = nullptr);
+                   const std::stop_token& stop, Recording* replay = nullptr,
+                   const Checkpoint* resume = nullptr);
 
 /// The run as the members of a JSON object: its options and what came of them; the same for its replay.
 std::string run_record(const TrainOptions& options, const RunSetup& setup);

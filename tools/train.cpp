@@ -18,6 +18,7 @@
 #include "tools/live/live_run.h"
 #include "tools/option_files.h"
 #include "tools/progress.h"
+#include "tools/resume.h"
 #include "tools/run_setup.h"
 #include "tools/tensorboard/tensorboard.h"
 
@@ -64,6 +65,10 @@ void check_outputs(const TrainOptions& options) {
     if (is_new) continue;
     throw std::invalid_argument(fmt::format("{} {}: is the file of {}", flag, file, other->second));
   }
+  if (!options.replay.empty() && !(options.checkpoint_dir.empty() && options.resume.empty())) {
+    throw std::invalid_argument(
+        "--checkpoint-dir and --resume have no use with --replay, which can begin again");
+  }
   if (options.trace_size_mib && options.trace.empty()) {
     throw std::invalid_argument("--trace-size has no use without --trace");
   }
@@ -92,13 +97,20 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Placement placement = choose_placement(options);
-  const RunSetup setup = set_up_run(options, placement, load_data(options));
+  const auto checkpoint =
+      options.resume.empty() ? std::nullopt : std::optional(Checkpoint::read(options.resume));
+  RunSetup setup = set_up_run(options, placement, load_data(options));
   if (options.show_memory) {
     fmt::print("{}\n", show_memory(setup.memory));
     return;
   }
   const std::string record = run_record(options, setup);
   if (replay) check_replay(options.replay, replay->run_json(), record);
+  setup.options.checkpoints = checkpoint_options(options, record);
+  if (checkpoint) {
+    check_resume(*checkpoint, record);
+    if (const auto change = change_of_workers(*checkpoint, record)) fmt::print(stderr, "{}\n", *change);
+  }
   std::vector<float> model = first_model(options, *setup.objective);
 
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
@@ -122,7 +134,7 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
     if (!options.save.empty()) save_safetensors(options.save, setup.objective->layout(), model);
   };
   try {
-    execute(setup, model, observers, stop, replay ? &*replay : nullptr);
+    execute(setup, model, observers, stop, replay ? &*replay : nullptr, checkpoint ? &*checkpoint : nullptr);
   } catch (const DeviceLostError& lost) {
     if (options.save.empty()) throw;
     save();

@@ -296,6 +296,29 @@ void add_length_options(CLI::App& train, TrainOptions& options) {
       ->group(group);
 }
 
+void add_checkpoint_options(CLI::App& train, TrainOptions& options) {
+  constexpr const char* group = "What survives a power cut";
+  train
+      .add_option("--checkpoint-dir", options.checkpoint_dir,
+                  "Folder for checkpoints: the whole state of the run, and its model as --save has it")
+      ->group(group);
+  train
+      .add_option("--checkpoint-every", options.checkpoint_every,
+                  "Time between them (30s, 5m, 2h) or updates (1000u); the run also ends with one")
+      ->capture_default_str()
+      ->group(group);
+  train.add_option("--keep", options.keep, "Checkpoints that are kept, the newest")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str()
+      ->group(group);
+  train
+      .add_option("--resume", options.resume,
+                  "Go on from a checkpoint, the newest in a folder, or the latest in --checkpoint-dir (the "
+                  "run begins "
+                  "where there is none); the options of the run hold unless given anew")
+      ->group(group);
+}
+
 void add_output_options(CLI::App& train, TrainOptions& options) {
   constexpr const char* group = "What it leaves";
   train.add_option("--log", options.log, "JSON lines: run, update, eval, worker and summary records")
@@ -329,6 +352,7 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
       .add_option("--replay", options.replay,
                   "Repeats a recorded run to the bit; its options hold unless given anew, and must fit")
       ->group(group);
+  add_checkpoint_options(train, options);
   train.add_flag("--show-memory", options.show_memory, "Only show what the run would take of each device")
       ->group(group);
 }
@@ -453,6 +477,25 @@ std::string to_json(const TrainOptions& options) {
                                 {"target_accuracy", or_null(options.target_accuracy)},
                                 {"target_loss", or_null(options.target_loss)},
                                 {"target_gradient_norm_sq", or_null(options.target_gradient_norm_sq)}}
+      .dump();
+}
+
+std::string outputs_json(const TrainOptions& options) {
+  const auto or_null = [](const auto& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
+  return nlohmann::ordered_json{{"log", options.log},
+                                {"log_detail", options.log_detail},
+                                {"log_size", std::to_string(options.log_rotation.file_bytes)},
+                                {"log_files", options.log_rotation.files},
+                                {"serve", or_null(options.serve)},
+                                {"save", options.save},
+                                {"trace", options.trace},
+                                {"trace_size", or_null(options.trace_size_mib)},
+                                {"tensorboard", options.tensorboard},
+                                {"record", options.record},
+                                {"checkpoint_every", options.checkpoint_every},
+                                {"keep", options.keep}}
       .dump();
 }
 

@@ -72,6 +72,10 @@ struct TrainOptions {
   std::string tensorboard;
   std::string record;
   std::string replay;
+  std::string checkpoint_dir;
+  std::string checkpoint_every = "5m";
+  int keep = 3;
+  std::string resume;
   bool show_memory = false;
 };
 
@@ -88,6 +92,9 @@ void add_target_options(CLI::App& command, TrainOptions& options, const char* gr
 
 /// The options as the members of a JSON object, for the `run` record of logs and recordings.
 std::string to_json(const TrainOptions& options);
+
+/// What a run leaves, likewise: with the options all that whoever resumes it need not say again.
+std::string outputs_json(const TrainOptions& options);
 
 /// The command line of `tardigrad train` that runs the same again, without what it leaves; quoted for a
 /// shell.

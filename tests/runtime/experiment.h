@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -86,11 +87,15 @@ class Recorder final : public RunObserver {
   void on_arrival(const JobRecord& record) override { arrivals.push_back(record); }
   void on_update(const UpdateRecord& record) override { updates.push_back(record); }
   void on_evaluation(const EvaluationRecord& record) override { evaluations.push_back(record); }
+  void on_warning(const Warning& warning) override { warnings.push_back(warning); }
+  void on_checkpoint(const CheckpointRecord& record) override { checkpoints.push_back(record); }
   void on_summary(const RunSummary& record) override { summary = record; }
 
   std::vector<JobRecord> arrivals;
   std::vector<UpdateRecord> updates;
   std::vector<EvaluationRecord> evaluations;
+  std::vector<Warning> warnings;
+  std::vector<CheckpointRecord> checkpoints;
   RunSummary summary;
 };
 
@@ -113,6 +118,7 @@ struct Experiment {
     std::vector<RunObserver*> all = observers;
     all.insert(all.begin(), &recorder);
     Coordinator coordinator(objective, *method, delays, speeds, cpus, options, all, replay);
+    if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
     return coordinator.run(model, stop);
   }
 
@@ -133,6 +139,7 @@ struct Experiment {
   RunOptions options;
   std::vector<Device> cpus;
   Recording* replay = nullptr;
+  std::filesystem::path checkpoint;  // to go on from
   std::vector<RunObserver*> observers;
   Recorder recorder;
   std::vector<float> model = std::vector<float>(Pull::dimension);

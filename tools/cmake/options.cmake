@@ -12,7 +12,7 @@ find_package(Threads REQUIRED)
 
 # All that is missing in one line, instead of CMake's page on the first of them.
 set(missing "")
-foreach(package fmt nlohmann_json tomlplusplus CLI11 ZLIB)
+foreach(package fmt nlohmann_json tomlplusplus CLI11 ZLIB xxHash)
   find_package(${package} QUIET)
   if(NOT ${package}_FOUND)
     list(APPEND missing ${package})

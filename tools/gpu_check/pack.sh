@@ -8,7 +8,7 @@ set -euo pipefail
 folder=$1
 data=${2:-}
 # Development packages; the libraries that their links point to come with them. Of zlib the static library will do.
-packages=(libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev zlib1g-dev libgtest-dev libgmock-dev librapidcheck-dev)
+packages=(libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libxxhash-dev zlib1g-dev libgtest-dev libgmock-dev librapidcheck-dev)
 
 die() { echo "pack.sh: $*" >&2; exit 1; }
 

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/checkpoint/vector_file.h"
+#include "runtime/parameters.h"
+
+namespace tardigrad {
+
+// A checkpoint is a folder:
+//   model.safetensors   the model, as --save has it
+//   state.safetensors   the other vectors: gradient tables, mean, momentum, models that jobs in flight start
+//   from state.json          everything else, and the run record manifest.json       names, lengths and
+//   checksums of these three; written last
+// It is written under another name and renamed when all of it is on the disk, so that what bears the name of
+// a checkpoint is whole.
+
+/// Writes state.json and the manifest into a folder that has the other files, and gives it its name.
+void complete_checkpoint(const std::filesystem::path& unnamed, const std::filesystem::path& checkpoint,
+                         const nlohmann::ordered_json& state);
+
+/// A checkpoint, read.
+struct Checkpoint {
+  std::filesystem::path path;
+  nlohmann::ordered_json state;  ///< of state.json
+
+  /// Throws std::invalid_argument naming the file and what is wrong with it: not there, cut short, changed
+  /// since, of another format. Paths in the manifest cannot leave its folder.
+  static Checkpoint read(const std::filesystem::path& path);
+
+  /// Throws std::invalid_argument if the vectors are not of that dimension.
+  VectorFile vectors(std::size_t dimension) const;
+  void read_model(const ParameterLayout& layout, std::span<float> model) const;
+};
+
+/// The folder of `--checkpoint-dir`, with checkpoints named after the updates and gradients so far. Used by
+/// one run at a time.
+class CheckpointFolder {
+ public:
+  /// Creates the folder if need be, locks it, and removes what runs that were killed have left half-written.
+  /// Throws std::invalid_argument naming the folder if it cannot be written or is in use.
+  explicit CheckpointFolder(std::filesystem::path path);
+  CheckpointFolder(const CheckpointFolder&) = delete;
+  CheckpointFolder& operator=(const CheckpointFolder&) = delete;
+  ~CheckpointFolder();
+
+  const std::filesystem::path& path() const { return path_; }
+
+  /// Checkpoints in a folder, oldest first; none where there is no such folder.
+  static std::vector<std::filesystem::path> list(const std::filesystem::path& path);
+
+  /// "update-1000-gradient-1009"
+  static std::string name(std::uint64_t updates, std::uint64_t gradients);
+
+  /// Where a checkpoint of that name is written before it is complete.
+  std::filesystem::path unnamed(const std::string& name) const { return path_ / ("." + name + ".partial"); }
+
+  /// Removes all but the newest `keep` checkpoints. A checkpoint that is being removed is none any more.
+  void prune(std::size_t keep) const;
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,83 @@
+#include "runtime/checkpoint/checkpoints.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tardigrad {
+namespace {
+
+constexpr std::chrono::seconds first_pause{10};
+constexpr std::chrono::seconds longest_pause{300};
+
+}  // namespace
+
+Checkpoints::Checkpoints(CheckpointOptions options, const ParameterLayout& layout, Device device)
+    : options_(std::move(options)),
+      layout_(layout),
+      folder_(options_.folder),
+      pool_(device, layout.dimension() * sizeof(float)),
+      run_(nlohmann::ordered_json::parse(options_.run_json)),
+      begun_at_(SteadyClock::now()) {}
+
+void Checkpoints::note(std::uint64_t update, std::uint64_t gradients) {
+  begun_update_ = update;
+  begun_gradients_ = gradients;
+  begun_at_ = SteadyClock::now();
+  whole_ = true;
+}
+
+bool Checkpoints::due(std::uint64_t update) const {
+  if (!trouble_ && options_.every_updates && update >= begun_update_ + *options_.every_updates) return true;
+  if (!trouble_ && !options_.every_s) return false;
+  const std::chrono::duration<double> since = SteadyClock::now() - begun_at_;
+  return trouble_ ? since >= pause_ : since.count() >= *options_.every_s;
+}
+
+bool Checkpoints::has(std::uint64_t update, std::uint64_t gradients) const {
+  return whole_ && begun_update_ == update && begun_gradients_ == gradients;
+}
+
+Snapshot& Checkpoints::begin(const CheckpointRecord& record) {
+  note(record.update, record.gradients);
+  whole_ = false;
+  state_ = std::make_shared<nlohmann::ordered_json>();
+  const auto complete = [this, state = state_, unnamed = folder_.unnamed(record.name),
+                         named = folder_.path() / record.name] {
+    complete_checkpoint(unnamed, named, *state);
+    folder_.prune(options_.keep);
+  };
+  snapshot_ = std::make_unique<Snapshot>(folder_.unnamed(record.name), layout_, pool_, complete);
+  return *snapshot_;
+}
+
+void Checkpoints::start(nlohmann::ordered_json state) {
+  *state_ = std::move(state);
+  (*state_)["run"] = run_;
+  snapshot_->start();
+}
+
+std::optional<std::string> Checkpoints::poll() { return snapshot_->over() ? finish() : std::nullopt; }
+
+std::optional<std::string> Checkpoints::finish() {
+  snapshot_->wait();
+  const std::optional<std::string> failure = snapshot_->failure();
+  snapshot_.reset();
+  if (failure) return troubled(*failure);
+  whole_ = true;
+  if (!std::exchange(trouble_, false)) return std::nullopt;
+  return fmt::format("checkpoints are written again: {}", options_.folder.string());
+}
+
+/// Said once, however often it is tried again.
+std::optional<std::string> Checkpoints::troubled(const std::string& failure) {
+  pause_ = trouble_ ? std::min(2 * pause_, longest_pause) : first_pause;
+  if (std::exchange(trouble_, true)) return std::nullopt;
+  const auto good = CheckpointFolder::list(options_.folder);
+  return fmt::format(
+      "no checkpoint: {}; it is tried again, and {}", failure,
+      good.empty() ? "there is none yet" : fmt::format("the last good one is {}", good.back().string()));
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels/bf16.h"
+#include "runtime/buffer.h"
+#include "runtime/checkpoint/vector_file.h"
+#include "runtime/safetensors.h"
+#include "runtime/stream.h"
+
+namespace tardigrad {
+
+/// Host memory for vectors on their way from devices to files: a few buffers that are there from the
+/// beginning, and more where the disk is slower than that. Any thread.
+class StagingPool {
+ public:
+  using Buffer = PinnedBuffer<std::byte>;
+
+  /// Throws DeviceError if the memory cannot be had.
+  StagingPool(Device device, std::size_t buffer_bytes);
+
+  std::shared_ptr<Buffer> take();
+  void give_back(std::shared_ptr<Buffer> buffer);
+  std::size_t buffer_bytes() const { return buffer_bytes_; }
+
+  /// Buffers that are kept for the next snapshot.
+  static constexpr std::size_t kept = 8;
+
+ private:
+  Device device_;
+  std::size_t buffer_bytes_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Buffer>> free_;
+};
+
+/// The vectors of a run as they are at one moment, on their way to two files of a folder, `model.safetensors`
+/// and `state.safetensors`, while the run goes on.
+///
+/// First all vectors are announced, and start() is called; then each is handed over once, in any order, and
+/// seal() is called. A thread of its own writes; when everything is written it calls `complete` there, with
+/// the files on the disk. What fails shows in failure() when it is over; the rest is then taken and thrown
+/// away, so that whoever hands over need not know.
+class Snapshot {
+ public:
+  /// Where a vector goes.
+  struct Place {
+    bool model = false;          ///< model.safetensors, or state.safetensors
+    std::uint64_t position = 0;  ///< of its first byte in the data of that file
+  };
+
+  /// `folder` is created. `complete` may throw what then counts as the failure. The pool outlives the
+  /// snapshot.
+  Snapshot(std::filesystem::path folder, const ParameterLayout& layout, StagingPool& pool,
+           std::function<void()> complete);
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  /// Gives up what is not written yet. No stream may have work of the snapshot left.
+  ~Snapshot();
+
+  static constexpr Place model() { return {.model = true, .position = 0}; }
+
+  /// Announces a tensor [d], or [rows, d]; returns where its first row goes.
+  Place add(const std::string& name, ElementType type = ElementType::f32,
+            std::optional<std::size_t> rows = {});
+
+  /// Where row `row` of a tensor goes.
+  Place row(Place first, ElementType type, std::size_t row) const;
+
+  void start();
+
+  /// Copies a vector [d], as it is behind all that is enqueued on the stream by now. Any thread that may use
+  /// the stream.
+  void save(const StreamRef& stream, BufferRef<const float> vector, Place place) {
+    copy(stream, vector, place);
+  }
+  void save(const StreamRef& stream, BufferRef<const Bf16> vector, Place place) {
+    copy(stream, vector, place);
+  }
+
+  /// Copies a vector [d] of the host at once.
+  void save(std::span<const float> vector, Place place);
+
+  /// Nothing more will be handed over.
+  void seal();
+
+  /// Whether it has succeeded or failed.
+  bool over() const;
+  /// Blocks until then. After seal(), and when the streams have done their copies.
+  void wait() const;
+  std::optional<std::string> failure() const;
+
+ private:
+  struct Piece {
+    Place place;
+    std::size_t bytes;
+    std::shared_ptr<StagingPool::Buffer> buffer;
+  };
+
+  template <class T>
+  void copy(const StreamRef& stream, BufferRef<const T> vector, Place place) {
+    auto buffer = take_buffer();
+    T* const target = reinterpret_cast<T*>(buffer->data());
+    stream.copy(host_view(target, vector.size()), vector);
+    stream.notify([this, place, bytes = vector.size() * sizeof(T), buffer = std::move(buffer)] {
+      submit({place, bytes, buffer});
+    });
+  }
+
+  std::shared_ptr<StagingPool::Buffer> take_buffer();
+  void submit(Piece piece);
+  void run(const std::stop_token& stop);
+  void write_files(const std::stop_token& stop);
+  std::optional<Piece> next_piece(const std::stop_token& stop);
+
+  std::filesystem::path folder_;
+  StagingPool& pool_;
+  std::function<void()> complete_;
+  std::size_t dimension_;
+  std::string model_header_;
+  SafetensorsContents::Json tensors_;
+  std::uint64_t announced_bytes_ = 0;
+
+  mutable std::mutex mutex_;  // for what follows
+  mutable std::condition_variable_any changed_;
+  std::deque<Piece> pieces_;
+  std::uint64_t outstanding_ = 0;  // handed over, and not written yet
+  bool sealed_ = false;
+  bool over_ = false;
+  std::optional<std::string> failure_;
+  std::jthread writer_;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,80 @@
+#include "runtime/checkpoint/vector_file.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "runtime/safetensors.h"
+
+namespace tardigrad {
+
+VectorFile::VectorFile(std::filesystem::path path, std::size_t dimension)
+    : path_(std::move(path)), dimension_(dimension), file_(path_, std::ios::binary) {
+  const SafetensorsContents contents = read_safetensors_header(path_, file_);
+  for (const auto& [name, entry] : contents.header.items()) {
+    std::string dtype;
+    std::vector<std::uint64_t> shape;
+    std::vector<std::uint64_t> offsets;
+    try {
+      entry.at("dtype").get_to(dtype);
+      entry.at("shape").get_to(shape);
+      entry.at("data_offsets").get_to(offsets);
+    } catch (const nlohmann::json::exception&) {
+      refuse(name, "dtype, shape and data_offsets");
+    }
+    tensors_[name] = tensor(name, contents.data_begin, contents.data_bytes, dtype, shape, offsets);
+  }
+}
+
+void VectorFile::refuse(const std::string& name, const std::string& expected) const {
+  throw std::invalid_argument(fmt::format("{}: tensor \"{}\": expected {}", path_.string(), name, expected));
+}
+
+VectorFile::Tensor VectorFile::tensor(const std::string& name, std::uint64_t data_begin,
+                                      std::uint64_t data_bytes, const std::string& dtype,
+                                      std::span<const std::uint64_t> shape,
+                                      std::span<const std::uint64_t> offsets) const {
+  if (dtype != "F32" && dtype != "BF16") refuse(name, "F32 or BF16");
+  Tensor tensor{dtype == "F32" ? ElementType::f32 : ElementType::bf16, 1, 0};
+  if (shape.empty() || shape.size() > 2 || shape.back() != dimension_) {
+    refuse(name, fmt::format("vectors of {} elements", dimension_));
+  }
+  if (shape.size() == 2) tensor.rows = shape.front();
+  const std::uint64_t row_bytes = dimension_ * element_bytes(tensor.type);
+  if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_bytes ||
+      tensor.rows > data_bytes / row_bytes || offsets[1] - offsets[0] != tensor.rows * row_bytes) {
+    refuse(name, "data_offsets of all its elements, within the file");
+  }
+  tensor.begin = data_begin + offsets[0];
+  return tensor;
+}
+
+bool VectorFile::has(const std::string& name, ElementType type, std::size_t rows) const {
+  const auto found = tensors_.find(name);
+  return found != tensors_.end() && found->second.type == type && found->second.rows == rows;
+}
+
+void VectorFile::read(const std::string& name, std::size_t row, std::span<float> values) {
+  read_bytes(name, row, ElementType::f32, std::as_writable_bytes(values));
+}
+
+void VectorFile::read(const std::string& name, std::size_t row, std::span<Bf16> values) {
+  read_bytes(name, row, ElementType::bf16, std::as_writable_bytes(values));
+}
+
+void VectorFile::read_bytes(const std::string& name, std::size_t row, ElementType type,
+                            std::span<std::byte> bytes) {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) refuse(name, "it to be there");
+  const Tensor& tensor = found->second;
+  if (tensor.type != type || row >= tensor.rows || bytes.size() != dimension_ * element_bytes(type)) {
+    refuse(name, fmt::format("{} with more than {} rows", dtype_of(type), row));
+  }
+  file_.seekg(static_cast<std::streamoff>(tensor.begin + row * bytes.size()));
+  file_.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (!file_) refuse(name, "bytes that can be read");
+}
+
+}  // namespace tardigrad

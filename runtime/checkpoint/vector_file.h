@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <span>
+#include <string>
+
+#include "kernels/bf16.h"
+
+namespace tardigrad {
+
+enum class ElementType { f32, bf16 };
+
+/// As safetensors call it.
+inline const char* dtype_of(ElementType type) { return type == ElementType::f32 ? "F32" : "BF16"; }
+
+/// So many bytes an element.
+inline std::size_t element_bytes(ElementType type) {
+  return type == ElementType::f32 ? sizeof(float) : sizeof(Bf16);
+}
+
+/// Reads the vectors of a run's state by name from a safetensors file: tensors [d] and [rows, d].
+class VectorFile {
+ public:
+  /// Throws std::invalid_argument naming the file if it is no safetensors file, claims more than it holds, or
+  /// has tensors of another kind.
+  VectorFile(std::filesystem::path path, std::size_t dimension);
+
+  /// Whether it has a tensor of that name, type and number of rows.
+  bool has(const std::string& name, ElementType type, std::size_t rows) const;
+
+  /// values [d] ← that row. std::invalid_argument, naming the tensor, if it is not there.
+  void read(const std::string& name, std::size_t row, std::span<float> values);
+  void read(const std::string& name, std::size_t row, std::span<Bf16> values);
+
+ private:
+  struct Tensor {
+    ElementType type;
+    std::size_t rows;
+    std::uint64_t begin;  // in the file
+  };
+  Tensor tensor(const std::string& name, std::uint64_t data_begin, std::uint64_t data_bytes,
+                const std::string& dtype, std::span<const std::uint64_t> shape,
+                std::span<const std::uint64_t> offsets) const;
+  void read_bytes(const std::string& name, std::size_t row, ElementType type, std::span<std::byte> bytes);
+  [[noreturn]] void refuse(const std::string& name, const std::string& expected) const;
+
+  std::filesystem::path path_;
+  std::size_t dimension_;
+  std::ifstream file_;
+  std::map<std::string, Tensor> tensors_;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,206 @@
+#include "tools/resume.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+
+#include "runtime/parse_number.h"
+#include "tools/option_files.h"
+
+namespace tardigrad {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
+
+/// The newest one that is whole.
+std::optional<fs::path> newest_in(const fs::path& folder) {
+  const std::vector<fs::path> checkpoints = CheckpointFolder::list(folder);
+  std::string damage;
+  for (auto one = checkpoints.rbegin(); one != checkpoints.rend(); ++one) {
+    try {
+      static_cast<void>(Checkpoint::read(*one));
+      if (!damage.empty()) fmt::print(stderr, "--resume: {}; going on from {}\n", damage, one->string());
+      return *one;
+    } catch (const std::invalid_argument& error) {
+      if (damage.empty()) damage = error.what();
+    }
+  }
+  if (!damage.empty())
+    refuse(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
+  return std::nullopt;
+}
+
+const Json& run_of(const Checkpoint& checkpoint) {
+  const auto run = checkpoint.state.find("run");
+  if (run == checkpoint.state.end() || !run->is_object()) {
+    refuse(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
+  }
+  return *run;
+}
+
+bool is_in(const auto& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+/// Options that may be others than before.
+bool is_free(const std::string& name, const Json& run) {
+  constexpr std::array<std::string_view, 27> always = {"device",
+                                                       "server_device",
+                                                       "workers",
+                                                       "gradient_route",
+                                                       "deterministic",
+                                                       "cuda_graphs",
+                                                       "precision",
+                                                       "data_dir",
+                                                       "eval_every",
+                                                       "eval_objective",
+                                                       "init",
+                                                       "eval_gradient",
+                                                       "eval_examples",
+                                                       "completions",
+                                                       "updates",
+                                                       "epochs",
+                                                       "time_limit",
+                                                       "lr",
+                                                       "target_accuracy",
+                                                       "target_loss",
+                                                       "lr_schedule",
+                                                       "resum_every",
+                                                       "clip_norm",
+                                                       "weight_decay",
+                                                       "target_gradient_norm_sq",
+                                                       "smoothness",
+                                                       "worker_timeout"};
+  constexpr std::array<std::string_view, 4> in_wall_time = {"compute_time", "events", "throttle",
+                                                            "time_unit"};
+  return is_in(always, name) || (run.value("clock", Json()) == "wall" && is_in(in_wall_time, name));
+}
+
+/// "5m", "30s", "2h": seconds; "1000u": updates.
+void set_period(const std::string& text, CheckpointOptions& options) {
+  const std::string_view number = std::string_view(text).substr(0, text.empty() ? 0 : text.size() - 1);
+  const char unit = text.empty() ? ' ' : text.back();
+  constexpr std::string_view units = "smh";
+  constexpr std::array<double, 3> seconds = {1, 60, 3600};
+  if (unit == 'u') {
+    options.every_updates = parse_number<std::uint64_t>(number);
+    if (options.every_updates.value_or(0) > 0) return;
+  } else if (const std::size_t index = units.find(unit); index != units.npos) {
+    const auto value = parse_number<double>(number);
+    if (value && *value > 0) {
+      options.every_s = *value * seconds.at(index);
+      return;
+    }
+  }
+  refuse(fmt::format("--checkpoint-every {}: expected a time such as 30s, 5m or 2h, or updates such as 1000u",
+                     text));
+}
+
+bool is_whole(const fs::path& checkpoint) {
+  try {
+    static_cast<void>(Checkpoint::read(checkpoint));
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
+/// Checkpoints that the run would mix with its own.
+void require_no_others(const TrainOptions& options) {
+  const std::vector<fs::path> there = CheckpointFolder::list(options.checkpoint_dir);
+  if (there.empty()) return;
+  const auto fail = [&](const std::string& what) {
+    refuse(fmt::format(
+        "--checkpoint-dir {}: holds {}; expected --resume latest to go on with that run, or another "
+        "folder",
+        options.checkpoint_dir, what));
+  };
+  if (options.resume.empty()) fail("checkpoints already");
+  const auto resumed = std::ranges::find_if(there, [&](const fs::path& one) {
+    std::error_code error;
+    return fs::equivalent(one, options.resume, error);
+  });
+  if (resumed == there.end()) fail("checkpoints of another run");
+  const auto newer = std::find_if(resumed + 1, there.end(), is_whole);
+  if (newer != there.end()) fail(newer->filename().string() + ", which is newer");
+}
+
+}  // namespace
+
+std::optional<fs::path> find_checkpoint(const std::string& resume, const std::string& checkpoint_dir) {
+  if (resume == "latest") {
+    if (checkpoint_dir.empty()) refuse("--resume latest needs --checkpoint-dir");
+    const auto newest = newest_in(checkpoint_dir);
+    if (!newest)
+      fmt::print(stderr, "--resume latest: no checkpoint in {} yet: the run begins\n", checkpoint_dir);
+    return newest;
+  }
+  std::error_code error;
+  if (!fs::is_directory(resume, error)) {
+    refuse(fmt::format("--resume {}: expected a checkpoint, a folder of them, or latest", resume));
+  }
+  if (fs::exists(fs::path(resume) / "manifest.json", error)) return fs::path(resume);
+  const auto newest = newest_in(resume);
+  if (!newest) refuse(fmt::format("--resume {}: there is no checkpoint in it", resume));
+  return newest;
+}
+
+std::vector<std::string> options_of(const fs::path& path) {
+  const Checkpoint checkpoint = Checkpoint::read(path);
+  const Json& run = run_of(checkpoint);
+  std::vector<std::string> options = options_in(run, to_json({}));
+  for (const std::string& output : options_in(run, outputs_json({}))) options.push_back(output);
+  const fs::path folder = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
+  options.push_back("--checkpoint-dir=" + (folder.empty() ? fs::path(".") : folder).string());
+  return options;
+}
+
+void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
+  const Json& before = run_of(checkpoint);
+  const Json run = Json::parse(run_json);
+  std::vector<std::string> names{"dimension"};
+  const Json options = Json::parse(to_json({}));
+  for (const auto& [name, value] : options.items()) names.push_back(name);
+  for (const std::string& name : names) {
+    const Json was = before.value(name, Json());
+    if (is_free(name, run) || was == run.at(name)) continue;
+    refuse(fmt::format("--resume {}: {} was {}; expected it again, found {}", checkpoint.path.string(), name,
+                       was.dump(), run.at(name).dump()));
+  }
+}
+
+std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const std::string& run_json) {
+  const Json& before = run_of(checkpoint);
+  const Json run = Json::parse(run_json);
+  const Json was = before.value("workers", Json());
+  if (was == run.at("workers")) return std::nullopt;
+  return fmt::format(
+      "--workers {}: they were {}, so the training data are dealt out anew: the method begins again at the "
+      "model of "
+      "the checkpoint, and rows of its gradient table are dropped and filled anew, as their data are others "
+      "now",
+      run.at("workers").dump(), was.dump());
+}
+
+CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json) {
+  CheckpointOptions checkpoints;
+  set_period(options.checkpoint_every, checkpoints);
+  if (options.checkpoint_dir.empty()) return checkpoints;
+  checkpoints.folder = options.checkpoint_dir;
+  checkpoints.keep = static_cast<std::size_t>(options.keep);
+  Json run = Json::parse(run_json);
+  run.update(Json::parse(outputs_json(options)));
+  checkpoints.run_json = run.dump();
+  require_no_others(options);
+  return checkpoints;
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/checkpoint/checkpoints.h"
+#include "tools/train_options.h"
+
+namespace tardigrad {
+
+/// The checkpoint that `--resume` means: a checkpoint, the newest one in a folder of them, or, for "latest",
+/// in
+/// `--checkpoint-dir`. A damaged one is passed over, which stderr says, where an older one is there. Nothing
+/// where "latest" finds none yet. Throws std::invalid_argument.
+std::optional<std::filesystem::path> find_checkpoint(const std::string& resume,
+                                                     const std::string& checkpoint_dir);
+
+/// The options of the run that a checkpoint is of, as words of a command line. Throws std::invalid_argument.
+std::vector<std::string> options_of(const std::filesystem::path& checkpoint);
+
+/// Throws std::invalid_argument with the first difference if a run cannot go on from a checkpoint of another.
+void check_resume(const Checkpoint& checkpoint, const std::string& run_json);
+
+/// What happens to the gradient table where the number of workers is another one than in the checkpoint: a
+/// line; else nothing.
+std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const std::string& run_json);
+
+/// `run_json`: the run record. Throws std::invalid_argument, also where a folder holds checkpoints of another
+/// run.
+CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json);
+
+}  // namespace tardigrad
