@@ -114,8 +114,8 @@ void LookaheadExecutor::restore(VectorFile& vectors, std::uint64_t version,
   }
 }
 
-/// What a lazy fold must not come before: it would be seen too early. Of a step, the version is counted
-/// already.
+/// What a lazy fold must not come before: it would be seen too early. CountRow and ScaleMean look at no row.
+/// Of a step, the version is counted already.
 bool LookaheadExecutor::looks_at_tables(const Action& action) const {
   const auto& every = server_options_.resum_every;
   return std::holds_alternative<AverageRows>(action) || std::holds_alternative<SwapTables>(action) ||

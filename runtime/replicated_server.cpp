@@ -58,6 +58,11 @@ class ReplicatedServer::Distribution {
     arrived_->actions.emplace_back(accumulate);
   }
 
+  /// The sum of what is scaled on each device is scaled.
+  void add(const ScaleMean& scale) {
+    for (const auto& one : owner_.servers_) one->actions.emplace_back(scale);
+  }
+
   void add(const Step& step) {
     carry_out();
     owner_.add_up();

@@ -11,8 +11,8 @@ namespace tardigrad {
 
 /// A server on each of several devices: all keep the model and take the same steps. A gradient is added up on
 /// its own device; before a step, one all-reduce adds up what the devices have. For methods whose steps are
-/// along sums that begin anew after each: Accumulate (the first with restart), Step and HandOver. A device
-/// without a gradient of that sum adds zeros. The sum is rounded in another order than one server's.
+/// along sums that begin anew after each: Accumulate (the first with restart), ScaleMean, Step and HandOver.
+/// A device without a gradient of that sum adds zeros. The sum is rounded in another order than one server's.
 class ReplicatedServer final : public ModelOwner {
  public:
   /// One stream a device; they outlive it.

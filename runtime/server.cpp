@@ -33,8 +33,34 @@ Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, int workers)
 }
 
 template <class T>
-const T* const* Server::Rows<T>::for_kernels() const {
+const T* const* Server::Rows<T>::all() const {
   return on_gpu ? on_gpu->ref().data() : pointers.data();
+}
+
+/// The rows that count, for a kernel to be enqueued. The list of the last time is the right one until workers
+/// are lost or come back (or, on an immediate stream, rows are exchanged); then the kernels that read it must
+/// be over before it is made anew.
+template <class T>
+const T* const* Server::Rows<T>::those(const std::vector<bool>& count, StreamRef stream) {
+  std::vector<T*> now;
+  for (std::size_t i = 0; i < pointers.size(); ++i) {
+    if (count[i]) now.push_back(pointers[i]);
+  }
+  if (now != some) {
+    stream.synchronize();
+    some = std::move(now);
+    if (on_gpu) {
+      some_on_gpu.emplace(stream, some.size());
+      stream.copy(some_on_gpu->ref(), host_view(some.data(), some.size()));
+    }
+  }
+  return some_on_gpu ? some_on_gpu->ref().data() : some.data();
+}
+
+void Server::GradientTable::count_row(std::size_t worker, bool row_counts) {
+  counting += row_counts ? 1 : 0;
+  counting -= counts.at(worker) ? 1 : 0;
+  counts[worker] = row_counts;
 }
 
 Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
@@ -67,6 +93,8 @@ Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemor
 
 std::unique_ptr<Server::GradientTable> Server::make_table() const {
   auto table = std::make_unique<GradientTable>();
+  table->counts.assign(static_cast<std::size_t>(workers_), true);
+  table->counting = table->counts.size();
   if (options_.table_type == TableType::bf16) {
     table->bf16.emplace(stream_, model_.size(), workers_);
   } else {
@@ -86,6 +114,22 @@ void Server::read_model(std::span<float> values) {
   stream_.synchronize();
 }
 
+Server::GradientTable& Server::table(Table which) const {
+  const std::size_t index = which == Table::main ? 0 : 1;
+  if (index >= tables_.size()) throw std::logic_error("the server keeps no such table");
+  return *tables_[index];
+}
+
+const std::vector<bool>& Server::counting_rows(Table which) const { return table(which).counts; }
+
+void Server::set_counting_rows(Table which, std::vector<bool> counts) {
+  GradientTable& counted = table(which);
+  if (counts.size() != counted.counts.size())
+    throw std::logic_error("not one flag for each row of the table");
+  counted.counting = static_cast<std::size_t>(std::ranges::count(counts, true));
+  counted.counts = std::move(counts);
+}
+
 /// Whether this stream's kernels use memory of the other device as their own.
 bool Server::reaches(Device other) const {
   if (other.backend == Backend::cpu || other == stream_.device()) return true;
@@ -103,12 +147,16 @@ const float* Server::on_server_device(BufferRef<const float> gradient) {
 }
 
 void Server::average_rows(double* drift) {
-  const GradientTable& table = *tables_.front();
+  GradientTable& main = *tables_.front();
+  if (main.counting == 0) return average_no_rows(drift);
+  const auto counting = [&](auto& rows) {
+    return main.all_count() ? rows.all() : rows.those(main.counts, stream_);
+  };
   MeanOfRows mean;
   mean.dimension = model_.size();
-  mean.count = static_cast<std::size_t>(workers_);
-  mean.rows = table.f32 ? table.f32->for_kernels() : nullptr;
-  mean.rows_bf16 = table.bf16 ? table.bf16->for_kernels() : nullptr;
+  mean.count = main.counting;
+  if (main.f32) mean.rows = counting(*main.f32);
+  if (main.bf16) mean.rows_bf16 = counting(*main.bf16);
   mean.mean = mean_->ref().data();
   mean.drift = drift;
   if (parallel_for_) {
@@ -116,6 +164,12 @@ void Server::average_rows(double* drift) {
   } else {
     stream_.enqueue(mean);
   }
+}
+
+/// Nothing can be said of how far 0 is off.
+void Server::average_no_rows(double* drift) {
+  stream_.zero(mean_->ref());
+  if (drift) stream_.zero(drift_sums_->ref());
 }
 
 /// By columns, in parts that do not depend on the number of threads.
@@ -259,12 +313,13 @@ class Server::Fusion {
 
   void add(const FoldRow& fold) {
     flush_if(touched_);
-    GradientTable& table = *server_.tables_[fold.table == Table::main ? 0 : 1];
+    GradientTable& table = server_.table(fold.table);
     const auto worker = static_cast<std::size_t>(fold.worker);
     server_.save_row(table, worker);
     if (fold.update_mean) {
+      if (!table.counts[worker]) throw std::logic_error("a row that does not count cannot move the mean");
       update_.mean_update = Mean::accumulate;
-      update_.mean_weight = 1.0f / static_cast<float>(server_.workers_);
+      update_.mean_weight = 1.0f / static_cast<float>(table.counting);
     }
     if (table.bf16) {
       update_.row_bf16 = table.bf16->pointers[worker];
@@ -289,6 +344,11 @@ class Server::Fusion {
     server_.average_rows(nullptr);
   }
 
+  /// What is gathered so far has its weights already.
+  void add(const CountRow& row) {
+    server_.table(Table::main).count_row(static_cast<std::size_t>(row.worker), row.counts);
+  }
+
   void add(const SwapTables&) {
     flush_if(touched_);
     std::swap(server_.tables_[0], server_.tables_[1]);
@@ -299,6 +359,20 @@ class Server::Fusion {
     update_.mean_update = accumulate.restart ? Mean::start : Mean::accumulate;
     update_.mean_weight = accumulate.weight;
     touched_ = true;
+  }
+
+  /// As a fold of zeros into ū: ū + (1 − factor)·(0 − ū). It is rare, a kernel of its own would be idle.
+  void add(const ScaleMean& scale) {
+    flush_if(touched_);
+    Buffer<float> zeros(server_.stream_, server_.model_.size());
+    server_.stream_.zero(zeros.ref());
+    ServerUpdate scaling;
+    scaling.dimension = server_.model_.size();
+    scaling.gradient = zeros.ref().data();
+    scaling.row = server_.mean_.value().ref().data();
+    scaling.fold = Fold::average;
+    scaling.fold_weight = static_cast<float>(1 - scale.factor);
+    server_.stream_.enqueue(scaling);
   }
 
   void add(const Step& step) {

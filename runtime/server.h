@@ -70,6 +70,11 @@ class Server final : public ModelOwner {
 
   StreamRef stream() const { return stream_; }
 
+  /// Which rows of a table count in its mean. std::logic_error if there is no such table, or not one flag a
+  /// worker.
+  const std::vector<bool>& counting_rows(Table table) const;
+  void set_counting_rows(Table table, std::vector<bool> counts);
+
   /// x and ū themselves [d], to be used on stream(). std::bad_optional_access where no mean is kept.
   BufferRef<float> model() { return model_.ref(); }
   BufferRef<float> mean() { return mean_.value().ref(); }
@@ -81,15 +86,22 @@ class Server final : public ModelOwner {
   template <class T>
   struct Rows {
     Rows(StreamRef stream, std::size_t dimension, int workers);
-    const T* const* for_kernels() const;
+    const T* const* all() const;
+    const T* const* those(const std::vector<bool>& count, StreamRef stream);
     Buffer<T> memory;
     std::vector<T*> pointers;          // where they lie
     std::optional<Buffer<T*>> on_gpu;  // the same; nothing exchanges rows there
+    std::vector<T*> some;              // those asked for last, where they are not all
+    std::optional<Buffer<T*>> some_on_gpu;
   };
   /// Of a row, while a snapshot is taken: whoever is about to change one that is not saved saves it first.
   /// Rows may be folded into by several threads at once, each of them by one.
   enum class RowState : std::uint8_t { saved, saving, unsaved };
   struct GradientTable {
+    void count_row(std::size_t worker, bool counts);
+    bool all_count() const { return counting == counts.size(); }
+    std::vector<bool> counts;  // in the mean
+    std::size_t counting = 0;  // how many do
     std::optional<Rows<float>> f32;
     std::optional<Rows<Bf16>> bf16;
     std::vector<std::atomic<RowState>> states;
@@ -101,8 +113,10 @@ class Server final : public ModelOwner {
   bool save_row(GradientTable& table, std::size_t row);
   void restore_table(GradientTable& table, const std::string& name, VectorFile& vectors);
   bool reaches(Device other) const;
+  GradientTable& table(Table which) const;
   const float* on_server_device(BufferRef<const float> gradient);
   void average_rows(double* drift);
+  void average_no_rows(double* drift);
   void average_rows_in_parallel(const MeanOfRows& whole);
   void resum();
   void note_drift();

@@ -1,43 +1,46 @@
 #include <numeric>
+#include <span>
 
-#include "kernels/random.h"
-#include "runtime/methods/parts.h"
+#include "runtime/methods/assigned.h"
 
 namespace tardigrad {
 namespace {
 
 /// Shuffled asynchronous SGD (Islamov, Safaryan, Alistarh 2024, AsGrad): as asgd-uniform, but the workers are
-/// drawn without replacement, in an order that is shuffled anew after every n draws.
-class AsgdShuffled final : public Method {
+/// drawn without replacement, in an order that is shuffled anew after every n draws. The turns of the lost
+/// are left out.
+class AsgdShuffled final : public Assigned {
  public:
-  explicit AsgdShuffled(const MethodOptions& options)
-      : workers_(options.workers), random_(options.seed, Purpose::assignment) {}
-
-  ServerMemory memory() const override { return {.jobs = JobSpread::anywhere}; }
+  using Assigned::Assigned;
 
   void start(Actions& actions) override {
-    order_.resize(static_cast<std::size_t>(workers_));
+    Assigned::start(actions);
+    order_.resize(static_cast<std::size_t>(workers()));
     std::iota(order_.begin(), order_.end(), 0);
     drawn_ = order_.size();
-    hand_over_to_all(workers_, actions);
   }
 
-  void arrive(const Arrival&, Actions& actions) override {
-    actions.emplace_back(Step{});
-    actions.emplace_back(HandOver{draw()});
+  void visit_state(StateArchive& state) override {
+    Assigned::visit_state(state);
+    state.workers("order", order_, workers(), true);
+    state.number("drawn", drawn_, std::size_t{0}, order_.size());
   }
 
  private:
-  int draw() {
+  int draw() override {
+    int drawn = next();
+    while (!working().has(drawn)) drawn = next();
+    return drawn;
+  }
+
+  int next() {
     if (drawn_ == order_.size()) {
-      random_.shuffle(std::span(order_));
+      random().shuffle(std::span(order_));
       drawn_ = 0;
     }
     return order_[drawn_++];
   }
 
-  int workers_;
-  Random random_;
   std::vector<int> order_;
   std::size_t drawn_ = 0;  // of order_
 };

@@ -1,29 +1,18 @@
-#include "kernels/random.h"
-#include "runtime/methods/parts.h"
+#include "runtime/methods/assigned.h"
 
 namespace tardigrad {
 namespace {
 
 /// Asynchronous SGD with random assignment (Koloskova, Stich, Jaggi 2022, (iii)): each new model is queued at
-/// a worker drawn uniformly, so that all take part alike however fast they are. n jobs are outstanding
-/// always.
-class AsgdUniform final : public Method {
+/// a worker drawn uniformly, so that all take part alike however fast they are.
+class AsgdUniform final : public Assigned {
  public:
-  explicit AsgdUniform(const MethodOptions& options)
-      : workers_(options.workers), random_(options.seed, Purpose::assignment) {}
-
-  ServerMemory memory() const override { return {.jobs = JobSpread::anywhere}; }
-
-  void start(Actions& actions) override { hand_over_to_all(workers_, actions); }
-
-  void arrive(const Arrival&, Actions& actions) override {
-    actions.emplace_back(Step{});
-    actions.emplace_back(HandOver{static_cast<int>(random_.below(static_cast<std::uint32_t>(workers_)))});
-  }
+  using Assigned::Assigned;
 
  private:
-  int workers_;
-  Random random_;
+  int draw() override {
+    return working()[static_cast<int>(random().below(static_cast<std::uint32_t>(working().count())))];
+  }
 };
 
 }  // namespace

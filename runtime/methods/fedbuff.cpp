@@ -19,6 +19,8 @@ class Fedbuff final : public Method {
     actions.emplace_back(HandOver{arrival.worker});
   }
 
+  void visit_state(StateArchive& state) override { buffer_.visit_state(state); }
+
  private:
   static constexpr int default_gather = 10;  // the paper's K
 

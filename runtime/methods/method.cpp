@@ -31,11 +31,11 @@ constexpr Entry entries[] = {
     {"asgd-rescaled", make_asgd_rescaled, with()},
     {"asgd-shuffled", make_asgd_shuffled, with()},
     {"asgd-uniform", make_asgd_uniform, with()},
-    {"dude", make_dude, with(gather, table)},
+    {"dude", make_dude, with(gather, lost_rows, table)},
     {"fedbuff", make_fedbuff, with(gather, local_steps)},
-    {"ia2sgd", make_ia2sgd, with(table)},
+    {"ia2sgd", make_ia2sgd, with(lost_rows, table)},
     {"malenia", make_malenia, with(gather, table)},
-    {"mifa", make_mifa, with(availability, table)},
+    {"mifa", make_mifa, with(availability, lost_rows, table)},
     {"rennala", make_rennala, with(gather)},
     {"ringleader", make_ringleader, with(table)},
     {"ringmaster", make_ringmaster, with(delay_threshold)},
@@ -75,6 +75,7 @@ std::unique_ptr<Method> make_method(std::string_view name, const MethodOptions& 
   if (options.delay_threshold) require_feature(name, delay_threshold, "--delay-threshold");
   if (options.smoothness) require_feature(name, smoothness, "--smoothness");
   if (options.availability) require_feature(name, availability, "--availability");
+  if (options.lost_rows) require_feature(name, lost_rows, "--lost-rows");
   return entry.make(options);
 }
 

@@ -27,25 +27,47 @@ struct Arrival {
 
 enum class Table { main, next };
 
-/// T' = T_i + weight·(g − T_i), weight 1 replaces the row; with `update_mean`, ū ← ū + (T' − T_i)/n.
-/// Without it the fold is lazy: one AverageRows before a step makes up for any number of them.
+/// T' = T_i + weight·(g − T_i), weight 1 replaces the row; with `update_mean`, ū ← ū + (T' − T_i)/m, m the
+/// number of rows that count (all n, unless CountRow says otherwise). Without it the fold is lazy: one
+/// AverageRows before a step makes up for any number of them.
 struct FoldRow {
   int worker = 0;
   float weight = 1;
   Table table = Table::main;
-  bool update_mean = true;  ///< only with the main table
+  bool update_mean = true;  ///< only with the main table, and a row that counts
+  bool operator==(const FoldRow&) const = default;
 };
 
-/// ū ← 1/n Σ_i T_i, exactly, over the main table.
-struct AverageRows {};
+/// ū ← 1/m Σ T_i, exactly, over the m rows of the main table that count; 0 where none does.
+struct AverageRows {
+  bool operator==(const AverageRows&) const = default;
+};
 
-/// The main and the next table change places; nothing is copied.
-struct SwapTables {};
+/// From now on a row of the main table counts in the mean, or does not. ū itself stays as it is: an
+/// AverageRows before a step sets it anew. A row that does not count may be folded into, lazily.
+struct CountRow {
+  int worker = 0;
+  bool counts = true;
+  bool operator==(const CountRow&) const = default;
+};
+
+/// The main and the next table change places, with what counts in them; nothing is copied.
+struct SwapTables {
+  bool operator==(const SwapTables&) const = default;
+};
 
 /// ū ← ū + weight·g; with `restart`, ū counts as 0 before.
 struct Accumulate {
   float weight = 1;
   bool restart = false;
+  bool operator==(const Accumulate&) const = default;
+};
+
+/// ū ← factor·ū, for a mean that turns out to be of more or fewer gradients than its weights were for. Not
+/// the same as a Step of another scale, which momentum, weight decay and clipping would see differently.
+struct ScaleMean {
+  double factor = 1;
+  bool operator==(const ScaleMean&) const = default;
 };
 
 /// x ← x − γ·scale·ū, or g in place of ū for methods that keep no mean; k ← k + 1.
@@ -55,20 +77,24 @@ struct Accumulate {
 /// count: the update they take part in may still be far off.
 struct Step {
   double scale = 1;
+  bool operator==(const Step&) const = default;
 };
 
 /// Hands x to a worker for one job. It starts at once, or, if the worker has jobs already, behind them, first
 /// in, first out.
 struct HandOver {
   int worker = 0;
+  bool operator==(const HandOver&) const = default;
 };
 
 /// Throws away the job that a worker is computing (not one queued behind it): it never arrives.
 struct Discard {
   int worker = 0;
+  bool operator==(const Discard&) const = default;
 };
 
-using Action = std::variant<FoldRow, AverageRows, SwapTables, Accumulate, Step, HandOver, Discard>;
+using Action =
+    std::variant<FoldRow, AverageRows, CountRow, SwapTables, Accumulate, ScaleMean, Step, HandOver, Discard>;
 using Actions = std::vector<Action>;  ///< carried out in order
 
 /// How jobs in flight lie, and with them the models that must be kept.
@@ -108,17 +134,25 @@ class Method {
   virtual void handed_over_late(int /*worker*/) {}
 
   /// A worker is lost: its jobs, in flight and queued, have been thrown away and count for nothing; it must
-  /// not be handed any before regain(). Appends what follows for the others, so that no round waits for it.
-  /// There is no gradient for the actions to use. Not called for a worker that is lost already.
+  /// not be handed any before regain(). Appends what follows for the others, so that no round waits for it:
+  /// that may be a step along what has come, with everything that goes with it, but nothing that uses a
+  /// gradient. As long as somebody works, somebody has a job afterwards. Not called for a worker that is lost
+  /// already.
   virtual void lose(int /*worker*/, Actions&) {}
 
-  /// A lost worker is back, with no job. Appends its hand-over.
+  /// A lost worker is back, with no job. Appends its hand-over, or several; none where others work and its
+  /// turn comes later (at the end of a round that has its gradient already; when it is drawn).
   virtual void regain(int worker, Actions& actions) { actions.emplace_back(HandOver{worker}); }
 
-  /// All that the next decisions depend on besides the options; restored after start(), whose actions are
-  /// then not carried out.
+  /// All that the next decisions depend on besides the options, the workers that are lost among it; restored
+  /// after start(), whose actions are then not carried out. Throws std::invalid_argument for what no sequence
+  /// of calls leads to and a run could fail or hang on.
   virtual void visit_state(StateArchive&) {}
 };
+
+/// What becomes of the row of a worker that is lost, where rows last: it stays in the mean as it is, or the
+/// mean is that of the others.
+enum class LostRows { keep, drop };
 
 /// What a method can be told besides the number of workers. An option not given takes the method's default.
 struct MethodOptions {
@@ -127,13 +161,23 @@ struct MethodOptions {
   std::optional<int> delay_threshold = {};  ///< `--delay-threshold`, ≥ 1
   std::optional<double> smoothness = {};    ///< `--smoothness`, L > 0
   std::optional<double> availability = {};  ///< `--availability`, p in (0, 1]
+  std::optional<LostRows> lost_rows = {};   ///< `--lost-rows`, by default keep
   double lr = 0;                            ///< γ, for rules that bound the step itself
   std::uint64_t seed = 0;                   ///< of the draws a method makes
   std::vector<double> compute_times = {};   ///< one a worker where they are fixed and known, else empty
 };
 
 /// What some methods have and others have not: options that go with it are refused for the others.
-enum class Feature { gather, delay_threshold, smoothness, availability, local_steps, table, all_reduce };
+enum class Feature {
+  gather,
+  delay_threshold,
+  smoothness,
+  availability,
+  lost_rows,
+  local_steps,
+  table,
+  all_reduce
+};
 
 /// Whether a method (a known name) has a feature.
 bool has_feature(std::string_view method, Feature feature);

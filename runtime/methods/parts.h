@@ -1,13 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "kernels/random.h"
 #include "runtime/methods/method.h"
+#include "runtime/state_archive.h"
 
-// What several methods are built from.
+// What several methods are built from. What has state visits it as Method::visit_state does.
 
 namespace tardigrad {
 
@@ -15,8 +18,33 @@ namespace tardigrad {
 /// and below `least`.
 int option_or(std::optional<int> given, int otherwise, std::string_view flag, int least = 1);
 
-/// Throws away all jobs in flight and hands the newest model to every worker. `arrived` has no job in flight.
-void restart_all(int workers, int arrived, Actions& actions);
+/// The workers that are not lost, in ascending order. std::logic_error for one lost or regained twice.
+class Working {
+ public:
+  /// All work.
+  void reset(int workers);
+  void lose(int worker);
+  void regain(int worker);
+
+  bool has(int worker) const { return works_[static_cast<std::size_t>(worker)]; }
+  int count() const { return static_cast<int>(list_.size()); }
+  int operator[](int index) const { return list_[static_cast<std::size_t>(index)]; }
+  auto begin() const { return list_.begin(); }
+  auto end() const { return list_.end(); }
+
+  void visit_state(StateArchive& state);
+
+ private:
+  std::vector<int> list_;
+  std::vector<bool> works_;
+};
+
+/// Appends a hand-over to every worker that works.
+void hand_over_to_all(const Working& working, Actions& actions);
+
+/// Throws away all jobs in flight and hands the newest model to every worker that works. `arrived`, if there
+/// is one, has no job in flight; all others have one.
+void restart_all(const Working& working, std::optional<int> arrived, Actions& actions);
 
 /// A mean of gradients that is used up by one step: every `size` of them a new one.
 class Batch {
@@ -26,9 +54,83 @@ class Batch {
   /// Appends what puts the arrived gradient into the mean ū; whether it was the last one.
   bool add(Actions& actions);
 
+  void visit_state(StateArchive& state) { state.number("gathered", gathered_, 0, size_ - 1); }
+
  private:
   int size_;
   int gathered_ = 0;
+};
+
+/// A round at one model that each worker gives one gradient at most, and that waits for those that work.
+class Round {
+ public:
+  /// All work; nobody has anything to do yet.
+  void reset(int workers);
+
+  /// The next round: nobody has anything to do yet.
+  void begin();
+
+  /// The worker takes part.
+  void hand_over(int worker, Actions& actions);
+
+  void arrive(int worker);
+
+  /// With `forget` the gradient that may have come of it counts for nothing.
+  void lose(int worker, bool forget);
+
+  /// It takes part at once, on the newest model, which is this round's, as a round ends with the update; but
+  /// not twice: if its gradient is in already, it waits for the next one, as the others do.
+  void regain(int worker, Actions& actions);
+
+  /// Gradients are in, and no more will come.
+  bool over() const { return computing_ == 0 && arrived_ > 0; }
+
+  /// Whether somebody computes.
+  bool waits() const { return computing_ > 0; }
+
+  int arrived() const { return arrived_; }
+  int size() const { return computing_ + arrived_; }
+  const Working& working() const { return working_; }
+
+  void visit_state(StateArchive& state);
+
+ private:
+  enum Part : int { none, computing, in };
+
+  Part part(int worker) const { return static_cast<Part>(parts_[static_cast<std::size_t>(worker)]); }
+  void set_part(int worker, Part part);
+
+  Working working_;
+  std::vector<int> parts_;  // of each worker in this round
+  int computing_ = 0;       // workers of that part
+  int arrived_ = 0;
+};
+
+/// Rows that hold the newest gradient of each worker and last beyond an update, with ū their mean.
+class LastingRows {
+ public:
+  explicit LastingRows(std::optional<LostRows> of_lost) : of_lost_(of_lost.value_or(LostRows::keep)) {}
+
+  /// All rows empty; they count as zeros.
+  void reset(int workers);
+
+  /// Appends what puts the arrived gradient into its row and ū, where it counts from now on if it did not.
+  /// Whether the row was empty.
+  bool fold(int worker, Actions& actions);
+
+  /// An empty row would count as zeros for ever: it is left out of the mean, as every row of the lost is if
+  /// they are to be dropped, until the worker is back and fills it.
+  void lose(int worker, Actions& actions);
+
+  bool counts(int worker) const { return counts_[static_cast<std::size_t>(worker)]; }
+  bool filled(int worker) const { return filled_[static_cast<std::size_t>(worker)]; }
+
+  void visit_state(StateArchive& state);
+
+ private:
+  LostRows of_lost_;
+  std::vector<bool> counts_;
+  std::vector<bool> filled_;  // only of those that count
 };
 
 /// b_i of the papers: how many gradients each row of a table is the mean of.
@@ -37,16 +139,29 @@ class RowCounts {
   /// All rows empty.
   void reset(int workers);
 
+  /// The row is empty.
+  void clear(int worker);
+
   /// Counts one more gradient in; the weight that folds it into the row: 1/b_i, 1 for an empty row, whose old
   /// content is thus never read.
   float add(int worker);
 
   std::uint64_t of(int worker) const { return counts_[static_cast<std::size_t>(worker)]; }
-  bool full() const { return filled_ == counts_.size(); }
+  int filled() const { return filled_; }
+  bool in_mean(int worker) const { return in_mean_[static_cast<std::size_t>(worker)]; }
+
+  /// Appends what sets ū to the mean of the rows that are not empty. The table must be the main one.
+  void average(Actions& actions);
+
+  void visit_state(StateArchive& state);
 
  private:
   std::vector<std::uint64_t> counts_;
-  std::size_t filled_ = 0;
+  int filled_ = 0;
+  std::vector<bool> in_mean_;  // as the server was told last; goes where the table goes
 };
+
+/// The generator goes on where it was.
+void visit_state(const char* name, Random& random, StateArchive& state);
 
 }  // namespace tardigrad

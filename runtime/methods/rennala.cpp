@@ -12,19 +12,35 @@ class Rennala final : public Method {
 
   ServerMemory memory() const override { return {.tables = 0, .mean = true}; }
 
-  void start(Actions& actions) override { hand_over_to_all(workers_, actions); }
+  void start(Actions& actions) override {
+    working_.reset(workers_);
+    hand_over_to_all(workers_, actions);
+  }
 
   void arrive(const Arrival& arrival, Actions& actions) override {
     if (batch_.add(actions)) {
       actions.emplace_back(Step{});
-      restart_all(workers_, arrival.worker, actions);
+      restart_all(working_, arrival.worker, actions);
     } else {
       actions.emplace_back(HandOver{arrival.worker});
     }
   }
 
+  void lose(int worker, Actions&) override { working_.lose(worker); }
+
+  void regain(int worker, Actions& actions) override {
+    working_.regain(worker);
+    actions.emplace_back(HandOver{worker});
+  }
+
+  void visit_state(StateArchive& state) override {
+    working_.visit_state(state);
+    batch_.visit_state(state);
+  }
+
  private:
   int workers_;
+  Working working_;
   Batch batch_;
 };
 

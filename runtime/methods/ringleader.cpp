@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "runtime/methods/parts.h"
@@ -14,8 +15,13 @@ namespace {
 /// main one when nobody is pending any more. Nothing is thrown away, and no delay exceeds 2n − 2.
 ///
 /// Folds are lazy (they leave ū alone) while gathering and in the next table; AverageRows makes up for them
-/// at the first update of a round. The swapped-in table always lacks the row of the last worker that was
-/// pending, so that a round never begins full.
+/// at the first update of a round. Without losses, the swapped-in table always lacks the row of the last
+/// worker that was pending, so that a round never begins full.
+///
+/// A worker that is lost takes its rows of means to come with it, and is not pending any more; what a round's
+/// mean has of it stays until the round ends. Where gathering is thus over, the next arrival makes the first
+/// update. One that is back fills its row at the newest model, as the others that are not pending do: rounds
+/// are of n updates at most, and delays within their bound, whoever is lost.
 class Ringleader final : public Method {
  public:
   explicit Ringleader(const MethodOptions& options) : workers_(options.workers) {}
@@ -23,6 +29,7 @@ class Ringleader final : public Method {
   ServerMemory memory() const override { return {.tables = 2, .mean = true}; }
 
   void start(Actions& actions) override {
+    working_.reset(workers_);
     main_.reset(workers_);
     next_.reset(workers_);
     pending_.assign(static_cast<std::size_t>(workers_), false);
@@ -41,22 +48,64 @@ class Ringleader final : public Method {
     }
   }
 
+  void lose(int worker, Actions& actions) override {
+    working_.lose(worker);
+    next_.clear(worker);
+    if (pending_count_ == 0) {
+      main_.clear(worker);
+    } else if (pending_[static_cast<std::size_t>(worker)]) {
+      strike(worker, actions);
+    }
+  }
+
+  void regain(int worker, Actions& actions) override {
+    working_.regain(worker);
+    actions.emplace_back(HandOver{worker});
+  }
+
+  void visit_state(StateArchive& state) override {
+    working_.visit_state(state);
+    state.object("main", [this](StateArchive& inner) { main_.visit_state(inner); });
+    state.object("next", [this](StateArchive& inner) { next_.visit_state(inner); });
+    state.flags("pending", pending_, pending_.size());
+    pending_count_ = static_cast<int>(std::ranges::count(pending_, true));
+    if (state.restoring()) check(state);
+  }
+
  private:
+  /// What gathering and folds into the mean rely on.
+  void check(const StateArchive& state) const {
+    for (int worker = 0; worker < workers_; ++worker) {
+      const bool pending = pending_[static_cast<std::size_t>(worker)];
+      if (pending && !(working_.has(worker) && main_.in_mean(worker) && main_.of(worker) > 0)) {
+        state.refuse("pending", "workers that have a row in the mean");
+      }
+      if (working_.has(worker)) continue;
+      if (next_.of(worker) > 0 || (pending_count_ == 0 && main_.of(worker) > 0)) {
+        state.refuse("working", "those whose rows are gathered");
+      }
+    }
+  }
+
   void gather(int worker, Actions& actions) {
     actions.emplace_back(FoldRow{worker, main_.add(worker), Table::main, false});
-    if (!main_.full()) {
+    if (main_.filled() < working_.count()) {
       actions.emplace_back(HandOver{worker});
       return;
     }
-    actions.emplace_back(AverageRows{});
-    pending_.assign(static_cast<std::size_t>(workers_), true);
-    pending_count_ = workers_;
+    main_.average(actions);
+    for (const int pending : working_) pending_[static_cast<std::size_t>(pending)] = true;
+    pending_count_ = working_.count();
     update(worker, actions);
   }
 
   void update(int worker, Actions& actions) {
     actions.emplace_back(Step{});
     actions.emplace_back(HandOver{worker});
+    strike(worker, actions);
+  }
+
+  void strike(int worker, Actions& actions) {
     pending_[static_cast<std::size_t>(worker)] = false;
     if (--pending_count_ > 0) return;
     actions.emplace_back(SwapTables{});
@@ -65,7 +114,8 @@ class Ringleader final : public Method {
   }
 
   int workers_;
-  RowCounts main_;
+  Working working_;
+  RowCounts main_;  // while gathering, empty rows of the lost; so are those of the next table always
   RowCounts next_;
   std::vector<bool> pending_;  // still to make their update of this round
   int pending_count_ = 0;      // 0: gathering

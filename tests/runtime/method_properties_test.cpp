@@ -1,104 +1,14 @@
 // What each method promises, under random numbers of workers and random delays.
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <rapidcheck.h>
-#include <rapidcheck/gtest.h>
-
-#include <cstdlib>
 #include <numeric>
 #include <set>
 
-#include "kernels/random.h"
-#include "tests/runtime/method_simulator.h"
+#include "tests/runtime/method_scenario.h"
 
 namespace tardigrad {
 namespace {
 
-using testing::MethodSimulator;
-using testing::SimulatedArrival;
-using testing::Vector;
-
-/// The same cases in every run; RC_PARAMS="seed=…" in the environment tries others.
-[[maybe_unused]] const int seeded = setenv("RC_PARAMS", "seed=1", 0);
-
-/// Workers of different speeds whose jobs take small whole times (so that many end together), and gradients
-/// that are whole numbers, in one dimension, whatever the model.
-struct Scenario {
-  int workers = 1;
-  std::uint64_t seed = 0;
-  int gradient_unit = 1;  ///< all gradients are multiples of it
-
-  static constexpr double lr = 0.25;
-
-  double duration(int worker, std::uint64_t job) const {
-    const auto key = static_cast<std::uint64_t>(worker);
-    const std::uint32_t slowest = 1u << Random(seed, Purpose::delay, key).below(6);
-    return 1 + Random(seed, Purpose::delay, key, job + 1).below(slowest);
-  }
-
-  double gradient(int worker, std::uint64_t job) const {
-    Random random(seed, Purpose::initialise, static_cast<std::uint64_t>(worker), job);
-    return (static_cast<double>(random.below(17)) - 8) * gradient_unit;
-  }
-
-  testing::SimulatedProblem problem() const {
-    const auto gradient_vector = [*this](int worker, std::uint64_t job, const Vector&) {
-      return Vector{gradient(worker, job)};
-    };
-    return {.workers = workers,
-            .x0 = {0},
-            .lr = lr,
-            .duration = [*this](int worker, std::uint64_t job) { return duration(worker, job); },
-            .gradient = gradient_vector};
-  }
-};
-
-Scenario any_scenario() {
-  const int workers = *rc::gen::inRange(1, 41).as("workers");
-  return {workers, *rc::gen::arbitrary<std::uint64_t>().as("seed"), 1};
-}
-
-int any_from(int least, int most, const char* name) { return *rc::gen::inRange(least, most + 1).as(name); }
-
-/// A method in a simulator.
-struct Simulated {
-  Simulated(const char* name, const Scenario& scenario, MethodOptions options = {})
-      : method(make_method(name, complete(scenario, options))), simulator(*method, scenario.problem()) {}
-
-  static MethodOptions complete(const Scenario& scenario, MethodOptions options) {
-    options.workers = scenario.workers;
-    options.seed = scenario.seed;
-    options.lr = Scenario::lr;
-    return options;
-  }
-
-  std::unique_ptr<Method> method;
-  MethodSimulator simulator;
-};
-
-template <typename Kind>
-int count(const Actions& actions) {
-  return static_cast<int>(std::count_if(actions.begin(), actions.end(), [](const Action& action) {
-    return std::holds_alternative<Kind>(action);
-  }));
-}
-
-MethodOptions any_options(const std::string& name, const Scenario& scenario) {
-  MethodOptions options;
-  const auto has = [&name](Feature feature) {
-    try {
-      require_feature(name, feature, "");
-    } catch (const std::invalid_argument&) {
-      return false;
-    }
-    return true;
-  };
-  if (has(Feature::gather)) options.gather = any_from(1, name == "dude" ? scenario.workers : 60, "gather");
-  if (has(Feature::delay_threshold)) options.delay_threshold = any_from(1, 60, "delay threshold");
-  if (has(Feature::availability)) options.availability = 0.3;
-  return options;
-}
+using namespace ::tardigrad::testing;
 
 class EveryMethod : public ::testing::TestWithParam<std::string> {};
 
@@ -115,11 +25,7 @@ TEST_P(EveryMethod, KeepsGoing) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, ::testing::ValuesIn(method_names()), [](const auto& tested) {
-  std::string name = tested.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, ::testing::ValuesIn(method_names()), method_title);
 
 RC_GTEST_PROP(RingleaderProperty, EveryWorkerMakesOneUpdateARound, ()) {
   const Scenario scenario = any_scenario();

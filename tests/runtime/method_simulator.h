@@ -49,6 +49,8 @@ struct SimulatedArrival {
 /// in, first out; the numbers of its jobs go on where one is thrown away. Throws std::logic_error where a
 /// method breaks its contract. Weights of folds are reciprocals of counts, rounded to float; they are taken
 /// as the reciprocals they stand for, so that results can be compared to more than seven digits.
+///
+/// Workers can be lost and come back between arrivals.
 class MethodSimulator {
  public:
   MethodSimulator(Method& method, SimulatedProblem problem)
@@ -59,6 +61,8 @@ class MethodSimulator {
         mean_(x_.size(), 0),
         main_(static_cast<std::size_t>(problem_.workers), mean_),
         next_(main_),
+        main_counts_(main_.size(), true),
+        next_counts_(main_counts_),
         workers_(main_.size()) {
     method_.start(latest_.actions);
     carry_out();
@@ -83,6 +87,21 @@ class MethodSimulator {
     return latest_;
   }
 
+  /// Throws away the worker's jobs; what the method makes of that.
+  const SimulatedArrival& lose(int worker) {
+    Worker& lost = workers_[static_cast<std::size_t>(worker)];
+    outstanding_ -= static_cast<int>(lost.queued.size()) + (lost.in_flight ? 1 : 0);
+    lost.in_flight.reset();
+    lost.queued.clear();
+    lost.works = false;
+    return tell(worker, &Method::lose);
+  }
+
+  const SimulatedArrival& regain(int worker) {
+    workers_[static_cast<std::size_t>(worker)].works = true;
+    return tell(worker, &Method::regain);
+  }
+
   /// Goes on until so many updates are made.
   void run(std::size_t updates) {
     while (updates_.size() < updates) next();
@@ -92,6 +111,11 @@ class MethodSimulator {
   const Vector& x() const { return x_; }
   const Vector& mean() const { return mean_; }
   const std::vector<Vector>& rows() const { return main_; }
+  const std::vector<bool>& counting() const { return main_counts_; }  ///< rows
+  bool works(int worker) const { return workers_[static_cast<std::size_t>(worker)].works; }
+  int working() const {
+    return static_cast<int>(std::ranges::count_if(workers_, [](const Worker& one) { return one.works; }));
+  }
   int outstanding() const { return outstanding_; }  ///< jobs in flight or queued
   int discarded() const { return discarded_; }
 
@@ -106,6 +130,7 @@ class MethodSimulator {
     std::optional<Job> in_flight;
     std::deque<Job> queued;
     std::uint64_t begun = 0;
+    bool works = true;
   };
 
   struct End {
@@ -135,6 +160,15 @@ class MethodSimulator {
     }
   }
 
+  /// There is no gradient, whatever the method is told.
+  const SimulatedArrival& tell(int worker, void (Method::*what)(int, Actions&)) {
+    latest_ = {.time = now_, .arrival = {.worker = worker}, .gradient = {}, .actions = {}};
+    (method_.*what)(worker, latest_.actions);
+    carry_out();
+    require(outstanding_ > 0 || working() == 0, "somebody works, and nobody has a job");
+    return latest_;
+  }
+
   void carry_out() {
     for (const Action& action : latest_.actions) {
       std::visit([this](const auto& one) { carry_out(one); }, action);
@@ -155,12 +189,15 @@ class MethodSimulator {
   void carry_out(const FoldRow& fold) {
     require(memory_.tables > (fold.table == Table::main ? 0 : 1), "a fold into a table it does not keep");
     require(!fold.update_mean || fold.table == Table::main, "ū follows the main table only");
+    require(!latest_.gradient.empty(), "no gradient to fold in");
+    require(!fold.update_mean || main_counts_[static_cast<std::size_t>(fold.worker)],
+            "a row that does not count");
     const double weight = reciprocal(fold.weight);
     Vector& row = (fold.table == Table::main ? main_ : next_)[static_cast<std::size_t>(fold.worker)];
     const Vector before = row;
     for (std::size_t i = 0; i < x_.size(); ++i) {
       row[i] = weight == 1 ? latest_.gradient[i] : row[i] + weight * (latest_.gradient[i] - row[i]);
-      if (fold.update_mean) mean_[i] += (row[i] - before[i]) / problem_.workers;
+      if (fold.update_mean) mean_[i] += (row[i] - before[i]) / counting_rows();
     }
     if (fold.update_mean) count_staleness();
     if (!fold.update_mean && fold.table == Table::main) mean_is_late_ = true;
@@ -168,22 +205,30 @@ class MethodSimulator {
 
   void carry_out(const AverageRows&) {
     std::fill(mean_.begin(), mean_.end(), 0);
-    for (const Vector& row : main_) {
-      for (std::size_t i = 0; i < x_.size(); ++i) mean_[i] += row[i] / problem_.workers;
+    for (std::size_t row = 0; row < main_.size(); ++row) {
+      if (!main_counts_[row]) continue;
+      for (std::size_t i = 0; i < x_.size(); ++i) mean_[i] += main_[row][i] / counting_rows();
     }
     mean_is_late_ = false;
+  }
+
+  void carry_out(const CountRow& row) {
+    main_counts_.at(static_cast<std::size_t>(row.worker)) = row.counts;
+    mean_is_late_ = true;
   }
 
   /// Whoever reads a row of the emptied table before replacing it shows.
   void carry_out(const SwapTables&) {
     require(memory_.tables == 2, "a swap of tables it does not keep");
     std::swap(main_, next_);
+    std::swap(main_counts_, next_counts_);
     for (Vector& row : next_) std::fill(row.begin(), row.end(), std::numeric_limits<double>::quiet_NaN());
     mean_is_late_ = true;
   }
 
   void carry_out(const Accumulate& add) {
     require(memory_.mean, "a sum into a mean it does not keep");
+    require(!latest_.gradient.empty(), "no gradient to add");
     const double weight = reciprocal(add.weight);
     count_staleness();
     for (std::size_t i = 0; i < x_.size(); ++i) {
@@ -191,10 +236,17 @@ class MethodSimulator {
     }
   }
 
+  void carry_out(const ScaleMean& scale) {
+    require(memory_.mean, "a mean is scaled that it does not keep");
+    for (double& element : mean_) element *= scale.factor;
+  }
+
   void carry_out(const Step& step) {
     arrivals_since_update_ = 0;
     require(!mean_is_late_, "a step without AverageRows after lazy folds");
+    require(memory_.tables == 0 || counting_rows() > 0, "a step along the mean of no rows");
     const Vector& direction = memory_.mean ? mean_ : latest_.gradient;
+    require(!direction.empty(), "a step without a direction");
     for (std::size_t i = 0; i < x_.size(); ++i) x_[i] -= problem_.lr * step.scale * direction[i];
     ++version_;
     count_staleness();
@@ -203,6 +255,7 @@ class MethodSimulator {
   }
 
   void carry_out(const HandOver& hand_over) {
+    require(works(hand_over.worker), "a job for a worker that is lost");
     workers_[static_cast<std::size_t>(hand_over.worker)].queued.push_back({version_, x_});
     ++outstanding_;
   }
@@ -215,6 +268,8 @@ class MethodSimulator {
     ++discarded_;
   }
 
+  double counting_rows() const { return static_cast<double>(std::ranges::count(main_counts_, true)); }
+
   void count_staleness() { staleness_ = std::max(staleness_, latest_.arrival.staleness); }
 
   Method& method_;
@@ -224,6 +279,8 @@ class MethodSimulator {
   Vector mean_;
   std::vector<Vector> main_;
   std::vector<Vector> next_;
+  std::vector<bool> main_counts_;
+  std::vector<bool> next_counts_;
   std::vector<Worker> workers_;
   std::priority_queue<End, std::vector<End>, std::greater<>> ends_;
   SimulatedArrival latest_;

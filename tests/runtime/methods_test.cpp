@@ -1,58 +1,19 @@
-#include "runtime/methods/method.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <set>
-#include <sstream>
+
+#include "tests/runtime/method_words.h"
 
 namespace tardigrad {
 namespace {
 
 using ::testing::AnyOf;
+using testing::arrive;
 using ::testing::HasSubstr;
-
-struct InWords {
-  std::ostream& out;
-  void operator()(const FoldRow& fold) const {
-    out << (fold.update_mean ? " fold " : " lazily fold ") << (fold.table == Table::next ? "next " : "")
-        << fold.worker << "*" << fold.weight;
-  }
-  void operator()(const AverageRows&) const { out << " average"; }
-  void operator()(const SwapTables&) const { out << " swap"; }
-  void operator()(const Accumulate& add) const { out << (add.restart ? " restart+" : " add ") << add.weight; }
-  void operator()(const Step& step) const { out << " step*" << step.scale; }
-  void operator()(const HandOver& hand_over) const { out << " hand " << hand_over.worker; }
-  void operator()(const Discard& discard) const { out << " discard " << discard.worker; }
-};
-
-/// Actions as text: " fold 2*1 step*1 hand 2".
-std::string text(const Actions& actions) {
-  std::ostringstream out;
-  for (const Action& action : actions) std::visit(InWords{out}, action);
-  return out.str();
-}
-
-std::string start(Method& method) {
-  Actions actions;
-  method.start(actions);
-  return text(actions);
-}
-
-std::unique_ptr<Method> started(const char* name, const MethodOptions& options) {
-  auto method = make_method(name, options);
-  start(*method);
-  return method;
-}
-
-std::string arrive(Method& method, const Arrival& arrival) {
-  Actions actions;
-  method.arrive(arrival, actions);
-  return text(actions);
-}
-
-std::string arrive(Method& method, int worker) { return arrive(method, Arrival{.worker = worker}); }
+using testing::start;
+using testing::started;
 
 /// The scale of the step that an arrival makes.
 double scale(Method& method, const Arrival& arrival) {

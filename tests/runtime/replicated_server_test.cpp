@@ -139,6 +139,17 @@ TEST_F(ReplicatedServerTest, ADeviceWithoutAGradientAddsZeros) {
   EXPECT_EQ(model(), expected());
 }
 
+// In sync a round that a worker is lost in; there is no gradient when it ends.
+TEST_F(ReplicatedServerTest, ScalesWhatEachDeviceHas) {
+  for (const float round : {1.0f, -2.0f}) {
+    apply({first}, 2, round);
+    apply({further}, 0, 2 * round);
+    server_->apply({ScaleMean{2}, Step{}}, 0.5, {}, nullptr);
+    alone_.apply({ScaleMean{2}, Step{}}, 0.5, {}, nullptr);
+    EXPECT_EQ(model(), expected());
+  }
+}
+
 TEST_F(ReplicatedServerTest, NullReplicasAndDiscardsAreLeftOut) {
   const std::vector<float> before = values(1);
   server_->apply({HandOver{0}, Discard{1}, HandOver{1}}, 0.5,
@@ -152,6 +163,7 @@ TEST_F(ReplicatedServerTest, RefusesWhatNeedsOneServer) {
   const ArrivedGradient arrived{{numbers.data(), dimension, {Backend::cpu, 0}}};
   EXPECT_THROW(server_->apply({FoldRow{0}}, 1, {}, &arrived), std::logic_error);
   EXPECT_THROW(server_->apply({AverageRows{}}, 1, {}, &arrived), std::logic_error);
+  EXPECT_THROW(server_->apply({CountRow{0}}, 1, {}, &arrived), std::logic_error);
   EXPECT_THROW(server_->apply({first, Step{}, further}, 1, {}, &arrived), std::logic_error);
   const ArrivedGradient elsewhere{{numbers.data(), dimension, {Backend::cpu, 7}}};
   EXPECT_THROW(server_->apply({first}, 1, {}, &elsewhere), std::logic_error);

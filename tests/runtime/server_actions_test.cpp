@@ -17,6 +17,7 @@ constexpr std::size_t dimension = 37;  // no multiple of a vector register
 constexpr int workers = 4;
 
 /// Draws the actions of an arrival: one use of the gradient at most, as all methods have, anything around it.
+/// Rows count, or not, so that 4, 2, 1 or none do: a division by 3 would not be exact.
 class AnyActions {
  public:
   AnyActions(unsigned seed, bool averages) : random_(seed), averages_(averages) {}
@@ -26,12 +27,17 @@ class AnyActions {
     if (chance(20)) hand_over(actions);
     use_gradient(actions);
     if (chance(20)) hand_over(actions);
+    if (chance(15)) count_rows(actions);
+    if (chance(10)) actions.emplace_back(ScaleMean{chance(50) ? 2 : 0.5});
     if (chance(30)) actions.emplace_back(AverageRows{});
     if (chance(60)) actions.emplace_back(Step{chance(50) ? 1 : 0.5});
     for (int i = 0; i < 3; ++i) {
       if (chance(40)) hand_over(actions);
     }
-    if (chance(25)) actions.emplace_back(SwapTables{});
+    if (chance(25)) {
+      actions.emplace_back(SwapTables{});
+      std::swap(main_counts_, next_counts_);
+    }
     if (chance(20)) actions.emplace_back(AverageRows{});
     if (chance(20)) actions.emplace_back(Step{});
     if (chance(20)) actions.emplace_back(Discard{pick()});
@@ -65,6 +71,18 @@ class AnyActions {
   int pick() { return static_cast<int>(random_() % workers); }
   void hand_over(Actions& actions) { actions.emplace_back(HandOver{pick()}); }
 
+  void count_rows(Actions& actions) {
+    const std::size_t counting = std::vector<std::size_t>{4, 2, 1, 0}.at(random_() % 4);
+    const auto first = static_cast<std::size_t>(pick());
+    for (std::size_t i = 0; i < workers; ++i) {
+      const std::size_t row = (first + i) % workers;
+      const bool counts = i < counting;
+      if (main_counts_[row] == counts) continue;
+      main_counts_[row] = counts;
+      actions.emplace_back(CountRow{static_cast<int>(row), counts});
+    }
+  }
+
   void use_gradient(Actions& actions) {
     const float weight = averages_ && chance(50) ? 0.5f : 1;
     switch (random_() % 5) {
@@ -80,12 +98,15 @@ class AnyActions {
         actions.emplace_back(FoldRow{pick(), weight, Table::main, false});
         return;
       default:
-        actions.emplace_back(FoldRow{pick(), weight, Table::main, true});
+        const int row = pick();
+        actions.emplace_back(FoldRow{row, weight, Table::main, main_counts_[static_cast<std::size_t>(row)]});
     }
   }
 
   std::mt19937 random_;
   bool averages_;
+  std::vector<bool> main_counts_ = std::vector<bool>(workers, true);
+  std::vector<bool> next_counts_ = main_counts_;
 };
 
 class ServerActions : public BackendTest {
@@ -208,6 +229,47 @@ TEST(ExchangedRows, TakeNoCopy) {
   rig.apply({FoldRow{1, 0.5f}, Step{}}, 0.5, Vector(dimension, 8), true);  // averages must be computed
   EXPECT_EQ(rig.gradient_memory(), memory);
   EXPECT_EQ(rig.model(), Vector(dimension, -0.5 * 6 / workers));
+}
+
+TEST_P(ServerActions, KnowsWhichRowsCount) {
+  ServerRig rig(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true});
+  rig.set_model(Vector(dimension));
+  rig.apply({CountRow{1, false}, SwapTables{}, CountRow{2, false}, CountRow{3, false}}, 1, Vector(dimension));
+  EXPECT_EQ(rig.server.counting_rows(Table::main), (std::vector<bool>{true, true, false, false}));
+  EXPECT_EQ(rig.server.counting_rows(Table::next), (std::vector<bool>{true, false, true, true}));
+  EXPECT_THROW(rig.apply({FoldRow{2}}, 1, Vector(dimension)), std::logic_error);
+
+  ServerRig restored(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true});
+  restored.set_model(Vector(dimension));
+  restored.server.set_counting_rows(Table::main, rig.server.counting_rows(Table::main));
+  restored.apply({FoldRow{0}, Step{}}, 1, Vector(dimension, 8));
+  EXPECT_EQ(restored.model(), Vector(dimension, -4));
+  EXPECT_THROW(restored.server.set_counting_rows(Table::main, {true}), std::logic_error);
+}
+
+TEST(ServerWithoutATable, HasNoRowsToCount) {
+  ServerRig rig(Stream::immediate({}, "server"), dimension, workers, {.tables = 0, .mean = true});
+  EXPECT_THROW(rig.server.counting_rows(Table::main), std::logic_error);
+  EXPECT_THROW(rig.apply({CountRow{}}, 1, Vector(dimension)), std::logic_error);
+}
+
+/// Of n gradients only m came, whatever the server does with the mean: as if the weights had been 1/m.
+TEST_P(ServerActions, AScaledMeanIsThatOfFewerGradients) {
+  for (const ServerOptions& options : {ServerOptions{}, ServerOptions{.momentum = 0.5, .weight_decay = 0.25},
+                                       ServerOptions{.clip_norm = 16}}) {
+    ServerRig scaled(Stream(device(), "server"), 1, workers, {.tables = 0, .mean = true}, options);
+    ServerRig told(Stream(device(), "server"), 1, workers, {.tables = 0, .mean = true}, options);
+    for (ServerRig* rig : {&scaled, &told}) rig->set_model({2});
+    for (int round = 0; round < 3; ++round) {
+      for (const bool first : {true, false}) {
+        scaled.apply({Accumulate{0.25f, first}}, 0.5, {first ? 8.0 : 24.0});
+        told.apply({Accumulate{0.5f, first}}, 0.5, {first ? 8.0 : 24.0});
+      }
+      scaled.apply({ScaleMean{2}, Step{}}, 0.5, {0});
+      told.apply({Step{}}, 0.5, {0});
+      EXPECT_EQ(scaled.model(), told.model());
+    }
+  }
 }
 
 // Helper threads may fold by themselves what is lazy.

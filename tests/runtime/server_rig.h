@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -23,7 +24,9 @@ class ServerReference {
         mean_(dimension),
         momentum_(dimension),
         main_(static_cast<std::size_t>(workers), mean_),
-        next_(main_) {}
+        next_(main_),
+        main_counts_(main_.size(), true),
+        next_counts_(main_counts_) {}
 
   /// `has_mean`: steps go along ū, not g.
   void apply(const Actions& actions, double lr, bool has_mean, const Vector& gradient) {
@@ -35,6 +38,11 @@ class ServerReference {
         average();
       } else if (std::holds_alternative<SwapTables>(action)) {
         std::swap(main_, next_);
+        std::swap(main_counts_, next_counts_);
+      } else if (const auto* row = std::get_if<CountRow>(&action)) {
+        main_counts_.at(static_cast<std::size_t>(row->worker)) = row->counts;
+      } else if (const auto* scale = std::get_if<ScaleMean>(&action)) {
+        for (double& element : mean_) element *= scale->factor;
       } else if (const auto* accumulate = std::get_if<Accumulate>(&action)) {
         for (std::size_t e = 0; e < mean_.size(); ++e) {
           if (accumulate->restart) mean_[e] = 0;
@@ -55,17 +63,19 @@ class ServerReference {
     for (std::size_t e = 0; e < row.size(); ++e) {
       const double change = static_cast<double>(fold.weight) * (gradient[e] - row[e]);
       row[e] += change;
-      if (fold.update_mean) mean_[e] += change / static_cast<double>(main_.size());
+      if (fold.update_mean) mean_[e] += change / counting();
     }
   }
 
   void average() {
     for (std::size_t e = 0; e < mean_.size(); ++e) {
       double sum = 0;
-      for (const Vector& row : main_) sum += row[e];
-      mean_[e] = sum / static_cast<double>(main_.size());
+      for (std::size_t row = 0; row < main_.size(); ++row) sum += main_counts_[row] ? main_[row][e] : 0;
+      mean_[e] = counting() > 0 ? sum / counting() : 0;
     }
   }
+
+  double counting() const { return static_cast<double>(std::ranges::count(main_counts_, true)); }
 
   void step(double step_size, const Vector& direction) {
     double square = 0;
@@ -91,6 +101,8 @@ class ServerReference {
   Vector momentum_;
   std::vector<Vector> main_;
   std::vector<Vector> next_;
+  std::vector<bool> main_counts_;
+  std::vector<bool> next_counts_;
 };
 
 /// A server on one stream of a device, and what it needs of others.
