@@ -130,12 +130,18 @@ void check_problem(const TrainOptions& options) {
   }
 }
 
+std::optional<LostRows> lost_rows(const TrainOptions& options) {
+  if (!options.lost_rows) return std::nullopt;
+  return *options.lost_rows == "drop" ? LostRows::drop : LostRows::keep;
+}
+
 MethodOptions method_options(const TrainOptions& options, int workers, std::vector<double> compute_times) {
   return {.workers = workers,
           .gather = options.gather,
           .delay_threshold = options.delay_threshold,
           .smoothness = has_feature(options.method, Feature::smoothness) ? options.smoothness : std::nullopt,
           .availability = options.availability,
+          .lost_rows = lost_rows(options),
           .lr = options.lr,
           .seed = options.seed,
           .compute_times = std::move(compute_times)};
@@ -147,6 +153,7 @@ void visit_method_options(Options& options, const Visitor& visit) {
   visit(options.gather, Feature::gather, "--gather");
   visit(options.delay_threshold, Feature::delay_threshold, "--delay-threshold");
   visit(options.availability, Feature::availability, "--availability");
+  visit(options.lost_rows, Feature::lost_rows, "--lost-rows");
   visit(options.local_steps, Feature::local_steps, "--local-steps");
   visit(options.local_lr, Feature::local_steps, "--local-lr");
   visit(options.table_dtype, Feature::table, "--table-dtype");

@@ -145,6 +145,13 @@ void add_method_options(CLI::App& train, TrainOptions& options) {
                   "mifa: probability that a worker takes part in a round (default 1)")
       ->check(from_0_to_1())
       ->group(group);
+  train
+      .add_option(
+          "--lost-rows", options.lost_rows,
+          "dude, ia2sgd, mifa: the row of a worker that is lost stays in the mean (keep, default), or the "
+          "mean is that of the others until the worker is back (drop)")
+      ->check(CLI::IsMember({"keep", "drop"}))
+      ->group(group);
   train.add_option("--local-steps", options.local_steps, "fedbuff: steps of SGD in a job (default 1)")
       ->check(positive("a positive whole number"))
       ->group(group);
@@ -450,6 +457,7 @@ std::string to_json(const TrainOptions& options) {
                                 {"delay_threshold", or_null(options.delay_threshold)},
                                 {"smoothness", or_null(options.smoothness)},
                                 {"availability", or_null(options.availability)},
+                                {"lost_rows", or_null(options.lost_rows)},
                                 {"local_steps", or_null(options.local_steps)},
                                 {"local_lr", or_null(options.local_lr)},
                                 {"momentum", options.momentum},

@@ -35,6 +35,7 @@ struct TrainOptions {
   std::optional<int> delay_threshold;
   std::optional<double> smoothness;
   std::optional<double> availability;
+  std::optional<std::string> lost_rows;
   std::optional<int> local_steps;
   std::optional<double> local_lr;
   double momentum = 0;

@@ -172,6 +172,15 @@ TEST_F(MethodOptionsTest, LocalStepsAreTaken) {
   EXPECT_NE(model("--method fedbuff --gather 2 --local-steps 3 --local-lr 0.2"), three);
 }
 
+TEST_F(MethodOptionsTest, LostRowsChangeNothingWhileNobodyIsLost) {
+  for (const std::string method : {"dude", "ia2sgd", "mifa"}) {
+    const std::string plain = model("--method " + method);
+    EXPECT_EQ(model("--method " + method + " --lost-rows keep"), plain);
+    EXPECT_EQ(model("--method " + method + " --lost-rows drop"), plain);
+  }
+  EXPECT_EQ(records_of(path("log.jsonl"), "run").at(0).at("lost_rows"), "drop");
+}
+
 TEST_F(MethodOptionsTest, ThresholdsAndBatchesChangeTheRun) {
   const auto updates = [&](const std::string& arguments) {
     train(arguments);
@@ -237,6 +246,9 @@ INSTANTIATE_TEST_SUITE_P(
                      "--delay-threshold has no use with --method dude; methods that use it: "
                      "asgd-delay-adaptive, ringmaster"),
         on_quadratic("dude --availability 0.5", "--availability has no use with --method dude"),
+        on_quadratic(
+            "ringleader --lost-rows drop",
+            "--lost-rows has no use with --method ringleader; methods that use it: dude, ia2sgd, mifa"),
         on_quadratic("asgd --local-steps 2 --local-lr 0.1",
                      "--local-steps has no use with --method asgd; methods that use it: fedbuff"),
         on_quadratic("sync --local-lr 0.1", "--local-lr has no use with --method sync"),
@@ -266,6 +278,7 @@ INSTANTIATE_TEST_SUITE_P(
         on_quadratic("dude --clip-norm 0", "--clip-norm: 0 is not a positive number"),
         on_quadratic("dude --clip-norm inf", "--clip-norm: inf is not a positive number"),
         on_quadratic("dude --table-dtype f16", "--table-dtype: f16 not in"),
+        on_quadratic("mifa --lost-rows forget", "--lost-rows: forget not in"),
         on_quadratic("dude --resum-every 0", "--resum-every: 0 is not a positive whole number"),
         on_quadratic("dude --lr-schedule linear", "--lr-schedule linear: expected constant, cosine, or step"),
         on_quadratic("dude --lr-schedule step:0:0.5", "--lr-schedule step:0:0.5: expected"),
