@@ -79,14 +79,18 @@ class Twins final : public Method {
     ask([&](Method& method, Actions& answer) { method.regain(worker, answer); }, actions);
   }
 
-  /// By way of text, as a file has it.
-  void make_second() {
+  StateArchive::Json state() const {
     StateArchive saved;
     first_->visit_state(saved);
+    return saved.json();
+  }
+
+  /// By way of text, as a file has it.
+  void make_second() {
     second_ = make_method(name_, options_);
     Actions ignored;
     second_->start(ignored);
-    StateArchive restored(StateArchive::Json::parse(saved.json().dump()), "state");
+    StateArchive restored(StateArchive::Json::parse(state().dump()), "state");
     second_->visit_state(restored);
   }
 
@@ -327,6 +331,66 @@ TEST(HostileStates, AreRefused) {
         << one.method << one.pointer;
   }
 }
+
+/// The workers that a state says work; nothing where the method does not care.
+std::optional<std::vector<int>> working_in(Method& method) {
+  StateArchive saved;
+  method.visit_state(saved);
+  const StateArchive::Json flat = saved.json().flatten();
+  for (const auto& [name, value] : flat.items()) {
+    const std::size_t at = name.find("working/");
+    if (at == std::string::npos) continue;
+    const std::string list = name.substr(0, at + std::string("working").size());
+    return saved.json().at(StateArchive::Json::json_pointer(list)).get<std::vector<int>>();
+  }
+  return std::nullopt;
+}
+
+class AnyState : public ::testing::TestWithParam<std::string> {};
+
+/// What is not refused leads to no access out of range (sanitizers look on) and no endless loop, whoever
+/// arrives, is lost or comes back.
+TEST_P(AnyState, IsRefusedOrSafe) {
+  rc::detail::checkGTest([] {
+    const Scenario scenario = troubled_scenario();
+    const MethodOptions options = Simulated::complete(scenario, any_options(GetParam(), scenario));
+    Twins twins(GetParam(), options);
+    MethodSimulator simulator(twins, scenario.problem());
+    Trouble trouble(simulator, scenario);
+    for (int event = any_from(0, 40, "events"); event > 0; --event) trouble.next();
+    StateArchive::Json json = twins.state();
+    Random random(scenario.seed, Purpose::replacement);
+    StateArchive::Json flat = json.flatten();
+    for (const auto& [pointer, value] : flat.items()) {
+      if (!value.is_number() || random.below(8) != 0) continue;
+      json[StateArchive::Json::json_pointer(pointer)] = static_cast<int>(random.below(10)) - 1;
+    }
+    const auto method = make_method(GetParam(), options);
+    Actions actions;
+    method->start(actions);
+    try {
+      StateArchive restored(json, "state");
+      method->visit_state(restored);
+    } catch (const std::invalid_argument&) {
+      return;
+    }
+    const auto n = static_cast<std::uint32_t>(scenario.workers);
+    for (int call = 0; call < 100; ++call) {
+      const int worker = static_cast<int>(random.below(n));
+      const auto working = working_in(*method);
+      const bool works = !working || working->at(static_cast<std::size_t>(worker)) != 0;
+      actions.clear();
+      if (works && random.below(8) > 0) {
+        method->arrive({.worker = worker, .compute_time = 1}, actions);
+      } else {
+        works ? method->lose(worker, actions) : method->regain(worker, actions);
+      }
+      RC_ASSERT(actions.size() <= 3 * n + 8);
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, AnyState, ::testing::ValuesIn(method_names()), method_title);
 
 }  // namespace
 }  // namespace tardigrad
