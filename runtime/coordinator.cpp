@@ -438,11 +438,6 @@ void Coordinator::wind_up() noexcept {
   if (executor_) executor_->drain();
 }
 
-std::optional<double> Coordinator::largest_drift() const {
-  const std::optional<double> drift = executor_->largest_drift();
-  return drift && drift_before_ ? std::max(*drift, *drift_before_) : (drift ? drift : drift_before_);
-}
-
 RunSummary Coordinator::summarise() const {
   RunSummary summary;
   summary.updates = version_;
@@ -451,7 +446,7 @@ RunSummary Coordinator::summarise() const {
   summary.train_time_s = stopwatch_.elapsed_s();
   summary.final_evaluation = latest_evaluation_->evaluation;
   summary.train_loss = latest_evaluation_->train_loss;
-  summary.largest_drift = largest_drift();
+  summary.largest_drift = executor_->largest_drift();
   summary.stop_reason = stop_reason_;
   double busy_shares = 0;
   double discarded_shares = 0;

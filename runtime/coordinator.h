@@ -189,7 +189,6 @@ class Coordinator {
   void check_progress();
   void wind_up() noexcept;
   std::uint64_t salvage(std::span<float> model) noexcept;
-  std::optional<double> largest_drift() const;
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
 
@@ -201,7 +200,6 @@ class Coordinator {
 
   std::unique_ptr<Checkpoints> checkpoints_;  // outlives the streams, which may have its work
   bool resumed_ = false;
-  std::optional<double> drift_before_;  // the largest, of the runs before
 
   Stopwatch stopwatch_;
   std::unique_ptr<Clock> clock_;

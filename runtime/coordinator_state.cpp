@@ -70,7 +70,6 @@ void Coordinator::visit_state(StateArchive& state) {
   state.number("gradients", gradients_, std::uint64_t{0}, any);
   state.number("staleness_since_update", staleness_since_update_, std::uint64_t{0}, any);
   state.real("next_evaluation_time", next_evaluation_time_);
-  state.real("largest_drift", drift_before_);
   state.number("kept_version", kept_version_, std::uint64_t{0}, any);
   state.real("loss_sum", loss_sum_);
   state.number("loss_count", loss_count_, std::uint64_t{0}, any);
@@ -144,7 +143,6 @@ void Coordinator::visit_workers(StateArchive& state) {
 
 nlohmann::ordered_json Coordinator::state_json() {
   StateArchive state;
-  drift_before_ = largest_drift();
   state.object("coordinator", [this](StateArchive& inner) {
     int workers = objective_.workers();
     inner.number("workers", workers, workers, workers);
@@ -152,6 +150,7 @@ nlohmann::ordered_json Coordinator::state_json() {
     inner.object("of_workers", [this](StateArchive& columns) { visit_workers(columns); });
   });
   state.object("method", [this](StateArchive& inner) { method_.visit_state(inner); });
+  state.object("server", [this](StateArchive& inner) { executor_->visit_state(inner); });
   state.object("clock", [this](StateArchive& inner) { clock_->visit_state(inner, true); });
   return state.json();
 }
@@ -179,6 +178,7 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
   if (same_workers) {
     method_.start(actions_);
     state.object("method", [this](StateArchive& inner) { method_.visit_state(inner); });
+    state.object("server", [this](StateArchive& inner) { executor_->visit_state(inner); });
     go_on_with_jobs();
   } else {
     begin();

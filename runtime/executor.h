@@ -69,6 +69,7 @@ class Executor {
   virtual bool at_rest() const { return true; }
   virtual void begin_snapshot(Snapshot& snapshot) = 0;
   virtual std::size_t save_more(std::size_t vectors) = 0;
+  virtual void visit_state(StateArchive& state) = 0;
 
   /// Jobs that a worker has, in their order, by the versions they start from; `handed_over` so far.
   struct JobsOfWorker {

@@ -50,6 +50,7 @@ class LookaheadExecutor final : public Executor {
   Device device(int) const override { return server_.stream().device(); }
   void begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;
+  void visit_state(StateArchive& state) override { server_.visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
                ModelOwner::Restored what) override;
   void drain() noexcept override;

@@ -9,6 +9,7 @@
 #include "runtime/event.h"
 #include "runtime/methods/method.h"
 #include "runtime/replica.h"
+#include "runtime/state_archive.h"
 
 namespace tardigrad {
 
@@ -59,6 +60,9 @@ class ModelOwner {
 
   /// Has up to so many more vectors saved, and returns how many there were.
   virtual std::size_t save_more(std::size_t vectors) = 0;
+
+  /// What belongs to the tables and is no vector.
+  virtual void visit_state(StateArchive&) {}
 
   /// Which vectors of a snapshot restore() takes.
   enum class Restored { all, momentum_alone };

@@ -120,16 +120,6 @@ Server::GradientTable& Server::table(Table which) const {
   return *tables_[index];
 }
 
-const std::vector<bool>& Server::counting_rows(Table which) const { return table(which).counts; }
-
-void Server::set_counting_rows(Table which, std::vector<bool> counts) {
-  GradientTable& counted = table(which);
-  if (counts.size() != counted.counts.size())
-    throw std::logic_error("not one flag for each row of the table");
-  counted.counting = static_cast<std::size_t>(std::ranges::count(counts, true));
-  counted.counts = std::move(counts);
-}
-
 /// Whether this stream's kernels use memory of the other device as their own.
 bool Server::reaches(Device other) const {
   if (other.backend == Backend::cpu || other == stream_.device()) return true;
@@ -263,6 +253,16 @@ bool Server::save_row(GradientTable& table, std::size_t row) {
   }
   state.store(RowState::saved, std::memory_order_release);
   return true;
+}
+
+void Server::visit_state(StateArchive& state) {
+  note_drift();
+  state.real("largest_drift", largest_drift_);
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    GradientTable& table = *tables_[i];
+    state.flags(table_names[i], table.counts, table.counts.size());
+    table.counting = static_cast<std::size_t>(std::ranges::count(table.counts, true));
+  }
 }
 
 void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) {

@@ -66,14 +66,10 @@ class Server final : public ModelOwner {
   std::uint64_t version() const override { return version_; }
   void begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;
+  void visit_state(StateArchive& state) override;
   void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
 
   StreamRef stream() const { return stream_; }
-
-  /// Which rows of a table count in its mean. std::logic_error if there is no such table, or not one flag a
-  /// worker.
-  const std::vector<bool>& counting_rows(Table table) const;
-  void set_counting_rows(Table table, std::vector<bool> counts);
 
   /// x and ū themselves [d], to be used on stream(). std::bad_optional_access where no mean is kept.
   BufferRef<float> model() { return model_.ref(); }

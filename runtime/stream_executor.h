@@ -58,6 +58,7 @@ class StreamExecutor final : public Executor {
   bool at_rest() const override { return server_->at_rest(); }
   void begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;
+  void visit_state(StateArchive& state) override { server_->visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
                ModelOwner::Restored what) override;
   void check() const override;

@@ -235,21 +235,22 @@ TEST_P(ServerActions, KnowsWhichRowsCount) {
   ServerRig rig(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true});
   rig.set_model(Vector(dimension));
   rig.apply({CountRow{1, false}, SwapTables{}, CountRow{2, false}, CountRow{3, false}}, 1, Vector(dimension));
-  EXPECT_EQ(rig.server.counting_rows(Table::main), (std::vector<bool>{true, true, false, false}));
-  EXPECT_EQ(rig.server.counting_rows(Table::next), (std::vector<bool>{true, false, true, true}));
+  StateArchive saved;
+  rig.server.visit_state(saved);
+  EXPECT_EQ(saved.json()["table.main"], (nlohmann::json{1, 1, 0, 0}));
+  EXPECT_EQ(saved.json()["table.next"], (nlohmann::json{1, 0, 1, 1}));
   EXPECT_THROW(rig.apply({FoldRow{2}}, 1, Vector(dimension)), std::logic_error);
 
   ServerRig restored(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true});
   restored.set_model(Vector(dimension));
-  restored.server.set_counting_rows(Table::main, rig.server.counting_rows(Table::main));
+  StateArchive state(saved.json(), "state");
+  restored.server.visit_state(state);
   restored.apply({FoldRow{0}, Step{}}, 1, Vector(dimension, 8));
   EXPECT_EQ(restored.model(), Vector(dimension, -4));
-  EXPECT_THROW(restored.server.set_counting_rows(Table::main, {true}), std::logic_error);
 }
 
 TEST(ServerWithoutATable, HasNoRowsToCount) {
   ServerRig rig(Stream::immediate({}, "server"), dimension, workers, {.tables = 0, .mean = true});
-  EXPECT_THROW(rig.server.counting_rows(Table::main), std::logic_error);
   EXPECT_THROW(rig.apply({CountRow{}}, 1, Vector(dimension)), std::logic_error);
 }
 
