@@ -1,20 +1,32 @@
 #include "runtime/json_lines.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 namespace tardigrad {
 
-JsonLines::JsonLines(const char* flag, const std::filesystem::path& path, const std::string& run_json)
-    : file_(open_to_write(flag, path)) {
+JsonLines::JsonLines(const char* flag, const std::filesystem::path& path, const std::string& run_json,
+                     OutputFile::Limits limits)
+    : file_(flag, path, OutputFile::Begin::empty, limits) {
   nlohmann::ordered_json run = {{"event", "run"}};
   run.update(nlohmann::ordered_json::parse(run_json));
-  write(run.dump());
+  write(run.dump(), true);
 }
 
-void JsonLines::write(const std::string& json) {
-  std::fwrite(json.data(), 1, json.size(), file_.get());
-  std::fputc('\n', file_.get());
-  bytes_ += json.size() + 1;
+JsonLines::JsonLines(const char* flag, const std::filesystem::path& path, OutputFile::Limits limits)
+    : file_(flag, path, OutputFile::Begin::behind, limits), bytes_(std::filesystem::file_size(path)) {}
+
+bool JsonLines::write(const std::string& json, bool matters) {
+  std::string gap;
+  if (left_out_ > 0) gap = fmt::format("{{\"event\":\"gap\",\"lines\":{}}}\n", left_out_);
+  if (!file_.write({gap, json, "\n"}, matters)) {
+    ++left_out_;
+    return false;
+  }
+  left_out_ = 0;
+  bytes_ += gap.size() + json.size() + 1;
+  return true;
 }
 
 }  // namespace tardigrad

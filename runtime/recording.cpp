@@ -5,23 +5,50 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/log_parts.h"
+#include "runtime/trouble.h"
+
 namespace tardigrad {
 
-RunRecorder::RunRecorder(const std::filesystem::path& path, const std::string& run_json)
-    : file_("--record", path, run_json) {}
+RunRecorder::RunRecorder(const std::filesystem::path& path, const std::string& run_json,
+                         const std::optional<CheckpointRecord>& after, OutputFile::Limits limits) {
+  constexpr const char* flag = "--record";
+  if (!after) {
+    file_.emplace(flag, path, run_json, limits);
+  } else if (cut_file(flag, path, run_json, *after)) {
+    file_.emplace(flag, path, limits);
+  } else {
+    Trouble(fmt::format("{} {}", flag, path.string()))
+        .tell(
+            fmt::format("is no recording of this run up to checkpoint {}; nothing is recorded", after->name));
+  }
+}
+
+void RunRecorder::write(const std::string& line) {
+  if (!file_ || !whole_) return;
+  whole_ = file_->write(line, true);
+  if (!whole_) file_->tell("the recording ends here: more than what waits to be written is not kept");
+}
 
 // Shortest texts that read back to the same numbers.
 void RunRecorder::on_arrival(const JobRecord& record) {
-  file_.write(
-      fmt::format(R"({{"event":"arrival","worker":{},"job":{},"version":{},"time":{},"compute_time":{}}})",
-                  record.worker, record.job, record.version, record.time, record.compute_time));
+  write(fmt::format(R"({{"event":"arrival","worker":{},"job":{},"version":{},"time":{},"compute_time":{}}})",
+                    record.worker, record.job, record.version, record.time, record.compute_time));
 }
 
 void RunRecorder::on_discarded_over(int worker, double time) {
-  file_.write(fmt::format(R"({{"event":"discarded","worker":{},"time":{}}})", worker, time));
+  write(fmt::format(R"({{"event":"discarded","worker":{},"time":{}}})", worker, time));
 }
 
-void RunRecorder::on_summary(const RunSummary&) { file_.flush(); }
+void RunRecorder::on_checkpoint(const CheckpointRecord& record) {
+  write(checkpoint_line(record));
+  if (file_) file_->begin_sync();
+}
+
+void RunRecorder::on_summary(const RunSummary&) {
+  write(R"({"event":"end"})");
+  if (file_) file_->flush();
+}
 
 Recording::Recording(std::string path) : path_(std::move(path)), file_(path_) {
   const auto refuse = [this](const char* reason) {
@@ -42,10 +69,21 @@ std::string Recording::place() const { return fmt::format("--replay {}:{}: ", pa
 
 std::optional<Recording::Event> Recording::next() {
   std::string text;
-  if (!std::getline(file_, text)) return std::nullopt;
-  ++line_;
+  while (std::getline(file_, text)) {
+    ++line_;
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    const auto kind = json.is_object() ? json.value("event", nlohmann::json()) : nlohmann::json();
+    if (kind == "end") return std::nullopt;
+    if (kind == "checkpoint") continue;
+    if (json.is_discarded() && file_.eof()) break;  // half a line
+    return event_of(json);
+  }
+  cut_off_ = true;
+  return std::nullopt;
+}
+
+Recording::Event Recording::event_of(const nlohmann::json& json) const {
   try {
-    const auto json = nlohmann::json::parse(text);
     Event event;
     event.arrival = json.at("event") == "arrival";
     event.record.worker = json.at("worker");

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,19 +18,30 @@ namespace tardigrad {
 /// Writes what came to the coordinator, in its order: all that a run depends on besides its configuration.
 /// JSON lines: a `run` record that the caller gives; then `arrival` records of worker, job (with the seed the
 /// key of its minibatch), version, time and compute_time; `discarded` where the wall clock heard of the end
-/// of a job thrown away earlier.
+/// of a job thrown away earlier; `checkpoint` records; `end` at the end. A recording with a hole would be of
+/// no use: where the disk has been full for too long it stops, and lacks its `end`.
 class RunRecorder final : public RunObserver {
  public:
   /// `run_json`: the members of the run record, as an object. Throws std::invalid_argument if the file cannot
   /// be written.
-  RunRecorder(const std::filesystem::path& path, const std::string& run_json);
+  ///
+  /// `after`: the run goes on from that checkpoint, and so does its recording: what stands behind the
+  /// checkpoint's line is removed. Where the line is not found, nothing is recorded: that is said on stderr.
+  RunRecorder(const std::filesystem::path& path, const std::string& run_json,
+              const std::optional<CheckpointRecord>& after = {}, OutputFile::Limits limits = default_limits);
 
   void on_arrival(const JobRecord& record) override;
   void on_discarded_over(int worker, double time) override;
+  void on_checkpoint(const CheckpointRecord& record) override;
   void on_summary(const RunSummary&) override;
 
+  static constexpr OutputFile::Limits default_limits = {.waiting_bytes = std::size_t{64} << 20};
+
  private:
-  JsonLines file_;
+  void write(const std::string& line);
+
+  std::optional<JsonLines> file_;
+  bool whole_ = true;  // so far
 };
 
 /// A file of RunRecorder, read from front to back.
@@ -48,18 +61,25 @@ class Recording {
     JobRecord record;
   };
 
-  /// The next event; nothing at the end. Throws std::invalid_argument naming file and line.
+  /// Whether it came to its end without the record that says so: its run was killed, or could not write it.
+  bool is_cut_off() const { return cut_off_; }
+
+  /// The next event; nothing at the end, or where the file breaks off. Throws std::invalid_argument naming
+  /// file and line.
   std::optional<Event> next();
 
   /// "--replay FILE:LINE: ", of the event returned last.
   std::string place() const;
 
  private:
+  Event event_of(const nlohmann::json& json) const;
+
   std::string path_;
   std::ifstream file_;
   std::uint64_t line_ = 0;
   std::string run_json_;
   bool wall_ = false;
+  bool cut_off_ = false;
 };
 
 /// Arrivals in the order of a recording, at its times.

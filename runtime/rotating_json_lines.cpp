@@ -3,86 +3,71 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <exception>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
-#include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace tardigrad {
-namespace {
-
-/// Whether the file begins with the run record of a part of the log of that name.
-bool is_part(const std::filesystem::path& file, const std::string& log) {
-  constexpr std::string_view beginning = R"({"event":"run",)";
-  std::ifstream stream(file);
-  std::string line(beginning.size(), ' ');
-  if (!stream.read(line.data(), static_cast<std::streamsize>(line.size())) || line != beginning) return false;
-  std::getline(stream, line);
-  const auto run = nlohmann::json::parse(std::string(beginning) + line, nullptr, false);
-  return run.is_object() && run.value("log", nlohmann::json()) == log;
-}
-
-/// Parts that an older log has left. Throws where new parts would replace other files.
-std::vector<std::filesystem::path> stale_parts(const char* flag, const std::filesystem::path& path,
-                                               int files) {
-  std::vector<std::filesystem::path> stale;
-  std::error_code unreadable;
-  for (int age = 1;; ++age) {
-    const std::filesystem::path part = older_part(path, static_cast<std::uint64_t>(age));
-    const bool exists = std::filesystem::exists(part, unreadable);
-    if (age >= files && !exists) return stale;
-    if (!exists) continue;
-    if (is_part(part, path.filename())) {
-      stale.push_back(part);
-    } else if (age < files) {
-      throw std::invalid_argument(
-          fmt::format("{} {}: parts of it would replace {}, which is none; expected another name", flag,
-                      path.string(), part.string()));
-    }
-  }
-}
-
-}  // namespace
-
-std::filesystem::path older_part(const std::filesystem::path& path, std::uint64_t age) {
-  return path.string() + "." + std::to_string(age);
-}
 
 RotatingJsonLines::RotatingJsonLines(const char* flag, std::filesystem::path path,
-                                     const std::string& run_json, LogRotation rotation)
-    : flag_(flag), path_(std::move(path)), run_json_(run_json), rotation_(rotation), file_([this] {
-        const auto stale = stale_parts(flag_, path_, rotation_.files);
-        JsonLines first = begin_part();
-        for (const auto& part : stale) std::filesystem::remove(part);
-        return first;
-      }()) {}
+                                     const std::string& run_json, LogRotation rotation,
+                                     OutputFile::Limits limits, LogBeginning beginning)
+    : flag_(flag),
+      path_(std::move(path)),
+      run_json_(beginning.part ? beginning.run_json : run_json),
+      rotation_(rotation),
+      limits_(limits),
+      trouble_(fmt::format("{} {}", flag_, path_.string()), limits.patience),
+      file_(begin(beginning)) {}
 
-JsonLines RotatingJsonLines::begin_part() {
+std::unique_ptr<JsonLines> RotatingJsonLines::begin(const LogBeginning& beginning) {
+  for (const std::string& line : beginning.lasting) keep(line);
+  if (beginning.part) {
+    part_ = *beginning.part;
+    full_bytes_ = rotation_.file_bytes;
+    return std::make_unique<JsonLines>(flag_, path_, limits_);
+  }
+  const auto stale = stale_parts(flag_, path_, rotation_.files);
+  auto first = begin_part();
+  for (const auto& part : stale) std::filesystem::remove(part);
+  return first;
+}
+
+std::unique_ptr<JsonLines> RotatingJsonLines::begin_part() {
   std::vector<std::string> repeated = lasting_;
   if (!repeated.empty() && repeated.back() != latest_) repeated.push_back(latest_);
   auto run = nlohmann::ordered_json::parse(run_json_);
   run["log"] = path_.filename().string();
   run["part"] = part_;
   run["repeated"] = repeated.size();
-  JsonLines file(flag_, path_, run.dump());
-  for (const std::string& line : repeated) file.write(line);
+  auto file = std::make_unique<JsonLines>(flag_, path_, run.dump(), limits_);
+  for (const std::string& line : repeated) file->write(line, true);
   // A part is to hold as much of its own as it repeats, however little it may hold.
-  full_bytes_ = std::max(rotation_.file_bytes, 2 * file.bytes());
+  full_bytes_ = std::max(rotation_.file_bytes, 2 * file->bytes());
   return file;
 }
 
 void RotatingJsonLines::write(const std::string& json) {
-  if (file_.bytes() + json.size() + 1 > full_bytes_) rotate();
-  file_.write(json);
+  if (file_->bytes() + json.size() + 1 > full_bytes_) rotate();
+  file_->write(json);
+}
+
+void RotatingJsonLines::write_that_matters(const std::string& json) {
+  if (file_->bytes() + json.size() + 1 > full_bytes_) rotate();
+  file_->write(json, true);
 }
 
 void RotatingJsonLines::write_lasting(const std::string& json) {
-  write(json);
-  latest_ = json;
+  write_that_matters(json);
+  keep(json);
+}
+
+void RotatingJsonLines::keep(const std::string& lasting) {
+  latest_ = lasting;
   if (lasting_count_++ % lasting_stride_ != 0) return;
-  lasting_bytes_ += json.size() + 1;
-  lasting_.push_back(json);
+  lasting_bytes_ += lasting.size() + 1;
+  lasting_.push_back(lasting);
   if (lasting_bytes_ <= rotation_.file_bytes / 8) return;
   lasting_stride_ *= 2;
   lasting_bytes_ = 0;
@@ -94,21 +79,32 @@ void RotatingJsonLines::write_lasting(const std::string& json) {
   lasting_.swap(every_other);
 }
 
+/// Not before all of the old part is written: what waits would wait in memory, in file after file.
 void RotatingJsonLines::rotate() {
-  file_.flush();
+  if (trouble_.rests() || !file_->flush()) return;
+  bool renamed = false;
   try {
-    for (int age = rotation_.files - 1; age > 0; --age) {
-      const auto younger = age == 1 ? path_ : older_part(path_, static_cast<std::uint64_t>(age - 1));
-      if (std::filesystem::exists(younger)) {
-        std::filesystem::rename(younger, older_part(path_, static_cast<std::uint64_t>(age)));
-      }
-    }
+    rename_parts();
+    renamed = true;
     ++part_;
     file_ = begin_part();
+    trouble_.over("goes on in a new file again");
   } catch (const std::exception& error) {
-    throw std::runtime_error(
-        fmt::format("{} {}: cannot go on in a new file: {}", flag_, path_.string(), error.what()));
+    trouble_.found(fmt::format("cannot go on in a new file: {}", error.what()));
+    if (!renamed) return;
+    --part_;
+    std::error_code ignored;  // otherwise what is written goes on in FILE.1
+    if (rotation_.files > 1) std::filesystem::rename(older_part(path_, 1), path_, ignored);
   }
+}
+
+/// Up to the first name that is free, so that it can be done again where it stopped.
+void RotatingJsonLines::rename_parts() {
+  const auto oldest = static_cast<std::uint64_t>(rotation_.files) - 1;
+  if (oldest == 0 || !std::filesystem::exists(path_)) return;
+  std::uint64_t age = 1;
+  while (age < oldest && std::filesystem::exists(older_part(path_, age))) ++age;
+  for (; age > 0; --age) std::filesystem::rename(older_part(path_, age - 1), older_part(path_, age));
 }
 
 }  // namespace tardigrad

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/json_lines.h"
+#include "runtime/log_parts.h"
 
 namespace tardigrad {
 
@@ -18,31 +20,41 @@ struct LogRotation {
 /// JSON lines in parts: what does not fit into `FILE` any more goes on in a new one, after `FILE` has been
 /// renamed `FILE.1`, what that was `FILE.2`, and so on; the oldest goes. Each part begins with the run
 /// record, to which it adds "log", the name of `FILE`; "part", counted from 0; and "repeated", how many lines
-/// after it repeat what older parts hold.
+/// after it repeat what older parts hold. Where no new part can be begun the old one grows beyond its size;
+/// that is said once, and tried again. Nothing but the constructor throws.
 class RotatingJsonLines {
  public:
-  /// Removes the parts that an older log of that name has left. Throws std::invalid_argument naming `flag`
-  /// and the path if the file cannot be opened, or if a part would replace a file that is none.
+  /// Removes the parts that an older log of that name has left, unless it goes on with one of them. Throws
+  /// std::invalid_argument naming `flag` and the path if the file cannot be opened, or if a part would
+  /// replace a file that is none.
   RotatingJsonLines(const char* flag, std::filesystem::path path, const std::string& run_json,
-                    LogRotation rotation);
+                    LogRotation rotation, OutputFile::Limits limits = {}, LogBeginning beginning = {});
 
-  /// Throws std::runtime_error where a part cannot be renamed or begun.
   void write(const std::string& json);
 
-  /// Later parts repeat these lines, up to an eighth of a part: then every other, every fourth, …, and the
-  /// latest.
+  /// Is the last to be left out where the file cannot be written.
+  void write_that_matters(const std::string& json);
+
+  /// That, and later parts repeat these lines, up to an eighth of a part: then every other, every fourth, …,
+  /// and the latest.
   void write_lasting(const std::string& json);
 
-  void flush() { file_.flush(); }
+  void flush() { file_->flush(); }
+  void begin_sync() { file_->begin_sync(); }
 
  private:
-  JsonLines begin_part();
+  std::unique_ptr<JsonLines> begin(const LogBeginning& beginning);
+  std::unique_ptr<JsonLines> begin_part();
+  void keep(const std::string& lasting);
   void rotate();
+  void rename_parts();
 
   const char* flag_;
   std::filesystem::path path_;
   std::string run_json_;
   LogRotation rotation_;
+  OutputFile::Limits limits_;
+  Trouble trouble_;  // with new parts
   std::uint64_t part_ = 0;
   std::vector<std::string> lasting_;
   std::uint64_t lasting_bytes_ = 0;
@@ -50,10 +62,7 @@ class RotatingJsonLines {
   std::uint64_t lasting_stride_ = 1;  // every how many-th of them is there
   std::string latest_;                // of them
   std::uint64_t full_bytes_ = 0;      // of the part, from which the next begins
-  JsonLines file_;
+  std::unique_ptr<JsonLines> file_;
 };
-
-/// `FILE.1` is the part before `FILE`, and so on.
-std::filesystem::path older_part(const std::filesystem::path& path, std::uint64_t age);
 
 }  // namespace tardigrad

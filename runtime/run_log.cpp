@@ -5,7 +5,9 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "runtime/log_parts.h"
 #include "runtime/nearest_name.h"
+#include "runtime/trouble.h"
 
 namespace tardigrad {
 namespace {
@@ -22,6 +24,24 @@ Json to_json(const Histogram& histogram) {
   Json counts = Json::array();
   histogram.for_each([&](std::uint64_t value, std::uint64_t count) { counts.push_back({value, count}); });
   return counts;
+}
+
+/// Texts may come from anywhere.
+std::string to_line(const Json& record) {
+  return record.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+LogBeginning beginning_of(const std::filesystem::path& path, const std::string& run_json, int files,
+                          const std::optional<CheckpointRecord>& after) {
+  if (!after) return {};
+  LogBeginning beginning = cut_log("--log", path, files, run_json, *after);
+  if (beginning.complaint) {
+    Trouble("--log " + path.string())
+        .tell(fmt::format(
+            "{}; begins anew, {}", *beginning.complaint,
+            beginning.lasting.empty() ? "with nothing of before" : "with the evaluations until then"));
+  }
+  return beginning;
 }
 
 // The frequent records are formatted directly; fmt writes the shortest text that reads back to the same
@@ -48,8 +68,9 @@ LogDetail parse_log_detail(const std::string& name) {
 }
 
 RunLog::RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail,
-               LogRotation rotation)
-    : file_("--log", path, run_json, rotation), detail_(detail) {}
+               LogRotation rotation, const std::optional<CheckpointRecord>& after, OutputFile::Limits limits)
+    : file_("--log", path, run_json, rotation, limits, beginning_of(path, run_json, rotation.files, after)),
+      detail_(detail) {}
 
 void RunLog::on_gradient(const GradientRecord& record) {
   if (detail_ != LogDetail::jobs) return;
@@ -85,61 +106,70 @@ void RunLog::on_discard(const JobRecord& record) {
 }
 
 void RunLog::on_evaluation(const EvaluationRecord& record) {
-  file_.write_lasting(Json{{"event", "eval"},
-                           {"update", record.update},
-                           {"time", record.time},
-                           {"train_time_s", record.train_time_s},
-                           {"gradients", record.gradients},
-                           {"loss", record.evaluation.loss},
-                           {"accuracy", or_null(record.evaluation.accuracy)},
-                           {"objective", or_null(record.evaluation.objective)},
-                           {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
-                           {"train_loss", or_null(record.train_loss)},
-                           {"smoothness", or_null(record.smoothness)}}
-                          .dump());
+  file_.write_lasting(to_line({{"event", "eval"},
+                               {"update", record.update},
+                               {"time", record.time},
+                               {"train_time_s", record.train_time_s},
+                               {"gradients", record.gradients},
+                               {"loss", record.evaluation.loss},
+                               {"accuracy", or_null(record.evaluation.accuracy)},
+                               {"objective", or_null(record.evaluation.objective)},
+                               {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
+                               {"train_loss", or_null(record.train_loss)},
+                               {"smoothness", or_null(record.smoothness)}}));
 }
 
 void RunLog::on_warning(const Warning& warning) {
-  file_.write_lasting(Json{
-      {"event", "warning"},
-      {"kind", to_string(warning.kind)},
-      {"update", warning.update},
-      {"time", warning.time},
-      {"text",
-       warning.text}}.dump());
+  file_.write_lasting(to_line({{"event", "warning"},
+                               {"kind", to_string(warning.kind)},
+                               {"update", warning.update},
+                               {"time", warning.time},
+                               {"text", warning.text}}));
+}
+
+void RunLog::on_worker_change(const WorkerChange& change) {
+  file_.write_lasting(to_line({{"event", change.lost ? "worker-lost" : "worker-back"},
+                               {"worker", change.worker},
+                               {"update", change.update},
+                               {"time", change.time},
+                               {"reason", change.reason}}));
+}
+
+/// Goes to the file at once: a run that goes on from the checkpoint looks for it.
+void RunLog::on_checkpoint(const CheckpointRecord& record) {
+  file_.write_that_matters(checkpoint_line(record));
+  file_.begin_sync();
 }
 
 void RunLog::on_summary(const RunSummary& summary) {
   for (const WorkerRecord& worker : summary.workers) {
-    file_.write(Json{{"event", "worker"},
-                     {"worker", worker.worker},
-                     {"device", worker.device},
-                     {"jobs", worker.jobs},
-                     {"mean_compute_time", worker.mean_compute_time},
-                     {"busy_share", worker.busy_share},
-                     {"discarded_jobs", worker.discarded_jobs},
-                     {"discarded_share", worker.discarded_share},
-                     {"mean_hand_over_time", worker.mean_hand_over_time},
-                     {"mean_queue_time", worker.mean_queue_time},
-                     {"staleness_median", worker.staleness.median()},
-                     {"staleness_max", worker.staleness.max()},
-                     {"staleness_counts", to_json(worker.staleness)}}
-                    .dump());
+    file_.write_that_matters(to_line({{"event", "worker"},
+                                      {"worker", worker.worker},
+                                      {"device", worker.device},
+                                      {"jobs", worker.jobs},
+                                      {"mean_compute_time", worker.mean_compute_time},
+                                      {"busy_share", worker.busy_share},
+                                      {"discarded_jobs", worker.discarded_jobs},
+                                      {"discarded_share", worker.discarded_share},
+                                      {"mean_hand_over_time", worker.mean_hand_over_time},
+                                      {"mean_queue_time", worker.mean_queue_time},
+                                      {"staleness_median", worker.staleness.median()},
+                                      {"staleness_max", worker.staleness.max()},
+                                      {"staleness_counts", to_json(worker.staleness)}}));
   }
-  file_.write(Json{{"event", "summary"},
-                   {"updates", summary.updates},
-                   {"gradients", summary.gradients},
-                   {"time", summary.time},
-                   {"train_time_s", summary.train_time_s},
-                   {"final_loss", summary.final_evaluation.loss},
-                   {"final_accuracy", or_null(summary.final_evaluation.accuracy)},
-                   {"train_loss", or_null(summary.train_loss)},
-                   {"staleness_max", summary.staleness_max},
-                   {"idle_share", summary.idle_share},
-                   {"discarded_share", summary.discarded_share},
-                   {"largest_drift", or_null(summary.largest_drift)},
-                   {"stop_reason", to_string(summary.stop_reason)}}
-                  .dump());
+  file_.write_that_matters(to_line({{"event", "summary"},
+                                    {"updates", summary.updates},
+                                    {"gradients", summary.gradients},
+                                    {"time", summary.time},
+                                    {"train_time_s", summary.train_time_s},
+                                    {"final_loss", summary.final_evaluation.loss},
+                                    {"final_accuracy", or_null(summary.final_evaluation.accuracy)},
+                                    {"train_loss", or_null(summary.train_loss)},
+                                    {"staleness_max", summary.staleness_max},
+                                    {"idle_share", summary.idle_share},
+                                    {"discarded_share", summary.discarded_share},
+                                    {"largest_drift", or_null(summary.largest_drift)},
+                                    {"stop_reason", to_string(summary.stop_reason)}}));
   file_.flush();
 }
 

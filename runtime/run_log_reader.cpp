@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/rotating_json_lines.h"
+#include "runtime/log_parts.h"
 
 namespace tardigrad {
 namespace {
@@ -23,6 +23,13 @@ template <class T>
 std::optional<T> or_nothing(const json& value) {
   return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
 }
+
+/// How far a log has been told.
+struct LogPlace {
+  std::uint64_t update = 0;
+  double time = 0;
+  std::vector<WorkerRecord> workers;  // of the records so far
+};
 
 JobRecord job_of(const json& record) {
   return {record.at("worker"), record.at("job"), record.at("version"), record.at("time"),
@@ -89,8 +96,23 @@ Enum value_named(const std::string& name, Enum last) {
 }
 
 Warning warning_of(const json& record) {
-  return {value_named(record.at("kind"), Warning::Kind::not_finite), record.at("update"), record.at("time"),
+  return {value_named(record.at("kind"), Warning::Kind::log_gap), record.at("update"), record.at("time"),
           record.at("text")};
+}
+
+WorkerChange change_of(const json& record, bool lost) {
+  return {record.at("worker"), lost, record.at("update"), record.at("time"), record.at("reason")};
+}
+
+CheckpointRecord checkpoint_of(const json& record) {
+  return {record.at("name"), record.at("update"), record.at("gradients"), record.at("time")};
+}
+
+/// Lines that could not be written, as told to the owner of the run.
+Warning gap_of(const json& record, const LogPlace& place) {
+  const std::uint64_t lines = record.at("lines");
+  return {Warning::Kind::log_gap, place.update, place.time,
+          fmt::format("{} records of the log could not be written", lines)};
 }
 
 RunSummary summary_of(const json& record, std::vector<WorkerRecord> workers) {
@@ -122,9 +144,11 @@ void tell_update(const json& record, RunObserver& observer) {
   observer.on_update(update);
 }
 
-/// `workers`: of the records so far. False for a record that no log has.
-bool tell(const json& record, std::vector<WorkerRecord>& workers, RunObserver& observer) {
+/// False for a record that no log has.
+bool tell(const json& record, LogPlace& place, RunObserver& observer) {
   const std::string event = record.at("event");
+  place.update = record.value("update", place.update);
+  place.time = record.value("time", place.time);
   if (event == "update") {
     tell_update(record, observer);
   } else if (event == "gradient") {
@@ -137,10 +161,16 @@ bool tell(const json& record, std::vector<WorkerRecord>& workers, RunObserver& o
     observer.on_evaluation(evaluation_of(record));
   } else if (event == "warning") {
     observer.on_warning(warning_of(record));
+  } else if (event == "worker-lost" || event == "worker-back") {
+    observer.on_worker_change(change_of(record, event == "worker-lost"));
+  } else if (event == "checkpoint") {
+    observer.on_checkpoint(checkpoint_of(record));
+  } else if (event == "gap") {
+    observer.on_warning(gap_of(record, place));
   } else if (event == "worker") {
-    workers.push_back(worker_of(record));
+    place.workers.push_back(worker_of(record));
   } else if (event == "summary") {
-    observer.on_summary(summary_of(record, std::move(workers)));
+    observer.on_summary(summary_of(record, std::exchange(place.workers, {})));
   } else {
     return false;
   }
@@ -191,8 +221,7 @@ std::uint64_t repeated_lines_of(const std::string& part) {
 }
 
 /// Tells what stands after the first lines.
-void tell_part(const std::string& path, std::uint64_t skipped_lines, std::vector<WorkerRecord>& workers,
-               RunObserver& observer) {
+void tell_part(const std::string& path, std::uint64_t skipped_lines, LogPlace& place, RunObserver& observer) {
   std::ifstream file(path);
   std::uint64_t number = 0;
   for (std::string line; std::getline(file, line);) {
@@ -200,7 +229,7 @@ void tell_part(const std::string& path, std::uint64_t skipped_lines, std::vector
     const bool whole = !file.eof();  // it has its end of line
     bool known = false;
     try {
-      known = tell(json::parse(line), workers, observer);
+      known = tell(json::parse(line), place, observer);
     } catch (const json::exception&) {
     }
     if (known) continue;
@@ -226,9 +255,9 @@ RunLogReader::RunLogReader(const std::string& path) {
 }
 
 void RunLogReader::tell(RunObserver& observer) {
-  std::vector<WorkerRecord> workers;
+  LogPlace place;
   for (const std::string& part : parts_) {
-    tell_part(part, part == parts_.front() ? 1 : repeated_lines_of(part), workers, observer);
+    tell_part(part, part == parts_.front() ? 1 : repeated_lines_of(part), place, observer);
   }
 }
 

@@ -36,6 +36,8 @@ std::string to_string(Warning::Kind kind) {
       return "checkpoint";
     case Warning::Kind::not_finite:
       return "not-finite";
+    case Warning::Kind::log_gap:
+      return "log-gap";
   }
   return "unknown";
 }

@@ -55,9 +55,9 @@ struct EvaluationRecord {
   std::optional<double> smoothness = {};  ///< L at the first model, as estimated
 };
 
-/// What the owner of a run should know of (GuardRails).
+/// What the owner of a run should know of: GuardRails finds it, but for gaps, which RunLogReader tells of.
 struct Warning {
-  enum class Kind { step_size, old_row, speed_change, checkpoint, not_finite };
+  enum class Kind { step_size, old_row, speed_change, checkpoint, not_finite, log_gap };
 
   Kind kind = Kind::step_size;
   std::uint64_t update = 0;  ///< of the model that it is about
@@ -65,7 +65,7 @@ struct Warning {
   std::string text;          ///< one line with the numbers and where they come from
 };
 
-/// "step-size", "old-row", "speed-change", "checkpoint", "not-finite".
+/// "step-size", "old-row", "speed-change", "checkpoint", "not-finite", "log-gap".
 std::string to_string(Warning::Kind kind);
 
 /// A worker was taken out of the run, or is back.

@@ -3,14 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <exception>
+#include <string_view>
 
 namespace tardigrad {
 namespace {
 
 constexpr std::size_t block_bytes = 1 << 16;  // written at once
+constexpr std::string_view array_begin = "[\n";
 constexpr std::string_view array_end = "\n]\n";
 
 double time_of(const GradientRecord& record) { return record.job.time; }
@@ -31,11 +31,12 @@ bool anything(const TraceEvents::LeftOut& left_out) {
 
 TraceFile::TraceFile(const std::filesystem::path& path, const std::string& run_json,
                      std::uint64_t limit_bytes)
-    : file_(open_to_write("--trace", path)),
+    : file_(std::make_unique<OutputFile>("--trace", path)),
       limit_bytes_(std::max(limit_bytes, smallest_limit_bytes)),
       events_(run_json) {
-  write("[\n");
-  flush();
+  file_->write(array_begin, true);
+  written_bytes_ += array_begin.size();
+  write_events();
 }
 
 TraceFile::~TraceFile() {
@@ -51,7 +52,7 @@ void TraceFile::on_discard(const JobRecord& record) { add(record); }
 
 void TraceFile::on_evaluation(const EvaluationRecord& record) {
   add(record);
-  if (file_) flush();
+  if (file_) write_events();
 }
 
 template <class T>
@@ -65,7 +66,7 @@ void TraceFile::add(const T& record) {
     // About as many as will fit; finish() sees to it that they do.
     most_kept_ = 1 + records_ * (limit_bytes_ - std::min(bytes, limit_bytes_)) / bytes;
   }
-  if (most_kept_ > 0 || events_.text().size() >= block_bytes) flush();
+  if (most_kept_ > 0 || events_.text().size() >= block_bytes) write_events();
 }
 
 void TraceFile::keep(const Record& record) {
@@ -94,7 +95,7 @@ TraceEvents TraceFile::events_with_kept() const {
 /// Drops as many of the oldest records kept as it takes to get below the limit.
 void TraceFile::finish() {
   if (!file_) return;
-  flush();
+  write_events();
   const std::uint64_t room_bytes = limit_bytes_ - std::min(limit_bytes_, written_bytes_ + array_end.size());
   TraceEvents events = events_with_kept();
   while (events.text().size() > room_bytes && !kept_.empty()) {
@@ -104,24 +105,20 @@ void TraceFile::finish() {
     while (kept_.size() > remain) drop_oldest();
     events = events_with_kept();
   }
-  write(events.text());
-  write(array_end);
-  if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno;
+  file_->write(events.text(), true);
+  file_->write(array_end, true);
+  file_.reset();
 }
 
-void TraceFile::write(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), file_.get()) < text.size() && error_ == 0) error_ = errno;
-  written_bytes_ += text.size();
-}
-
-void TraceFile::flush() {
-  write(events_.text());
+/// Their text begins with a comma, so that it can be missing.
+void TraceFile::write_events() {
+  file_->write(events_.text());
+  written_bytes_ += events_.text().size();
   events_.clear_text();
-  if (std::fflush(file_.get()) != 0 && error_ == 0) error_ = errno;
+  file_->flush();
 }
 
 std::string TraceFile::note() const {
-  if (error_ != 0) return fmt::format("not written whole: {}", std::strerror(error_));
   if (!anything(left_out_)) return "";
   return fmt::format(
       "holds the beginning, until time {:.6g}, and the end, from {:.6g} on: {} gradients between them are "

@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <memory>
 #include <string>
-#include <string_view>
 #include <variant>
 
-#include "runtime/file.h"
+#include "runtime/output_file.h"
 #include "runtime/telemetry.h"
 #include "runtime/trace_events.h"
 
@@ -18,7 +18,8 @@ namespace tardigrad {
 ///
 /// Bounded: the first half of the size limit holds the beginning of the run and is written as it happens. Of
 /// what does not fit there the newest is kept, in no more memory than a few times the limit, and written at
-/// the end; a slice "left out" stands between them.
+/// the end; a slice "left out" stands between them. Trouble with the file is that of OutputFile: events that
+/// could not be written for too long are missing.
 class TraceFile final : public RunObserver {
  public:
   /// Much less would hold nothing but arrows of one update.
@@ -46,14 +47,12 @@ class TraceFile final : public RunObserver {
   void keep(const Record& record);
   void drop_oldest();
   TraceEvents events_with_kept() const;
-  void write(std::string_view text);
-  void flush();
+  void write_events();
   void finish();
 
-  File file_;
+  std::unique_ptr<OutputFile> file_;  // until the end is written
   std::uint64_t limit_bytes_;
   std::uint64_t written_bytes_ = 0;
-  int error_ = 0;  // errno of what could not be written
   TraceEvents events_;
   std::uint64_t records_ = 0;  // in events_
   std::deque<Record> kept_;    // the newest

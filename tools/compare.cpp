@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "runtime/say.h"
 #include "tools/comparison_table.h"
 #include "tools/run_batch.h"
 #include "tools/run_setup.h"
@@ -151,12 +152,12 @@ std::vector<RunResult> execute_with_progress(const RunBatch& batch, const std::s
   std::size_t over = 0;
   const auto tell = [&](std::size_t index, const RunResult& result) {
     const TrainOptions& run = batch.runs[index];
-    fmt::print(stderr, "{:>{}}/{}  {} lr {} seed {}: {}  ({:.1f} s)\n", ++over,
-               fmt::formatted_size("{}", batch.runs.size()), batch.runs.size(), run.method, run.lr, run.seed,
-               describe_result(result, batch), result.wall_s);
+    say(stderr, "{:>{}}/{}  {} lr {} seed {}: {}  ({:.1f} s)\n", ++over,
+        fmt::formatted_size("{}", batch.runs.size()), batch.runs.size(), run.method, run.lr, run.seed,
+        describe_result(result, batch), result.wall_s);
   };
   std::vector<RunResult> results = execute_batch(batch, tell, stop);
-  fmt::print(stderr, "\n");
+  say(stderr, "\n");
   return results;
 }
 

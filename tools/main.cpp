@@ -12,9 +12,11 @@
 #include "runtime/coordinator.h"
 #include "runtime/device.h"
 #include "runtime/nearest_name.h"
+#include "runtime/say.h"
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 #include "tools/option_files.h"
+#include "tools/outputs.h"
 #include "tools/report/report.h"
 #include "tools/table.h"
 #include "tools/train.h"
@@ -37,7 +39,7 @@ void print_devices() {
 }
 
 ExitCode report(ExitCode code, const char* message) {
-  fmt::print(stderr, "tardigrad: {}\n", message);
+  say(stderr, "tardigrad: {}\n", message);
   return code;
 }
 
@@ -79,6 +81,7 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
     if (devices_command->parsed()) print_devices();
     if (table_command->parsed()) print_table(logs);
     if (report_command->parsed()) write_report(logs, page);
+    if (train_command->parsed() || compare_command->parsed()) outlive_outputs();
     if (train_command->parsed()) train(train_options, interrupt.token());
     if (compare_command->parsed()) compare(compare_options, interrupt.token());
     return ok;
@@ -106,6 +109,7 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
   app.set_version_flag("--version", version);
   app.require_subcommand(1);

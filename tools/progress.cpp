@@ -4,7 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+
+#include "runtime/say.h"
 
 namespace tardigrad {
 namespace {
@@ -17,13 +21,13 @@ std::string percent(const std::optional<double>& share) {
 }
 
 void print_workers(const RunSummary& summary, const char* time_unit) {
-  fmt::print("\n{:>6}  {:<8} {:>8} {:>18} {:>8} {:>10} {:>17}\n", "worker", "device", "jobs",
-             fmt::format("mean compute, {}", time_unit), "busy", "discarded", "staleness med/max");
+  say(stdout, "\n{:>6}  {:<8} {:>8} {:>18} {:>8} {:>10} {:>17}\n", "worker", "device", "jobs",
+      fmt::format("mean compute, {}", time_unit), "busy", "discarded", "staleness med/max");
   for (const WorkerRecord& worker : summary.workers) {
-    fmt::print("{:>6}  {:<8} {:>8} {:>18.4g} {:>8} {:>10} {:>17}\n", worker.worker, worker.device,
-               worker.jobs, worker.mean_compute_time, fmt::format("{:.0f} %", 100 * worker.busy_share),
-               fmt::format("{:.0f} %", 100 * worker.discarded_share),
-               fmt::format("{} / {}", worker.staleness.median(), worker.staleness.max()));
+    say(stdout, "{:>6}  {:<8} {:>8} {:>18.4g} {:>8} {:>10} {:>17}\n", worker.worker, worker.device,
+        worker.jobs, worker.mean_compute_time, fmt::format("{:.0f} %", 100 * worker.busy_share),
+        fmt::format("{:.0f} %", 100 * worker.discarded_share),
+        fmt::format("{} / {}", worker.staleness.median(), worker.staleness.max()));
   }
 }
 
@@ -50,10 +54,9 @@ void Progress::on_update(const UpdateRecord& record) {
 void Progress::show(double time, SteadyClock::time_point now) {
   const double elapsed_s = std::chrono::duration<double>(now - shown_at_).count();
   const double rate = static_cast<double>(gradients_ - gradients_shown_) / elapsed_s;
-  fmt::print(stderr,
-             "{}update {}  time {:.1f} {}  loss {:.4f}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}{}",
-             terminal_ ? "\r\033[K" : "", update_, time, time_unit_, loss_.value_or(0), percent(accuracy_),
-             rate, staleness_max_, terminal_ ? "" : "\n");
+  say(stderr, "{}update {}  time {:.1f} {}  loss {:.4f}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}{}",
+      terminal_ ? "\r\033[K" : "", update_, time, time_unit_, loss_.value_or(0), percent(accuracy_), rate,
+      staleness_max_, terminal_ ? "" : "\n");
   std::fflush(stderr);
   live_line_ = terminal_;
 }
@@ -62,37 +65,46 @@ void Progress::on_evaluation(const EvaluationRecord& record) {
   accuracy_ = record.evaluation.accuracy;
   clear_line();
   const auto& norm_sq = record.evaluation.gradient_norm_sq;
-  fmt::print(stderr, "evaluation at update {}  time {:.1f} {}: loss {:.4f}{}{}\n", record.update, record.time,
-             time_unit_, record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "",
-             norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
+  say(stderr, "evaluation at update {}  time {:.1f} {}: loss {:.4f}{}{}\n", record.update, record.time,
+      time_unit_, record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "",
+      norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
 }
 
 void Progress::on_warning(const Warning& warning) {
   if (warning.kind == Warning::Kind::not_finite) return;  // ends the program with that
   clear_line();
-  fmt::print(stderr, "tardigrad: warning: at update {}: {}\n", warning.update, warning.text);
+  say(stderr, "tardigrad: warning: at update {}: {}\n", warning.update, warning.text);
+}
+
+void Progress::on_worker_change(const WorkerChange& change) {
+  clear_line();
+  say(stderr, "tardigrad: at update {}: worker {} is {}: {}\n", change.update, change.worker,
+      change.lost ? "lost" : "back", change.reason);
 }
 
 void Progress::on_summary(const RunSummary& summary) {
   clear_line();
   print_workers(summary, time_unit_);
-  fmt::print(
+  say(stdout,
       "\n{} updates from {} gradients in {:.1f} {} (training took {:.1f} s of wall time; ended by {})\n",
       summary.updates, summary.gradients, summary.time, time_unit_, summary.train_time_s,
       to_string(summary.stop_reason));
-  fmt::print("final loss {:.4f}", summary.final_evaluation.loss);
+  say(stdout, "final loss {:.4f}", summary.final_evaluation.loss);
   if (summary.final_evaluation.accuracy)
-    fmt::print("  accuracy {}", percent(summary.final_evaluation.accuracy));
-  fmt::print("\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
-             100 * summary.discarded_share);
+    say(stdout, "  accuracy {}", percent(summary.final_evaluation.accuracy));
+  say(stdout, "\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
+      100 * summary.discarded_share);
   if (summary.largest_drift)
-    fmt::print("largest drift of the table's mean: {:.2g}\n", *summary.largest_drift);
+    say(stdout, "largest drift of the table's mean: {:.2g}\n", *summary.largest_drift);
+  if (std::fflush(stdout) != 0) {
+    say(stderr, "tardigrad: stdout: the summary cannot be written: {}\n", std::strerror(errno));
+  }
 }
 
 void Progress::clear_line() {
   if (!live_line_) return;
   live_line_ = false;
-  fmt::print(stderr, "\r\033[K");
+  say(stderr, "\r\033[K");
   std::fflush(stderr);
 }
 

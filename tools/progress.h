@@ -10,6 +10,7 @@ namespace tardigrad {
 
 /// What a person sees of a run: on a terminal one live line on stderr, elsewhere a plain line every few
 /// seconds, and a line at every evaluation; at the end, on stdout, a table of the workers and the result.
+/// Goes on where nobody reads it any more.
 class Progress final : public RunObserver {
  public:
   /// `time_unit`: what the run's own clock counts, "s" or "units".
@@ -19,6 +20,7 @@ class Progress final : public RunObserver {
   void on_update(const UpdateRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
   void on_warning(const Warning& warning) override;
+  void on_worker_change(const WorkerChange& change) override;
   void on_summary(const RunSummary& summary) override;
 
  private:

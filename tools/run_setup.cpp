@@ -17,6 +17,7 @@
 #include "runtime/learning_rate.h"
 #include "runtime/nearest_name.h"
 #include "runtime/safetensors.h"
+#include "runtime/say.h"
 #include "tools/version.h"
 
 namespace tardigrad {
@@ -311,7 +312,7 @@ Placement choose_placement(const TrainOptions& options) {
                        options.precision));
   }
   if (options.device == "auto" && built_with_cuda && on_cpu) {
-    fmt::print(stderr, "running on the CPU (no GPU: {})\n", why_no_cuda());
+    say(stderr, "running on the CPU (no GPU: {})\n", why_no_cuda());
   }
   return place(options, std::move(devices));
 }
@@ -337,10 +338,11 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   return setup;
 }
 
-std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json) {
+std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json,
+                                 const std::optional<CheckpointRecord>& after) {
   if (options.log.empty()) return nullptr;
   return std::make_unique<RunLog>(options.log, run_json, parse_log_detail(options.log_detail),
-                                  options.log_rotation);
+                                  options.log_rotation, after);
 }
 
 GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {

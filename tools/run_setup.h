@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -55,9 +56,10 @@ Placement choose_placement(const TrainOptions& options);
 RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
                     const std::shared_ptr<const data::Dataset>& dataset);
 
-/// The log of `--log`; null where none is asked for. `run_json` is that of log_record(). Throws
-/// std::invalid_argument.
-std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json);
+/// The log of `--log`; null where none is asked for. `run_json` is that of log_record(); `after`: as RunLog
+/// takes it. Throws std::invalid_argument.
+std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json,
+                                 const std::optional<CheckpointRecord>& after = {});
 
 /// What the run has to be guarded against (GuardRails).
 GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup);

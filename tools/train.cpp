@@ -13,13 +13,14 @@
 
 #include "runtime/batched_observer.h"
 #include "runtime/recording.h"
-#include "runtime/safetensors.h"
+#include "runtime/say.h"
 #include "runtime/trace_file.h"
 #include "tools/live/live_run.h"
 #include "tools/option_files.h"
 #include "tools/progress.h"
 #include "tools/resume.h"
 #include "tools/run_setup.h"
+#include "tools/save_model.h"
 #include "tools/tensorboard/tensorboard.h"
 
 namespace tardigrad {
@@ -85,7 +86,7 @@ std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const std::st
 std::unique_ptr<LiveRun> serve(const TrainOptions& options, const std::string& run_json) {
   if (!options.serve) return nullptr;
   auto live = std::make_unique<LiveRun>(run_json, *options.serve);
-  fmt::print(stderr, "watch the run at {}\n", live->url());
+  say(stderr, "watch the run at {}\n", live->url());
   return live;
 }
 
@@ -130,23 +131,34 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   observers.push_back(&batches);
   GuardRails guard_rails(guarded_run(options, setup), observers);
   observers.push_back(&guard_rails);
-  const auto save = [&] {
-    if (!options.save.empty()) save_safetensors(options.save, setup.objective->layout(), model);
+  const auto save = [&] { return save_model(options.save, setup.objective->layout(), model); };
+  const auto whereabouts = [&] {  // why the run failed comes first
+    try {
+      return "saved in " + save().path.string();
+    } catch (const std::runtime_error& error) {
+      return fmt::format("lost: {}", error.what());
+    }
   };
+  RunSummary summary;
   try {
-    execute(setup, model, observers, stop, replay ? &*replay : nullptr, checkpoint ? &*checkpoint : nullptr);
+    summary = execute(setup, model, observers, stop, replay ? &*replay : nullptr,
+                      checkpoint ? &*checkpoint : nullptr);
   } catch (const DeviceLostError& lost) {
     if (options.save.empty()) throw;
-    save();
-    throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is saved in {}", lost.what(),
-                                                 lost.update(), options.save));
+    throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is {}", lost.what(),
+                                                 lost.update(), whereabouts()));
   } catch (const NotFiniteError& error) {
     if (options.save.empty() || !error.update()) throw;
-    save();
-    throw NotFiniteError(fmt::format("{}, saved in {}", error.what(), options.save), error.update());
+    throw NotFiniteError(fmt::format("{}, {}", error.what(), whereabouts()), error.update());
   }
-  save();
-  if (trace && !trace->note().empty()) fmt::print(stderr, "--trace {}: {}\n", options.trace, trace->note());
+  if (replay && replay->is_cut_off() && summary.stop_reason == StopReason::recording_ended) {
+    say(stderr,
+        "tardigrad: --replay {}: the recording breaks off: its run was killed, or could not write it\n",
+        options.replay);
+  }
+  if (trace && !trace->note().empty()) say(stderr, "--trace {}: {}\n", options.trace, trace->note());
+  if (options.save.empty()) return;
+  if (const SavedModel saved = save(); !saved.trouble.empty()) throw std::runtime_error(saved.trouble);
 }
 
 }  // namespace tardigrad

@@ -191,16 +191,48 @@ TEST(LogRotation, AGapEndsALog) {
   EXPECT_GT(heard.updates.front(), 500u);
 }
 
-TEST(LogRotation, SaysWhenItCannotGoOn) {
+/// Tries again at once.
+constexpr OutputFile::Limits eager{.patience = {std::chrono::milliseconds(0), std::chrono::milliseconds(0)}};
+
+std::size_t lines_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// A folder that stands where a part was to go; then it is removed.
+TEST(LogRotation, GoesOnInTheOldFileWhereThereCannotBeANewOne) {
   const LogFolder folder;
-  RunLog log(folder.path(), run_json, LogDetail::updates, {.file_bytes = 4096, .files = 2});
-  std::filesystem::remove_all(folder.path(""));
-  try {
-    for (std::uint64_t update = 1; update <= 1000; ++update) log.on_update(update_to(update));
-    FAIL();
-  } catch (const std::runtime_error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("cannot go on in a new file"));
-  }
+  ::testing::internal::CaptureStderr();
+  RunLog log(folder.path(), run_json, LogDetail::updates, {.file_bytes = 4096, .files = 2}, {}, eager);
+  std::filesystem::create_directory(folder.path("log.1"));
+  for (std::uint64_t update = 1; update <= 500; ++update) log.on_update(update_to(update));
+  const std::string trouble = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(trouble, HasSubstr("tardigrad: --log " + folder.path() + ": cannot go on in a new file: "));
+  EXPECT_EQ(lines_of(trouble), 1u);
+  EXPECT_GT(std::filesystem::file_size(folder.path()), 3 * 4096u);
+
+  ::testing::internal::CaptureStderr();
+  std::filesystem::remove(folder.path("log.1"));
+  log.on_update(update_to(501));
+  log.on_summary({});
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "tardigrad: --log " + folder.path() + ": goes on in a new file again\n");
+  EXPECT_THAT(folder.files(), ElementsAre("log", "log.1"));
+  EXPECT_EQ(read(folder.path()).updates, from_to(1, 501));
+}
+
+// Tried again and again, it does not push older parts off the end.
+TEST(LogRotation, OlderPartsOutliveTrouble) {
+  const LogFolder folder;
+  RunLog log(folder.path(), run_json, LogDetail::updates, {.file_bytes = 4096, .files = 6}, {}, eager);
+  std::uint64_t update = 0;
+  while (folder.files().size() < 4) log.on_update(update_to(++update));
+  std::filesystem::create_directory(folder.path("log.4"));  // nothing can take its place
+  std::filesystem::create_directory(folder.path("log.5"));
+  ::testing::internal::CaptureStderr();
+  for (const std::uint64_t last = update + 500; update < last;) log.on_update(update_to(++update));
+  EXPECT_EQ(lines_of(::testing::internal::GetCapturedStderr()), 1u);
+  log.on_summary({});
+  EXPECT_EQ(read(folder.path()).updates, from_to(1, update));
 }
 
 }  // namespace

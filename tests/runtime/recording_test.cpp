@@ -193,7 +193,8 @@ class Replay : public ::testing::Test {
 };
 
 TEST_F(Replay, ARecordingIsALineAnArrival) {
-  ASSERT_EQ(lines_.size(), 5u);
+  ASSERT_EQ(lines_.size(), 6u);
+  EXPECT_EQ(lines_[5], R"({"event":"end"})");
   EXPECT_EQ(lines_[0], R"({"event":"run","clock":"virtual"})");
   EXPECT_EQ(lines_[2], R"({"event":"arrival","worker":1,"job":0,"version":0,"time":3,"compute_time":3})");
   EXPECT_EQ(refusal(), "accepted");
@@ -225,6 +226,9 @@ TEST_F(Replay, AFileCutOffEndsTheRunThere) {
   const RunSummary summary = replay(run, file_.path());
   EXPECT_EQ(summary.stop_reason, StopReason::recording_ended);
   EXPECT_EQ(summary.updates, 2u);
+  file_.write(lines_[0] + "\n" + lines_[1] + "\n" + lines_[2].substr(0, 20));
+  Experiment half(2, "asgd", "2,3", in_virtual_time(4));
+  EXPECT_EQ(replay(half, file_.path()).updates, 1u);
   lines_.resize(1);
   write();
   Experiment nothing(2, "asgd", "2,3", in_virtual_time(4));
@@ -294,6 +298,107 @@ TEST_F(Replay, FilesThatAreNoRecordingsAreNamed) {
   } catch (const std::invalid_argument& error) {
     EXPECT_THAT(error.what(), HasSubstr(".absent: cannot be read"));
   }
+}
+
+/// Reads it to its end.
+bool is_cut_off(const std::string& file) {
+  Recording recording(file);
+  while (recording.next()) {
+  }
+  return recording.is_cut_off();
+}
+
+TEST_F(Replay, OnlyTheEndRecordIsTheEnd) {
+  EXPECT_FALSE(is_cut_off(file_.path()));
+  lines_.pop_back();
+  write();
+  EXPECT_TRUE(is_cut_off(file_.path()));
+}
+
+TEST_F(Replay, CheckpointsAreNoArrivals) {
+  lines_.insert(lines_.begin() + 2,
+                R"({"event":"checkpoint","name":"u1","update":1,"gradients":1,"time":2})");
+  write();
+  EXPECT_EQ(refusal(), "accepted");
+}
+
+/// Tells a recorder what a run of asgd would, from one arrival to another.
+void tell_arrivals(RunObserver& observer, std::uint64_t first, std::uint64_t last) {
+  for (std::uint64_t job = first; job <= last; ++job) {
+    observer.on_arrival({.worker = 0, .job = job, .version = job, .time = double(job), .compute_time = 1});
+  }
+}
+
+std::string text_of(const std::string& file) {
+  std::ifstream stream(file);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// Killed behind the checkpoint and gone on with, it is the recording of the run that was not.
+TEST(RunRecorder, GoesOnBehindItsCheckpoint) {
+  constexpr const char* run = R"({"clock":"virtual","method":"asgd","workers":1})";
+  const CheckpointRecord checkpoint{"update-3", 3, 3, 2};
+  const TemporaryFile whole;
+  {
+    RunRecorder recorder(whole.path(), run);
+    tell_arrivals(recorder, 0, 2);
+    recorder.on_checkpoint(checkpoint);
+    tell_arrivals(recorder, 3, 5);
+    recorder.on_summary({});
+  }
+  const std::string text = text_of(whole.path());
+  const std::size_t behind = text.find('\n', text.find("checkpoint")) + 1;
+  for (const std::size_t bytes : {text.size(), text.size() - 5, behind + 7, behind}) {
+    const TemporaryFile killed(text.substr(0, bytes));
+    {
+      RunRecorder recorder(killed.path(), run, checkpoint);
+      tell_arrivals(recorder, 3, 5);
+      recorder.on_summary({});
+    }
+    EXPECT_EQ(text_of(killed.path()), text);
+  }
+}
+
+TEST(RunRecorder, WhatIsNotItsRecordingIsLeftAlone) {
+  constexpr const char* run = R"({"clock":"virtual","method":"asgd","workers":1})";
+  const CheckpointRecord checkpoint{"update-3", 3, 3, 2};
+  const std::string line = R"({"event":"checkpoint","name":"update-3"})"
+                           "\n";
+  for (const std::string& text : {std::string(), std::string("hello\n"),
+                                  R"({"event":"run","method":"asgd","workers":1})"
+                                  "\n" +
+                                      line.substr(0, 30),
+                                  R"({"event":"run","method":"asgd","workers":2})"
+                                  "\n" +
+                                      line,
+                                  R"({"event":"run","method":"sync","workers":1})"
+                                  "\n" +
+                                      line}) {
+    const TemporaryFile file(text);
+    ::testing::internal::CaptureStderr();
+    {
+      RunRecorder recorder(file.path(), run, checkpoint);
+      tell_arrivals(recorder, 3, 5);
+      recorder.on_checkpoint({"update-6", 6, 6, 5});
+      recorder.on_summary({});
+    }
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+              "tardigrad: --record " + file.path() +
+                  ": is no recording of this run up to checkpoint update-3; nothing is recorded\n");
+    EXPECT_EQ(text_of(file.path()), text);
+  }
+}
+
+TEST(RunRecorder, StopsAtTheFirstHole) {
+  ::testing::internal::CaptureStderr();
+  RunRecorder recorder("/dev/full", R"({"clock":"virtual"})", {}, {.waiting_bytes = 10'000});
+  tell_arrivals(recorder, 0, 1000);
+  recorder.on_summary({});
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "tardigrad: --record /dev/full: cannot be written: No space left on device; the run goes on, and "
+            "tries again\n"
+            "tardigrad: --record /dev/full: the recording ends here: more than what waits to be written is "
+            "not kept\n");
 }
 
 TEST(RunRecorder, AFileThatCannotBeWrittenIsNamed) {

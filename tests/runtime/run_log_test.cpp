@@ -35,6 +35,9 @@ void tell_a_run(RunObserver& observer) {
       {.update = 7, .time = 40, .worker = 2, .staleness = 5, .lr = 0.03, .gradients = 9, .loss = 0.5f});
   observer.on_discard({.worker = 0, .job = 3, .version = 5, .time = 40, .compute_time = 12});
   observer.on_warning({Warning::Kind::old_row, 7, 40, "a row is \"old\""});
+  observer.on_worker_change({0, true, 7, 40, "by the script"});
+  observer.on_checkpoint({"update-7", 7, 9, 40});
+  observer.on_worker_change({0, false, 7, 41, "by the script"});
   observer.on_evaluation({.update = 7,
                           .time = 41,
                           .train_time_s = 0.5,
@@ -79,12 +82,14 @@ std::vector<std::string> events_of(const std::string& log) {
 
 TEST(RunLog, HoldsAsMuchAsItIsToldTo) {
   EXPECT_THAT(events_of(log_of_a_run(LogDetail::evaluations)),
-              ElementsAre("run", "eval", "warning", "eval", "worker", "worker", "summary"));
+              ElementsAre("run", "eval", "warning", "worker-lost", "checkpoint", "worker-back", "eval",
+                          "worker", "worker", "summary"));
   EXPECT_THAT(events_of(log_of_a_run(LogDetail::updates)),
-              ElementsAre("run", "eval", "update", "warning", "eval", "worker", "worker", "summary"));
+              ElementsAre("run", "eval", "update", "warning", "worker-lost", "checkpoint", "worker-back",
+                          "eval", "worker", "worker", "summary"));
   EXPECT_THAT(events_of(log_of_a_run(LogDetail::jobs)),
-              ElementsAre("run", "eval", "gradient", "update", "discard", "warning", "eval", "worker",
-                          "worker", "summary"));
+              ElementsAre("run", "eval", "gradient", "update", "discard", "warning", "worker-lost",
+                          "checkpoint", "worker-back", "eval", "worker", "worker", "summary"));
 }
 
 TEST(RunLog, WritesTheNumbersOfAnUpdate) {
@@ -94,6 +99,27 @@ TEST(RunLog, WritesTheNumbersOfAnUpdate) {
           "\n"
           R"({"event":"update","update":7,"time":40,"worker":2,"staleness":5,"lr":0.03,"gradients":9,"loss":0.5})"
           "\n"));
+}
+
+// Whoever kills the run then finds the checkpoint in its log.
+TEST(RunLog, ACheckpointIsInTheFileAtOnce) {
+  const TemporaryFile file;
+  RunLog log(file.path(), R"({"method":"dude"})", LogDetail::jobs);
+  log.on_checkpoint({"update-7", 7, 9, 40.5});
+  EXPECT_THAT(text_of(file.path()),
+              HasSubstr("\n"
+                        R"({"event":"checkpoint","name":"update-7","update":7,"gradients":9,"time":40.5})"
+                        "\n"));
+}
+
+TEST(RunLog, TextsMayHoldAnything) {
+  const TemporaryFile file;
+  {
+    RunLog log(file.path(), R"({"method":"dude"})", LogDetail::jobs);
+    log.on_worker_change({0, true, 7, 40, "no \xff of \"UTF-8\"\n"});
+  }
+  RunObserver nobody;
+  RunLogReader(file.path()).tell(nobody);
 }
 
 TEST(RunLog, APathThatCannotBeWrittenIsRefused) {

@@ -98,13 +98,16 @@ def summary_value(data):
 def event(data):
     result = {"step": 0, "values": []}
     for number, kind, value in fields(data):
-        check((number, kind) in ((1, 1), (2, 0), (3, 2), (5, 2)), f"field {number} of wire type {kind} of an event", 0)
+        check((number, kind) in ((1, 1), (2, 0), (3, 2), (5, 2), (7, 2)), f"field {number} of wire type {kind} of an event", 0)
         if number == 1:
             result["wall_time"] = doubles(value)[0]
         elif number == 2:
             result["step"] = value
         elif number == 3:
             result["file_version"] = value.decode()
+        elif number == 7:
+            check(list(fields(value)) == [(1, 0, 1)], "a session log that is no START", 0)
+            result["session"] = "start"
         else:
             check(all(field == 1 for field, _, _ in fields(value)), "a summary with other fields than values", 0)
             result["values"] += [summary_value(one) for _, _, one in fields(value)]

@@ -264,6 +264,17 @@ TEST(BoundedSeries, MergesNeighboursWhenItIsFull) {
   EXPECT_THAT(series.points()[2].values, ElementsAre(8));
 }
 
+TEST(RunPicture, ShowsWorkersLostAndBackAsWarnings) {
+  ToldRun run(2);
+  run.picture().on_worker_change({1, true, 3, 2.0, "no answer in 5 s"});
+  run.picture().on_worker_change({1, false, 4, 2.5, "by the script"});
+  const json warnings = run.result()["warnings"];
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_EQ(warnings[0],
+            (json{{"update", 3}, {"time", 2.0}, {"text", "worker 1 is lost: no answer in 5 s"}}));
+  EXPECT_EQ(warnings[1]["text"], "worker 1 is back: by the script");
+}
+
 TEST(RunPicture, KeepsTheFirstWarningsAndTheLast) {
   ToldRun run(1);
   EXPECT_TRUE(run.result()["warnings"].empty());

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "tests/tools/program.h"
+#include "tools/tensorboard/tensorboard.h"
 
 namespace tardigrad {
 namespace {
@@ -208,6 +209,21 @@ TEST_F(TensorBoard, AnotherRunMakesAnotherFile) {
   ASSERT_EQ(train("--updates 3 --tensorboard ./board/").exit_code, 0);
   EXPECT_EQ(event_files("board").size(), 3u);
   EXPECT_EQ(read_file(path("board/notes.txt")), "kept");
+}
+
+// TensorBoard drops what it has of that step and later ones.
+TEST_F(TensorBoard, ARunThatGoesOnSaysFromWhere) {
+  {
+    const auto board = make_tensorboard(path("board"), 40);
+    board->on_evaluation({.update = 41, .evaluation = {}, .train_loss = {}});
+  }
+  const auto events = read_events(event_files("board").at(0));
+  ASSERT_TRUE(events.has_value()) << reason();
+  ASSERT_EQ(events->size(), 3u);
+  EXPECT_EQ((*events)[0].at("file_version"), "brain.Event:2");
+  EXPECT_EQ((*events)[1].at("session"), "start");
+  EXPECT_EQ((*events)[1].at("step"), 41);
+  EXPECT_EQ((*events)[2].at("step"), 41);
 }
 
 // So the reader would see a file that is broken.

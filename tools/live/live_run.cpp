@@ -42,6 +42,11 @@ void LiveRun::on_warning(const Warning& warning) {
   picture_.on_warning(warning);
 }
 
+void LiveRun::on_worker_change(const WorkerChange& change) {
+  const std::scoped_lock lock(mutex_);
+  picture_.on_worker_change(change);
+}
+
 void LiveRun::on_summary(const RunSummary& summary) {
   const std::scoped_lock lock(mutex_);
   picture_.on_summary(summary);

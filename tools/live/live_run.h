@@ -25,6 +25,7 @@ class LiveRun final : public RunObserver {
   void on_discard(const JobRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
   void on_warning(const Warning& warning) override;
+  void on_worker_change(const WorkerChange& change) override;
   void on_summary(const RunSummary& summary) override;
 
  private:

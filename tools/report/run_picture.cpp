@@ -178,6 +178,13 @@ void RunPicture::on_warning(const Warning& warning) {
   warnings_.push_back(warning);
 }
 
+void RunPicture::on_worker_change(const WorkerChange& change) {
+  on_warning({.update = change.update,
+              .time = change.time,
+              .text = fmt::format("worker {} is {}: {}", change.worker, change.lost ? "lost" : "back",
+                                  change.reason)});
+}
+
 void RunPicture::on_summary(const RunSummary& summary) {
   summary_ = summary;
   advance(summary.time, summary.updates, summary.gradients);
@@ -320,7 +327,7 @@ std::string RunPicture::json() const {
                         {"workers", workers_known ? workers_json() : Json(nullptr)},
                         {"straggler", workers_known ? straggler_json() : Json(nullptr)},
                         {"timeline", jobs_told_ ? timeline_.json() : Json(nullptr)}};
-  return picture.dump();
+  return picture.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace tardigrad

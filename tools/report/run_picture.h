@@ -28,6 +28,7 @@ class RunPicture final : public RunObserver {
   void on_discard(const JobRecord& job) override;
   void on_evaluation(const EvaluationRecord& evaluation) override;
   void on_warning(const Warning& warning) override;
+  void on_worker_change(const WorkerChange& change) override;
   void on_summary(const RunSummary& summary) override;
 
   /// A JSON object; README.md describes it.
@@ -94,7 +95,7 @@ class RunPicture final : public RunObserver {
   std::vector<std::optional<std::uint64_t>> next_rows_;  // versions, of two tables
   BoundedSeries<RowAgePoint> row_ages_{most_points};
   Timeline timeline_;
-  std::vector<Warning> warnings_;  // the first ones, and the last
+  std::vector<Warning> warnings_;  // and changes of workers: the first ones, and the last
   std::optional<RunSummary> summary_;
 };
 

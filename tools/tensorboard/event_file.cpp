@@ -4,11 +4,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <ctime>
-#include <stdexcept>
 #include <string>
 
 namespace tardigrad {
@@ -46,27 +43,22 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-File open_new(const std::filesystem::path& folder) {
-  const auto file =
-      folder / fmt::format("events.out.tfevents.{:010}.{}.{}", std::time(nullptr), host_name(), getpid());
-  File opened(std::fopen(file.c_str(), "wx"));
-  if (opened) return opened;
-  throw std::invalid_argument(fmt::format("--tensorboard {}: no file can be written there: {}",
-                                          folder.string(), std::strerror(errno)));
+std::filesystem::path new_file_in(const std::filesystem::path& folder) {
+  return folder / fmt::format("events.out.tfevents.{:010}.{}.{}", std::time(nullptr), host_name(), getpid());
 }
 
 }  // namespace
 
-EventFile::EventFile(const std::filesystem::path& folder) : file_(open_new(folder)) {}
+EventFile::EventFile(const std::filesystem::path& folder)
+    : file_("--tensorboard", new_file_in(folder), OutputFile::Begin::new_one) {}
 
-int EventFile::write(std::string_view record) {
+void EventFile::write(std::string_view record) {
   const std::string length = little_endian(std::uint64_t{record.size()});
   std::string framed = length + little_endian(masked_crc32c(length));
   framed += record;
   framed += little_endian(masked_crc32c(record));
-  errno = 0;
-  const bool whole = std::fwrite(framed.data(), 1, framed.size(), file_.get()) == framed.size();
-  return std::fflush(file_.get()) == 0 && whole ? 0 : errno;
+  file_.write(framed);
+  file_.flush();
 }
 
 }  // namespace tardigrad

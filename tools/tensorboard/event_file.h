@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "runtime/file.h"
+#include "runtime/output_file.h"
 
 namespace tardigrad {
 
@@ -15,11 +15,11 @@ class EventFile {
   /// `--tensorboard` and the folder if there can be none.
   explicit EventFile(const std::filesystem::path& folder);
 
-  /// Goes to the file at once. 0, or the errno of what failed.
-  int write(std::string_view record);
+  /// Goes to the file at once. Trouble with that never throws (OutputFile).
+  void write(std::string_view record);
 
  private:
-  File file_;
+  OutputFile file_;
 };
 
 }  // namespace tardigrad

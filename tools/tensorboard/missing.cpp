@@ -13,7 +13,8 @@ void check_event_folder(const char* flag, const std::string& folder) {
       folder));
 }
 
-std::unique_ptr<RunObserver> make_tensorboard(const std::string& folder) {
+std::unique_ptr<RunObserver> make_tensorboard(const std::string& folder,
+                                              const std::optional<std::uint64_t>&) {
   check_event_folder("--tensorboard", folder);
   return nullptr;
 }

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 
@@ -62,10 +62,12 @@ class SummaryEvent {
 
 class TensorBoard final : public RunObserver {
  public:
-  explicit TensorBoard(const std::string& folder) : folder_(folder), file_(made(folder)) {
+  TensorBoard(const std::string& folder, const std::optional<std::uint64_t>& after_update)
+      : file_(made(folder)) {
     tensorboard::Event first;
     first.set_file_version("brain.Event:2");
     write(first);
+    if (after_update) write_restart(*after_update + 1);
   }
 
   void on_gradient(const GradientRecord& record) override {
@@ -120,18 +122,20 @@ class TensorBoard final : public RunObserver {
     interval_ = {};
   }
 
-  void write(tensorboard::Event& event) {
-    if (failed_) return;
-    event.set_wall_time(unix_time_s());
-    const int error = file_.write(event.SerializeAsString());
-    if (error == 0) return;
-    failed_ = true;
-    fmt::print(stderr, "--tensorboard {}: not written whole: {}\n", folder_, std::strerror(error));
+  /// What older files in the folder hold of that step and later ones is no more.
+  void write_restart(std::uint64_t step) {
+    tensorboard::Event event;
+    event.set_step(static_cast<std::int64_t>(step));
+    event.mutable_session_log()->set_status(tensorboard::SessionLog::START);
+    write(event);
   }
 
-  std::string folder_;
+  void write(tensorboard::Event& event) {
+    event.set_wall_time(unix_time_s());
+    file_.write(event.SerializeAsString());
+  }
+
   EventFile file_;
-  bool failed_ = false;
   steady_clock::time_point started_ = steady_clock::now();
   Interval interval_;
   std::uint64_t update_ = 0;  // the latest
@@ -151,8 +155,9 @@ void check_event_folder(const char* flag, const std::string& folder) {
   if (access(existing.c_str(), W_OK) != 0) refuse("folder " + existing.string() + " is not writable");
 }
 
-std::unique_ptr<RunObserver> make_tensorboard(const std::string& folder) {
-  return std::make_unique<TensorBoard>(folder);
+std::unique_ptr<RunObserver> make_tensorboard(const std::string& folder,
+                                              const std::optional<std::uint64_t>& after_update) {
+  return std::make_unique<TensorBoard>(folder, after_update);
 }
 
 }  // namespace tardigrad

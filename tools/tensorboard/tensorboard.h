@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/telemetry.h"
@@ -21,8 +23,11 @@ void check_event_folder(const char* flag, const std::string& folder);
 /// `staleness` and `compute_time`, on that clock. In between is every half second at first, later every
 /// thousandth of the time so far: a long run has some thousand records for every e-fold of its length.
 ///
-/// Throws std::invalid_argument if no file can be written there. What cannot be written later is said on
-/// stderr, once.
-std::unique_ptr<RunObserver> make_tensorboard(const std::string& folder);
+/// `after_update`: the run goes on from a checkpoint at that update. Then TensorBoard drops what older files
+/// in the folder hold of later ones.
+///
+/// Throws std::invalid_argument if no file can be written there; trouble later never throws (OutputFile).
+std::unique_ptr<RunObserver> make_tensorboard(const std::string& folder,
+                                              const std::optional<std::uint64_t>& after_update = {});
 
 }  // namespace tardigrad

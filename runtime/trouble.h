@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace tardigrad {
+
+/// Pauses between tries where something does not work: each is twice as long as the one before.
+struct Patience {
+  std::chrono::milliseconds first{100};
+  std::chrono::milliseconds longest{60'000};
+};
+
+/// Trouble with what a run writes, which the run outlives: said on stderr once, in a line, when it begins,
+/// and once when it is over. Pauses are not made shorter again, so that trouble that comes and goes is not
+/// said more often than they allow.
+class Trouble {
+ public:
+  /// `what` it is with, as lines begin with it: "--log run.jsonl".
+  explicit Trouble(std::string what, Patience patience = {});
+
+  /// Whether it is too early to try again.
+  bool rests() const { return there_ && Clock::now() < next_try_; }
+
+  /// It did not work. `why`: "cannot be written: No space left on device".
+  void found(const std::string& why);
+
+  /// It worked; `outcome` is said if it had not before: "is written again".
+  void over(const std::string& outcome);
+
+  /// Says a line with `what` before it.
+  void tell(const std::string& text) const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string what_;
+  std::chrono::milliseconds pause_;
+  std::chrono::milliseconds longest_;
+  bool there_ = false;
+  Clock::time_point next_try_;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "runtime/parameters.h"
+
+namespace tardigrad {
+
+/// Where a model is.
+struct SavedModel {
+  std::filesystem::path path;
+  std::string
+      trouble;  ///< why it is not where it was to be, in a line that says where it is; empty if it is there
+};
+
+/// Writes a model file, and rather than losing the model writes it under another name: `FILE.rescued` in the
+/// folder it was meant for, the current one or that of temporary files; an older file there is not replaced.
+/// Throws std::runtime_error where none of them can be written.
+SavedModel save_model(const std::filesystem::path& path, const ParameterLayout& layout,
+                      std::span<const float> model);
+
+}  // namespace tardigrad
