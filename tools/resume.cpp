@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
 
 #include "runtime/parse_number.h"
+#include "runtime/say.h"
+#include "runtime/state_archive.h"
 #include "tools/option_files.h"
 
 namespace tardigrad {
@@ -27,7 +30,7 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
   for (auto one = checkpoints.rbegin(); one != checkpoints.rend(); ++one) {
     try {
       static_cast<void>(Checkpoint::read(*one));
-      if (!damage.empty()) fmt::print(stderr, "--resume: {}; going on from {}\n", damage, one->string());
+      if (!damage.empty()) say(stderr, "--resume: {}; going on from {}\n", damage, one->string());
       return *one;
     } catch (const std::invalid_argument& error) {
       if (damage.empty()) damage = error.what();
@@ -139,8 +142,7 @@ std::optional<fs::path> find_checkpoint(const std::string& resume, const std::st
   if (resume == "latest") {
     if (checkpoint_dir.empty()) refuse("--resume latest needs --checkpoint-dir");
     const auto newest = newest_in(checkpoint_dir);
-    if (!newest)
-      fmt::print(stderr, "--resume latest: no checkpoint in {} yet: the run begins\n", checkpoint_dir);
+    if (!newest) say(stderr, "--resume latest: no checkpoint in {} yet: the run begins\n", checkpoint_dir);
     return newest;
   }
   std::error_code error;
@@ -188,6 +190,19 @@ std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const
       "the checkpoint, and rows of its gradient table are dropped and filled anew, as their data are others "
       "now",
       run.at("workers").dump(), was.dump());
+}
+
+CheckpointRecord record_of(const Checkpoint& checkpoint) {
+  constexpr auto any = std::numeric_limits<std::uint64_t>::max();
+  CheckpointRecord record;
+  StateArchive state(checkpoint.state, (checkpoint.path / "state.json").string());
+  state.object("coordinator", [&record](StateArchive& coordinator) {
+    coordinator.number("version", record.update, std::uint64_t{0}, any);
+    coordinator.number("gradients", record.gradients, std::uint64_t{0}, any);
+  });
+  record.name = CheckpointFolder::name(record.update, record.gradients);
+  record.time = std::numeric_limits<double>::infinity();
+  return record;
 }
 
 CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json) {

@@ -27,6 +27,9 @@ void check_resume(const Checkpoint& checkpoint, const std::string& run_json);
 /// line; else nothing.
 std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const std::string& run_json);
 
+/// The checkpoint as logs have it, but for its time: what they hold of its updates is before it.
+CheckpointRecord record_of(const Checkpoint& checkpoint);
+
 /// `run_json`: the run record. Throws std::invalid_argument, also where a folder holds checkpoints of another
 /// run.
 CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json);

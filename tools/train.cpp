@@ -110,21 +110,25 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   setup.options.checkpoints = checkpoint_options(options, record);
   if (checkpoint) {
     check_resume(*checkpoint, record);
-    if (const auto change = change_of_workers(*checkpoint, record)) fmt::print(stderr, "{}\n", *change);
+    if (const auto change = change_of_workers(*checkpoint, record)) say(stderr, "{}\n", *change);
   }
+  const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
   std::vector<float> model = first_model(options, *setup.objective);
 
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
   std::vector<RunObserver*> observers{&progress};
   std::unique_ptr<RunRecorder> recorder;
   if (!options.record.empty()) {
-    observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record)).get());
+    observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record, after)).get());
   }
   const std::string run_json = log_record(options, setup);
   const auto live = serve(options, run_json);
-  const auto log = make_log(options, run_json);
+  const auto log = make_log(options, run_json, after);
   const auto trace = make_trace(options, run_json);
-  const auto tensorboard = options.tensorboard.empty() ? nullptr : make_tensorboard(options.tensorboard);
+  const auto tensorboard =
+      options.tensorboard.empty()
+          ? nullptr
+          : make_tensorboard(options.tensorboard, after ? std::optional(after->update) : std::nullopt);
   std::vector<RunObserver*> batched{live.get(), log.get(), trace.get(), tensorboard.get()};
   std::erase(batched, nullptr);
   BatchedObserver batches(batched);
