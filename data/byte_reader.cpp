@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,15 @@ namespace tardigrad::data {
 namespace {
 
 constexpr std::uint64_t chunk_bytes = 1 << 20;
+
+/// The least that deflate makes of this many bytes is one: of 258 equal ones two bits.
+constexpr std::uint64_t most_shrinking = 1032;
+
+/// The size of a regular file; the largest integer for any other.
+std::uint64_t size_of(const std::filesystem::path& path) {
+  std::error_code unknown;
+  return std::filesystem::file_size(path, unknown);  // which gives the largest integer
+}
 
 gzFile as_gz(void* file) { return static_cast<gzFile>(file); }
 
@@ -32,7 +42,15 @@ ByteReader::ByteReader(std::filesystem::path path) : path_(std::move(path)) {
     throw std::invalid_argument(
         fmt::format("{}: cannot be opened: {}", path_.string(), std::strerror(errno)));
   }
-  gzbuffer(as_gz(file_.get()), chunk_bytes / 4);
+  const std::uint64_t buffer_bytes = std::clamp<std::uint64_t>(size_of(path_), 1 << 10, chunk_bytes / 4);
+  gzbuffer(as_gz(file_.get()), static_cast<unsigned>(buffer_bytes));
+}
+
+std::uint64_t ByteReader::most_bytes() const {
+  constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t file_bytes = size_of(path_);
+  if (gzdirect(as_gz(file_.get())) != 0) return file_bytes;
+  return file_bytes > unlimited / most_shrinking ? unlimited : file_bytes * most_shrinking;
 }
 
 std::vector<std::uint8_t> ByteReader::read(std::uint64_t count) {

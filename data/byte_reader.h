@@ -18,6 +18,10 @@ class ByteReader {
   /// there, so a `count` that comes from a damaged header does no harm.
   std::vector<std::uint8_t> read(std::uint64_t count);
 
+  /// The most bytes that a file of this size can hold, gzipped or not; no limit is known for what is no
+  /// regular file. A header that promises more needs no reading on.
+  std::uint64_t most_bytes() const;
+
   /// True when no byte is left.
   bool at_end() { return read(1).empty(); }
 

@@ -4,9 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <span>
 #include <stdexcept>
+#include <string>
 
 #include "data/byte_reader.h"
 
@@ -15,22 +14,30 @@ namespace {
 
 constexpr ImageShape image_shape{.channels = 3, .height = 32, .width = 32};
 constexpr std::size_t record_bytes = 3073;
+constexpr std::size_t most_records = 10'000;  // of every published file
 constexpr int class_count = 10;
 
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
+  throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
+}
+
+/// Record by record: a file of other things, however long, is refused at the first of them.
 void append_batch(Images& images, const std::filesystem::path& path) {
-  const auto bytes = ByteReader(path).read(std::numeric_limits<std::uint64_t>::max());
-  if (bytes.empty() || bytes.size() % record_bytes != 0) {
-    throw std::invalid_argument(fmt::format("{}: holds {} bytes, expected one or more whole records of {}",
-                                            path.string(), bytes.size(), record_bytes));
-  }
-  for (std::size_t at = 0; at < bytes.size(); at += record_bytes) {
-    const auto record = std::span(bytes).subspan(at, record_bytes);
+  ByteReader reader(path);
+  std::size_t count = 0;
+  auto record = reader.read(record_bytes);
+  for (; record.size() == record_bytes; record = reader.read(record_bytes), ++count) {
+    if (count == most_records) refuse(path, fmt::format("goes on after {} records, expected no more", count));
     if (record[0] >= class_count) {
-      throw std::invalid_argument(fmt::format("{}: label {} of record {} (counted from 0), expected 0 to {}",
-                                              path.string(), record[0], at / record_bytes, class_count - 1));
+      refuse(path, fmt::format("label {} of record {} (counted from 0), expected 0 to {}", record[0], count,
+                               class_count - 1));
     }
     images.labels.push_back(record[0]);
     images.pixels.insert(images.pixels.end(), record.begin() + 1, record.end());
+  }
+  if (count == 0 || !record.empty()) {
+    refuse(path, fmt::format("holds {} bytes, expected one or more whole records of {}",
+                             count * record_bytes + record.size(), record_bytes));
   }
 }
 

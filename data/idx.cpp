@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint32_t magic_of_bytes = 0x0800;
 constexpr std::size_t word_bytes = 4;
+constexpr std::uint32_t most_side = 65535;
 
 std::uint32_t big_endian(std::span<const std::uint8_t> bytes) {
   std::uint32_t value = 0;
@@ -77,12 +78,24 @@ void check_labels(const std::filesystem::path& path, std::span<const std::uint8_
   }
 }
 
+void check_side(const std::filesystem::path& path, std::uint32_t pixels) {
+  if (pixels <= most_side) return;
+  throw std::invalid_argument(fmt::format("{}: its images have {} pixels on a side, expected at most {}",
+                                          path.string(), pixels, most_side));
+}
+
 }  // namespace
 
 IdxArray read_idx(const std::filesystem::path& path, int rank) {
   ByteReader reader(path);
   IdxArray array{.dimensions = read_header(reader, rank), .values = {}};
   const std::uint64_t promised = count_values(array.dimensions);
+  const std::uint64_t header_bytes = word_bytes * (1 + array.dimensions.size());
+  const std::uint64_t most = reader.most_bytes() - header_bytes;
+  if (promised > most) {
+    throw std::invalid_argument(fmt::format("{}: holds at most {} values, expected {} as its header says",
+                                            path.string(), most, describe(array.dimensions)));
+  }
   array.values = reader.read(promised);
   if (array.values.size() < promised) {
     throw std::invalid_argument(fmt::format("{}: holds {} values, expected {} as its header says",
@@ -106,6 +119,7 @@ Images read_idx_images(const std::filesystem::path& images_path, const std::file
                                             images_path.string()));
   }
   check_labels(labels_path, labels.values, classes);
+  for (const std::size_t side : {1, 2}) check_side(images_path, images.dimensions[side]);
   const ImageShape shape{.channels = 1,
                          .height = static_cast<int>(images.dimensions[1]),
                          .width = static_cast<int>(images.dimensions[2])};

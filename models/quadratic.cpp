@@ -7,9 +7,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 #include "kernels/quadratic_gradient.h"
+#include "runtime/json_text.h"
 
 namespace tardigrad::models {
 namespace {
@@ -18,6 +20,11 @@ using Json = nlohmann::json;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
   throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
+}
+
+std::string describe(const Json& element) {
+  if (element.is_string()) return in_quotes(element.get_ref<const std::string&>());
+  return element.is_number() ? element.dump() : element.type_name();
 }
 
 /// Appends an array of `size` finite numbers to `values`.
@@ -29,7 +36,7 @@ void append_numbers(const std::filesystem::path& path, const Json& array, std::s
   for (const Json& element : array) {
     const float value = element.is_number() ? element.get<float>() : std::nanf("");
     if (!std::isfinite(value))
-      refuse(path, fmt::format("{}: expected finite numbers, found {}", what, element.dump()));
+      refuse(path, fmt::format("{}: expected finite numbers, found {}", what, describe(element)));
     values.push_back(value);
   }
 }
@@ -115,7 +122,9 @@ class QuadraticEngine final : public GradientEngine {
 QuadraticProblem load_quadratic(const std::filesystem::path& path) {
   std::ifstream file(path);
   if (!file) refuse(path, "cannot be read; expected a JSON file with a quadratic problem");
-  const Json json = Json::parse(file, nullptr, false);
+  std::ostringstream text;
+  text << file.rdbuf();
+  const Json json = parse_json(text.view());
   if (!json.is_object()) refuse(path, "not a JSON object; expected a quadratic problem with A, b and x0");
   const Json& a = member_array(path, json, "A");
   const Json& b = member_array(path, json, "b");

@@ -178,9 +178,10 @@ class Coordinator {
   void visit_state(StateArchive& state);
   void visit_workers(StateArchive& state);
   void visit_evaluation(StateArchive& state);
-  void restore_vectors(const Checkpoint& checkpoint, ModelOwner::Restored what);
+  void restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
+                       ModelOwner::Restored what);
   void go_on_with_jobs();
-  nlohmann::ordered_json state_json();
+  nlohmann::ordered_json state_json(std::vector<std::uint64_t> models);
   void checkpoint_if_due();
   void begin_checkpoint();
   void save_more();

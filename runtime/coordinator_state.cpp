@@ -141,8 +141,10 @@ void Coordinator::visit_workers(StateArchive& state) {
   }
 }
 
-nlohmann::ordered_json Coordinator::state_json() {
+/// `models`: versions of the models that jobs start from, as the snapshot has them.
+nlohmann::ordered_json Coordinator::state_json(std::vector<std::uint64_t> models) {
   StateArchive state;
+  state.numbers("models", models, models.size(), std::uint64_t{0}, any);
   state.object("coordinator", [this](StateArchive& inner) {
     int workers = objective_.workers();
     inner.number("workers", workers, workers, workers);
@@ -173,7 +175,9 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
     }
   });
   state.object("clock", [&](StateArchive& inner) { clock_->visit_state(inner, same_workers); });
-  restore_vectors(checkpoint,
+  std::vector<std::uint64_t> models;
+  state.numbers("models", models, state.length("models"), std::uint64_t{0}, any);
+  restore_vectors(checkpoint, models,
                   same_workers ? ModelOwner::Restored::all : ModelOwner::Restored::momentum_alone);
   if (same_workers) {
     method_.start(actions_);
@@ -187,7 +191,8 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
   resumed_ = true;
 }
 
-void Coordinator::restore_vectors(const Checkpoint& checkpoint, ModelOwner::Restored what) {
+void Coordinator::restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
+                                  ModelOwner::Restored what) {
   std::vector<float> model(host_model_.size());
   checkpoint.read_model(objective_.layout(), model);
   executor_->set_model(model);
@@ -202,7 +207,7 @@ void Coordinator::restore_vectors(const Checkpoint& checkpoint, ModelOwner::Rest
     jobs[i].handed_over = states_[i].handed_over;
     states_[i].jobs.for_each([&](const Job& job) { jobs[i].versions.push_back(job.version); });
   }
-  executor_->restore(vectors, version_, jobs, what);
+  executor_->restore(vectors, version_, jobs, models, what);
 }
 
 /// In virtual time the clock knows when they end. In wall time they begin again, and those that were thrown
@@ -238,8 +243,7 @@ void Coordinator::begin_checkpoint() {
   Snapshot& snapshot = checkpoints_->begin(record);
   snapshot.save(host_model_, snapshot.add(evaluated_name));
   if (!kept_model_.empty()) snapshot.save(kept_model_, snapshot.add(kept_name));
-  executor_->begin_snapshot(snapshot);
-  checkpoints_->start(state_json());
+  checkpoints_->start(state_json(executor_->begin_snapshot(snapshot)));
   sealed_ = false;
   for (RunObserver* observer : observers_) observer->on_checkpoint(record);
 }

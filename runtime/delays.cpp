@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "kernels/random.h"
+#include "runtime/json_text.h"
 #include "runtime/parse_number.h"
 
 namespace tardigrad {
@@ -149,7 +150,7 @@ struct RecordedJob {
 
 /// The job that a line of a trace records, if it does; `place` names the line.
 std::optional<RecordedJob> parse_trace_line(const std::string& line, const std::string& place, int workers) {
-  const auto record = nlohmann::json::parse(line, nullptr, false);
+  const auto record = parse_json(line);
   if (record.is_discarded()) refuse(place, "a line of JSON");
   const auto number = [&record](const char* name) -> std::optional<double> {
     if (!record.is_object() || !record.contains(name) || !record[name].is_number()) return std::nullopt;

@@ -64,10 +64,10 @@ class Executor {
   /// The largest drift of the server's mean that was mended (Server::largest_drift).
   virtual std::optional<double> largest_drift() = 0;
 
-  /// As ModelOwner: a snapshot of the server's vectors and of the models that jobs start from. Every arrival
-  /// must have been collected before it begins.
+  /// As ModelOwner: a snapshot of the server's vectors and of the models that jobs start from, whose versions
+  /// it returns; restore() wants them again. Every arrival must have been collected before it begins.
   virtual bool at_rest() const { return true; }
-  virtual void begin_snapshot(Snapshot& snapshot) = 0;
+  virtual std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) = 0;
   virtual std::size_t save_more(std::size_t vectors) = 0;
   virtual void visit_state(StateArchive& state) = 0;
 
@@ -81,7 +81,7 @@ class Executor {
   /// `momentum_alone` the jobs are none, and tables are empty. Throws std::invalid_argument where it does not
   /// fit.
   virtual void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-                       ModelOwner::Restored what) = 0;
+                       std::span<const std::uint64_t> models, ModelOwner::Restored what) = 0;
 
   /// Where a worker computes.
   virtual Device device(int worker) const = 0;

@@ -85,12 +85,12 @@ void LookaheadExecutor::release(Replica& replica) {
 }
 
 /// What is planned from here on is ordered behind all replicas as they are.
-void LookaheadExecutor::begin_snapshot(Snapshot& snapshot) {
+std::vector<std::uint64_t> LookaheadExecutor::begin_snapshot(Snapshot& snapshot) {
   server_.begin_snapshot(snapshot);
-  replica_snapshot_.begin(snapshot);
   for (const WorkerJobs& worker : workers_) {
     worker.waiting.for_each([this](const Job& job) { replica_snapshot_.add(*job.replica, server_stream_); });
   }
+  return replica_snapshot_.begin(snapshot);
 }
 
 std::size_t LookaheadExecutor::save_more(std::size_t vectors) {
@@ -99,12 +99,13 @@ std::size_t LookaheadExecutor::save_more(std::size_t vectors) {
 }
 
 void LookaheadExecutor::restore(VectorFile& vectors, std::uint64_t version,
-                                std::span<const JobsOfWorker> jobs, ModelOwner::Restored what) {
+                                std::span<const JobsOfWorker> jobs, std::span<const std::uint64_t> models,
+                                ModelOwner::Restored what) {
   server_.restore(vectors, version, what);
   version_ = version;
   std::set<std::uint64_t> versions;
   for (const JobsOfWorker& worker : jobs) versions.insert(worker.versions.begin(), worker.versions.end());
-  const auto replicas = replicas_.restore(vectors, server_stream_, versions);
+  const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     workers_[i].handed_over = jobs[i].handed_over;
     std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();

@@ -48,11 +48,11 @@ class LookaheadExecutor final : public Executor {
   std::uint64_t version() const override { return server_.version(); }
   std::optional<double> largest_drift() override { return server_.largest_drift(); }
   Device device(int) const override { return server_.stream().device(); }
-  void begin_snapshot(Snapshot& snapshot) override;
+  std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;
   void visit_state(StateArchive& state) override { server_.visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-               ModelOwner::Restored what) override;
+               std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
   void drain() noexcept override;
 
  private:

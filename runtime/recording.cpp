@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/json_text.h"
 #include "runtime/log_parts.h"
 #include "runtime/trouble.h"
 
@@ -58,7 +59,7 @@ Recording::Recording(std::string path) : path_(std::move(path)), file_(path_) {
   if (!file_) refuse("cannot be read");
   std::getline(file_, run_json_);
   ++line_;
-  const auto run = nlohmann::json::parse(run_json_, nullptr, false);
+  const auto run = parse_json(run_json_);
   if (!run.is_object() || run.value("event", nlohmann::json()) != "run" || !run.contains("clock")) {
     refuse("does not begin with a run record");
   }
@@ -71,7 +72,7 @@ std::optional<Recording::Event> Recording::next() {
   std::string text;
   while (std::getline(file_, text)) {
     ++line_;
-    const auto json = nlohmann::json::parse(text, nullptr, false);
+    const auto json = parse_json(text);
     const auto kind = json.is_object() ? json.value("event", nlohmann::json()) : nlohmann::json();
     if (kind == "end") return std::nullopt;
     if (kind == "checkpoint") continue;
@@ -82,19 +83,23 @@ std::optional<Recording::Event> Recording::next() {
   return std::nullopt;
 }
 
-Recording::Event Recording::event_of(const nlohmann::json& json) const {
+Recording::Event Recording::event_of(const nlohmann::json& json) {
   try {
+    const std::string kind = json_member(json, "event");
     Event event;
-    event.arrival = json.at("event") == "arrival";
-    event.record.worker = json.at("worker");
-    event.record.time = json.at("time");
+    event.arrival = kind == "arrival";
+    event.record.worker = json_member(json, "worker");
+    event.record.time = json_member(json, "time");
     if (event.arrival) {
-      event.record.job = json.at("job");
-      event.record.version = json.at("version");
-      event.record.compute_time = json.at("compute_time");
-    } else if (json.at("event") != "discarded") {
+      event.record.job = json_member(json, "job");
+      event.record.version = json_member(json, "version");
+      event.record.compute_time = json_member(json, "compute_time");
+    } else if (kind != "discarded") {
       throw std::invalid_argument("event");
     }
+    if (event.record.time < latest_time_ || event.record.compute_time < 0)
+      throw std::invalid_argument("time");
+    latest_time_ = event.record.time;
     return event;
   } catch (const std::exception&) {
     throw std::invalid_argument(place() + "not a record written by --record");

@@ -72,11 +72,12 @@ class Recording {
   std::string place() const;
 
  private:
-  Event event_of(const nlohmann::json& json) const;
+  Event event_of(const nlohmann::json& json);
 
   std::string path_;
   std::ifstream file_;
   std::uint64_t line_ = 0;
+  double latest_time_ = 0;
   std::string run_json_;
   bool wall_ = false;
   bool cut_off_ = false;

@@ -7,7 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <string>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -35,19 +35,25 @@ struct Replica {
 /// anew.
 class ReplicaSnapshot {
  public:
-  void begin(Snapshot& snapshot) {
-    snapshot_ = &snapshot;
-    waiting_.clear();
-    versions_.clear();
+  static constexpr const char* name = "models";
+
+  /// Before begin(); `stream` is one that its next writer is ordered behind.
+  void add(Replica& replica, StreamRef stream) {
+    if (versions_.insert(replica.version).second) waiting_.push_back({&replica, stream});
   }
 
-  static std::string name(std::uint64_t version) { return "model." + std::to_string(version); }
-
-  /// Announces it; `stream` is one that its next writer is ordered behind.
-  void add(Replica& replica, StreamRef stream) {
-    if (!versions_.insert(replica.version).second) return;
-    replica.unsaved = snapshot_->add(name(replica.version));
-    waiting_.push_back({&replica, stream});
+  /// Announces them, and returns their versions in the order of the rows.
+  std::vector<std::uint64_t> begin(Snapshot& snapshot) {
+    snapshot_ = &snapshot;
+    versions_.clear();
+    std::vector<std::uint64_t> rows;
+    if (waiting_.empty()) return rows;
+    const Snapshot::Place first = snapshot.add(name, ElementType::f32, waiting_.size());
+    for (const Waiting& one : waiting_) {
+      one.replica->unsaved = snapshot.row(first, ElementType::f32, rows.size());
+      rows.push_back(one.replica->version);
+    }
+    return rows;
   }
 
   /// If it is not saved yet; whether it was not.
@@ -114,11 +120,13 @@ class ReplicaPool {
   /// do it before the next take(). Before the first take(); `stream` is the server's. std::invalid_argument
   /// if a vector is not there.
   std::map<std::uint64_t, Replica*> restore(VectorFile& vectors, StreamRef stream,
-                                            const std::set<std::uint64_t>& versions) {
+                                            const std::set<std::uint64_t>& versions,
+                                            std::span<const std::uint64_t> rows) {
     std::map<std::uint64_t, Replica*> replicas;
     std::vector<float> values(dimension_);
     for (const std::uint64_t version : versions) {
-      vectors.read(ReplicaSnapshot::name(version), 0, values);
+      const auto row = std::ranges::find(rows, version) - rows.begin();
+      vectors.read(ReplicaSnapshot::name, static_cast<std::size_t>(row), values);
       Replica& replica = unused();
       replica.version = version;
       stream.copy(replica.model, host_view(values.data(), values.size()));

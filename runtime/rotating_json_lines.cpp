@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "runtime/json_text.h"
+
 namespace tardigrad {
 
 RotatingJsonLines::RotatingJsonLines(const char* flag, std::filesystem::path path,

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -11,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/json_text.h"
 #include "runtime/log_parts.h"
 
 namespace tardigrad {
@@ -30,6 +33,32 @@ struct LogPlace {
   double time = 0;
   std::vector<WorkerRecord> workers;  // of the records so far
 };
+
+/// Whatever else stood there would become any number.
+bool is_whole_if_there(const json& record, const char* name) {
+  const auto count = record.find(name);
+  return count == record.end() || count->is_number_integer();
+}
+
+bool counts_are_whole(const json& record) {
+  constexpr std::array<const char*, 10> counts = {"worker",         "job",          "version",   "update",
+                                                  "updates",        "gradients",    "staleness", "jobs",
+                                                  "discarded_jobs", "staleness_max"};
+  return std::ranges::all_of(counts, [&record](const char* name) { return is_whole_if_there(record, name); });
+}
+
+/// However many of them are added up, they stay numbers.
+bool times_are_moderate(const json& record) {
+  constexpr double most = 1e100;
+  constexpr std::array<const char*, 11> times = {
+      "time",       "train_time_s",      "compute_time",        "hand_over_time",
+      "queue_time", "mean_compute_time", "mean_hand_over_time", "mean_queue_time",
+      "idle_share", "busy_share",        "discarded_share"};
+  return std::ranges::all_of(times, [&record](const char* name) {
+    const auto time = record.find(name);
+    return time == record.end() || !time->is_number() || std::abs(time->get<double>()) <= most;
+  });
+}
 
 JobRecord job_of(const json& record) {
   return {record.at("worker"), record.at("job"), record.at("version"), record.at("time"),
@@ -67,7 +96,9 @@ EvaluationRecord evaluation_of(const json& record) {
 Histogram staleness_of(const json& record) {
   Histogram histogram;
   const json counts = record.value("staleness_counts", json::array());
-  for (const json& bucket : counts) histogram.add(bucket.at(0), bucket.at(1));
+  for (const json& bucket : counts) {
+    histogram.add(bucket.at(0).get_ref<const std::uint64_t&>(), bucket.at(1).get_ref<const std::uint64_t&>());
+  }
   if (!counts.empty()) histogram.note_max(record.at("staleness_max"));
   return histogram;
 }
@@ -133,25 +164,28 @@ RunSummary summary_of(const json& record, std::vector<WorkerRecord> workers) {
   return summary;
 }
 
-void tell_update(const json& record, RunObserver& observer) {
+/// False where the gradient was computed at a version that the update only makes.
+bool tell_update(const json& record, RunObserver& observer) {
   const UpdateRecord update = update_of(record);
   if (record.contains("job")) {
     GradientRecord gradient = gradient_of(record);
+    if (gradient.job.version >= update.update) return false;
     gradient.update = update.update;
     gradient.staleness = update.update - 1 - gradient.job.version;
     observer.on_gradient(gradient);
   }
   observer.on_update(update);
+  return true;
 }
 
 /// False for a record that no log has.
 bool tell(const json& record, LogPlace& place, RunObserver& observer) {
+  if (!record.is_object() || !counts_are_whole(record) || !times_are_moderate(record)) return false;
   const std::string event = record.at("event");
   place.update = record.value("update", place.update);
   place.time = record.value("time", place.time);
-  if (event == "update") {
-    tell_update(record, observer);
-  } else if (event == "gradient") {
+  if (event == "update") return tell_update(record, observer);
+  if (event == "gradient") {
     GradientRecord gradient = gradient_of(record);
     gradient.staleness = record.at("staleness");
     observer.on_gradient(gradient);
@@ -179,8 +213,10 @@ bool tell(const json& record, LogPlace& place, RunObserver& observer) {
 
 /// Nothing where the line is no run record.
 std::optional<json> run_record_of(const std::string& line) {
-  json run = json::parse(line, nullptr, false);
-  const bool known = run.is_object() && run.value("event", json()) == "run" && run.contains("method");
+  json run = parse_json(line);
+  const bool known = run.is_object() && run.value("event", json()) == "run" && run.contains("method") &&
+                     run.value("clock", json("wall")).is_string() && is_whole_if_there(run, "part") &&
+                     is_whole_if_there(run, "repeated");
   return known ? std::optional(std::move(run)) : std::nullopt;
 }
 
@@ -229,7 +265,7 @@ void tell_part(const std::string& path, std::uint64_t skipped_lines, LogPlace& p
     const bool whole = !file.eof();  // it has its end of line
     bool known = false;
     try {
-      known = tell(json::parse(line), place, observer);
+      known = tell(parse_json(line), place, observer);
     } catch (const json::exception&) {
     }
     if (known) continue;

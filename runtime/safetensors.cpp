@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <set>
 #include <stdexcept>
+
+#include "runtime/json_text.h"
 
 namespace tardigrad {
 namespace {
@@ -65,7 +68,7 @@ SafetensorsContents read_safetensors_header(const std::filesystem::path& path, s
   std::string text(header_bytes, '\0');
   file.read(text.data(), static_cast<std::streamsize>(header_bytes));
   Contents contents;
-  contents.header = Json::parse(text, nullptr, false);
+  contents.header = parse_json<Json>(text);
   if (!contents.header.is_object()) refuse(path, "not a safetensors file: its header is not a JSON object");
   contents.header.erase("__metadata__");
   contents.data_begin = sizeof(header_bytes) + header_bytes;
@@ -73,26 +76,37 @@ SafetensorsContents read_safetensors_header(const std::filesystem::path& path, s
   return contents;
 }
 
+SafetensorsEntry read_safetensors_entry(const std::filesystem::path& path,
+                                        const SafetensorsContents& contents, const std::string& name) {
+  const auto entry = contents.header.find(name);
+  if (entry == contents.header.end()) refuse(path, fmt::format("has no tensor \"{}\"", name));
+  try {
+    return {.dtype = json_member(*entry, "dtype"),
+            .shape = json_member(*entry, "shape"),
+            .offsets = json_member(*entry, "data_offsets")};
+  } catch (const std::invalid_argument&) {
+    refuse(path, fmt::format("tensor \"{}\": expected dtype, shape and data_offsets", name));
+  }
+}
+
 namespace {
+
+/// "2, 3"
+std::string describe(std::span<const std::int64_t> shape) {
+  constexpr std::size_t most = 8;
+  return fmt::format("{}{}", fmt::join(shape.first(std::min(most, shape.size())), ", "),
+                     shape.size() > most ? ", …" : "");
+}
 
 void read_tensor(const std::filesystem::path& path, std::ifstream& file, const Contents& contents,
                  const TensorSpec& tensor, std::span<float> values) {
-  const auto entry = contents.header.find(tensor.name);
-  if (entry == contents.header.end()) refuse(path, fmt::format("has no tensor \"{}\"", tensor.name));
-  std::string dtype;
-  std::vector<std::int64_t> shape;
-  std::vector<std::uint64_t> offsets;
-  try {
-    entry->at("dtype").get_to(dtype);
-    entry->at("shape").get_to(shape);
-    entry->at("data_offsets").get_to(offsets);
-  } catch (const nlohmann::json::exception&) {
-    refuse(path, fmt::format("tensor \"{}\": expected dtype, shape and data_offsets", tensor.name));
+  const auto [dtype, shape, offsets] = read_safetensors_entry(path, contents, tensor.name);
+  if (dtype != "F32") {
+    refuse(path, fmt::format("tensor \"{}\" is {}; expected \"F32\"", tensor.name, in_quotes(dtype)));
   }
-  if (dtype != "F32") refuse(path, fmt::format("tensor \"{}\" is {}; expected F32", tensor.name, dtype));
   if (shape != tensor.shape) {
-    refuse(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name,
-                             fmt::join(shape, ", "), fmt::join(tensor.shape, ", ")));
+    refuse(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name, describe(shape),
+                             describe(tensor.shape)));
   }
   const std::uint64_t bytes = tensor.elements() * sizeof(float);
   if (offsets.size() != 2 || offsets[0] > contents.data_bytes || offsets[1] > contents.data_bytes ||
@@ -135,7 +149,12 @@ void load_safetensors(const std::filesystem::path& path, const ParameterLayout& 
     known.insert(tensor.name);
   }
   for (const auto& [name, entry] : contents.header.items()) {
-    if (!known.contains(name)) refuse(path, fmt::format("tensor \"{}\" does not belong to this model", name));
+    if (!known.contains(name))
+      refuse(path, fmt::format("tensor {} does not belong to this model", in_quotes(name)));
+  }
+  if (contents.data_bytes != values.size_bytes()) {
+    refuse(path, fmt::format("holds {} bytes of data; expected {} as its tensors have", contents.data_bytes,
+                             values.size_bytes()));
   }
 }
 

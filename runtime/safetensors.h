@@ -22,7 +22,7 @@ void save_safetensors(const std::filesystem::path& path, const ParameterLayout& 
 
 /// Reads exactly the tensors of the layout into values [d], in whatever order the file has them. Throws
 /// std::invalid_argument naming the file, and the tensor, if it is not a safetensors file, claims more than
-/// it holds, or a tensor is missing, unknown, not F32 or of another shape.
+/// it holds or holds more than that, or a tensor is missing, unknown, not F32 or of another shape.
 void load_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
                       std::span<float> values);
 
@@ -36,6 +36,17 @@ struct SafetensorsContents {
 
 /// Throws std::invalid_argument naming the file if it is none or claims more than it holds.
 SafetensorsContents read_safetensors_header(const std::filesystem::path& path, std::ifstream& file);
+
+/// What a header says of a tensor.
+struct SafetensorsEntry {
+  std::string dtype;
+  std::vector<std::int64_t> shape;
+  std::vector<std::uint64_t> offsets;  ///< of its first byte in the data, and of the one behind its last
+};
+
+/// Throws std::invalid_argument naming file and tensor if it is not there or something is missing of it.
+SafetensorsEntry read_safetensors_entry(const std::filesystem::path& path,
+                                        const SafetensorsContents& contents, const std::string& name);
 
 /// What a file of these tensors begins with, up to its data.
 std::string safetensors_header(const SafetensorsContents::Json& tensors);

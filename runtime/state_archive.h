@@ -65,6 +65,11 @@ class StateArchive {
     for (const Json& value : list) values.push_back(whole(name, value, least, most));
   }
 
+  /// Of a list that is restored.
+  std::size_t length(const char* name) const {
+    return array(name, 0, std::numeric_limits<std::size_t>::max()).size();
+  }
+
   /// So many doubles.
   void reals(const char* name, std::vector<double>& values, std::size_t count);
 

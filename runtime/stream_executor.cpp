@@ -171,14 +171,14 @@ StreamRef StreamExecutor::server_stream(Device device) const {
   return server_streams_.front();
 }
 
-void StreamExecutor::begin_snapshot(Snapshot& snapshot) {
+std::vector<std::uint64_t> StreamExecutor::begin_snapshot(Snapshot& snapshot) {
   server_->begin_snapshot(snapshot);
-  replica_snapshot_.begin(snapshot);
   for (const WorkerJobs& worker : workers_) {
     worker.jobs.for_each([this](Replica* replica) {
       replica_snapshot_.add(*replica, server_stream(replica->model.device()));
     });
   }
+  return replica_snapshot_.begin(snapshot);
 }
 
 std::size_t StreamExecutor::save_more(std::size_t vectors) {
@@ -187,7 +187,7 @@ std::size_t StreamExecutor::save_more(std::size_t vectors) {
 }
 
 void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-                             ModelOwner::Restored what) {
+                             std::span<const std::uint64_t> models, ModelOwner::Restored what) {
   server_->restore(vectors, version, what);
   version_ = version;
   for (const auto& pool : replicas_) {
@@ -197,7 +197,7 @@ void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::sp
         versions.insert(jobs[i].versions.begin(), jobs[i].versions.end());
     }
     if (versions.empty()) continue;
-    const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions);
+    const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions, models);
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       if (workers_[i].replicas != pool.get()) continue;
       for (const std::uint64_t job_version : jobs[i].versions) {

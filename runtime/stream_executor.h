@@ -56,11 +56,11 @@ class StreamExecutor final : public Executor {
   std::optional<double> largest_drift() override { return server_->largest_drift(); }
   Device device(int worker) const override { return state(worker).stream->device(); }
   bool at_rest() const override { return server_->at_rest(); }
-  void begin_snapshot(Snapshot& snapshot) override;
+  std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;
   void visit_state(StateArchive& state) override { server_->visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-               ModelOwner::Restored what) override;
+               std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
   void check() const override;
   void drain() noexcept override;
 

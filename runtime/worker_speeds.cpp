@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "runtime/json_text.h"
 #include "runtime/parse_number.h"
 
 namespace tardigrad {
@@ -28,6 +30,14 @@ struct Change {
   double slowdown;
 };
 
+/// The library's words, which may repeat line ends of the script.
+std::string one_line(std::string_view words) {
+  std::string line(words.substr(0, 200));
+  std::ranges::replace_if(
+      line, [](unsigned char c) { return std::iscntrl(c) != 0; }, ' ');
+  return line;
+}
+
 /// Reads a script and checks it, event by event.
 class Script {
  public:
@@ -38,7 +48,7 @@ class Script {
     const toml::table document = parse();
     for (const auto& [key, value] : document) {
       if (key != "event" || !value.is_array_of_tables()) {
-        refuse(key.source(), fmt::format("[[event]] tables alone, found '{}'", key.str()));
+        refuse(key.source(), fmt::format("[[event]] tables alone, found {}", in_quotes(key.str())));
       }
       for (const toml::node& event : *value.as_array()) changes.push_back(change(*event.as_table()));
     }
@@ -57,18 +67,36 @@ class Script {
       throw std::invalid_argument(
           fmt::format("--events {}: expected a file that can be read: {}", file_, std::strerror(errno)));
     }
-    try {
-      return toml::parse(file);
-    } catch (const toml::parse_error& error) {
-      refuse(error.source(), fmt::format("TOML: {}", error.description()));
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (has_endless_key(text.view())) {
+      throw std::invalid_argument(
+          fmt::format("--events {}: expected [[event]] tables alone, found a key of many parts", file_));
     }
+    try {
+      return toml::parse(text.view());
+    } catch (const toml::parse_error& error) {
+      refuse(error.source(), fmt::format("TOML: {}", one_line(error.description())));
+    }
+  }
+
+  /// a.b.c and so on is a table in a table in a table; the library's recursion over them has no bound of its
+  /// own.
+  static bool has_endless_key(std::string_view text) {
+    constexpr int most_dots = 256;
+    int dots = 0;
+    for (const char c : text) {
+      if (std::string_view("=,[]{}\n").find(c) != std::string_view::npos) dots = 0;
+      if (c == '.' && ++dots > most_dots) return true;
+    }
+    return false;
   }
 
   Change change(const toml::table& event) {
     static constexpr std::array<std::string_view, 4> keys = {"time", "worker", "slowdown", "state"};
     for (const auto& [key, value] : event) {
       if (std::find(keys.begin(), keys.end(), key.str()) == keys.end()) {
-        refuse(key.source(), fmt::format("time, worker, slowdown or state, found '{}'", key.str()));
+        refuse(key.source(), fmt::format("time, worker, slowdown or state, found {}", in_quotes(key.str())));
       }
     }
     const double time = next_time(event);
@@ -131,10 +159,12 @@ class Script {
     return value;
   }
 
+  /// A value as the script has it, a long or many-lined one in short.
   static std::string text(const toml::node& node) {
     std::ostringstream stream;
     stream << toml::node_view(node);
-    return stream.str();
+    const std::string text = stream.str();
+    return text.size() < 40 && text.find('\n') == std::string::npos ? text : in_quotes(text);
   }
 
   [[noreturn]] void refuse(const toml::source_region& where, const std::string& expected) const {

@@ -1,17 +1,15 @@
 #include "tools/option_files.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
 
 #include "runtime/recording.h"
+#include "tools/config_file.h"
 #include "tools/resume.h"
 #include "tools/train_options.h"
 
@@ -23,20 +21,6 @@ using Json = nlohmann::ordered_json;
 std::string to_flag(std::string name) {
   std::replace(name.begin(), name.end(), '_', '-');
   return "--" + name;
-}
-
-std::vector<std::string> read_config(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw std::invalid_argument(fmt::format("--config {}: cannot be read", path));
-  std::vector<std::string> options;
-  for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_config(file)) {
-    if (!item.parents.empty() || item.inputs.empty()) {
-      throw std::invalid_argument(fmt::format(
-          "--config {}: {}: expected lines of the form flag = value, in no section", path, item.fullname()));
-    }
-    options.push_back(fmt::format("{}={}", to_flag(item.name), fmt::join(item.inputs, ",")));
-  }
-  return options;
 }
 
 /// The names that options have in a run record; it holds other members, too.

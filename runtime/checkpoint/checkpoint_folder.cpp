@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "runtime/checkpoint/durable_file.h"
+#include "runtime/json_text.h"
 #include "runtime/parse_number.h"
 #include "runtime/safetensors.h"
 
@@ -47,7 +48,7 @@ Json read_json(const fs::path& path) {
   if (error || !file) refuse(path, "cannot be read; expected a file of a checkpoint");
   if (bytes > most_bytes) refuse(path, fmt::format("has {} bytes; expected a file of a checkpoint", bytes));
   std::string text(std::istreambuf_iterator<char>(file), {});
-  Json json = Json::parse(text, nullptr, false);
+  Json json = parse_json<Json>(text);
   if (!json.is_object()) refuse(path, "expected a JSON object");
   return json;
 }

@@ -13,18 +13,8 @@ namespace tardigrad {
 VectorFile::VectorFile(std::filesystem::path path, std::size_t dimension)
     : path_(std::move(path)), dimension_(dimension), file_(path_, std::ios::binary) {
   const SafetensorsContents contents = read_safetensors_header(path_, file_);
-  for (const auto& [name, entry] : contents.header.items()) {
-    std::string dtype;
-    std::vector<std::uint64_t> shape;
-    std::vector<std::uint64_t> offsets;
-    try {
-      entry.at("dtype").get_to(dtype);
-      entry.at("shape").get_to(shape);
-      entry.at("data_offsets").get_to(offsets);
-    } catch (const nlohmann::json::exception&) {
-      refuse(name, "dtype, shape and data_offsets");
-    }
-    tensors_[name] = tensor(name, contents.data_begin, contents.data_bytes, dtype, shape, offsets);
+  for (const auto& [name, value] : contents.header.items()) {
+    tensors_[name] = tensor(name, read_safetensors_entry(path_, contents, name), contents);
   }
 }
 
@@ -32,22 +22,21 @@ void VectorFile::refuse(const std::string& name, const std::string& expected) co
   throw std::invalid_argument(fmt::format("{}: tensor \"{}\": expected {}", path_.string(), name, expected));
 }
 
-VectorFile::Tensor VectorFile::tensor(const std::string& name, std::uint64_t data_begin,
-                                      std::uint64_t data_bytes, const std::string& dtype,
-                                      std::span<const std::uint64_t> shape,
-                                      std::span<const std::uint64_t> offsets) const {
+VectorFile::Tensor VectorFile::tensor(const std::string& name, const SafetensorsEntry& entry,
+                                      const SafetensorsContents& contents) const {
+  const auto& [dtype, shape, offsets] = entry;
   if (dtype != "F32" && dtype != "BF16") refuse(name, "F32 or BF16");
   Tensor tensor{dtype == "F32" ? ElementType::f32 : ElementType::bf16, 1, 0};
-  if (shape.empty() || shape.size() > 2 || shape.back() != dimension_) {
+  if (shape.empty() || shape.size() > 2 || !std::cmp_equal(shape.back(), dimension_)) {
     refuse(name, fmt::format("vectors of {} elements", dimension_));
   }
-  if (shape.size() == 2) tensor.rows = shape.front();
+  if (shape.size() == 2) tensor.rows = static_cast<std::size_t>(shape.front());
   const std::uint64_t row_bytes = dimension_ * element_bytes(tensor.type);
-  if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_bytes ||
-      tensor.rows > data_bytes / row_bytes || offsets[1] - offsets[0] != tensor.rows * row_bytes) {
+  if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > contents.data_bytes ||
+      tensor.rows > contents.data_bytes / row_bytes || offsets[1] - offsets[0] != tensor.rows * row_bytes) {
     refuse(name, "data_offsets of all its elements, within the file");
   }
-  tensor.begin = data_begin + offsets[0];
+  tensor.begin = contents.data_begin + offsets[0];
   return tensor;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/bf16.h"
+#include "runtime/safetensors.h"
 
 namespace tardigrad {
 
@@ -42,9 +43,8 @@ class VectorFile {
     std::size_t rows;
     std::uint64_t begin;  // in the file
   };
-  Tensor tensor(const std::string& name, std::uint64_t data_begin, std::uint64_t data_bytes,
-                const std::string& dtype, std::span<const std::uint64_t> shape,
-                std::span<const std::uint64_t> offsets) const;
+  Tensor tensor(const std::string& name, const SafetensorsEntry& entry,
+                const SafetensorsContents& contents) const;
   void read_bytes(const std::string& name, std::size_t row, ElementType type, std::span<std::byte> bytes);
   [[noreturn]] void refuse(const std::string& name, const std::string& expected) const;
 

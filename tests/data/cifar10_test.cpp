@@ -47,6 +47,14 @@ TEST(Cifar10Test, RefusesFilesThatAreNotWholeRecords) {
               HasSubstr("empty.bin: holds 0 bytes"));
 }
 
+// Thirty kilobytes that would unpack to any number of records, all of them good.
+TEST(Cifar10Test, RefusesMoreRecordsThanAnyFileOfTheSetHas) {
+  const TemporaryFolder folder;
+  const auto path = folder.write_gz("bomb.gz", Bytes(10'001 * 3073));
+  EXPECT_THAT(error_of([&] { read_cifar10({path}); }),
+              HasSubstr("goes on after 10000 records, expected no more"));
+}
+
 TEST(Cifar10Test, RefusesLabelOutOfRange) {
   const TemporaryFolder folder;
   const auto path = folder.write("batch.bin", records({0, 9, 10}));

@@ -65,7 +65,7 @@ TEST_F(IdxTest, RefusesEmptyDimension) {
 
 TEST_F(IdxTest, RefusesTruncatedValues) {
   EXPECT_THAT(error_of_file(idx_file({2, 2, 2}, counting(7)), 3),
-              HasSubstr("holds 7 values, expected 2×2×2"));
+              HasSubstr("holds at most 7 values, expected 2×2×2"));
 }
 
 TEST_F(IdxTest, RefusesTrailingBytes) {
@@ -76,11 +76,11 @@ TEST_F(IdxTest, RefusesTrailingBytes) {
 TEST_F(IdxTest, RefusesHeaderThatPromisesMoreThanMemoryHolds) {
   // 2^62 bytes, which nothing can allocate, and 2^64, which 64 bits take for 0.
   const auto large = folder_.write("large", idx_file({0x80000000, 0x80000000, 1}, counting(10)));
-  EXPECT_THAT(error_of([&] { read_idx(large, 3); }), HasSubstr("large: holds 10 values"));
+  EXPECT_THAT(error_of([&] { read_idx(large, 3); }), HasSubstr("large: holds at most 10 values"));
   const Bytes huge = idx_file({0x80000000, 0x80000000, 4}, counting(10));
-  EXPECT_THAT(error_of_file(huge, 3), HasSubstr("holds 10 values, expected 2147483648×2147483648×4"));
+  EXPECT_THAT(error_of_file(huge, 3), HasSubstr("holds at most 10 values, expected 2147483648×2147483648×4"));
   const auto zipped = folder_.write_gz("huge.gz", huge);
-  EXPECT_THAT(error_of([&] { read_idx(zipped, 3); }), HasSubstr("huge.gz: holds 10 values"));
+  EXPECT_THAT(error_of([&] { read_idx(zipped, 3); }), HasSubstr("huge.gz: holds at most "));
 }
 
 TEST_F(IdxTest, RefusesDamagedGzip) {
@@ -122,6 +122,13 @@ TEST_F(IdxTest, RefusesLabelsThatDoNotFitTheImages) {
   const auto wrong = folder_.write("wrong", idx_file({3}, {0, 9, 10}));
   EXPECT_THAT(error_of([&] { read_idx_images(images, wrong, 10); }),
               HasSubstr("wrong: label 10 of example 2 (counted from 0), expected 0 to 9"));
+}
+
+TEST_F(IdxTest, RefusesImagesWithEndlessSides) {
+  const auto images = folder_.write("images", idx_file({1, 1, 65536}, Bytes(65536)));
+  const auto labels = folder_.write("labels", idx_file({1}, {0}));
+  EXPECT_THAT(error_of([&] { read_idx_images(images, labels, 10); }),
+              HasSubstr("images: its images have 65536 pixels on a side, expected at most 65535"));
 }
 
 }  // namespace

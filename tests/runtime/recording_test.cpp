@@ -276,8 +276,11 @@ TEST_F(Replay, TheEndOfAJobThatWasNotDiscardedIsRefused) {
 }
 
 TEST_F(Replay, LinesThatAreNoneAreNamed) {
-  for (const char* line : {"{", "", "5", "[]", R"({"event":"update","worker":0,"time":1})",
-                           R"({"event":"arrival","worker":0})", R"({"event":"arrival","worker":"0"})"}) {
+  for (const char* line :
+       {"{", "", "5", "[]", R"({"event":"update","worker":0,"time":1})", R"({"event":"arrival","worker":0})",
+        R"({"event":"arrival","worker":"0"})",
+        R"({"event":"arrival","worker":0,"job":1,"version":1e300,"time":9,"compute_time":1})",
+        R"({"event":"arrival","worker":0,"job":1,"version":1,"time":0.5,"compute_time":1})"}) {
     lines_[3] = line;
     write();
     EXPECT_EQ(refusal(), at(4) + "not a record written by --record") << line;

@@ -153,7 +153,10 @@ TEST(RunLogReader, ALogMayEndInTheMiddleOfALine) {
 }
 
 TEST(RunLogReader, SaysWhereARecordIsNone) {
-  for (const char* line : {"{", "[]", R"({"event":"party"})", R"({"event":"eval","update":"no"})", "\xff"}) {
+  for (const char* line :
+       {"{", "[]", R"({"event":"party"})", R"({"event":"eval","update":"no"})", "\xff",
+        R"({"event":"discard","worker":1e300,"job":0,"version":0,"time":1,"compute_time":1})",
+        R"({"event":"discard","worker":0,"job":0,"version":0,"time":1e308,"compute_time":1})"}) {
     const TemporaryFile file(R"({"event":"run","method":"dude"})"
                              "\n" +
                              std::string(line) + "\n");

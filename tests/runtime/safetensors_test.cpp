@@ -75,7 +75,7 @@ TEST_F(Safetensors, RefusalsNameTheFileAndTheTensor) {
   EXPECT_THAT(refusal(file("absent")), HasSubstr("absent: cannot be read: No such file"));
   EXPECT_THAT(with_weight(""), HasSubstr("model.safetensors: has no tensor \"a.weight\""));
   EXPECT_THAT(with_weight(R"(,"a.weight":{"dtype":"F16","shape":[2,3],"data_offsets":[8,20]})"),
-              HasSubstr("tensor \"a.weight\" is F16; expected F32"));
+              HasSubstr("tensor \"a.weight\" is \"F16\"; expected \"F32\""));
   EXPECT_THAT(with_weight(R"(,"a.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[8,32]})"),
               HasSubstr("tensor \"a.weight\" has shape [3, 2]; expected [2, 3]"));
   EXPECT_THAT(with_weight(R"(,"a.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[8,33]})"),
@@ -87,6 +87,19 @@ TEST_F(Safetensors, RefusalsNameTheFileAndTheTensor) {
   EXPECT_THAT(with_weight(R"(,"a.weight":7)"), HasSubstr("expected dtype, shape and data_offsets"));
   EXPECT_THAT(with_weight(R"(,"a.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]},"b":{})"),
               HasSubstr("tensor \"b\" does not belong to this model"));
+}
+
+TEST_F(Safetensors, DataThatBelongToNoTensorAreRefused) {
+  const std::string header =
+      std::string("{") + good_bias + R"(,"a.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]}})";
+  EXPECT_EQ(refusal(write(header, 32)), "accepted");
+  EXPECT_THAT(refusal(write(header, 36)), HasSubstr("holds 36 bytes of data; expected 32"));
+}
+
+TEST_F(Safetensors, NamesFromTheFileStayOnOneLine) {
+  const std::string header = std::string("{") + good_bias + R"(,"x\n\u001b[2J":{},)" +
+                             R"("a.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]}})";
+  EXPECT_THAT(refusal(write(header, 32)), HasSubstr(R"(tensor "x\n\u001b[2J" does not belong)"));
 }
 
 TEST_F(Safetensors, FilesThatAreNoneAreRefused) {

@@ -14,8 +14,9 @@ namespace tardigrad::testing {
 /// A client on this machine. What it waits for in vain for half a minute is a failure.
 class Connection {
  public:
-  explicit Connection(int port, const char* address = "127.0.0.1")
-      : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+  /// `flags`: SOCK_NONBLOCK for one that does not wait to be accepted.
+  explicit Connection(int port, const char* address = "127.0.0.1", int flags = 0)
+      : socket_(socket(AF_INET, SOCK_STREAM | flags, 0)) {
     const timeval patience{30, 0};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     sockaddr_in to{};
@@ -30,8 +31,11 @@ class Connection {
 
   int error() const { return error_; }  ///< 0: connected
 
-  void write(const std::string& text) {
-    EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL), text.size());
+  void write(const std::string& text) { EXPECT_TRUE(try_write(text)); }
+
+  /// False where the other end has closed the connection.
+  bool try_write(const std::string& text) {
+    return send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == std::ssize(text);
   }
 
   /// Asks for `path` as our own page would.

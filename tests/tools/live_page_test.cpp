@@ -5,10 +5,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/tools/connection.h"
@@ -176,6 +180,50 @@ TEST_F(LivePageTest, ConnectionsThatSayNothingDoNotHoldUpTheEnd) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
 }
 
+// What it has read by then it has thrown away.
+TEST_F(LivePageTest, RequestsWithoutEndAreCutOff) {
+  const std::string begin = "GET / HTTP/1.1\r\n" + own_host();
+  const std::string header = "X: " + std::string(1000, 'x') + "\r\n";
+  std::string headers;
+  for (int i = 0; i < 64; ++i) headers += header;
+  for (const auto& [first, more] :
+       {std::pair{std::string("GET /"), std::string(1 << 16, 'x')}, std::pair{begin, headers}}) {
+    Connection connection(port());
+    connection.write(first);
+    int pieces = 0;
+    while (pieces < 1000 && connection.try_write(more)) ++pieces;
+    EXPECT_LT(pieces, 1000) << first;  // fewer fit into the buffers of the connection
+  }
+}
+
+TEST_F(LivePageTest, RequestsThatComeSlowlyAreCutOff) {
+  Connection slow(port());
+  slow.write("GET / HTTP/1.1\r\n");
+  const auto start = std::chrono::steady_clock::now();
+  while (slow.try_write("X: y\r\n") && std::chrono::steady_clock::now() < start + 20s) {
+    std::this_thread::sleep_for(20ms);  // well within any patience with one read
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 20s);
+}
+
+int open_files() {
+  return static_cast<int>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+
+// Files that the run may need are not taken up by them.
+TEST_F(LivePageTest, OfManyConnectionsOnlySomeAreOpen) {
+  constexpr int clients = 300;
+  constexpr int most_open = 16 + 8 + 40;  // listeners, pages, waiting
+  const int before = open_files() + clients;
+  std::vector<std::unique_ptr<Connection>> silent;
+  for (int i = 0; i < clients; ++i)
+    silent.push_back(std::make_unique<Connection>(port(), "127.0.0.1", SOCK_NONBLOCK));
+  const auto start = std::chrono::steady_clock::now();
+  while (open_files() - before < most_open && std::chrono::steady_clock::now() < start + 1s) {
+  }
+  for (int i = 0; i < 100; ++i) ASSERT_LE(open_files() - before, most_open + 2);
+}
+
 // ---- Requests that are not our page's ----
 
 struct Foreign {
@@ -214,6 +262,9 @@ INSTANTIATE_TEST_SUITE_P(
         Foreign{"DELETE / HTTP/1.1\r\n" + host + "\r\n", 405},
         Foreign{"GET / HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\nhi", 413},
         Foreign{"GET / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413},
+        Foreign{"HEAD / HTTP/1.1\r\n" + host + "Content-Length: 18446744073709551616\r\n\r\n", 413},
+        Foreign{"GET / HTTP/1.1\r\n" + host + "Content-Length: 0\r\nContent-Length: 2\r\n\r\nhi", 413},
+        Foreign{"GET / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 413},
         Foreign{"GET /../etc/passwd HTTP/1.1\r\n" + host + "\r\n", 404},
         Foreign{"GET /favicon.ico HTTP/1.1\r\n" + host + "\r\n", 404},
         Foreign{"GET /" + std::string(10'000, 'x') + " HTTP/1.1\r\n" + host + "\r\n", 414},

@@ -69,6 +69,16 @@ if(TARDIGRAD_SANITIZE)
   target_link_options(tardigrad_options INTERFACE -fsanitize=${sanitize_list})
 endif()
 
+if(TARDIGRAD_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "TARDIGRAD_FUZZ: the compiler is ${CMAKE_CXX_COMPILER_ID}; expected clang, which has libFuzzer "
+                        "(tools/dependencies.sh fuzz installs it, tools/fuzz.sh calls it)")
+  endif()
+  set(sanitize -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all)
+  target_compile_options(tardigrad_options INTERFACE ${sanitize} -fno-omit-frame-pointer -g1)
+  target_link_options(tardigrad_options INTERFACE ${sanitize})
+endif()
+
 # CUDA: AUTO takes it where the toolkit, cuDNN and NCCL are all there.
 set(TARDIGRAD_HAS_CUDA 0)
 if(NOT TARDIGRAD_CUDA STREQUAL "OFF")

@@ -1,7 +1,6 @@
 #include "tools/live/live_page.h"
 
 #include <fmt/format.h>
-#include <httplib.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -14,6 +13,7 @@
 #include <string_view>
 #include <thread>
 
+#include "tools/live/guarded_server.h"
 #include "tools/live/live_feed.h"
 
 namespace tardigrad {
@@ -23,7 +23,6 @@ using httplib::Request;
 using httplib::Response;
 
 constexpr const char* address = "127.0.0.1";
-constexpr auto io_timeout = std::chrono::milliseconds(500);  // of one read or write
 constexpr std::size_t threads_for_pages = 8;
 
 /// The page holds all that it needs; nobody else may frame, read or keep it.
@@ -57,8 +56,9 @@ bool is_own_origin(const std::string& origin, int port) {
 }
 
 bool has_body(const Request& request) {
+  const auto [first, last] = request.headers.equal_range("Content-Length");
   return request.has_header("Transfer-Encoding") ||
-         (request.has_header("Content-Length") && request.get_header_value("Content-Length") != "0");
+         std::any_of(first, last, [](const auto& length) { return length.second != "0"; });
 }
 
 /// Answers what is no request of our page's; false where it may be one.
@@ -120,8 +120,9 @@ class LivePage::Server {
   Server(LiveContent content, const LiveOptions& options)
       : page_(std::move(content.page)),
         feed_(std::move(content.data), options.period, options.max_listeners),
-        patience_(options.patience) {
-    limit(static_cast<std::size_t>(options.max_listeners) + threads_for_pages);
+        patience_(options.patience),
+        http_(static_cast<std::size_t>(options.max_listeners) + threads_for_pages) {
+    http_.set_payload_max_length(0);
     route();
     bind(options.port);
   }
@@ -144,6 +145,7 @@ class LivePage::Server {
       feed_.end(patience_);
     } catch (const std::exception&) {  // no last message, then
     }
+    http_.hurry();
     const auto deadline = std::chrono::steady_clock::now() + patience_;
     do {
       http_.stop();  // has no effect on a server that is about to begin
@@ -152,20 +154,6 @@ class LivePage::Server {
   }
 
  private:
-  void limit(std::size_t threads) {
-    http_.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
-    http_.set_keep_alive_max_count(1);
-    http_.set_keep_alive_timeout(1);
-    http_.set_read_timeout(io_timeout);
-    http_.set_write_timeout(io_timeout);
-    http_.set_payload_max_length(0);
-    // Not the library's SO_REUSEPORT, with which two programs would share a port.
-    http_.set_socket_options([](socket_t socket) {
-      const int yes = 1;
-      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    });
-  }
-
   void route() {
     using Handled = httplib::Server::HandlerResponse;
     http_.set_default_headers(page_headers());
@@ -193,6 +181,11 @@ class LivePage::Server {
   }
 
   void bind(int port) {
+    // Not the library's SO_REUSEPORT, with which two programs would share a port.
+    http_.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    });
     errno = 0;
     port_ = port == 0 ? http_.bind_to_any_port(address) : port;
     if (port_ > 0 && (port == 0 || http_.bind_to_port(address, port))) return;
@@ -203,7 +196,7 @@ class LivePage::Server {
   std::function<std::string(const std::string&)> page_;
   LiveFeed feed_;
   std::chrono::milliseconds patience_;
-  httplib::Server http_;
+  GuardedServer http_;
   int port_ = 0;
   std::promise<void> ended_;  // of the thread
   std::future<void> is_over_ = ended_.get_future();

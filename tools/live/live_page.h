@@ -28,7 +28,8 @@ struct LiveOptions {
 ///
 /// It has threads of its own: whoever listens, or stops reading, takes nothing from the run but what a call
 /// of LiveContent::data does, at most once in a period, and only while somebody listens. Requests that a page
-/// elsewhere on the web may have made (another Host or Origin) get 403.
+/// elsewhere on the web may have made (another Host or Origin) get 403. Connections are limited in number,
+/// and requests in length and time (GuardedServer).
 class LivePage {
  public:
   /// Throws std::invalid_argument where the port cannot be had, or the program was built without cpp-httplib.

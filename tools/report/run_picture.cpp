@@ -14,10 +14,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 int workers_of(const Json& run) {
+  constexpr std::int64_t most = 1 << 16;  // of which a page can show anything; a log may claim any number
   const Json workers = run.is_object() ? run.value("workers", Json()) : Json();
-  if (!workers.is_number_integer() || workers.get<std::int64_t>() < 1 ||
-      workers.get<std::int64_t>() > 1 << 24) {
-    throw std::invalid_argument("a run record: \"workers\": expected their number");
+  if (!workers.is_number_integer() || workers.get<std::int64_t>() < 1 || workers.get<std::int64_t>() > most) {
+    throw std::invalid_argument(
+        fmt::format("a run record: \"workers\": expected their number, 1 to {}", most));
   }
   return workers.get<int>();
 }

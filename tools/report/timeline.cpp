@@ -15,12 +15,18 @@ std::size_t cells_for(int rows) {
   return std::clamp<std::size_t>(2 * (10000 / static_cast<std::size_t>(rows)), 160, 1000);
 }
 
+/// What is beyond, no clock has shown; a log may say it all the same.
+constexpr double most_ticks = 1e15;
+
 /// The columns of one row of a window, in whole ticks. `gap` is since the end of the job before.
 class WindowRow {
  public:
   template <class Job>
   void add(const Job& job, double tick) {
-    const auto ticks = [tick](double time) { return std::llround(time / tick); };
+    const auto ticks = [tick](double time) {
+      const double count = time / tick;
+      return std::abs(count) < most_ticks ? std::llround(count) : 0;
+    };
     if (columns_.empty()) {
       columns_["job"] = job.job;
       columns_["end"] = ticks(job.start);
@@ -113,7 +119,7 @@ void Timeline::keep(const TimelineJob& job) {
 
 void Timeline::add_to_cells(int row, double from, double to, Activity activity) {
   from = std::max(from, 0.0);
-  if (!(to > from)) return;
+  if (!(to > from) || !std::isfinite(to)) return;
   while (to >= cell_width_ * static_cast<double>(cells_a_row_)) coarsen();
   Cell* const cells = &cells_[static_cast<std::size_t>(row) * cells_a_row_];
   const auto first = static_cast<std::size_t>(from / cell_width_);

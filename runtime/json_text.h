@@ -1,0 +1,90 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tardigrad {
+
+// JSON that may come from anywhere. The library reads it with care, but copies, compares and writes values
+// recursively, looks members of ordered objects up one by one, and converts numbers without asking.
+
+/// How deep a text may nest, and how many members an object may have.
+constexpr std::size_t most_json_nesting = 64;
+constexpr std::size_t most_json_members = 10'000;
+
+/// Whether a JSON text stays within these; of what is no JSON it says nothing.
+bool is_moderate_json(std::string_view text);
+
+/// The value that `text` is; discarded (`is_discarded()`) where it is none, or not a moderate one.
+template <class Json = nlohmann::json>
+Json parse_json(std::string_view text) {
+  if (!is_moderate_json(text)) return Json(nlohmann::detail::value_t::discarded);
+  return Json::parse(text, nullptr, false);
+}
+
+/// A member of an object, which becomes the number, text or list of whole numbers that it initialises. Throws
+/// std::invalid_argument where it is not there or no such thing; whole numbers are not rounded, and must fit.
+template <class Json>
+class JsonMember {
+ public:
+  JsonMember(const Json& object, const char* name) : value_(find(object, name)) {}
+
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) operator T() const { return whole<T>(value_); }
+
+  template <std::floating_point T>
+  operator T() const {
+    require(value_.is_number());
+    return static_cast<T>(value_.template get<double>());
+  }
+
+  operator std::string() const {
+    require(value_.is_string());
+    return value_.template get<std::string>();
+  }
+
+  template <std::integral T>
+  operator std::vector<T>() const {
+    require(value_.is_array());
+    std::vector<T> list;
+    for (const Json& value : value_) list.push_back(whole<T>(value));
+    return list;
+  }
+
+ private:
+  static void require(bool holds) {
+    if (!holds) throw std::invalid_argument("JSON of another kind than expected");
+  }
+
+  static const Json& find(const Json& object, const char* name) {
+    require(object.is_object() && object.contains(name));
+    return *object.find(name);
+  }
+
+  template <std::integral T>
+  static T whole(const Json& value) {
+    require(value.is_number_unsigned()
+                ? std::in_range<T>(value.template get<std::uint64_t>())
+                : value.is_number_integer() && std::in_range<T>(value.template get<std::int64_t>()));
+    return value.template get<T>();
+  }
+
+  const Json& value_;
+};
+
+template <class Json>
+JsonMember<Json> json_member(const Json& object, const char* name) {
+  return {object, name};
+}
+
+/// Of foreign text, for a message: in quotes, on one line, in ASCII, and not too long.
+std::string in_quotes(std::string_view text);
+
+}  // namespace tardigrad

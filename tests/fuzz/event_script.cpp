@@ -1,0 +1,24 @@
+// Scripts of `--events FILE`, and what they make of the workers' jobs.
+#include <cmath>
+
+#include "runtime/worker_speeds.h"
+#include "tests/fuzz/input.h"
+
+using namespace tardigrad;
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  constexpr int workers = 3;
+  const fuzz::InputFile file(fuzz::as_text(data, size));
+  fuzz::taken_or_refused([&] {
+    const WorkerSpeeds speeds = WorkerSpeeds::read(file.path(), workers);
+    for (int worker = 0; worker < workers; ++worker) {
+      for (const double start : {0.0, 1.0, 100.0, 1e300}) {
+        const double end = speeds.end_time(worker, start, 2.5);
+        fuzz::require(end >= start, "a job that ends after it began");
+        const WorkerSpeeds::Pace pace = speeds.pace(worker, start);
+        fuzz::require(pace.idle >= 0 && pace.slowdown > 0, "a pace");
+      }
+    }
+  });
+  return 0;
+}

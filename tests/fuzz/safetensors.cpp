@@ -1,0 +1,18 @@
+// Model files.
+#include "runtime/safetensors.h"
+
+#include <vector>
+
+#include "tests/fuzz/input.h"
+
+using namespace tardigrad;
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  ParameterLayout layout;
+  layout.add("w", {2, 3});
+  layout.add("b", {2});
+  std::vector<float> values(layout.dimension());
+  const fuzz::InputFile file(fuzz::as_text(data, size));
+  fuzz::taken_or_refused([&] { load_safetensors(file.path(), layout, values); });
+  return 0;
+}
