@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <thread>
 
 #include "tests/runtime/experiment.h"
 #include "tests/runtime/gate.h"
@@ -55,6 +56,28 @@ void expect_equal(const RunSummary& one, const RunSummary& other) {
   }
 }
 
+/// Lets a run not get further from a checkpoint than a dozen arrivals before that is on the disk; it has all
+/// its vectors by then.
+class Patience final : public RunObserver {
+ public:
+  explicit Patience(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  void on_checkpoint(const CheckpointRecord& record) override {
+    latest_ = record.name;
+    arrivals_ = 0;
+  }
+  void on_arrival(const JobRecord&) override {
+    constexpr int most = 12;
+    if (latest_.empty() || ++arrivals_ != most) return;
+    while (!std::filesystem::exists(folder_ / latest_)) std::this_thread::yield();
+  }
+
+ private:
+  std::filesystem::path folder_;
+  std::string latest_;
+  int arrivals_ = 0;
+};
+
 class Resume : public ::testing::TestWithParam<std::string> {
  protected:
   using Change = std::function<void(Experiment&)>;
@@ -62,7 +85,7 @@ class Resume : public ::testing::TestWithParam<std::string> {
   /// A run in virtual time that takes checkpoints all the time, each while it goes on; from every one of
   /// them, and with another number of threads, the rest of the run is repeated.
   void expect_the_same_rest_from_everywhere(const Change& change = {}) {
-    constexpr std::uint64_t updates = 600;  // some milliseconds
+    constexpr std::uint64_t updates = 100;
     const auto make = [&](int devices) {
       auto run = std::make_unique<MethodExperiment>(5, GetParam(), "linear:1:0.7+exponential:0.5",
                                                     in_virtual_time(updates), devices);
@@ -72,6 +95,8 @@ class Resume : public ::testing::TestWithParam<std::string> {
     };
     const auto whole = make(2);
     whole->options.checkpoints = into(folder_.path(), 1);
+    Patience patience(folder_.path());
+    whole->observers.push_back(&patience);
     const RunSummary summary = whole->go();
     const auto undisturbed = make(2);
     undisturbed->go();
