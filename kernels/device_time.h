@@ -34,7 +34,7 @@ struct PauseState {
 
 /// Holds up a stream until its job has lasted as long as a slower worker would have taken:
 ///
-///     idle_ns + max(duration_ns, slowdown · (the time it took until here))
+///     max(duration_ns, slowdown · (the time it took until here))
 ///
 /// counted from *began_ns and without the pauses of the run's stopwatch. Only the stream waits: it is one
 /// thread that sleeps most of the time. `cut_short`, set to anything but 0 by the host, ends it within some
@@ -44,7 +44,6 @@ struct Stretch {
   static constexpr double for_ever = std::numeric_limits<double>::infinity();
 
   const std::uint64_t* began_ns = nullptr;  ///< of a StampTime on the same device
-  double idle_ns = 0;                       ///< in which nothing was done; may be infinite
   double duration_ns = 0;                   ///< may be infinite
   double slowdown = 1;
   PauseState* pauses = nullptr;        ///< shared with the host; or null

@@ -13,7 +13,7 @@ TARDIGRAD_HOST_DEVICE inline double time_left_ns(const Stretch& stretch, std::ui
   const double elapsed_ns = static_cast<double>(now_ns - *stretch.began_ns) - static_cast<double>(pauses_ns);
   const double stretched_ns = stretch.slowdown * took_ns;
   const double work_ns = stretched_ns > stretch.duration_ns ? stretched_ns : stretch.duration_ns;
-  return stretch.idle_ns + work_ns - elapsed_ns;
+  return work_ns - elapsed_ns;
 }
 
 /// Longest sleep between two looks at what the host may have changed.

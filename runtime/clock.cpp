@@ -80,9 +80,17 @@ void Stopwatch::sleep_until(double time_s, const std::stop_token& stop) const {
   }
 }
 
+Clock::Arrived ScriptedChanges::take() {
+  const WorkerSpeeds::Change& change = changes_[next_++];
+  const Clock::Arrived taken{change.worker, change.lost ? Clock::What::lost : Clock::What::back, time_};
+  find_time();
+  return taken;
+}
+
 VirtualClock::VirtualClock(const Delays& delays, const WorkerSpeeds& speeds, int workers)
     : delays_(delays),
       speeds_(speeds),
+      changes_(speeds),
       workers_(static_cast<std::size_t>(workers)),
       leaves_(static_cast<int>(std::bit_ceil(static_cast<unsigned>(workers)))),
       ends_(static_cast<std::size_t>(leaves_), never),
@@ -112,11 +120,6 @@ void VirtualClock::replay_matches(int worker) {
   }
 }
 
-bool VirtualClock::expects_arrivals() {
-  forget_over();
-  return ends_[static_cast<std::size_t>(winners_[1])] < never;
-}
-
 void VirtualClock::forget_over() {
   if (over_ != nobody) set_end(std::exchange(over_, nobody), never);
 }
@@ -124,6 +127,7 @@ void VirtualClock::forget_over() {
 void VirtualClock::visit_state(StateArchive& state, bool with_jobs) {
   forget_over();
   state.real("now", now_);
+  changes_.visit_state(state);
   if (!with_jobs) return;
   std::vector<double> ends(ends_.begin(), ends_.begin() + static_cast<std::ptrdiff_t>(workers_));
   state.reals("ends", ends, workers_);
@@ -137,20 +141,22 @@ std::optional<Clock::Arrived> VirtualClock::next(double deadline, const std::sto
   if (stop.stop_requested()) return std::nullopt;
   forget_over();
   const int worker = winners_[1];
-  const double time = ends_[static_cast<std::size_t>(worker)];
+  const double end = ends_[static_cast<std::size_t>(worker)];
+  const double time = std::min(end, changes_.time());
   if (time > deadline || time == never) {
     if (deadline < never) now_ = std::max(now_, deadline);
     return std::nullopt;
   }
-  over_ = worker;
   now_ = time;
-  return Arrived{worker, time, std::nullopt};
+  if (time < end) return changes_.take();
+  over_ = worker;
+  return Arrived{worker, What::end_of_job, time};
 }
 
 void WallClock::gradient_complete(int worker) {
   {
     const std::lock_guard lock(mutex_);
-    arrivals_.push_back({worker, now(), std::nullopt});
+    arrivals_.push_back({worker, What::end_of_job, now()});
   }
   arrived_.notify_one();
 }
@@ -163,14 +169,21 @@ std::optional<Clock::Arrived> WallClock::next(double deadline, const std::stop_t
     return std::nullopt;
   }
   std::unique_lock lock(mutex_);
-  const double wait_s = std::clamp(deadline - now_s, 0.0, patience_s);
-  await_arrival(lock, wait_s, stop);
-  if (arrivals_.empty() || stop.stop_requested()) return std::nullopt;
+  const double until_s = std::min(deadline, changes_.time());
+  await_arrival(lock, std::clamp(until_s - now_s, 0.0, patience_s), stop);
+  if (stop.stop_requested()) return std::nullopt;
+  if (change_comes_first())
+    return changes_.time() <= deadline ? std::optional(changes_.take()) : std::nullopt;
+  if (arrivals_.empty() || arrivals_.front().time > deadline) return std::nullopt;
   const Arrived first = arrivals_.front();
-  if (first.time > deadline) return std::nullopt;
   arrivals_.pop_front();
-  computing_[static_cast<std::size_t>(first.worker)] = false;
   return first;
+}
+
+/// Times of arrivals still to come are not before now: they are taken under the lock, too.
+bool WallClock::change_comes_first() const {
+  return changes_.time() < never &&
+         (arrivals_.empty() ? changes_.time() <= now() : changes_.time() < arrivals_.front().time);
 }
 
 void WallClock::await_arrival(std::unique_lock<std::mutex>& lock, double wait_s,
@@ -186,17 +199,6 @@ void WallClock::await_arrival(std::unique_lock<std::mutex>& lock, double wait_s,
     poll_();
     lock.lock();
   } while (!arrived() && !stop.stop_requested() && std::chrono::steady_clock::now() < give_up);
-}
-
-bool WallClock::expects_arrivals() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!arrivals_.empty()) return true;
-  }
-  for (std::size_t worker = 0; worker < computing_.size(); ++worker) {
-    if (computing_[worker] && !speeds_.lost(static_cast<int>(worker), now() / time_unit_s_)) return true;
-  }
-  return false;
 }
 
 }  // namespace tardigrad

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -61,9 +62,13 @@ class Clock {
  public:
   static constexpr double never = std::numeric_limits<double>::infinity();
 
-  /// A worker has brought a job to its end, be it one that was thrown away meanwhile.
+  /// What happened to a worker: it has brought a job to its end, be it one that was thrown away meanwhile; or
+  /// the script (or what is replayed) takes it out of the run, or has it back.
+  enum class What { end_of_job, lost, back };
+
   struct Arrived {
     int worker;
+    What what;
     double time;
     std::optional<double> compute_time = {};  ///< of the job, if the clock knows better than start and end
   };
@@ -90,8 +95,11 @@ class Clock {
   /// recording has another.
   virtual void check(std::uint64_t, std::uint64_t) const {}
 
-  /// Whether next() may still return something, without a deadline, if no more jobs begin.
-  virtual bool expects_arrivals() = 0;
+  /// Whether workers are still to be lost or to come back.
+  virtual bool expects_changes() const = 0;
+
+  /// Why, of the loss or return that next() returned last; one line.
+  virtual std::string reason() const { return "as --events says"; }
 
   /// Whether a recording has come to its end.
   virtual bool at_end() const { return false; }
@@ -99,10 +107,38 @@ class Clock {
   /// Its time, and with jobs when they end, where that does not come of itself.
   virtual void visit_state(StateArchive&, bool /*with_jobs*/) {}
 
-  /// The next arrival, at its time; nothing if none came before `deadline`, a stop was requested, or, in wall
-  /// time, every half second, arrivals or not, so that the caller looks after its devices. Moves now() to the
-  /// time of what it returns; to the deadline if that comes first.
+  /// What comes next, at its time; of what happens at one time jobs end first. Nothing if that is after
+  /// `deadline`, a stop was requested, or, in wall time, every half second, whatever comes, so that the
+  /// caller looks after its devices. Moves now() to the time of what it returns; to the deadline if that
+  /// comes first.
   virtual std::optional<Arrived> next(double deadline, const std::stop_token& stop) = 0;
+};
+
+/// Losses and returns of workers by a script, one after another.
+class ScriptedChanges {
+ public:
+  /// `speeds` outlives it; its times are in units of `time_unit` of the clock.
+  explicit ScriptedChanges(const WorkerSpeeds& speeds, double time_unit = 1)
+      : changes_(speeds.changes()), time_unit_(time_unit) {
+    find_time();
+  }
+
+  /// Of the next one, on the clock; never if there is none.
+  double time() const { return time_; }
+  Clock::Arrived take();
+
+  void visit_state(StateArchive& state) {
+    state.number("changes", next_, std::size_t{0}, changes_.size());
+    find_time();
+  }
+
+ private:
+  void find_time() { time_ = next_ < changes_.size() ? changes_[next_].time * time_unit_ : Clock::never; }
+
+  const std::vector<WorkerSpeeds::Change>& changes_;
+  double time_unit_;
+  std::size_t next_ = 0;
+  double time_ = 0;
 };
 
 /// Arrivals in the order of (end time, worker), end times from the delay model and the events: exactly
@@ -118,7 +154,7 @@ class VirtualClock final : public Clock {
   void start_job(int worker, std::uint64_t job) override;
   void discard(int worker) override { set_end(worker, never); }
   bool lets_discarded_jobs_end() const override { return false; }
-  bool expects_arrivals() override;
+  bool expects_changes() const override { return changes_.time() < never; }
   void visit_state(StateArchive& state, bool with_jobs) override;
   std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
 
@@ -130,6 +166,7 @@ class VirtualClock final : public Clock {
 
   const Delays& delays_;
   const WorkerSpeeds& speeds_;
+  ScriptedChanges changes_;
   double now_ = 0;
   int over_ = nobody;  // whose arrival was the latest, if it has no next job yet
   std::size_t workers_;
@@ -146,32 +183,30 @@ class WallClock final : public Clock {
   /// whatever is complete.
   void poll_with(std::function<void()> poll) { poll_ = std::move(poll); }
 
-  /// `speeds` may end workers for good; its times are in units of `time_unit_s` seconds.
-  WallClock(const Stopwatch& stopwatch, const WorkerSpeeds& speeds, double time_unit_s, int workers)
-      : stopwatch_(stopwatch),
-        speeds_(speeds),
-        time_unit_s_(time_unit_s),
-        computing_(static_cast<std::size_t>(workers)) {}
+  /// Both outlive it; times of `speeds` are in units of `time_unit_s` seconds.
+  WallClock(const Stopwatch& stopwatch, const WorkerSpeeds& speeds, double time_unit_s)
+      : stopwatch_(stopwatch), changes_(speeds, time_unit_s) {}
 
   double now() const override { return stopwatch_.elapsed_s(); }
-  void start_job(int worker, std::uint64_t) override { computing_[static_cast<std::size_t>(worker)] = true; }
+  void start_job(int, std::uint64_t) override {}
   void discard(int) override {}
   bool lets_discarded_jobs_end() const override { return true; }
-  bool expects_arrivals() override;
+  bool expects_changes() const override { return changes_.time() < never; }
+  void visit_state(StateArchive& state, bool) override { changes_.visit_state(state); }
   std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
 
   /// Called by a worker's stream when a gradient is complete; any thread.
   void gradient_complete(int worker);
 
  private:
-  const Stopwatch& stopwatch_;
-  const WorkerSpeeds& speeds_;
-  double time_unit_s_;
   void await_arrival(std::unique_lock<std::mutex>& lock, double wait_s, const std::stop_token& stop);
+  bool change_comes_first() const;
+
+  const Stopwatch& stopwatch_;
+  ScriptedChanges changes_;
   std::function<void()> poll_;
-  double looked_after_s_ = 0;    // when next() last returned nothing for that
-  std::vector<bool> computing_;  // until its end was returned
-  std::mutex mutex_;             // for what follows
+  double looked_after_s_ = 0;  // when next() last returned nothing for that
+  std::mutex mutex_;           // for what follows
   std::condition_variable_any arrived_;
   std::deque<Arrived> arrivals_;
 };

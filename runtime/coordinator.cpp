@@ -52,8 +52,6 @@ Coordinator::Coordinator(Objective& objective, Method& method, const Delays& del
   }
 }
 
-Coordinator::~Coordinator() { wind_up(); }
-
 /// For the clock that is there already, or else for wall time, whose clock the executor tells of arrivals.
 std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const WorkerSpeeds& speeds,
                                                      const Placement& placement) {
@@ -64,7 +62,8 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
   std::optional<StreamExecutor::Wall> wall;
   WallClock* polling = nullptr;
   if (!clock_) {
-    auto clock = std::make_unique<WallClock>(stopwatch_, speeds, options_.time_unit_s, objective_.workers());
+    auto clock = std::make_unique<WallClock>(stopwatch_, speeds, options_.time_unit_s);
+    health_.emplace(delays, speeds, options_.time_unit_s, objective_.workers(), options_.worker_timeout_s);
     wall.emplace();
     wall->time_jobs = options_.time_jobs;
     wall->on_complete = [told = clock.get()](int worker) { told->gradient_complete(worker); };
@@ -85,6 +84,10 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
 
 RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop) {
   if (!resumed_) std::copy(model.begin(), model.end(), host_model_.begin());
+  const struct WindUp {  // however the run ends, behind what is saved of it
+    Coordinator& run;
+    ~WindUp() { run.wind_up(); }
+  } at_the_end{*this};
   try {
     if (!resumed_) {
       executor_->set_model(host_model_);
@@ -94,6 +97,9 @@ RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop)
     train_and_evaluate(stop);
   } catch (const DeviceError& error) {
     throw DeviceLostError(error, salvage(model));
+  } catch (const WorkersLostError& lost) {
+    checkpoint_the_end();
+    throw WorkersLostError(lost.what(), salvage(model));
   } catch (const NotFiniteError&) {
     std::copy(host_model_.begin(), host_model_.end(), model.begin());
     throw;
@@ -142,10 +148,12 @@ void Coordinator::begin() {
 }
 
 void Coordinator::train(const std::stop_token& stop) {
+  if (health_) take_out_failed();
   while (!finished()) {
     const auto arrived = clock_->next(std::min(options_.time_limit, next_evaluation_time_), stop);
     if (arrived) {
       take(*arrived);
+      if (health_) take_out_failed();
     } else if (stop.stop_requested()) {
       stop_reason_ = StopReason::interrupted;
       return;
@@ -160,6 +168,8 @@ void Coordinator::train(const std::stop_token& stop) {
 
 void Coordinator::take(const Clock::Arrived& arrived) {
   const ProfilerRange range("arrival", static_cast<std::uint64_t>(arrived.worker));
+  if (arrived.what != Clock::What::end_of_job) return take_change(arrived);
+  if (health_ && !is_sound(arrived.worker)) return;
   WorkerState& worker = state(arrived.worker);
   if (worker.discarding) return take_end_of_discarded(arrived);
   if (worker.jobs.empty()) throw std::logic_error("a gradient arrives of a worker that has no job");
@@ -167,6 +177,7 @@ void Coordinator::take(const Clock::Arrived& arrived) {
   clock_->check(job.number, job.version);
   const double compute_time = arrived.compute_time.value_or(arrived.time - worker.started_at);
   const std::uint64_t staleness = version_ - job.version;
+  if (health_) health_->add(arrived.worker, worker.started_at, compute_time);
   worker.computing = false;
   worker.busy_time += compute_time;
   worker.staleness.add(staleness);
@@ -203,13 +214,16 @@ void Coordinator::take_end_of_discarded(const Clock::Arrived& arrived) {
   for (RunObserver* observer : observers_) observer->on_discarded_over(arrived.worker, arrived.time);
   executor_->discarded_is_over(arrived.worker);
   hand_over_late(arrived.worker, arrived.time);
+  if (worker.absence.hung) {
+    take_back(arrived.worker, &Absence::hung, arrived.time, "its job has come to an end after all");
+  }
 }
 
 void Coordinator::hand_over_late(int worker, double time) {
   actions_.assign(static_cast<std::size_t>(std::exchange(state(worker).late_hand_overs, 0)),
                   HandOver{worker});
   if (!actions_.empty()) method_.handed_over_late(worker);
-  account(actions_, {worker, time}, 0, 0);
+  account(actions_, {worker, Clock::What::end_of_job, time}, 0, 0);
   start_if_waiting(worker);
   executor_->act(actions_, 0);
 }
@@ -246,6 +260,7 @@ std::optional<UpdateRecord> Coordinator::account(Actions& actions, const Clock::
 /// False if it has to wait for the end of a discarded job.
 bool Coordinator::hand_over(int index) {
   WorkerState& worker = state(index);
+  if (worker.absence.any()) throw std::logic_error(fmt::format("a job for worker {}, which is lost", index));
   if (worker.discarding) {
     ++worker.late_hand_overs;
     return false;
@@ -262,6 +277,14 @@ bool Coordinator::discard(int index) {
     --worker.late_hand_overs;
     return false;
   }
+  throw_away(index);
+  start_if_waiting(index);
+  return true;
+}
+
+/// The job that a worker is computing.
+void Coordinator::throw_away(int index) {
+  WorkerState& worker = state(index);
   ++worker.discarded_jobs;
   const double spent = clock_->now() - worker.started_at;
   worker.busy_time += spent;
@@ -271,8 +294,6 @@ bool Coordinator::discard(int index) {
   worker.computing = false;
   worker.discarding = clock_->lets_discarded_jobs_end();
   clock_->discard(index);
-  start_if_waiting(index);
-  return true;
 }
 
 void Coordinator::start_if_waiting(int index) {
@@ -280,7 +301,8 @@ void Coordinator::start_if_waiting(int index) {
   if (worker.computing || worker.discarding || worker.jobs.empty()) return;
   worker.computing = true;
   worker.started_at = clock_->now();
-  clock_->start_job(index, worker.jobs.front().number);
+  worker.started_job = worker.jobs.front().number;
+  clock_->start_job(index, worker.started_job);
 }
 
 /// At the time of an arrival: what the wall clock shows by now no replay could know.
@@ -309,6 +331,7 @@ void Coordinator::settle_oldest() {
                                job.worker, loss, job.version),
                    job.version, job.time);
   }
+  latest_loss_ = loss;
   loss_sum_ += static_cast<double>(loss);
   ++loss_count_;
   pending.gradient.loss = loss;
@@ -417,25 +440,6 @@ void Coordinator::end_not_finite(const std::string& what, std::uint64_t version,
   const Warning warning{Warning::Kind::not_finite, version, time, text};
   for (RunObserver* observer : observers_) observer->on_warning(warning);
   throw NotFiniteError(text, finite);
-}
-
-/// Now and then, and when no gradient came: devices may have failed, or workers, for good.
-void Coordinator::check_progress() {
-  executor_->check();
-  if (clock_->expects_arrivals() || options_.time_limit < Clock::never) return;
-  std::vector<int> lost;
-  for (int worker = 0; worker < objective_.workers(); ++worker) {
-    if (state(worker).computing) lost.push_back(worker);
-  }
-  settle_all();  // a log shows all that came before
-  throw WorkersLostError(fmt::format(
-      "no gradient will arrive after time {}: the run waits for {} that failed for good", clock_->now(),
-      lost.size() == 1 ? fmt::format("worker {}", lost.front()) : fmt::format("{} workers", lost.size())));
-}
-
-/// Lets jobs in flight end, unheard; then nothing uses the buffers any more.
-void Coordinator::wind_up() noexcept {
-  if (executor_) executor_->drain();
 }
 
 RunSummary Coordinator::summarise() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +24,7 @@
 #include "runtime/recording.h"
 #include "runtime/server.h"
 #include "runtime/telemetry.h"
+#include "runtime/worker_health.h"
 #include "runtime/worker_speeds.h"
 
 namespace tardigrad {
@@ -39,10 +41,16 @@ class NotFiniteError : public std::runtime_error {
   std::optional<std::uint64_t> update_;
 };
 
-/// Every worker that the method waits for has failed for good; the program exits with 3.
+/// No worker is left, and none is to come back; the program exits with 3. The model of update() is the
+/// newest.
 class WorkersLostError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  WorkersLostError(const std::string& message, std::uint64_t update)
+      : std::runtime_error(message), update_(update) {}
+  std::uint64_t update() const { return update_; }
+
+ private:
+  std::uint64_t update_;
 };
 
 /// A device failed during a run. The model of update() is what could be saved of it.
@@ -67,6 +75,8 @@ struct RunOptions {
   std::optional<Completions> completions;  ///< in wall time; nothing: the faster one on the first device
   /// In wall time: take the times of GradientRecord, at the cost of two timed events a job.
   bool time_jobs = false;
+  /// In wall time: seconds after which a job counts as hung (WorkerHealth).
+  std::optional<double> worker_timeout_s;
 
   // The run ends at whichever comes first; at least one should be given.
   std::optional<std::uint64_t> max_updates;
@@ -97,6 +107,11 @@ struct RunOptions {
 /// threads compute ahead of the server (LookaheadExecutor). In virtual time the order of arrivals does not
 /// depend on the computing, so the coordinator runs ahead of it; losses, and the records that hold them,
 /// follow in order. A recording is repeated like virtual time, in its own order.
+///
+/// Workers that the script fails are taken out of the run until it has them back: their jobs are thrown away,
+/// nothing is handed to them, and the method makes of it what it will. In wall time so are workers whose
+/// device or stream fails, for good, and those that hang, until their job comes to its end after all. In
+/// virtual time what a job throws ends the run: the coordinator has run ahead of it.
 class Coordinator {
  public:
   /// All references outlive the coordinator. `replay` may be null. Throws
@@ -105,7 +120,7 @@ class Coordinator {
   Coordinator(Objective& objective, Method& method, const Delays& delays, const WorkerSpeeds& speeds,
               const Placement& placement, const RunOptions& options, std::vector<RunObserver*> observers,
               Recording* replay = nullptr);
-  ~Coordinator();
+  ~Coordinator() = default;  // the executor waits for whatever still runs
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
@@ -118,9 +133,15 @@ class Coordinator {
   /// the run as a limit does. Throws DeviceLostError, with what could be saved in `model`: the newest model
   /// if the server's device still answers, else that of the latest evaluation. Throws NotFiniteError, with
   /// the newest model in `model` that the host kept and whose losses were finite: the latest evaluated, or
-  /// one kept since that is older than the one whose loss was not. Throws WorkersLostError, or
-  /// std::invalid_argument where a recording does not fit; `model` is then as it was.
+  /// one kept since that is older than the one whose loss was not. Throws WorkersLostError, with the newest
+  /// model in `model`. Throws std::invalid_argument where a recording does not fit; `model` is then as it
+  /// was.
   RunSummary run(std::span<float> model, const std::stop_token& stop);
+
+  /// Whether a worker still hangs now that the run is over. Its job goes on, on what this refers to; the
+  /// destructor waits for its end, which may never come: who cannot wait must leave all that alone and end
+  /// the program by std::_Exit.
+  bool hung() const { return hung_; }
 
  private:
   struct Job {
@@ -128,15 +149,26 @@ class Coordinator {
     std::uint64_t version;  // of the model handed over for it
   };
 
+  /// Why a worker is out of the run; it is back when nothing of that holds any more.
+  struct Absence {
+    bool scripted = false;  // or replayed
+    bool hung = false;
+    bool failed = false;  // for good
+    bool any() const { return scripted || hung || failed; }
+  };
+
   /// What the coordinator keeps of a worker.
   struct WorkerState {
     Fifo<Job> jobs;  // the first is being computed, if `computing`
     bool computing = false;
     bool discarding = false;  // brings a job to its end that was thrown away
+    Absence absence;
+    double hopeless_at = 0;   // where it hangs: from then on its return is not waited for
     int late_hand_overs = 0;  // that wait for that end
     std::uint64_t handed_over = 0;
     double started_at = 0;  // the job in flight, or the last one
-    double busy_time = 0;   // of the jobs that arrived or were discarded
+    std::uint64_t started_job = 0;
+    double busy_time = 0;  // of the jobs that arrived or were discarded
     double discarded_time = 0;
     std::uint64_t discarded_jobs = 0;
     double hand_over_time = 0;  // of the arrivals, as GradientRecord has it
@@ -164,6 +196,7 @@ class Coordinator {
   void hand_over_late(int worker, double time);
   bool hand_over(int worker);
   bool discard(int worker);
+  void throw_away(int worker);
   void start_if_waiting(int worker);
   double learning_rate(double time) const;
   double progress(double time) const;
@@ -189,6 +222,22 @@ class Coordinator {
   void tell_of_checkpoints(const std::optional<std::string>& text);
   void check_progress();
   void wind_up() noexcept;
+
+  // coordinator_losses.cpp
+  bool is_sound(int worker);
+  void take_change(const Clock::Arrived& change);
+  void take_out(int worker, bool Absence::*why, double time, const std::string& reason);
+  void take_back(int worker, bool Absence::*why, double time, const std::string& reason);
+  void tell_change(const WorkerChange& change);
+  void act_on_change(int worker, double time);
+  void take_out_failed();
+  void take_out_hung();
+  bool may_end_yet(const WorkerState& worker) const;
+  bool anything_to_come() const;
+  double time_of_trouble() const;
+  std::string describe_lost() const;
+  [[noreturn]] void end_without_workers();
+
   std::uint64_t salvage(std::span<float> model) noexcept;
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
@@ -207,6 +256,10 @@ class Coordinator {
   std::unique_ptr<Executor> executor_;
 
   std::vector<WorkerState> states_;
+  std::optional<WorkerHealth> health_;  // in wall time
+  std::map<int, std::string> reasons_;  // of the workers that are lost
+  bool wound_up_ = false;
+  bool hung_ = false;  // some worker's job was left alone then
   Actions actions_;
   Fifo<Pending> pending_;
   std::vector<JobRecord> discards_;  // by the arrival that is being taken
@@ -221,6 +274,7 @@ class Coordinator {
   std::uint64_t kept_version_ = 0;  // of that, or of the latest evaluation
   double loss_sum_ = 0;             // of the gradients since the latest evaluation
   std::uint64_t loss_count_ = 0;
+  float latest_loss_ = 0;  // of a gradient
   StopReason stop_reason_ = StopReason::updates;
 };
 

@@ -75,6 +75,9 @@ void Coordinator::visit_state(StateArchive& state) {
   state.number("loss_count", loss_count_, std::uint64_t{0}, any);
   double elapsed_s = stopwatch_.elapsed_s();
   state.real("train_time_s", elapsed_s);
+  double latest_loss = latest_loss_;
+  state.real("latest_loss", latest_loss);
+  latest_loss_ = static_cast<float>(latest_loss);
   if (state.restoring()) stopwatch_.set_elapsed_s(elapsed_s);
   state.object("evaluation", [this](StateArchive& inner) { visit_evaluation(inner); });
 }
@@ -108,9 +111,19 @@ void Coordinator::visit_workers(StateArchive& state) {
   };
   flag("computing", &WorkerState::computing);
   flag("discarding", &WorkerState::discarding);
+  const auto absent = [&](const char* name, bool Absence::*why) {
+    std::vector<bool> values;
+    for (const WorkerState& worker : states_) values.push_back(worker.absence.*why);
+    state.flags(name, values, count);
+    for (std::size_t i = 0; i < count; ++i) states_[i].absence.*why = values[i];
+  };
+  absent("scripted", &Absence::scripted);
+  absent("hung", &Absence::hung);
+  absent("failed", &Absence::failed);
   whole("late_hand_overs", &WorkerState::late_hand_overs, std::numeric_limits<int>::max());
   whole("handed_over", &WorkerState::handed_over, any);
   real("started_at", &WorkerState::started_at);
+  whole("started_job", &WorkerState::started_job, any);
   real("busy_time", &WorkerState::busy_time);
   real("discarded_time", &WorkerState::discarded_time);
   whole("discarded_jobs", &WorkerState::discarded_jobs, any);
@@ -135,6 +148,7 @@ void Coordinator::visit_workers(StateArchive& state) {
     if (!histogram) state.refuse("staleness", "a maximum, and pairs of value and count");
     worker.staleness = *histogram;
     if (worker.computing && worker.jobs.empty()) state.refuse("computing", "a job where a worker computes");
+    if (worker.absence.any() && !worker.jobs.empty()) state.refuse("jobs", "none where a worker is lost");
     for (const std::uint64_t version : jobs[i]) {
       if (version > version_) state.refuse("jobs", "no version above the model's");
     }
@@ -210,19 +224,25 @@ void Coordinator::restore_vectors(const Checkpoint& checkpoint, std::span<const 
   executor_->restore(vectors, version_, jobs, models, what);
 }
 
-/// In virtual time the clock knows when they end. In wall time they begin again, and those that were thrown
-/// away are over.
+/// In virtual time the clock knows when they end. In wall time they begin again, those that were thrown away
+/// are over, and workers that failed or hung are tried again.
 void Coordinator::go_on_with_jobs() {
+  for (int index = 0; index < objective_.workers(); ++index) {
+    if (state(index).absence.any()) reasons_[index] = "since before the checkpoint";
+  }
   if (options_.clock == ClockKind::virtual_time) return;
+  const double now = clock_->now();
   for (int index = 0; index < objective_.workers(); ++index) {
     WorkerState& worker = state(index);
     worker.computing = false;
-    if (!std::exchange(worker.discarding, false)) {
+    if (std::exchange(worker.discarding, false)) {
+      for (RunObserver* observer : observers_) observer->on_discarded_over(index, now);
+      hand_over_late(index, now);
+    } else {
       start_if_waiting(index);
-      continue;
     }
-    for (RunObserver* observer : observers_) observer->on_discarded_over(index, clock_->now());
-    hand_over_late(index, clock_->now());
+    for (const auto why : {&Absence::hung, &Absence::failed})
+      take_back(index, why, now, "the run goes on anew");
   }
 }
 
@@ -257,7 +277,7 @@ void Coordinator::save_more() {
   if (sealed_) tell_of_checkpoints(checkpoints_->poll());
 }
 
-/// So that a longer run can go on from here.
+/// So that a longer run can go on from here. Where a device fails meanwhile, there is the one before.
 void Coordinator::checkpoint_the_end() {
   if (!checkpoints_) return;
   const auto finish = [this] {

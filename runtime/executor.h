@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/checkpoint/snapshot.h"
@@ -54,6 +56,28 @@ class Executor {
   /// clock only).
   virtual void discarded_is_over(int) {}
 
+  /// A worker is lost: all its jobs are thrown away, the one it is computing as a Discard does.
+  virtual void lose(int worker) = 0;
+
+  // In wall time workers fail by themselves. Elsewhere what they throw ends the run: the coordinator has run
+  // ahead of them.
+
+  /// A worker whose device or stream failed, and how. It must be lost, for good.
+  struct Failure {
+    int worker;
+    std::string what;
+  };
+
+  /// A failure that was not told yet. Throws DeviceError where it is the server that failed.
+  virtual std::optional<Failure> next_failure() { return std::nullopt; }
+
+  /// Whether a job whose end the coordinator heard of was computed, or cut short, and so may arrive or be
+  /// over; if not, its worker has failed.
+  virtual bool sound(int) { return true; }
+
+  /// Whether the job that a worker has begun has come to its end, heard of or not.
+  virtual bool has_ended(int) { return false; }
+
   /// The model as of all calls so far [d], in host memory. Every arrival must have been collected; after a
   /// DeviceError it is the newest one there is.
   virtual void read_model(std::span<float> values) = 0;
@@ -86,11 +110,16 @@ class Executor {
   /// Where a worker computes.
   virtual Device device(int worker) const = 0;
 
-  /// Throws the first error of any device, if there is one.
-  virtual void check() const {}
+  /// Looks for failures. Throws the first error of any device, in wall time of the server's.
+  virtual void check() {}
 
-  /// Ends jobs in flight and blocks until nothing runs any more, whether it failed or not.
-  virtual void drain() noexcept = 0;
+  /// Seconds that are waited for a worker's job to end that was cut short.
+  using Patience = std::function<double(int worker)>;
+
+  /// Cuts jobs in flight short and blocks until nothing runs any more, whether it failed or not: true. In
+  /// wall time jobs for which the patience is not enough are left to go on: false; the destructor waits for
+  /// them as long as it takes. Without a patience so does this.
+  virtual bool drain(const Patience& patience) noexcept = 0;
 };
 
 }  // namespace tardigrad

@@ -7,6 +7,7 @@
 namespace tardigrad {
 
 /// A queue, first in, first out, whose memory is one array: small where it stays short, as almost all do.
+/// Nothing may be taken out of an empty one.
 template <class T>
 class Fifo {
  public:
@@ -29,12 +30,22 @@ class Fifo {
     items_.push_back(std::move(item));
   }
 
+  /// The newest.
+  T pop_back() {
+    T last = std::move(items_.back());
+    items_.pop_back();
+    if (empty()) clear();
+    return last;
+  }
+
+  void clear() {
+    items_.clear();
+    head_ = 0;
+  }
+
   T pop() {
     T first = std::move(items_[head_++]);
-    if (empty()) {
-      items_.clear();
-      head_ = 0;
-    }
+    if (empty()) clear();
     return first;
   }
 

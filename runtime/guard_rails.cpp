@@ -70,9 +70,9 @@ void GuardRails::on_gradient(const GradientRecord& record) {
 
 void GuardRails::on_update(const UpdateRecord& record) {
   const auto n = static_cast<double>(workers_.size());
-  const double delay = run_.table
-                           ? static_cast<double>(record.update - 1) - static_cast<double>(version_sum_) / n
-                           : static_cast<double>(staleness_sum_) / static_cast<double>(gradients_);
+  const double delay =
+      run_.table ? static_cast<double>(record.update - 1) - static_cast<double>(version_sum_) / n
+                 : static_cast<double>(staleness_sum_) / std::max(1.0, static_cast<double>(gradients_));
   staleness_sum_ = 0;
   gradients_ = 0;
   lr_sum_ += record.lr;

@@ -51,12 +51,19 @@ LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Dev
   }
 }
 
-LookaheadExecutor::~LookaheadExecutor() { drain(); }
+LookaheadExecutor::~LookaheadExecutor() { LookaheadExecutor::drain(); }
 
-void LookaheadExecutor::drain() noexcept {
+bool LookaheadExecutor::drain(const Patience&) noexcept {
   ending_ = true;
   wake_helpers();
   helpers_.clear();
+  return true;
+}
+
+/// None of them is being computed: those that are have arrived.
+void LookaheadExecutor::lose(int worker) {
+  Fifo<Job>& jobs = workers_[static_cast<std::size_t>(worker)].waiting;
+  while (!jobs.empty()) release(*jobs.pop().replica);
 }
 
 /// Finds out where the models of hand-overs go, and makes their jobs. `number` arrivals are planned before.

@@ -53,7 +53,8 @@ class LookaheadExecutor final : public Executor {
   void visit_state(StateArchive& state) override { server_.visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
                std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
-  void drain() noexcept override;
+  void lose(int worker) override;
+  bool drain(const Patience& = {}) noexcept override;
 
  private:
   /// What computes gradients on one thread.

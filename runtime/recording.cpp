@@ -10,6 +10,19 @@
 #include "runtime/trouble.h"
 
 namespace tardigrad {
+namespace {
+
+/// Throws std::invalid_argument.
+Recording::Event::Kind kind_of(const std::string& event) {
+  using Kind = Recording::Event::Kind;
+  if (event == "arrival") return Kind::arrival;
+  if (event == "discarded") return Kind::discarded_over;
+  if (event == "lost") return Kind::lost;
+  if (event == "back") return Kind::back;
+  throw std::invalid_argument(event);
+}
+
+}  // namespace
 
 RunRecorder::RunRecorder(const std::filesystem::path& path, const std::string& run_json,
                          const std::optional<CheckpointRecord>& after, OutputFile::Limits limits) {
@@ -39,6 +52,15 @@ void RunRecorder::on_arrival(const JobRecord& record) {
 
 void RunRecorder::on_discarded_over(int worker, double time) {
   write(fmt::format(R"({{"event":"discarded","worker":{},"time":{}}})", worker, time));
+}
+
+void RunRecorder::on_worker_change(const WorkerChange& change) {
+  const nlohmann::ordered_json json{{"event", change.lost ? "lost" : "back"},
+                                    {"worker", change.worker},
+                                    {"time", change.time},
+                                    {"reason", change.reason}};
+  // What a device says need not be UTF-8.
+  write(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void RunRecorder::on_checkpoint(const CheckpointRecord& record) {
@@ -85,21 +107,23 @@ std::optional<Recording::Event> Recording::next() {
 
 Recording::Event Recording::event_of(const nlohmann::json& json) {
   try {
-    const std::string kind = json_member(json, "event");
     Event event;
-    event.arrival = kind == "arrival";
+    event.kind = kind_of(json_member(json, "event"));
     event.record.worker = json_member(json, "worker");
     event.record.time = json_member(json, "time");
-    if (event.arrival) {
+    if (event.kind == Event::Kind::arrival) {
       event.record.job = json_member(json, "job");
       event.record.version = json_member(json, "version");
       event.record.compute_time = json_member(json, "compute_time");
-    } else if (kind != "discarded") {
-      throw std::invalid_argument("event");
+    } else if (event.kind != Event::Kind::discarded_over) {
+      event.reason = std::string(json_member(json, "reason"));
     }
-    if (event.record.time < latest_time_ || event.record.compute_time < 0)
+    // What befalls a worker is told at once, before ends of jobs that came earlier and are still to be looked
+    // at.
+    const bool end_of_job = event.kind == Event::Kind::arrival || event.kind == Event::Kind::discarded_over;
+    if ((end_of_job && event.record.time < latest_time_) || event.record.compute_time < 0)
       throw std::invalid_argument("time");
-    latest_time_ = event.record.time;
+    if (end_of_job) latest_time_ = event.record.time;
     return event;
   } catch (const std::exception&) {
     throw std::invalid_argument(place() + "not a record written by --record");
@@ -107,7 +131,10 @@ Recording::Event Recording::event_of(const nlohmann::json& json) {
 }
 
 ReplayClock::ReplayClock(Recording& recording, int workers)
-    : recording_(recording), states_(static_cast<std::size_t>(workers)), next_(recording.next()) {}
+    : recording_(recording),
+      states_(static_cast<std::size_t>(workers)),
+      lost_(states_.size()),
+      next_(recording.next()) {}
 
 void ReplayClock::start_job(int worker, std::uint64_t) {
   states_[static_cast<std::size_t>(worker)] = State::computing;
@@ -119,28 +146,52 @@ void ReplayClock::discard(int worker) {
 
 std::optional<Clock::Arrived> ReplayClock::next(double deadline, const std::stop_token& stop) {
   if (stop.stop_requested() || !next_) return std::nullopt;
-  const JobRecord& record = next_->record;
-  if (record.time > deadline) {
+  if (next_->record.time > deadline) {
     now_ = std::max(now_, deadline);
     return std::nullopt;
   }
   latest_ = next_;
   place_ = recording_.place();
-  if (record.worker < 0 || record.worker >= static_cast<int>(states_.size())) {
-    throw std::invalid_argument(
-        fmt::format("{}worker {}, but this run has {}", place_, record.worker, states_.size()));
+  const JobRecord& record = latest_->record;
+  const int worker = record.worker;
+  check_worker(worker);
+  now_ = std::max(now_, record.time);
+  Arrived arrived{worker, What::end_of_job, record.time};
+  if (latest_->kind == Recording::Event::Kind::lost || latest_->kind == Recording::Event::Kind::back) {
+    const bool lost = latest_->kind == Recording::Event::Kind::lost;
+    check_change(worker, lost);
+    lost_[static_cast<std::size_t>(worker)] = lost;
+    arrived.what = lost ? What::lost : What::back;
+  } else {
+    check_end(worker);
+    states_[static_cast<std::size_t>(worker)] = State::idle;
+    arrived.compute_time = record.compute_time;
   }
-  State& state = states_[static_cast<std::size_t>(record.worker)];
-  if (state != (latest_->arrival ? State::computing : State::discarded)) {
-    throw std::invalid_argument(
-        fmt::format("{}the recording has {} of worker {}, which in this run computes {}", place_,
-                    latest_->arrival ? "an arrival" : "the end of a discarded job", record.worker,
-                    state == State::idle ? "nothing" : (latest_->arrival ? "a discarded job" : "a job")));
-  }
-  state = State::idle;
-  now_ = record.time;
   next_ = recording_.next();
-  return Arrived{latest_->record.worker, now_, latest_->record.compute_time};
+  return arrived;
+}
+
+void ReplayClock::check_worker(int worker) const {
+  if (worker >= 0 && worker < static_cast<int>(states_.size())) return;
+  throw std::invalid_argument(
+      fmt::format("{}worker {}, but this run has {}", place_, worker, states_.size()));
+}
+
+void ReplayClock::check_change(int worker, bool lost) const {
+  if (lost_[static_cast<std::size_t>(worker)] != lost) return;
+  throw std::invalid_argument(fmt::format("{}the recording {} worker {}, which in this run is {}", place_,
+                                          lost ? "loses" : "has back", worker,
+                                          lost ? "lost already" : "not lost"));
+}
+
+void ReplayClock::check_end(int worker) const {
+  const State state = states_[static_cast<std::size_t>(worker)];
+  const bool arrival = latest_->kind == Recording::Event::Kind::arrival;
+  if (state == (arrival ? State::computing : State::discarded)) return;
+  throw std::invalid_argument(
+      fmt::format("{}the recording has {} of worker {}, which in this run computes {}", place_,
+                  arrival ? "an arrival" : "the end of a discarded job", worker,
+                  state == State::idle ? "nothing" : (arrival ? "a discarded job" : "a job")));
 }
 
 void ReplayClock::check(std::uint64_t job, std::uint64_t version) const {

@@ -18,8 +18,9 @@ namespace tardigrad {
 /// Writes what came to the coordinator, in its order: all that a run depends on besides its configuration.
 /// JSON lines: a `run` record that the caller gives; then `arrival` records of worker, job (with the seed the
 /// key of its minibatch), version, time and compute_time; `discarded` where the wall clock heard of the end
-/// of a job thrown away earlier; `checkpoint` records; `end` at the end. A recording with a hole would be of
-/// no use: where the disk has been full for too long it stops, and lacks its `end`.
+/// of a job thrown away earlier; `lost` and `back` of workers, with time and reason; `checkpoint` records;
+/// `end` at the end. A recording with a hole would be of no use: where the disk has been full for too long it
+/// stops, and lacks its `end`.
 class RunRecorder final : public RunObserver {
  public:
   /// `run_json`: the members of the run record, as an object. Throws std::invalid_argument if the file cannot
@@ -33,6 +34,7 @@ class RunRecorder final : public RunObserver {
   void on_arrival(const JobRecord& record) override;
   void on_discarded_over(int worker, double time) override;
   void on_checkpoint(const CheckpointRecord& record) override;
+  void on_worker_change(const WorkerChange& change) override;
   void on_summary(const RunSummary&) override;
 
   static constexpr OutputFile::Limits default_limits = {.waiting_bytes = std::size_t{64} << 20};
@@ -57,8 +59,10 @@ class Recording {
   bool wall() const { return wall_; }
 
   struct Event {
-    bool arrival = true;  ///< or the end of a discarded job
-    JobRecord record;
+    enum class Kind { arrival, discarded_over, lost, back };
+    Kind kind = Kind::arrival;
+    JobRecord record;    ///< of an arrival; of others worker and time
+    std::string reason;  ///< of lost and back
   };
 
   /// Whether it came to its end without the record that says so: its run was killed, or could not write it.
@@ -93,7 +97,8 @@ class ReplayClock final : public Clock {
   void start_job(int worker, std::uint64_t job) override;
   void discard(int worker) override;
   bool lets_discarded_jobs_end() const override { return recording_.wall(); }
-  bool expects_arrivals() override { return next_.has_value(); }
+  bool expects_changes() const override { return next_.has_value(); }
+  std::string reason() const override { return latest_->reason; }
   bool at_end() const override { return !next_.has_value(); }
   std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
 
@@ -103,9 +108,14 @@ class ReplayClock final : public Clock {
  private:
   enum class State { idle, computing, discarded };
 
+  void check_worker(int worker) const;
+  void check_change(int worker, bool lost) const;
+  void check_end(int worker) const;
+
   Recording& recording_;
   double now_ = 0;
   std::vector<State> states_;
+  std::vector<bool> lost_;
   std::optional<Recording::Event> next_;
   std::optional<Recording::Event> latest_;
   std::string place_;  // of latest_

@@ -90,7 +90,7 @@ void RunLog::on_update(const UpdateRecord& record) {
   std::string line = fmt::format(
       R"({{"event":"update","update":{},"time":{},"worker":{},"staleness":{},"lr":{},"gradients":{},"loss":{})",
       record.update, record.time, record.worker, record.staleness, record.lr, record.gradients, record.loss);
-  if (detail_ == LogDetail::jobs) {
+  if (detail_ == LogDetail::jobs && made_by_.update == record.update) {
     fmt::format_to(std::back_inserter(line), R"(,"job":{},"version":{},"compute_time":{}{})",
                    made_by_.job.job, made_by_.job.version, made_by_.job.compute_time,
                    describe_times(made_by_));

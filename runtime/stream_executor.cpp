@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <thread>
+#include <utility>
 #include <variant>
 
 #include "runtime/replicated_server.h"
@@ -21,6 +23,17 @@ std::string told_by(const StreamRef& stream, const DeviceError& error) {
     return known.what();
   }
   return error.what();
+}
+
+/// Whether a stream comes to the end of its work until so many seconds after `began`.
+bool ends_within(const Worker& stream, std::chrono::steady_clock::time_point began, double patience_s) {
+  constexpr std::chrono::microseconds nap(200);
+  while (!stream.drained()) {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
+    if (waited.count() > patience_s) return false;
+    std::this_thread::sleep_for(nap);
+  }
+  return true;
 }
 
 }  // namespace
@@ -69,7 +82,7 @@ void StreamExecutor::make_server(const Objective& objective, const Placement& pl
 }
 
 StreamExecutor::~StreamExecutor() {
-  StreamExecutor::drain();
+  StreamExecutor::drain({});
   if (pauses_) wall_->throttle->stopwatch.show_pauses(nullptr);
 }
 
@@ -92,7 +105,7 @@ void StreamExecutor::resolve(const Actions& actions) {
       bool fresh = false;
       Replica& replica = worker.replicas->take(version_, fresh);
       resolved_.push_back(fresh ? &replica : nullptr);
-      worker.jobs.push(&replica);
+      worker.jobs.push({worker.handed_over++, &replica});
     } else if (const auto* thrown_away = std::get_if<Discard>(&action)) {
       discard(thrown_away->worker);
     }
@@ -119,9 +132,7 @@ void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradi
 
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   WorkerJobs& worker = state(index);
-  if (wall_) {
-    if (wall_->completions == Completions::callback) require_complete(index);
-  } else {
+  if (!wall_) {
     while (worker.stream->full()) harvest();
     start(index);
   }
@@ -139,27 +150,60 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   start_handed_over(actions);
 }
 
-/// Before the server's stream meets a failure, so that the model can still be read.
-void StreamExecutor::require_complete(int index) const {
+/// Asked before the server's stream meets a failure, which ends with the worker thus.
+bool StreamExecutor::sound(int index) {
+  WorkerJobs& worker = state(index);
+  if (worker.failed) return false;
   try {
-    state(index).stream->oldest().complete.synchronize();
+    worker.stream->oldest().complete.synchronize();
+    return true;
   } catch (const DeviceError& error) {
-    raise_lost(index, error);
+    fail(index, error);
+    return false;
   }
 }
 
-void StreamExecutor::raise_lost(int index, const DeviceError& error) const {
+bool StreamExecutor::has_ended(int index) {
+  try {
+    return state(index).stream->oldest().complete.complete();
+  } catch (const DeviceError& error) {
+    fail(index, error);
+    return true;
+  }
+}
+
+std::string StreamExecutor::describe_failure(int index, const DeviceError& error) const {
   const WorkerJobs& worker = state(index);
-  throw DeviceError(error.device(), fmt::format("job {} of worker {} is lost: {}", worker.first_job, index,
-                                                told_by(worker.stream->stream(), error)));
+  std::string how = told_by(worker.stream->stream(), error);
+  if (worker.jobs.empty()) return how;
+  return fmt::format("job {} of worker {} is lost: {}", worker.jobs.front().number, index, how);
+}
+
+/// In wall time the worker is to be lost, and with it all others of its device if it was the device that
+/// failed; in virtual time the run.
+void StreamExecutor::fail(int index, const DeviceError& error) {
+  std::string what = describe_failure(index, error);
+  if (!wall_) throw DeviceError(error.device(), what);
+  WorkerJobs& worker = state(index);
+  if (std::exchange(worker.failed, true)) return;
+  failures_.push({index, std::move(what)});
+}
+
+std::optional<Executor::Failure> StreamExecutor::next_failure() {
+  if (failures_.empty()) return std::nullopt;
+  check_server();  // whose failures its workers meet, too
+  check_workers();
+  return failures_.pop();
+}
+
+void StreamExecutor::release(const WorkerJobs& worker, Replica& replica) {
+  replica_snapshot_.save(replica, server_stream(replica.model.device()));
+  worker.replicas->release(replica);
 }
 
 /// Whatever writes the job's replica next is ordered behind the gradient.
 void StreamExecutor::job_is_over(WorkerJobs& worker) {
-  Replica& replica = *worker.jobs.pop();
-  replica_snapshot_.save(replica, server_stream(replica.model.device()));
-  worker.replicas->release(replica);
-  ++worker.first_job;
+  release(worker, *worker.jobs.pop().replica);
   worker.computing = false;
 }
 
@@ -174,8 +218,8 @@ StreamRef StreamExecutor::server_stream(Device device) const {
 std::vector<std::uint64_t> StreamExecutor::begin_snapshot(Snapshot& snapshot) {
   server_->begin_snapshot(snapshot);
   for (const WorkerJobs& worker : workers_) {
-    worker.jobs.for_each([this](Replica* replica) {
-      replica_snapshot_.add(*replica, server_stream(replica->model.device()));
+    worker.jobs.for_each([this](const Job& job) {
+      replica_snapshot_.add(*job.replica, server_stream(job.replica->model.device()));
     });
   }
   return replica_snapshot_.begin(snapshot);
@@ -200,13 +244,14 @@ void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::sp
     const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions, models);
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       if (workers_[i].replicas != pool.get()) continue;
+      std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();
       for (const std::uint64_t job_version : jobs[i].versions) {
-        workers_[i].jobs.push(&ReplicaPool::share(*replicas.at(job_version)));
+        workers_[i].jobs.push({number++, &ReplicaPool::share(*replicas.at(job_version))});
       }
     }
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i].first_job = jobs[i].handed_over - jobs[i].versions.size();
+    workers_[i].handed_over = jobs[i].handed_over;
     if (wall_) start_if_waiting(static_cast<int>(i));
   }
 }
@@ -221,7 +266,7 @@ void StreamExecutor::start_handed_over(const Actions& actions) {
 
 void StreamExecutor::start_if_waiting(int index) {
   const WorkerJobs& worker = state(index);
-  if (!worker.computing && !worker.jobs.empty()) start(index);
+  if (!worker.computing && !worker.failed && !worker.jobs.empty()) start(index);
 }
 
 void StreamExecutor::start(int index) {
@@ -235,9 +280,10 @@ void StreamExecutor::start(int index) {
     on_complete = [this, index] { wall_->on_complete(index); };
   }
   try {
-    worker.stream->start(index, worker.first_job, *worker.jobs.front(), throttle, std::move(on_complete));
+    const Job& job = worker.jobs.front();
+    worker.stream->start(index, job.number, *job.replica, throttle, std::move(on_complete));
   } catch (const DeviceError& error) {
-    raise_lost(index, error);
+    fail(index, error);
   }
 }
 
@@ -245,20 +291,16 @@ void StreamExecutor::start(int index) {
 /// are its own until then.
 void StreamExecutor::discard(int index) {
   WorkerJobs& worker = state(index);
-  if (wall_) {
-    Worker::Job& job = worker.stream->oldest();
-    job.cut();
-    if (job.endless) let_end(index, job);
-  } else {
-    job_is_over(worker);
-  }
+  if (!wall_) return job_is_over(worker);
+  if (!worker.failed) worker.stream->oldest().cut();
 }
 
-/// A job whose end was not to be heard of: that of its gradient is, which may still be computed.
-void StreamExecutor::let_end(int index, Worker::Job& job) {
-  job.endless = false;
-  if (wall_->completions == Completions::polling) return;
-  state(index).stream->stream().notify([this, index] { wall_->on_complete(index); });
+/// A job on a stream stays there until its end, or for good where the stream failed.
+void StreamExecutor::lose(int index) {
+  WorkerJobs& worker = state(index);
+  const bool one_goes_on = worker.computing && !worker.failed;
+  if (one_goes_on) worker.stream->oldest().cut();
+  while (worker.jobs.size() > (one_goes_on ? 1 : 0)) release(worker, *worker.jobs.pop_back().replica);
 }
 
 void StreamExecutor::discarded_is_over(int index) {
@@ -271,13 +313,9 @@ void StreamExecutor::discarded_is_over(int index) {
 /// In the order of the list, in which a worker that was found comes last again.
 void StreamExecutor::poll() {
   const auto complete = [this](int index) {
-    const Worker::Job& job = state(index).stream->oldest();
-    try {
-      if (job.endless || !job.complete.complete()) return false;
-    } catch (const DeviceError& error) {
-      raise_lost(index, error);
-    }
-    wall_->on_complete(index);
+    if (state(index).failed) return true;
+    if (!has_ended(index)) return false;
+    if (!state(index).failed) wall_->on_complete(index);
     return true;
   };
   if (std::erase_if(polled_, complete) == 0) std::this_thread::yield();
@@ -301,15 +339,41 @@ float StreamExecutor::collect() {
   return losses_.pop();
 }
 
-void StreamExecutor::check() const {
-  for (const Stream& stream : server_streams_) stream.ref().check();
-  server_->check();
-  for (const auto& stream : streams_) stream->stream().check();
+void StreamExecutor::check() {
+  check_server();
+  check_workers();
 }
 
-void StreamExecutor::drain() noexcept {
-  for (const auto& stream : streams_) stream->drain();
+void StreamExecutor::check_server() const {
+  for (const Stream& stream : server_streams_) stream.ref().check();
+  server_->check();
+}
+
+void StreamExecutor::check_workers() {
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    const StreamRef stream = streams_[i]->stream();
+    try {
+      stream.check();
+    } catch (const DeviceError& error) {
+      if (!wall_) throw;
+      fail(static_cast<int>(i), error);  // each worker has a stream of its own
+    }
+  }
+}
+
+bool StreamExecutor::drain(const Patience& patience) noexcept {
+  for (const auto& stream : streams_) stream->begin_drain();
+  bool all_over = true;
+  const auto began = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    if (wall_ && patience) {
+      all_over = ends_within(*streams_[i], began, patience(static_cast<int>(i))) && all_over;
+    } else {
+      streams_[i]->drain();
+    }
+  }
   for (Stream& stream : server_streams_) stream.drain();
+  return all_over;
 }
 
 }  // namespace tardigrad

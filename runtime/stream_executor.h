@@ -61,16 +61,25 @@ class StreamExecutor final : public Executor {
   void visit_state(StateArchive& state) override { server_->visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
                std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
-  void check() const override;
-  void drain() noexcept override;
+  void lose(int worker) override;
+  std::optional<Failure> next_failure() override;
+  bool sound(int worker) override;
+  bool has_ended(int worker) override;
+  void check() override;
+  bool drain(const Patience& patience) noexcept override;
 
  private:
+  struct Job {
+    std::uint64_t number;
+    Replica* replica;
+  };
   struct WorkerJobs {
     Worker* stream = nullptr;
     ReplicaPool* replicas = nullptr;
-    Fifo<Replica*> jobs;
-    std::uint64_t first_job = 0;  // number of the first of them
-    bool computing = false;       // wall time: the first is on the stream
+    Fifo<Job> jobs;
+    std::uint64_t handed_over = 0;
+    bool computing = false;  // the first is on the stream
+    bool failed = false;     // wall time: nothing of the stream is used any more
   };
 
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
@@ -83,11 +92,13 @@ class StreamExecutor final : public Executor {
   void start_if_waiting(int worker);
   void start_handed_over(const Actions& actions);
   void harvest();
-  void require_complete(int worker) const;
-  [[noreturn]] void raise_lost(int worker, const DeviceError& error) const;
+  std::string describe_failure(int worker, const DeviceError& error) const;
+  void fail(int worker, const DeviceError& error);
+  void check_server() const;
+  void check_workers();
   void discard(int worker);
-  void let_end(int worker, Worker::Job& job);
   void job_is_over(WorkerJobs& jobs);
+  void release(const WorkerJobs& worker, Replica& replica);
   StreamRef server_stream(Device device) const;
   void show_pauses_to_devices();
 
@@ -106,6 +117,7 @@ class StreamExecutor final : public Executor {
   Fifo<Worker*> unharvested_;  // of the arrivals whose loss is not known yet
   Fifo<float> losses_;         // of those before them
   std::optional<double> computing_s_;
+  Fifo<Failure> failures_;
 };
 
 }  // namespace tardigrad

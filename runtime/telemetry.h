@@ -37,12 +37,14 @@ struct GradientRecord {
 struct UpdateRecord {
   std::uint64_t update = 0;  ///< the model's version after it, counted from 1
   double time = 0;
-  int worker = 0;  ///< whose arrival made it
+  int worker = 0;  ///< whose arrival made it, or whose loss or return
   /// The largest of the gradients that moved the direction since the update before; lazy folds don't count.
   std::uint64_t staleness = 0;
   double lr = 0;                ///< γ times the method's scale
   std::uint64_t gradients = 0;  ///< that arrived so far
-  float loss = 0;               ///< of that worker's minibatch, at the model it was handed
+  /// Of that worker's minibatch, at the model it was handed; where a loss or a return made the update, of the
+  /// arrival before.
+  float loss = 0;
 };
 
 struct EvaluationRecord {
@@ -140,8 +142,9 @@ class RunObserver {
   /// A job thrown away earlier has come to its end at `time` (wall clock).
   virtual void on_discarded_over(int /*worker*/, double /*time*/) {}
   virtual void on_gradient(const GradientRecord&) {}
-  virtual void on_update(const UpdateRecord&) {}  ///< follows the gradient that made it
-  /// A job was thrown away at `time`, by what the method made of the gradient before.
+  /// Follows the gradient that made it, or, where none did, the worker's change.
+  virtual void on_update(const UpdateRecord&) {}
+  /// A job was thrown away at `time`, by what the method made of the gradient before, or with its worker.
   virtual void on_discard(const JobRecord&) {}
   virtual void on_evaluation(const EvaluationRecord&) {}
   virtual void on_warning(const Warning&) {}

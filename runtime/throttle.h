@@ -29,19 +29,15 @@ struct Throttle {
   }
 
   /// The same for a stream that cannot ask when its job is done: how long a job that begins now is to last,
-  /// idle_s + max(duration_s, slowdown · what it took). For `measured` delays the slowdown is that at its
+  /// max(duration_s, slowdown · what it took). For `measured` delays the slowdown is that at its
   /// beginning; an event in its middle counts from the next job on.
   struct Lasting {
-    double idle_s = 0;
     double duration_s = 0;
     double slowdown = 1;
   };
   Lasting lasting(int worker, std::uint64_t job) const {
     const double began = now() / time_unit_s;
-    if (delays.measured()) {
-      const WorkerSpeeds::Pace pace = speeds.pace(worker, began);
-      return {.idle_s = pace.idle * time_unit_s, .slowdown = pace.slowdown};
-    }
+    if (delays.measured()) return {.slowdown = speeds.slowdown(worker, began)};
     const double end = speeds.end_time(worker, began, delays.duration(worker, job));
     return {.duration_s = (end - began) * time_unit_s};
   }

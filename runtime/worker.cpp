@@ -1,7 +1,6 @@
 #include "runtime/worker.h"
 
 #include <atomic>
-#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -29,7 +28,7 @@ std::optional<double> Worker::Job::computing_s() const {
 
 Worker::Worker(Objective& objective, Device device, std::string name, Device server,
                const JobOptions& options, int jobs_ahead, bool time_jobs)
-    : stream_(device, std::move(name)), gradients_(objective, stream_, options) {
+    : stream_(device, std::move(name)), gradients_(objective, stream_, options), end_(device) {
   for (int i = 0; i < jobs_ahead; ++i) {
     Job& job = jobs_.emplace_back(stream_, server, objective.dimension());
     if (time_jobs) job.times = Job::Times{TimedEvent(device), TimedEvent(device)};
@@ -42,7 +41,6 @@ void Worker::start(int worker, std::uint64_t number, const Replica& replica, con
   const ProfilerRange range("job", number);
   Job& job = jobs_[started_++ % jobs_.size()];
   job.cut_short = {};
-  job.endless = false;
   std::atomic_ref(*job.cut_on_device.data()).store(0, std::memory_order_release);
   const StreamRef stream = stream_;
   stream.leave_out_on(job.cut_short.get_token());
@@ -56,7 +54,7 @@ void Worker::start(int worker, std::uint64_t number, const Replica& replica, con
   stream.leave_out_on({});
   if (job.times) stream.record(job.times->ended);
   stream.record(job.complete);
-  if (on_complete && !job.endless) stream.notify(std::move(on_complete));
+  if (on_complete) stream.notify(std::move(on_complete));
   if (jobs_.size() == 1) {
     gradients_.enqueue_minibatch(worker, number + 1);
     gathered_ = number + 1;
@@ -81,13 +79,8 @@ void Worker::enqueue_stretch(Job& job, int worker, std::uint64_t number, const T
     return;
   }
   const Throttle::Lasting lasting = throttle.lasting(worker, number);
-  // A kernel that never ends could hang the program: CUDA may wait for all kernels to end before it loads
-  // another or gives memory back.
-  job.endless = std::isinf(lasting.idle_s + lasting.duration_s);
-  if (job.endless) return;
   Stretch stretch;
   stretch.began_ns = job.began_ns.ref().data();
-  stretch.idle_ns = 1e9 * lasting.idle_s;
   stretch.duration_ns = 1e9 * lasting.duration_s;
   stretch.slowdown = lasting.slowdown;
   stretch.pauses = throttle.pauses;
@@ -96,9 +89,20 @@ void Worker::enqueue_stretch(Job& job, int worker, std::uint64_t number, const T
   stream.enqueue(stretch);
 }
 
-void Worker::drain() noexcept {
+void Worker::begin_drain() noexcept {
   for (Job& job : jobs_) job.cut();
-  stream_.drain();
+  try {
+    stream_.ref().record(end_);
+  } catch (const std::exception&) {  // a device that is lost does nothing more
+  }
+}
+
+bool Worker::drained() const noexcept {
+  try {
+    return end_.complete();
+  } catch (const std::exception&) {
+    return true;
+  }
 }
 
 }  // namespace tardigrad

@@ -40,7 +40,6 @@ class Worker {
     std::stop_source cut_short;
     // For a throttle, on a CPU and on a GPU:
     double began_s = 0;
-    bool endless = false;  // on a GPU it is never complete, and nothing of its stream waits for that
     Buffer<std::uint64_t> began_ns;
     PinnedBuffer<std::uint32_t> cut_on_device;
     struct Times {
@@ -75,7 +74,14 @@ class Worker {
   /// The job started last.
   Job& latest() { return jobs_[(started_ - 1) % jobs_.size()]; }
 
-  void drain() noexcept;
+  /// Cuts short what is in flight, and marks the end of all that is enqueued so far.
+  void begin_drain() noexcept;
+
+  /// Whether the stream has come there, failed or not.
+  bool drained() const noexcept;
+
+  /// Blocks until it has.
+  void drain() noexcept { stream_.drain(); }
 
  private:
   void enqueue_minibatch(int worker, std::uint64_t job);
@@ -85,6 +91,7 @@ class Worker {
   Stream stream_;
   GradientJobs gradients_;
   std::deque<Job> jobs_;  // ring
+  Event end_;             // for begin_drain()
   std::uint64_t started_ = 0;
   std::uint64_t over_ = 0;
   std::optional<std::uint64_t> gathered_;  // of the job whose minibatch is there already

@@ -14,6 +14,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
+#include <variant>
 
 #include "runtime/json_text.h"
 #include "runtime/parse_number.h"
@@ -23,10 +24,10 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// What an event comes to: the slowdown of the worker from then on, infinite while it has failed.
-struct Change {
+/// A worker is so many times slower from then on.
+struct NewSlowdown {
   double time;
-  std::size_t worker;
+  int worker;
   double slowdown;
 };
 
@@ -37,30 +38,26 @@ std::string one_line(std::string_view words) {
       line, [](unsigned char c) { return std::iscntrl(c) != 0; }, ' ');
   return line;
 }
+using Event = std::variant<NewSlowdown, WorkerSpeeds::Change>;
 
 /// Reads a script and checks it, event by event.
 class Script {
  public:
-  Script(const std::string& file, int workers) : file_(file), states_(static_cast<std::size_t>(workers)) {}
+  Script(const std::string& file, int workers) : file_(file), failed_(static_cast<std::size_t>(workers)) {}
 
-  std::vector<Change> changes() {
-    std::vector<Change> changes;
+  std::vector<Event> events() {
+    std::vector<Event> events;
     const toml::table document = parse();
     for (const auto& [key, value] : document) {
       if (key != "event" || !value.is_array_of_tables()) {
         refuse(key.source(), fmt::format("[[event]] tables alone, found {}", in_quotes(key.str())));
       }
-      for (const toml::node& event : *value.as_array()) changes.push_back(change(*event.as_table()));
+      for (const toml::node& event : *value.as_array()) events.push_back(read(*event.as_table()));
     }
-    return changes;
+    return events;
   }
 
  private:
-  struct State {
-    double slowdown = 1;
-    bool failed = false;
-  };
-
   toml::table parse() const {
     std::ifstream file(file_);
     if (!file) {
@@ -92,7 +89,7 @@ class Script {
     return false;
   }
 
-  Change change(const toml::table& event) {
+  Event read(const toml::table& event) {
     static constexpr std::array<std::string_view, 4> keys = {"time", "worker", "slowdown", "state"};
     for (const auto& [key, value] : event) {
       if (std::find(keys.begin(), keys.end(), key.str()) == keys.end()) {
@@ -100,18 +97,14 @@ class Script {
       }
     }
     const double time = next_time(event);
-    const std::size_t worker = worker_of(event);
-    State& state = states_[worker];
+    const int worker = worker_of(event);
     if (event.contains("slowdown") == event.contains("state")) {
       refuse(event.source(), "either slowdown or state in an event");
     }
-    if (event.contains("slowdown")) {
-      state.slowdown =
-          number(event, "slowdown", "slowdown, a number above 0", [](double value) { return value > 0; });
-    } else {
-      state.failed = fails(event, worker);
-    }
-    return {time, worker, state.failed ? infinity : state.slowdown};
+    if (event.contains("state")) return WorkerSpeeds::Change{time, worker, fails(event, worker)};
+    return NewSlowdown{
+        time, worker,
+        number(event, "slowdown", "slowdown, a number above 0", [](double value) { return value > 0; })};
   }
 
   double next_time(const toml::table& event) {
@@ -125,25 +118,27 @@ class Script {
     return time;
   }
 
-  std::size_t worker_of(const toml::table& event) const {
-    const auto valid = [count = static_cast<double>(states_.size())](double value) {
+  int worker_of(const toml::table& event) const {
+    const auto valid = [count = static_cast<double>(failed_.size())](double value) {
       return value >= 0 && value < count && value == std::floor(value);
     };
-    const std::string expected = fmt::format("worker, a whole number from 0 to {}", states_.size() - 1);
-    return static_cast<std::size_t>(number(event, "worker", expected, valid));
+    const std::string expected = fmt::format("worker, a whole number from 0 to {}", failed_.size() - 1);
+    return static_cast<int>(number(event, "worker", expected, valid));
   }
 
-  bool fails(const toml::table& event, std::size_t worker) const {
+  bool fails(const toml::table& event, int worker) {
     const toml::node& node = *event.get("state");
     const auto state = node.value<std::string_view>();
     if (state != "failed" && state != "working") {
       refuse(node.source(), fmt::format("state, \"failed\" or \"working\", found {}", text(node)));
     }
     const bool fails = state == "failed";
-    if (fails == states_[worker].failed) {
+    std::vector<bool>::reference failed = failed_[static_cast<std::size_t>(worker)];
+    if (fails == failed) {
       refuse(node.source(), fmt::format("state \"{}\", as worker {} {}", fails ? "working" : "failed", worker,
                                         fails ? "has failed already" : "has not failed"));
     }
+    failed = fails;
     return fails;
   }
 
@@ -173,7 +168,7 @@ class Script {
   }
 
   const std::string& file_;
-  std::vector<State> states_;  // per worker, after the events so far
+  std::vector<bool> failed_;  // per worker, after the events so far
   double latest_time_ = 0;
 };
 
@@ -182,11 +177,16 @@ class Script {
 WorkerSpeeds WorkerSpeeds::read(const std::string& file, int workers) {
   WorkerSpeeds speeds;
   speeds.phases_.resize(static_cast<std::size_t>(workers));
-  for (const Change& change : Script(file, workers).changes()) {
-    Phases& phases = speeds.phases_[change.worker];
+  for (const Event& event : Script(file, workers).events()) {
+    if (const auto* change = std::get_if<Change>(&event)) {
+      speeds.changes_.push_back(*change);
+      continue;
+    }
+    const auto& [time, worker, slowdown] = std::get<NewSlowdown>(event);
+    Phases& phases = speeds.phases_[static_cast<std::size_t>(worker)];
     if (phases.empty()) phases.push_back({-infinity, 1});
     // An event that changes nothing must not split a job's time into parts, each rounded.
-    if (phases.back().slowdown != change.slowdown) phases.push_back({change.time, change.slowdown});
+    if (phases.back().slowdown != slowdown) phases.push_back({time, slowdown});
   }
   return speeds;
 }
@@ -215,35 +215,26 @@ void WorkerSpeeds::throttle(const std::string& text, int workers) {
   }
 }
 
-WorkerSpeeds::Pace WorkerSpeeds::pace(int worker, double time) const {
+WorkerSpeeds::Phases::const_iterator WorkerSpeeds::next_phase(const Phases& phases, double time) {
+  return std::upper_bound(phases.begin(), phases.end(), time,
+                          [](double at, const Phase& phase) { return at < phase.begin; });
+}
+
+double WorkerSpeeds::slowdown(int worker, double time) const {
   const auto row = static_cast<std::size_t>(worker);
-  if (phases_.empty() || phases_[row].empty()) return {0, 1};
-  const Phases& phases = phases_[row];
-  auto next = std::upper_bound(phases.begin(), phases.end(), time,
-                               [](double at, const Phase& phase) { return at < phase.begin; });
-  double works_from = time;
-  for (; std::prev(next)->slowdown == infinity; ++next) {
-    if (next == phases.end()) return {infinity, 1};
-    works_from = next->begin;
-  }
-  return {works_from - time, std::prev(next)->slowdown};
+  if (phases_.empty() || phases_[row].empty()) return 1;
+  return std::prev(next_phase(phases_[row], time))->slowdown;
 }
 
 double WorkerSpeeds::end_time(const Phases& phases, double start, double work) {
-  auto next = std::upper_bound(phases.begin(), phases.end(), start,
-                               [](double time, const Phase& phase) { return time < phase.begin; });
+  auto next = next_phase(phases, start);
   double left = work;
   for (double time = start;; time = next->begin, ++next) {
     const double slowdown = std::prev(next)->slowdown;
     const double phase_end = next == phases.end() ? infinity : next->begin;
-    if (slowdown == infinity) {
-      if (next == phases.end()) return infinity;
-      left = work;
-    } else {
-      const double end = time + left * slowdown;
-      if (end <= phase_end) return end;
-      left = std::max(0.0, left - (phase_end - time) / slowdown);
-    }
+    const double end = time + left * slowdown;
+    if (end <= phase_end) return end;
+    left = std::max(0.0, left - (phase_end - time) / slowdown);
   }
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -10,9 +9,9 @@ namespace tardigrad {
 /// How fast workers are over the time of a run: `--throttle`, and the script of `--events FILE`. Times are
 /// those of the delay model, units of `--compute-time`.
 ///
-/// A job advances at the rate 1/slowdown of its worker at each moment. While a worker has failed it does not
-/// advance, and what was done of it is lost: when the worker is back the job begins again, at the slowdown
-/// that was last set. An event counts from its very time on; a job that ends at that time has ended.
+/// A job advances at the rate 1/slowdown of its worker at each moment. A worker that fails is taken out of
+/// the run with its jobs (Coordinator), and comes back without any, at the slowdown that was last set. An
+/// event counts from its very time on; a job that ends at that time has ended.
 class WorkerSpeeds {
  public:
   /// Nothing ever happens to anybody.
@@ -26,7 +25,7 @@ class WorkerSpeeds {
   ///   [[event]]
   ///   time = 300
   ///   worker = 2
-  ///   state = "failed"    # or "working": is back
+  ///   state = "failed"    # it is lost, with its jobs; or "working": it is back
   /// Throws std::invalid_argument naming file and line and what was expected.
   static WorkerSpeeds read(const std::string& file, int workers);
 
@@ -34,22 +33,25 @@ class WorkerSpeeds {
   /// std::invalid_argument naming what was expected.
   void throttle(const std::string& text, int workers);
 
-  /// Whether anything happens to anybody.
+  /// Whether there is a script or a throttle.
   bool any() const { return !phases_.empty(); }
 
-  /// Whether a worker that has failed by `time` never comes back.
-  bool lost(int worker, double time) const { return std::isinf(end_time(worker, time, 1)); }
-
-  /// What a job that begins at `time` meets: how long its worker has failed for (0 mostly, or infinity), and
-  /// how slow it is then.
-  struct Pace {
-    double idle;
-    double slowdown;
+  /// A worker fails, or is back.
+  struct Change {
+    double time;
+    int worker;
+    bool lost;
   };
-  Pace pace(int worker, double time) const;
 
-  /// When a job of `work` units, begun at `start`, ends; infinity if never. Exactly start + work for a worker
-  /// without events.
+  /// In the order of the script, which is that of their times. Of each worker failures and returns take
+  /// turns.
+  const std::vector<Change>& changes() const { return changes_; }
+
+  /// How slow a worker is at a time.
+  double slowdown(int worker, double time) const;
+
+  /// When a job of `work` units, begun at `start`, ends if its worker does not fail before. Exactly
+  /// start + work for a worker without slowdowns.
   double end_time(int worker, double start, double work) const {
     const auto row = static_cast<std::size_t>(worker);
     if (phases_.empty() || phases_[row].empty()) return start + work;
@@ -57,15 +59,17 @@ class WorkerSpeeds {
   }
 
  private:
-  /// From `begin` to the beginning of the next phase; infinitely slow is failed.
+  /// From `begin` to the beginning of the next phase.
   struct Phase {
     double begin;
     double slowdown;
   };
   using Phases = std::vector<Phase>;
 
+  static Phases::const_iterator next_phase(const Phases& phases, double time);
   static double end_time(const Phases& phases, double start, double work);
 
+  std::vector<Change> changes_;
   std::vector<Phases> phases_;  // per worker: none, or from −infinity on, in order; empty without a script
 };
 

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include "runtime/device.h"
 #include "runtime/nearest_name.h"
 #include "runtime/say.h"
+#include "tools/abandoned.h"
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 #include "tools/option_files.h"
@@ -113,5 +115,8 @@ int main(int argc, char** argv) {
   CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
   app.set_version_flag("--version", version);
   app.require_subcommand(1);
-  return run(app, {argv + 1, argv + argc});
+  const ExitCode code = run(app, {argv + 1, argv + argc});
+  if (!anything_abandoned()) return code;
+  std::fflush(nullptr);
+  std::_Exit(code);  // nothing of what a job that hangs may still use comes to its end before
 }

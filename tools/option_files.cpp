@@ -96,10 +96,10 @@ std::vector<std::string> expand_option_files(const std::vector<std::string>& arg
 }
 
 void check_replay(const std::string& path, const std::string& recorded_json, const std::string& run_json) {
-  constexpr std::array<std::string_view, 13> free = {
-      "device",      "server_device", "sync_over",    "gradient_route", "deterministic",
-      "cuda_graphs", "data_dir",      "eval_every",   "eval_objective", "eval_gradient",
-      "clock",       "completions",   "eval_examples"};
+  constexpr std::array<std::string_view, 14> free = {
+      "device",      "server_device", "sync_over",     "gradient_route", "deterministic",
+      "cuda_graphs", "data_dir",      "eval_every",    "eval_objective", "eval_gradient",
+      "clock",       "completions",   "eval_examples", "worker_timeout"};
   constexpr std::array<std::string_view, 6> limits = {
       "updates", "epochs", "time_limit", "target_accuracy", "target_loss", "target_gradient_norm_sq"};
   const auto is_in = [](const auto& names, const std::string& name) {

@@ -78,8 +78,8 @@ void Progress::on_warning(const Warning& warning) {
 
 void Progress::on_worker_change(const WorkerChange& change) {
   clear_line();
-  say(stderr, "tardigrad: at update {}: worker {} is {}: {}\n", change.update, change.worker,
-      change.lost ? "lost" : "back", change.reason);
+  say(stderr, "tardigrad: worker {} is {} at update {}, time {:.6g} {}: {}\n", change.worker,
+      change.lost ? "lost" : "back", change.update, change.time, time_unit_, change.reason);
 }
 
 void Progress::on_summary(const RunSummary& summary) {

@@ -9,8 +9,8 @@
 namespace tardigrad {
 
 /// What a person sees of a run: on a terminal one live line on stderr, elsewhere a plain line every few
-/// seconds, and a line at every evaluation; at the end, on stdout, a table of the workers and the result.
-/// Goes on where nobody reads it any more.
+/// seconds, and a line at every evaluation, warning, and loss or return of a worker; at the end, on stdout, a
+/// table of the workers and the result. Goes on where nobody reads it any more.
 class Progress final : public RunObserver {
  public:
   /// `time_unit`: what the run's own clock counts, "s" or "units".

@@ -82,8 +82,7 @@ bool is_free(const std::string& name, const Json& run) {
                                                        "target_gradient_norm_sq",
                                                        "smoothness",
                                                        "worker_timeout"};
-  constexpr std::array<std::string_view, 4> in_wall_time = {"compute_time", "events", "throttle",
-                                                            "time_unit"};
+  constexpr std::array<std::string_view, 3> in_wall_time = {"compute_time", "throttle", "time_unit"};
   return is_in(always, name) || (run.value("clock", Json()) == "wall" && is_in(in_wall_time, name));
 }
 

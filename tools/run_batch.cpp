@@ -32,7 +32,8 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
                       const std::stop_token& stop) {
   using SteadyClock = std::chrono::steady_clock;
   const auto start = SteadyClock::now();
-  RunSetup setup = set_up_run(options, placement, batch.dataset);
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, batch.dataset));
+  RunSetup& setup = *shared_setup;
   std::vector<float> model = first_model(options, *setup.objective);
   TargetWatch watch(batch.target);
   std::vector<RunObserver*> observers{&watch};
@@ -52,7 +53,7 @@ RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const 
     result.failure = error.what();
   };
   try {
-    result.summary = execute(setup, model, observers, stop);
+    result.summary = execute(shared_setup, model, observers, stop);
     if (result.summary.stop_reason != StopReason::interrupted) result.outcome = RunResult::Outcome::complete;
   } catch (const NotFiniteError& error) {
     fail(error);

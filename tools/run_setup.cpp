@@ -18,6 +18,7 @@
 #include "runtime/nearest_name.h"
 #include "runtime/safetensors.h"
 #include "runtime/say.h"
+#include "tools/abandoned.h"
 #include "tools/version.h"
 
 namespace tardigrad {
@@ -186,6 +187,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.job = {.local_steps = options.local_steps.value_or(1), .local_lr = options.local_lr.value_or(0)};
   run.clock = options.clock == "virtual" ? ClockKind::virtual_time : ClockKind::wall;
   run.time_unit_s = options.time_unit_s;
+  run.worker_timeout_s = options.worker_timeout_s;
   if (options.completions != "auto") {
     run.completions = options.completions == "polling" ? Completions::polling : Completions::callback;
   }
@@ -365,12 +367,23 @@ std::vector<float> first_model(const TrainOptions& options, const Objective& obj
   return model;
 }
 
-RunSummary execute(const RunSetup& setup, std::span<float> model, std::vector<RunObserver*> observers,
-                   const std::stop_token& stop, Recording* replay, const Checkpoint* resume) {
-  Coordinator coordinator(*setup.objective, *setup.method, setup.delays, setup.speeds, setup.placement,
-                          setup.options, std::move(observers), replay);
-  if (resume) coordinator.resume(*resume);
-  return coordinator.run(model, stop);
+RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float> model,
+                   std::vector<RunObserver*> observers, const std::stop_token& stop, Recording* replay,
+                   const Checkpoint* resume) {
+  auto coordinator =
+      std::make_shared<Coordinator>(*setup->objective, *setup->method, setup->delays, setup->speeds,
+                                    setup->placement, setup->options, std::move(observers), replay);
+  const struct Keep {  // however the run ends
+    const std::shared_ptr<const RunSetup>& setup;
+    const std::shared_ptr<const Coordinator>& coordinator;
+    ~Keep() {
+      if (!coordinator->hung()) return;
+      abandon(setup);
+      abandon(coordinator);
+    }
+  } keep{setup, coordinator};
+  if (resume) coordinator->resume(*resume);
+  return coordinator->run(model, stop);
 }
 
 std::string run_record(const TrainOptions& options, const RunSetup& setup) {

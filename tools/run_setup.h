@@ -68,10 +68,10 @@ GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup);
 std::vector<float> first_model(const TrainOptions& options, const Objective& objective);
 
 /// Trains from `model`, or goes on from a checkpoint, and leaves the final model there; a set-up serves one
-/// run. Throws what Coordinator::run does.
-RunSummary execute(const RunSetup& setup, std::span<float> model, std::vector<RunObserver*> observers,
-                   const std::stop_token& stop, Recording* replay = nullptr,
-                   const Checkpoint* resume = nullptr);
+/// run. Throws what Coordinator::run does. What a worker that hangs still uses is abandoned (abandoned.h).
+RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float> model,
+                   std::vector<RunObserver*> observers, const std::stop_token& stop,
+                   Recording* replay = nullptr, const Checkpoint* resume = nullptr);
 
 /// The run as the members of a JSON object: its options and what came of them; the same for its replay.
 std::string run_record(const TrainOptions& options, const RunSetup& setup);

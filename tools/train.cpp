@@ -100,7 +100,8 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   const Placement placement = choose_placement(options);
   const auto checkpoint =
       options.resume.empty() ? std::nullopt : std::optional(Checkpoint::read(options.resume));
-  RunSetup setup = set_up_run(options, placement, load_data(options));
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, load_data(options)));
+  RunSetup& setup = *shared_setup;
   if (options.show_memory) {
     fmt::print("{}\n", show_memory(setup.memory));
     return;
@@ -145,12 +146,17 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   };
   RunSummary summary;
   try {
-    summary = execute(setup, model, observers, stop, replay ? &*replay : nullptr,
+    summary = execute(shared_setup, model, observers, stop, replay ? &*replay : nullptr,
                       checkpoint ? &*checkpoint : nullptr);
   } catch (const DeviceLostError& lost) {
     if (options.save.empty()) throw;
     throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is {}", lost.what(),
                                                  lost.update(), whereabouts()));
+  } catch (const WorkersLostError& lost) {
+    if (options.save.empty()) throw;
+    throw WorkersLostError(
+        fmt::format("{}; the model of update {} is {}", lost.what(), lost.update(), whereabouts()),
+        lost.update());
   } catch (const NotFiniteError& error) {
     if (options.save.empty() || !error.update()) throw;
     throw NotFiniteError(fmt::format("{}, {}", error.what(), whereabouts()), error.update());

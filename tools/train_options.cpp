@@ -256,6 +256,14 @@ void add_machine_options(CLI::App& train, TrainOptions& options) {
   train.add_option("--events", options.events, "TOML script of workers that slow down, fail and come back")
       ->group(group);
   train
+      .add_option(
+          "--worker-timeout", options.worker_timeout_s,
+          "Seconds after which a gradient that does not come takes its worker out of the run (wall "
+          "clock; default: 20 times the worker's mean, at least 5). What --compute-time, --events and "
+          "--throttle make of it is allowed besides")
+      ->check(positive("a positive number of seconds"))
+      ->group(group);
+  train
       .add_option("--time-unit", options.time_unit_s,
                   "Seconds of one unit of --compute-time; shorter jobs are stretched (wall clock)")
       ->check(positive("a positive number of seconds"))
@@ -475,6 +483,7 @@ std::string to_json(const TrainOptions& options) {
                                 {"completions", options.completions},
                                 {"clock", options.clock},
                                 {"time_unit", options.time_unit_s},
+                                {"worker_timeout", or_null(options.worker_timeout_s)},
                                 {"seed", options.seed},
                                 {"sampling", options.sampling},
                                 {"init", options.init},

@@ -53,6 +53,7 @@ struct TrainOptions {
   std::string throttle;
   std::string completions = "auto";
   double time_unit_s = 1;
+  std::optional<double> worker_timeout_s;
   std::uint64_t seed = 0;
   std::string sampling = "shuffle";
   std::string init;

@@ -85,15 +85,6 @@ TEST_P(DeviceTime, ASlowdownMultipliesWhatTheJobTook) {
   EXPECT_GE(lasted_ns(stretch), 4 * took_ns);
 }
 
-TEST_P(DeviceTime, IdleTimeComesOnTop) {
-  const auto began = stamped();
-  Stretch stretch;
-  stretch.began_ns = began.get();
-  stretch.idle_ns = 2 * millisecond_ns;
-  stretch.duration_ns = millisecond_ns;
-  EXPECT_GE(lasted_ns(stretch), 3 * millisecond_ns);
-}
-
 TEST_P(DeviceTime, PausesDoNotCount) {
   const auto began = stamped();
   const Shared<PauseState> pauses(GetParam(), {.paused_ns = 5'000'000, .paused = 0});

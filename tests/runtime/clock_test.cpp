@@ -90,7 +90,6 @@ TEST(Stopwatch, AStopEndsTheSleep) {
   EXPECT_LT(stopwatch.elapsed_s(), 1e9);
 }
 
-// A worker that has failed for good sleeps for the rest of a run.
 TEST(Stopwatch, SleepingForEverTakesNoProcessorTime) {
   Stopwatch stopwatch;
   stopwatch.resume();
@@ -112,7 +111,7 @@ TEST(WallClock, HandsOutArrivalsInTheirOrder) {
   Stopwatch stopwatch;
   stopwatch.resume();
   const WorkerSpeeds speeds;
-  WallClock clock(stopwatch, speeds, 1, 6);
+  WallClock clock(stopwatch, speeds, 1);
   std::jthread other([&] {
     for (int worker : {2, 0, 1}) clock.gradient_complete(worker);
   });
@@ -132,7 +131,7 @@ TEST(WallClock, KeepsWhatComesAfterTheDeadline) {
   while (stopwatch.elapsed_s() < 1e-4) {
   }
   const WorkerSpeeds speeds;
-  WallClock clock(stopwatch, speeds, 1, 6);
+  WallClock clock(stopwatch, speeds, 1);
   clock.gradient_complete(5);
   EXPECT_FALSE(clock.next(5e-5, {}));
   const auto arrived = clock.next(Clock::never, {});
@@ -143,7 +142,7 @@ TEST(WallClock, KeepsWhatComesAfterTheDeadline) {
 TEST(WallClock, AStopEndsTheWait) {
   Stopwatch stopwatch;
   const WorkerSpeeds speeds;
-  WallClock clock(stopwatch, speeds, 1, 6);
+  WallClock clock(stopwatch, speeds, 1);
   std::stop_source stop;
   std::jthread stopper([&] { stop.request_stop(); });
   while (!stop.stop_requested()) {
@@ -155,7 +154,7 @@ TEST(WallClock, AsksForWhatIsComplete) {
   Stopwatch stopwatch;
   stopwatch.resume();
   const WorkerSpeeds speeds;
-  WallClock clock(stopwatch, speeds, 1, 6);
+  WallClock clock(stopwatch, speeds, 1);
   int asked = 0;
   clock.poll_with([&] {
     if (++asked == 3) {
@@ -174,7 +173,7 @@ TEST(WallClock, AsksForWhatIsComplete) {
 TEST(WallClock, AskingEndsWithAStop) {
   Stopwatch stopwatch;
   const WorkerSpeeds speeds;
-  WallClock clock(stopwatch, speeds, 1, 6);
+  WallClock clock(stopwatch, speeds, 1);
   std::stop_source stop;
   clock.poll_with([&] { stop.request_stop(); });
   EXPECT_FALSE(clock.next(Clock::never, stop.get_token()));
@@ -202,7 +201,7 @@ TEST(WallClock, ReturnsNothingNowAndThenThoughArrivalsCome) {
   Stopwatch stopwatch;
   stopwatch.resume();
   const WorkerSpeeds speeds;
-  WallClock clock(stopwatch, speeds, 1, 2);
+  WallClock clock(stopwatch, speeds, 1);
   int looks = 0;
   while (looks < 2) {  // one every half second
     clock.gradient_complete(1);

@@ -86,16 +86,20 @@ class Recorder final : public RunObserver {
  public:
   void on_arrival(const JobRecord& record) override { arrivals.push_back(record); }
   void on_update(const UpdateRecord& record) override { updates.push_back(record); }
+  void on_discard(const JobRecord& record) override { discards.push_back(record); }
   void on_evaluation(const EvaluationRecord& record) override { evaluations.push_back(record); }
   void on_warning(const Warning& warning) override { warnings.push_back(warning); }
   void on_checkpoint(const CheckpointRecord& record) override { checkpoints.push_back(record); }
+  void on_worker_change(const WorkerChange& change) override { changes.push_back(change); }
   void on_summary(const RunSummary& record) override { summary = record; }
 
   std::vector<JobRecord> arrivals;
   std::vector<UpdateRecord> updates;
+  std::vector<JobRecord> discards;
   std::vector<EvaluationRecord> evaluations;
   std::vector<Warning> warnings;
   std::vector<CheckpointRecord> checkpoints;
+  std::vector<WorkerChange> changes;
   RunSummary summary;
 };
 

@@ -147,6 +147,95 @@ TEST(Recording, HasTheEndsOfJobsThrownAwayInWallTime) {
   }
 }
 
+/// Losses and returns, told twice alike.
+void expect_same_changes(const Recorder& again, const Recorder& original) {
+  ASSERT_EQ(again.changes.size(), original.changes.size());
+  for (std::size_t i = 0; i < again.changes.size(); ++i) {
+    EXPECT_EQ(again.changes[i].worker, original.changes[i].worker);
+    EXPECT_EQ(again.changes[i].lost, original.changes[i].lost);
+    EXPECT_EQ(again.changes[i].update, original.changes[i].update);
+    EXPECT_EQ(again.changes[i].time, original.changes[i].time);
+    EXPECT_EQ(again.changes[i].reason, original.changes[i].reason);
+  }
+}
+
+/// The run again, on one thread and on several.
+void expect_repeatable(const Experiment& original, const std::string& file) {
+  for (const int devices : {1, 3}) {
+    MethodExperiment again(original.objective.workers(), original.method_name, "measured", original.options,
+                           devices);
+    replay(again, file);
+    EXPECT_EQ(again.model, original.model);
+    EXPECT_EQ(again.sequence(), original.sequence());
+    expect_same_changes(again.recorder, original.recorder);
+  }
+}
+
+TEST(Recording, HasTheLossesAndReturnsOfAScript) {
+  const TemporaryFile script;
+  script.write(
+      "[[event]]\ntime = 5\nworker = 1\nstate = \"failed\"\n"
+      "[[event]]\ntime = 10\nworker = 1\nstate = \"working\"\n"
+      "[[event]]\ntime = 12\nworker = 0\nstate = \"failed\"\n");
+  for (RunOptions options : {in_wall_time(1u << 30), in_virtual_time(1u << 30)}) {
+    const bool wall = options.clock == ClockKind::wall;
+    options.time_unit_s = 1e-3;
+    options.time_limit = wall ? 20e-3 : 20;
+    const TemporaryFile file;
+    MethodExperiment original(3, "asgd", "1,1.5,0.7", options, 2);
+    original.speeds = WorkerSpeeds::read(script.path(), 3);
+    record(original, file.path());
+    ASSERT_EQ(original.recorder.changes.size(), 3u);
+    expect_repeatable(original, file.path());
+  }
+}
+
+TEST(Recording, HasTheLossOfAWorkerThatThrows) {
+  const TemporaryFile file;
+  MethodExperiment original(3, "asgd", "measured", in_wall_time(3000), 2);
+  original.objective.in_gradient = [](int worker, std::uint64_t job) {
+    if (worker == 2 && job == 2) throw std::runtime_error("bad \"luck\"");
+  };
+  record(original, file.path());
+  expect_repeatable(original, file.path());
+}
+
+/// Opens a gate when a worker is lost, and ends the run 20 arrivals after it is back.
+class Rescuer final : public RunObserver {
+ public:
+  void on_worker_change(const WorkerChange& change) override {
+    if (change.lost) {
+      gate.open();
+    } else {
+      last_ = arrivals_ + 20;
+    }
+  }
+  void on_arrival(const JobRecord&) override {
+    if (++arrivals_ == last_) enough.request_stop();
+  }
+  Gate gate;
+  std::stop_source enough;
+
+ private:
+  int arrivals_ = 0;
+  int last_ = 0;
+};
+
+TEST(Recording, HasTheLossAndReturnOfAWorkerThatHangs) {
+  const TemporaryFile file;
+  MethodExperiment original(3, "asgd", "measured", in_wall_time(1u << 30), 2);
+  original.options.worker_timeout_s = 0.02;
+  Rescuer rescuer;
+  original.objective.in_gradient = [&](int worker, std::uint64_t job) {
+    if (worker == 1 && job == 2) rescuer.gate.pass()();
+  };
+  RunRecorder recorder(file.path(), run_json(original.options));
+  original.observers = {&recorder, &rescuer};
+  EXPECT_EQ(original.go(rescuer.enough.get_token()).stop_reason, StopReason::interrupted);
+  EXPECT_GE(original.recorder.changes.size(), 2u);
+  expect_repeatable(original, file.path());
+}
+
 /// A recording of four updates of asgd: its run record and the arrivals at 2 (of worker 0), 3 (1), 4 (0) and
 /// 6 (0).
 class Replay : public ::testing::Test {
@@ -275,10 +364,24 @@ TEST_F(Replay, TheEndOfAJobThatWasNotDiscardedIsRefused) {
                            "computes a job");
 }
 
+TEST_F(Replay, LossesAndReturnsThatDoNotFitAreRefused) {
+  const std::string record = R"(","worker":1,"time":3,"reason":"so"})";
+  lines_[2] = R"({"event":"back)" + record;
+  write();
+  EXPECT_EQ(refusal(), at(3) + "the recording has back worker 1, which in this run is not lost");
+  lines_[2] = lines_[3] = R"({"event":"lost)" + record;
+  write();
+  EXPECT_EQ(refusal(), at(4) + "the recording loses worker 1, which in this run is lost already");
+  lines_[3] = R"({"event":"arrival","worker":1,"job":0,"version":0,"time":3,"compute_time":3})";
+  write();
+  EXPECT_EQ(refusal(),
+            at(4) + "the recording has an arrival of worker 1, which in this run computes nothing");
+}
+
 TEST_F(Replay, LinesThatAreNoneAreNamed) {
   for (const char* line :
        {"{", "", "5", "[]", R"({"event":"update","worker":0,"time":1})", R"({"event":"arrival","worker":0})",
-        R"({"event":"arrival","worker":"0"})",
+        R"({"event":"lost","worker":0,"time":1})", R"({"event":"arrival","worker":"0"})",
         R"({"event":"arrival","worker":0,"job":1,"version":1e300,"time":9,"compute_time":1})",
         R"({"event":"arrival","worker":0,"job":1,"version":1,"time":0.5,"compute_time":1})"}) {
     lines_[3] = line;

@@ -1,9 +1,10 @@
-// The virtual clock against a plain set of (end, worker), and what events do to it.
+// The virtual clock against a plain set of (end, worker), and what events do to clocks.
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "runtime/clock.h"
@@ -72,13 +73,10 @@ TEST(VirtualClock, ADiscardAndAStartAtOnceBeginAnew) {
   EXPECT_EQ(run.next(3), (Sequence{{4, 0}, {5, 1}, {5, 2}}));
 }
 
-TEST(VirtualClock, ExpectsArrivalsWhileAJobGoesOn) {
+TEST(VirtualClock, WhereNoJobGoesOnNothingComes) {
   Running run("2,3", 2);
-  EXPECT_TRUE(run.clock.expects_arrivals());
   run.clock.discard(1);
-  EXPECT_TRUE(run.clock.expects_arrivals());
   EXPECT_EQ(run.clock.next(Clock::never, {})->worker, 0);
-  EXPECT_FALSE(run.clock.expects_arrivals());
   EXPECT_FALSE(run.clock.next(Clock::never, {}));
   EXPECT_EQ(run.clock.now(), 2);
   EXPECT_FALSE(run.clock.next(7, {}));
@@ -103,9 +101,6 @@ class Comparison {
   void step() {
     if (chance(10)) discard(pick());
     if (chance(20)) start_if_idle(pick());
-    if (chance(50)) {
-      ASSERT_EQ(clock_.expects_arrivals(), !queue_.empty());
-    }
     const double first = queue_.empty() ? Clock::never : queue_.begin()->first;
     if (first < Clock::never && chance(10)) return stop_before(first);
     const auto arrived = clock_.next(Clock::never, {});
@@ -190,82 +185,84 @@ slowdown = 1
       (Sequence{{2, 0}, {3, 1}, {4, 0}, {6, 1}, {9, 0}, {9, 1}, {12, 1}, {14.75, 0}, {15, 1}, {16.75, 0}}));
 }
 
-TEST(VirtualClock, AFailureLosesTheJobInFlightUntilTheWorkerIsBack) {
-  Running run("2,3", 2, R"(
+constexpr const char* one_fails_and_returns = R"(
 [[event]]
 time = 3
 worker = 0
+state = "failed"
+[[event]]
+time = 3
+worker = 1
 state = "failed"
 [[event]]
 time = 10
 worker = 0
 state = "working"
-)");
-  EXPECT_EQ(run.next(7), (Sequence{{2, 0}, {3, 1}, {6, 1}, {9, 1}, {12, 0}, {12, 1}, {14, 0}}));
+)";
+
+using What = Clock::What;
+
+/// What comes next, and when.
+std::tuple<double, int, What> next_of(Clock& clock) {
+  const auto next = clock.next(Clock::never, {});
+  return next ? std::tuple(next->time, next->worker, next->what) : std::tuple(Clock::never, -1, What::lost);
 }
 
-TEST(VirtualClock, AWorkerLostForGoodIsNotExpected) {
-  Running run("2,3", 2, R"(
-[[event]]
-time = 3
-worker = 0
-state = "failed"
-[[event]]
-time = 7
-worker = 1
-state = "failed"
-)");
-  EXPECT_EQ(run.next(3), (Sequence{{2, 0}, {3, 1}, {6, 1}}));
-  EXPECT_FALSE(run.clock.expects_arrivals());
+// What ends at the time of a failure has ended; failures of one time come in the order of the script.
+TEST(VirtualClock, LossesAndReturnsComeInTheOrderOfTheirTimes) {
+  Running run("2,3", 2, one_fails_and_returns);
+  EXPECT_TRUE(run.clock.expects_changes());
+  EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, What::end_of_job));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 0, What::lost));
+  EXPECT_EQ(run.clock.now(), 3);
+  run.clock.discard(0);
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, What::lost));
+  EXPECT_TRUE(run.clock.expects_changes());
+  EXPECT_FALSE(run.clock.next(7, {}));
+  EXPECT_EQ(run.clock.now(), 7);
+  EXPECT_EQ(next_of(run.clock), std::tuple(10.0, 0, What::back));
+  EXPECT_EQ(run.clock.now(), 10);
+  EXPECT_FALSE(run.clock.expects_changes());
+  run.clock.start_job(0, 2);
+  EXPECT_EQ(next_of(run.clock), std::tuple(12.0, 0, What::end_of_job));
   EXPECT_FALSE(run.clock.next(Clock::never, {}));
-  EXPECT_EQ(run.clock.now(), 6);
-  EXPECT_FALSE(run.clock.next(100, {}));
-  EXPECT_EQ(run.clock.now(), 100);
 }
 
-/// Wall time at which one of two workers has failed from the very beginning.
-class LosingWallClock : public ::testing::Test {
- protected:
-  LosingWallClock() { stopwatch_.resume(); }
-
-  TemporaryFile file_;
-  WorkerSpeeds speeds_ = WorkerSpeeds::read(file_.write(R"(
-[[event]]
-time = 0
-worker = 0
-state = "failed"
-[[event]]
-time = 0
-worker = 1
-state = "failed"
-[[event]]
-time = 1e9
-worker = 1
-state = "working"
-)"),
-                                            3);
-  Stopwatch stopwatch_;
-  WallClock clock_{stopwatch_, speeds_, 1, 3};
-};
-
-TEST_F(LosingWallClock, NothingIsExpectedOfWorkersThatComputeNothing) {
-  EXPECT_FALSE(clock_.expects_arrivals());
+TEST(WallClock, LossesAndReturnsComeWhenTheyAreDue) {
+  const TemporaryFile file;
+  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(one_fails_and_returns), 2);
+  Stopwatch stopwatch;
+  WallClock clock(stopwatch, speeds, 1e-3);
+  stopwatch.resume();
+  std::vector<std::tuple<double, int, What>> seen;
+  while (clock.expects_changes()) {
+    const auto next = clock.next(Clock::never, {});
+    if (next) {
+      EXPECT_GE(stopwatch.elapsed_s(), next->time);
+      seen.emplace_back(next->time, next->worker, next->what);
+    }
+    ASSERT_LT(stopwatch.elapsed_s(), 60);
+  }
+  EXPECT_EQ(seen, (std::vector<std::tuple<double, int, What>>{
+                      {3e-3, 0, What::lost}, {3e-3, 1, What::lost}, {10e-3, 0, What::back}}));
 }
 
-TEST_F(LosingWallClock, NothingIsExpectedOfALostWorkerAlone) {
-  clock_.start_job(0, 0);
-  EXPECT_FALSE(clock_.expects_arrivals());
-  clock_.start_job(2, 0);
-  EXPECT_TRUE(clock_.expects_arrivals());
-  clock_.gradient_complete(2);
-  EXPECT_TRUE(clock_.expects_arrivals());  // complete, and not returned yet
-  EXPECT_TRUE(clock_.next(Clock::never, {}));
-  EXPECT_FALSE(clock_.expects_arrivals());
-}
-
-TEST_F(LosingWallClock, AWorkerThatComesBackIsExpected) {
-  clock_.start_job(1, 0);
-  EXPECT_TRUE(clock_.expects_arrivals());
+TEST(WallClock, WhatHasArrivedBeforeALossComesFirst) {
+  const TemporaryFile file;
+  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(one_fails_and_returns), 2);
+  Stopwatch stopwatch;
+  WallClock clock(stopwatch, speeds, 1e-3);
+  clock.gradient_complete(1);  // at 0
+  stopwatch.resume();
+  while (stopwatch.elapsed_s() < 4e-3) {
+  }
+  clock.gradient_complete(0);
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::end_of_job);
+  EXPECT_FALSE(clock.next(2e-3, {}));
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::lost);
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::lost);
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::end_of_job);
 }
 
 }  // namespace

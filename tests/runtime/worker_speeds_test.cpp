@@ -18,6 +18,9 @@
 namespace tardigrad {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::StartsWith;
 
 constexpr double never = std::numeric_limits<double>::infinity();
@@ -91,63 +94,52 @@ TEST(WorkerSpeeds, AThrottleThatCannotBeReadIsRefused) {
   }
 }
 
-TEST(WorkerSpeeds, ThePaceOfAJobThatBegins) {
-  const WorkerSpeeds speeds = script(
-      {{5, 0, "slowdown = 3"}, {10, 0, fails}, {12, 0, "slowdown = 7"}, {15, 0, returns}, {20, 1, fails}});
-  const auto is = [](double idle, double slowdown) {
-    return ::testing::AllOf(::testing::Field(&WorkerSpeeds::Pace::idle, idle),
-                            ::testing::Field(&WorkerSpeeds::Pace::slowdown, slowdown));
+TEST(WorkerSpeeds, TheSlowdownOfATime) {
+  WorkerSpeeds speeds =
+      script({{5, 0, "slowdown = 3"}, {10, 0, fails}, {12, 0, "slowdown = 7"}, {15, 0, returns}});
+  EXPECT_EQ(speeds.slowdown(0, 1), 1);
+  EXPECT_EQ(speeds.slowdown(0, 5), 3);
+  EXPECT_EQ(speeds.slowdown(0, 11), 3);
+  EXPECT_EQ(speeds.slowdown(0, 30), 7);
+  EXPECT_EQ(speeds.slowdown(2, 20), 1);
+  speeds.throttle("0=2x", 3);
+  EXPECT_EQ(speeds.slowdown(0, 1), 2);
+  EXPECT_EQ(WorkerSpeeds().slowdown(2, 20), 1);
+}
+
+TEST(WorkerSpeeds, FailuresAndReturnsAreListedInTheirOrder) {
+  const WorkerSpeeds speeds = script({{5, 2, "slowdown = 3"},
+                                      {10, 0, fails},
+                                      {10, 1, fails},
+                                      {12, 1, "slowdown = 2"},
+                                      {15, 0, returns},
+                                      {15, 0, fails}});
+  const auto is = [](double time, int worker, bool lost) {
+    return AllOf(Field(&WorkerSpeeds::Change::time, time), Field(&WorkerSpeeds::Change::worker, worker),
+                 Field(&WorkerSpeeds::Change::lost, lost));
   };
-  EXPECT_THAT(speeds.pace(0, 1), is(0, 1));
-  EXPECT_THAT(speeds.pace(0, 5), is(0, 3));
-  EXPECT_THAT(speeds.pace(0, 11), is(4, 7));
-  EXPECT_THAT(speeds.pace(0, 30), is(0, 7));
-  EXPECT_THAT(speeds.pace(1, 20), is(never, 1));
-  EXPECT_THAT(speeds.pace(2, 20), is(0, 1));
-  EXPECT_THAT(WorkerSpeeds().pace(2, 20), is(0, 1));
+  EXPECT_THAT(speeds.changes(),
+              ElementsAre(is(10, 0, true), is(10, 1, true), is(15, 0, false), is(15, 0, true)));
+  EXPECT_TRUE(WorkerSpeeds().changes().empty());
 }
 
 TEST(WorkerSpeeds, FasterThanAtTheBeginning) {
   EXPECT_EQ(script({{10, 1, "slowdown = 0.5"}}).end_time(1, 8, 6), 12);
 }
 
-TEST(WorkerSpeeds, AJobThatMeetsAFailureBeginsAgainAtTheReturn) {
-  const WorkerSpeeds speeds = script({{10, 0, fails}, {15, 0, returns}});
-  EXPECT_EQ(speeds.end_time(0, 2, 7), 9);
-  EXPECT_EQ(speeds.end_time(0, 8, 7), 22);   // what was done from 8 to 10 is lost
-  EXPECT_EQ(speeds.end_time(0, 12, 7), 22);  // begun while failed
-  EXPECT_EQ(speeds.end_time(0, 16, 7), 23);
-}
-
-TEST(WorkerSpeeds, FailingForGoodNeverEnds) {
-  const WorkerSpeeds speeds =
-      script({{10, 0, fails}, {20, 0, returns}, {30, 0, fails}, {40, 0, "slowdown = 2"}});
-  EXPECT_EQ(speeds.end_time(0, 8, 10), 30);
-  EXPECT_EQ(speeds.end_time(0, 8, 11), never);
-  EXPECT_EQ(speeds.end_time(0, 50, 1), never);
-}
-
 TEST(WorkerSpeeds, AnEventCountsFromItsVeryTimeOn) {
-  const WorkerSpeeds speeds = script({{10, 0, "slowdown = 2"}, {20, 0, fails}, {30, 0, returns}});
+  const WorkerSpeeds speeds = script({{10, 0, "slowdown = 2"}});
   EXPECT_EQ(speeds.end_time(0, 4, 6), 10);   // ends as the worker slows down
   EXPECT_EQ(speeds.end_time(0, 10, 3), 16);  // begins as it does
-  EXPECT_EQ(speeds.end_time(0, 10, 5), 20);  // ends as it fails
-  EXPECT_EQ(speeds.end_time(0, 20, 5), 40);  // begins as it fails
-  EXPECT_EQ(speeds.end_time(0, 30, 5), 40);  // begins as it is back
   EXPECT_EQ(script({{0, 0, "slowdown = 3"}}).end_time(0, 0, 5), 15);
 }
 
+// The worker is taken out with its job, so that no end depends on it.
 TEST(WorkerSpeeds, AReturnKeepsTheSlowdown) {
   const WorkerSpeeds speeds =
       script({{5, 0, "slowdown = 4"}, {10, 0, fails}, {12, 0, "slowdown = 2"}, {15, 0, returns}});
-  EXPECT_EQ(speeds.end_time(0, 7, 3), 21);
-  EXPECT_EQ(script({{5, 0, "slowdown = 4"}, {10, 0, fails}, {15, 0, returns}}).end_time(0, 7, 3), 27);
-}
-
-TEST(WorkerSpeeds, ARestartAtOnceLosesTheJob) {
-  const WorkerSpeeds speeds = script({{10, 0, fails}, {10, 0, returns}});
-  EXPECT_EQ(speeds.end_time(0, 8, 7), 17);
-  EXPECT_EQ(speeds.end_time(0, 10, 7), 17);
+  EXPECT_EQ(speeds.end_time(0, 15, 3), 21);
+  EXPECT_EQ(script({{5, 0, "slowdown = 4"}, {10, 0, fails}, {15, 0, returns}}).end_time(0, 15, 3), 27);
 }
 
 /// The end of a job by steps of 1/8, in which nothing happens: dyadic numbers, so without rounding.
@@ -156,15 +148,12 @@ double stepped_end(std::span<const Line> events, double start, double work) {
   constexpr double horizon = 200;
   double slowdown = 1;
   double done = 0;
-  bool failed = false;
   for (double time = 0; time < horizon; time += step) {
     for (; !events.empty() && events.front().time <= time; events = events.subspan(1)) {
       const std::string& what = events.front().what;
-      failed = what == fails || (failed && what != returns);
-      if (failed) done = 0;
       if (what.starts_with("slowdown")) slowdown = std::stod(what.substr(what.find('=') + 1));
     }
-    if (time < start || failed) continue;
+    if (time < start) continue;
     const double end = time + (work - done) * slowdown;
     if (end <= time + step) return end;
     done += step / slowdown;

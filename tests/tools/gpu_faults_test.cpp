@@ -33,18 +33,27 @@ class GpuFaults : public testing::ProgramTest {
   }
 };
 
-TEST_F(GpuFaults, OfAWorkersGpuAreNamedAndTheModelIsSaved) {
-  // The other GPU's workers go on meanwhile: the failure must be looked for.
-  for (const char* clock :
-       {"--completions polling", "--completions callback", "--clock virtual --compute-time linear:1:1"}) {
-    const Finished run = run_with("1:60", clock);
-    EXPECT_EQ(run.exit_code, 3) << clock << ": " << run.err;
-    EXPECT_THAT(run.err, AllOf(HasSubstr("cuda:1"), HasSubstr("worker"),
-                               HasSubstr("unspecified launch failure"), HasSubstr("is saved in")))
-        << clock;
-    EXPECT_TRUE(std::filesystem::exists(path("x.safetensors"))) << clock;
+TEST_F(GpuFaults, InWallTimeTheWorkersOfALostGpuAreTakenOutAndTheOthersGoOn) {
+  // The failure must be looked for.
+  for (const char* completions : {"polling", "callback"}) {
+    const Finished run = run_with(
+        "1:60",
+        std::string("--time-limit 3 --log-detail evaluations --log run.jsonl --completions ") + completions);
+    EXPECT_EQ(run.exit_code, 0) << completions << ": " << run.err;
+    EXPECT_THAT(run.err, AllOf(HasSubstr("worker 1 is lost"), HasSubstr("worker 3 is lost"),
+                               HasSubstr("cuda:1"), HasSubstr("unspecified launch failure")))
+        << completions;
+    EXPECT_TRUE(std::filesystem::exists(path("x.safetensors"))) << completions;
     std::filesystem::remove(path("x.safetensors"));
   }
+}
+
+TEST_F(GpuFaults, InVirtualTimeThoseOfAWorkersGpuAreNamedAndTheModelIsSaved) {
+  const Finished run = run_with("1:60", "--clock virtual --compute-time linear:1:1");
+  EXPECT_EQ(run.exit_code, 3) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("cuda:1"), HasSubstr("worker"),
+                             HasSubstr("unspecified launch failure"), HasSubstr("is saved in")));
+  EXPECT_TRUE(std::filesystem::exists(path("x.safetensors")));
 }
 
 TEST_F(GpuFaults, OfTheServerAreNamed) {

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+namespace tardigrad {
+
+/// Keeps something for ever, because a job that hangs may still use it. Any thread.
+void abandon(std::shared_ptr<const void> used);
+
+/// Then the program has to end by std::_Exit: neither may static objects be destroyed while such a job goes
+/// on, nor would a GPU's driver come to its end.
+bool anything_abandoned();
+
+}  // namespace tardigrad
