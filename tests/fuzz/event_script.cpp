@@ -15,9 +15,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       for (const double start : {0.0, 1.0, 100.0, 1e300}) {
         const double end = speeds.end_time(worker, start, 2.5);
         fuzz::require(end >= start, "a job that ends after it began");
-        const WorkerSpeeds::Pace pace = speeds.pace(worker, start);
-        fuzz::require(pace.idle >= 0 && pace.slowdown > 0, "a pace");
+        fuzz::require(speeds.slowdown(worker, start) > 0, "a slowdown");
       }
+    }
+    double before = 0;
+    for (const WorkerSpeeds::Change& change : speeds.changes()) {
+      fuzz::require(change.worker >= 0 && change.worker < workers, "a worker of the run");
+      fuzz::require(change.time >= before, "changes in the order of their times");
+      before = change.time;
     }
   });
   return 0;

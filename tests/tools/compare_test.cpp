@@ -180,7 +180,11 @@ TEST_F(Compare, CountsRunsThatFail) {
 }
 
 TEST_F(Compare, ARunThatLosesItsWorkersHasFailed) {
-  write("events.toml", "[[event]]\ntime = 2\nworker = 1\nstate = \"failed\"\n");
+  std::string events;
+  for (const char* worker : {"0", "1"}) {
+    events += std::string("[[event]]\ntime = 2\nworker = ") + worker + "\nstate = \"failed\"\n";
+  }
+  write("events.toml", events);
   const Finished run = quadratic("--methods sync,asgd --lr 0.1 --updates 50 --events events.toml");
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("sync lr 0.1 seed 0: failed: no gradient will arrive"));
