@@ -2,16 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "runtime/log_parts.h"
 
 namespace tardigrad {
 
 JsonLines::JsonLines(const char* flag, const std::filesystem::path& path, const std::string& run_json,
                      OutputFile::Limits limits)
     : file_(flag, path, OutputFile::Begin::empty, limits) {
-  nlohmann::ordered_json run = {{"event", "run"}};
-  run.update(nlohmann::ordered_json::parse(run_json));
-  write(run.dump(), true);
+  write(run_record_line(run_json), true);
 }
 
 JsonLines::JsonLines(const char* flag, const std::filesystem::path& path, OutputFile::Limits limits)

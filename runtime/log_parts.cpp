@@ -130,7 +130,30 @@ LogBeginning begin_anew(const std::vector<Part>& parts, const Json& run, const C
   return beginning;
 }
 
+/// By a copy, where it is another one.
+std::error_code replace_first_line(const fs::path& path, const std::string& line) {
+  std::ifstream file(path);
+  std::string first;
+  std::getline(file, first);
+  if (first == line) return {};
+  const fs::path beside = path.string() + ".partial";
+  std::ofstream copy(beside);
+  copy << line << '\n';
+  if (file.peek() != std::ifstream::traits_type::eof()) copy << file.rdbuf();
+  copy.close();
+  if (!copy) return std::make_error_code(std::errc::no_space_on_device);
+  std::error_code error;
+  fs::rename(beside, path, error);
+  return error;
+}
+
 }  // namespace
+
+std::string run_record_line(const std::string& run_json) {
+  Json run = {{"event", "run"}};
+  run.update(Json::parse(run_json));
+  return run.dump();
+}
 
 fs::path older_part(const fs::path& path, std::uint64_t age) {
   return age == 0 ? path : fs::path(path.string() + "." + std::to_string(age));
@@ -196,6 +219,7 @@ bool cut_file(const char* flag, const fs::path& path, const std::string& run_jso
   if (!held.checkpoint_end) return false;
   std::error_code error;
   fs::resize_file(path, *held.checkpoint_end, error);
+  if (!error) error = replace_first_line(path, run_record_line(run_json));
   if (error) refuse(flag, path, checkpoint, error);
   return true;
 }

@@ -13,6 +13,9 @@ namespace tardigrad {
 /// `FILE.1` is the part before `FILE`, and so on; `FILE.0` is `FILE`.
 std::filesystem::path older_part(const std::filesystem::path& path, std::uint64_t age);
 
+/// The line that logs begin with.
+std::string run_record_line(const std::string& run_json);
+
 /// The line that logs have at a checkpoint, and that they can be cut behind.
 std::string checkpoint_line(const CheckpointRecord& record);
 
@@ -38,7 +41,8 @@ struct LogBeginning {
 LogBeginning cut_log(const char* flag, const std::filesystem::path& path, int files,
                      const std::string& run_json, const CheckpointRecord& checkpoint);
 
-/// The same for a file that has no parts: whether it now ends behind that line; otherwise it is as it was.
+/// The same for a file that has no parts: whether it now begins with the run record of the run that goes on,
+/// whose limits may be others, and ends behind that line; otherwise it is as it was.
 bool cut_file(const char* flag, const std::filesystem::path& path, const std::string& run_json,
               const CheckpointRecord& checkpoint);
 

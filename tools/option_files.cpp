@@ -95,7 +95,8 @@ std::vector<std::string> expand_option_files(const std::vector<std::string>& arg
   return expanded;
 }
 
-void check_replay(const std::string& path, const std::string& recorded_json, const std::string& run_json) {
+void check_same_numbers(const char* flag, const std::string& path, const std::string& recorded_json,
+                        const std::string& run_json) {
   constexpr std::array<std::string_view, 14> free = {
       "device",      "server_device", "sync_over",     "gradient_route", "deterministic",
       "cuda_graphs", "data_dir",      "eval_every",    "eval_objective", "eval_gradient",
@@ -113,7 +114,7 @@ void check_replay(const std::string& path, const std::string& recorded_json, con
     if (is_in(free, name) || (is_in(limits, name) && run["lr_schedule"] != "cosine")) continue;
     const Json before = recorded.value(name, Json());
     if (before == run[name]) continue;
-    throw std::invalid_argument(fmt::format("--replay {}: recorded with {} {}, but this run has {}", path,
+    throw std::invalid_argument(fmt::format("{} {}: recorded with {} {}, but this run has {}", flag, path,
                                             name, is_given(before) ? to_text(before) : "not given",
                                             is_given(run[name]) ? to_text(run[name]) : "not given"));
   }

@@ -17,9 +17,10 @@ std::vector<std::string> expand_option_files(const std::vector<std::string>& arg
 /// were not given.
 std::vector<std::string> options_in(const nlohmann::ordered_json& run, const std::string& names_json);
 
-/// Throws std::invalid_argument, naming the first option that differs, if the run record `run_json` is of
-/// another run than the recorded one. Where it runs and what it shows may differ, and, unless the step size
-/// follows it, how long it goes on.
-void check_replay(const std::string& path, const std::string& recorded_json, const std::string& run_json);
+/// Throws std::invalid_argument, naming the first option that differs, if a run would not repeat the numbers
+/// of the one recorded in the file of `flag`; `run_json` is its run record. Where it runs and what it shows
+/// may differ, and, unless the step size follows it, how long it goes on.
+void check_same_numbers(const char* flag, const std::string& path, const std::string& recorded_json,
+                        const std::string& run_json);
 
 }  // namespace tardigrad

@@ -90,6 +90,19 @@ std::unique_ptr<LiveRun> serve(const TrainOptions& options, const std::string& r
   return live;
 }
 
+/// A recording holds one configuration: if what the numbers depend on changes on the way, it has to end.
+bool can_go_on_recording(const TrainOptions& options, const std::string& record, bool resumed) {
+  std::error_code absent;
+  if (!resumed || !std::filesystem::exists(options.record, absent)) return true;
+  try {
+    check_same_numbers("--record", options.record, Recording(options.record).run_json(), record);
+    return true;
+  } catch (const std::invalid_argument& error) {
+    say(stderr, "{}: nothing more is recorded\n", error.what());
+    return false;
+  }
+}
+
 }  // namespace
 
 void train(const TrainOptions& options, const std::stop_token& stop) {
@@ -107,7 +120,7 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
     return;
   }
   const std::string record = run_record(options, setup);
-  if (replay) check_replay(options.replay, replay->run_json(), record);
+  if (replay) check_same_numbers("--replay", options.replay, replay->run_json(), record);
   setup.options.checkpoints = checkpoint_options(options, record);
   if (checkpoint) {
     check_resume(*checkpoint, record);
@@ -119,7 +132,7 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
   std::vector<RunObserver*> observers{&progress};
   std::unique_ptr<RunRecorder> recorder;
-  if (!options.record.empty()) {
+  if (!options.record.empty() && can_go_on_recording(options, record, after.has_value())) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record, after)).get());
   }
   const std::string run_json = log_record(options, setup);

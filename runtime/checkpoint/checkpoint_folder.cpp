@@ -138,7 +138,8 @@ void Checkpoint::read_model(const ParameterLayout& layout, std::span<float> mode
 
 CheckpointFolder::CheckpointFolder(fs::path path) : path_(std::move(path)) {
   const auto fail = [this](const std::string& what, int error) {
-    refuse(path_, fmt::format("{}: {}; expected a folder for checkpoints", what, std::strerror(error)));
+    throw std::invalid_argument(fmt::format("--checkpoint-dir {}: {}: {}; expected a folder for checkpoints",
+                                            path_.string(), what, std::strerror(error)));
   };
   std::error_code error;
   fs::create_directories(path_, error);
@@ -147,7 +148,8 @@ CheckpointFolder::CheckpointFolder(fs::path path) : path_(std::move(path)) {
   if (lock_ < 0) fail("cannot be written", errno);
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     close(lock_);
-    refuse(path_, "is in use by another run; expected a folder of its own");
+    throw std::invalid_argument(fmt::format(
+        "--checkpoint-dir {}: is in use by another run; expected a folder of its own", path_.string()));
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename();
