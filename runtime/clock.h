@@ -107,6 +107,9 @@ class Clock {
   /// Its time, and with jobs when they end, where that does not come of itself.
   virtual void visit_state(StateArchive&, bool /*with_jobs*/) {}
 
+  /// Whether a worker's job is on its way to its end.
+  virtual bool is_computing(int /*worker*/) const { return true; }
+
   /// What comes next, at its time; of what happens at one time jobs end first. Nothing if that is after
   /// `deadline`, a stop was requested, or, in wall time, every half second, whatever comes, so that the
   /// caller looks after its devices. Moves now() to the time of what it returns; to the deadline if that
@@ -153,6 +156,7 @@ class VirtualClock final : public Clock {
   double now() const override { return now_; }
   void start_job(int worker, std::uint64_t job) override;
   void discard(int worker) override { set_end(worker, never); }
+  bool is_computing(int worker) const override { return ends_[static_cast<std::size_t>(worker)] < never; }
   bool lets_discarded_jobs_end() const override { return false; }
   bool expects_changes() const override { return changes_.time() < never; }
   void visit_state(StateArchive& state, bool with_jobs) override;

@@ -289,6 +289,7 @@ void Coordinator::throw_away(int index) {
   const double spent = clock_->now() - worker.started_at;
   worker.busy_time += spent;
   worker.discarded_time += spent;
+  if (worker.jobs.empty()) throw std::logic_error(fmt::format("worker {} has no job to throw away", index));
   const Job job = worker.jobs.pop();
   discards_.push_back({index, job.number, job.version, clock_->now(), spent});
   worker.computing = false;

@@ -214,6 +214,7 @@ class Coordinator {
   void restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
                        ModelOwner::Restored what);
   void go_on_with_jobs();
+  void require_ends() const;
   nlohmann::ordered_json state_json(std::vector<std::uint64_t> models);
   void checkpoint_if_due();
   void begin_checkpoint();

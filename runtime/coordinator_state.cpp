@@ -18,6 +18,8 @@ constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
 /// Vectors that one call has saved, as many as an update moves in about the same time.
 constexpr std::size_t vectors_at_once = 3;
 
+constexpr int most_late_hand_overs = 1000;  // of a worker; there is one mostly
+
 constexpr const char* evaluated_name = "evaluated";
 constexpr const char* kept_name = "kept";
 
@@ -120,7 +122,7 @@ void Coordinator::visit_workers(StateArchive& state) {
   absent("scripted", &Absence::scripted);
   absent("hung", &Absence::hung);
   absent("failed", &Absence::failed);
-  whole("late_hand_overs", &WorkerState::late_hand_overs, std::numeric_limits<int>::max());
+  whole("late_hand_overs", &WorkerState::late_hand_overs, most_late_hand_overs);
   whole("handed_over", &WorkerState::handed_over, any);
   real("started_at", &WorkerState::started_at);
   whole("started_job", &WorkerState::started_job, any);
@@ -201,6 +203,11 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
   } else {
     begin();
   }
+  if (!options_.evaluate_every_time) {
+    next_evaluation_time_ = Clock::never;
+  } else if (next_evaluation_time_ == Clock::never) {
+    next_evaluation_time_ = clock_->now() + *options_.evaluate_every_time;
+  }
   if (checkpoints_) checkpoints_->resumed(version_, gradients_);
   resumed_ = true;
 }
@@ -230,7 +237,7 @@ void Coordinator::go_on_with_jobs() {
   for (int index = 0; index < objective_.workers(); ++index) {
     if (state(index).absence.any()) reasons_[index] = "since before the checkpoint";
   }
-  if (options_.clock == ClockKind::virtual_time) return;
+  if (options_.clock == ClockKind::virtual_time) return require_ends();
   const double now = clock_->now();
   for (int index = 0; index < objective_.workers(); ++index) {
     WorkerState& worker = state(index);
@@ -243,6 +250,15 @@ void Coordinator::go_on_with_jobs() {
     }
     for (const auto why : {&Absence::hung, &Absence::failed})
       take_back(index, why, now, "the run goes on anew");
+  }
+}
+
+/// What the clock and the workers' states say of jobs must agree.
+void Coordinator::require_ends() const {
+  for (int index = 0; index < objective_.workers(); ++index) {
+    if (states_[static_cast<std::size_t>(index)].computing == clock_->is_computing(index)) continue;
+    throw std::invalid_argument(
+        fmt::format("state.json: ends: expected one for each worker that computes, found worker {}", index));
   }
 }
 

@@ -109,14 +109,18 @@ void rename_over(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-void complete_checkpoint(const fs::path& unnamed, const fs::path& checkpoint, const Json& state) {
-  write_durably(unnamed / "state.json", state.dump());
+void write_manifest(const fs::path& folder) {
   Json manifest = {{"format", format}};
   for (const char* name : members) {
-    const FileDigest digest = digest_of(unnamed / name);
+    const FileDigest digest = digest_of(folder / name);
     manifest["files"][name] = {{"bytes", digest.bytes}, {"xxh3", digest.xxh3}};
   }
-  write_durably(unnamed / "manifest.json", manifest.dump(2) + "\n");
+  write_durably(folder / "manifest.json", manifest.dump(2) + "\n");
+}
+
+void complete_checkpoint(const fs::path& unnamed, const fs::path& checkpoint, const Json& state) {
+  write_durably(unnamed / "state.json", state.dump());
+  write_manifest(unnamed);
   sync_folder(unnamed);
   rename_over(unnamed, checkpoint);
   sync_folder(checkpoint.parent_path());

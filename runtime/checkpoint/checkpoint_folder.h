@@ -20,6 +20,9 @@ namespace tardigrad {
 // It is written under another name and renamed when all of it is on the disk, so that what bears the name of
 // a checkpoint is whole.
 
+/// Writes the manifest of a folder that has the three files.
+void write_manifest(const std::filesystem::path& folder);
+
 /// Writes state.json and the manifest into a folder that has the other files, and gives it its name.
 void complete_checkpoint(const std::filesystem::path& unnamed, const std::filesystem::path& checkpoint,
                          const nlohmann::ordered_json& state);
