@@ -140,6 +140,7 @@ void Coordinator::begin() {
   if (options_.evaluate_every_time && next_evaluation_time_ == Clock::never) {
     next_evaluation_time_ = *options_.evaluate_every_time;
   }
+  stopwatch_.resume();
   actions_.clear();
   method_.start(actions_);
   const double lr = learning_rate(clock_->now());

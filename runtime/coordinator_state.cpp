@@ -77,7 +77,7 @@ void Coordinator::visit_state(StateArchive& state) {
   state.number("loss_count", loss_count_, std::uint64_t{0}, any);
   double elapsed_s = stopwatch_.elapsed_s();
   state.real("train_time_s", elapsed_s);
-  double latest_loss = latest_loss_;
+  auto latest_loss = static_cast<double>(latest_loss_);
   state.real("latest_loss", latest_loss);
   latest_loss_ = static_cast<float>(latest_loss);
   if (state.restoring()) stopwatch_.set_elapsed_s(elapsed_s);
@@ -238,6 +238,8 @@ void Coordinator::go_on_with_jobs() {
     if (state(index).absence.any()) reasons_[index] = "since before the checkpoint";
   }
   if (options_.clock == ClockKind::virtual_time) return require_ends();
+  stopwatch_.resume();
+  executor_->go_on();
   const double now = clock_->now();
   for (int index = 0; index < objective_.workers(); ++index) {
     WorkerState& worker = state(index);

@@ -101,11 +101,13 @@ class Executor {
     std::uint64_t handed_over = 0;
   };
 
-  /// In place of the first act(): takes what was saved, and has workers go on with their jobs. With
-  /// `momentum_alone` the jobs are none, and tables are empty. Throws std::invalid_argument where it does not
-  /// fit.
+  /// In place of the first act(): takes what was saved. With `momentum_alone` the jobs are none, and tables
+  /// are empty. Throws std::invalid_argument where it does not fit.
   virtual void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
                        std::span<const std::uint64_t> models, ModelOwner::Restored what) = 0;
+
+  /// Has workers go on with the jobs that were restored.
+  virtual void go_on() {}
 
   /// Where a worker computes.
   virtual Device device(int worker) const = 0;

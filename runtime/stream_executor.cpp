@@ -252,8 +252,12 @@ void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::sp
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     workers_[i].handed_over = jobs[i].handed_over;
-    if (wall_) start_if_waiting(static_cast<int>(i));
   }
+}
+
+void StreamExecutor::go_on() {
+  if (!wall_) return;
+  for (std::size_t i = 0; i < workers_.size(); ++i) start_if_waiting(static_cast<int>(i));
 }
 
 /// In wall time a job starts as soon as its worker computes no other.

@@ -61,6 +61,7 @@ class StreamExecutor final : public Executor {
   void visit_state(StateArchive& state) override { server_->visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
                std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
+  void go_on() override;
   void lose(int worker) override;
   std::optional<Failure> next_failure() override;
   bool sound(int worker) override;
