@@ -62,6 +62,13 @@ FileDigest digest_in(const fs::path& manifest, const Json& files, const char* na
   return {entry->at("bytes").get<std::uint64_t>(), entry->at("xxh3").get<std::string>()};
 }
 
+/// What cannot be read is as bad as what is damaged.
+FileDigest digest_to_check(const fs::path& path) try {
+  return digest_of(path);
+} catch (const std::runtime_error& error) {
+  throw std::invalid_argument(error.what());
+}
+
 /// Only the three files have a place in it, so no name it could hold is ever followed.
 void check_files(const fs::path& path) {
   const fs::path manifest = path / "manifest.json";
@@ -82,8 +89,9 @@ void check_files(const fs::path& path) {
     if (bytes != expected.bytes) {
       refuse(path / name, fmt::format("has {} bytes; expected {}", bytes, expected.bytes));
     }
-    if (digest_of(path / name) != expected)
+    if (digest_to_check(path / name) != expected) {
       refuse(path / name, "is damaged: its checksum is not that of the manifest");
+    }
   }
 }
 
@@ -97,14 +105,47 @@ std::optional<std::uint64_t> gradients_of(const std::string& name) {
   return parse_number<std::uint64_t>(name.substr(at + second.size()));
 }
 
-/// In place of another checkpoint of that name, if there is one, at no moment of which there is none.
-void rename_over(const fs::path& from, const fs::path& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
-    fs::remove_all(from);
-    return;
+/// None where there is no such folder.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) entries.push_back(entry.path());
+  } catch (const fs::filesystem_error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory && error.code() != std::errc::not_a_directory) {
+      refuse(folder,
+             fmt::format("cannot be read: {}; expected a folder for checkpoints", error.code().message()));
+    }
   }
-  if (errno != ENOENT) fs::remove_all(to);  // a file system that cannot exchange
+  return entries;
+}
+
+/// In place of another checkpoint of that name, if there is one, which then has the name `from`, at no moment
+/// of which there is none.
+void rename_over(const fs::path& from, const fs::path& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
+  const std::error_code error(errno, std::system_category());
+  const bool cannot_exchange = error == std::errc::invalid_argument ||
+                               error == std::errc::function_not_supported ||
+                               error == std::errc::operation_not_supported;
+  if (cannot_exchange) {
+    fs::remove_all(to);
+  } else if (error != std::errc::no_such_file_or_directory) {
+    throw fs::filesystem_error("cannot be replaced", to, error);
+  }
   fs::rename(from, to);
+}
+
+/// The entries of a new folder, and of those above it, as far as the system lets us.
+void sync_ancestors(const fs::path& folder) {
+  fs::path path = fs::absolute(folder).lexically_normal();
+  while (path.has_relative_path()) {
+    path = path.parent_path();
+    try {
+      sync_folder(path);
+    } catch (const std::runtime_error&) {
+      return;
+    }
+  }
 }
 
 }  // namespace
@@ -124,6 +165,8 @@ void complete_checkpoint(const fs::path& unnamed, const fs::path& checkpoint, co
   sync_folder(unnamed);
   rename_over(unnamed, checkpoint);
   sync_folder(checkpoint.parent_path());
+  std::error_code error;
+  fs::remove_all(unnamed, error);  // one that it has replaced
 }
 
 Checkpoint Checkpoint::read(const fs::path& path) {
@@ -146,8 +189,10 @@ CheckpointFolder::CheckpointFolder(fs::path path) : path_(std::move(path)) {
                                             path_.string(), what, std::strerror(error)));
   };
   std::error_code error;
+  const bool is_new = !fs::exists(path_, error);
   fs::create_directories(path_, error);
   if (error) fail("cannot be created", error.value());
+  if (is_new) sync_ancestors(path_);
   lock_ = open((path_ / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) fail("cannot be written", errno);
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
@@ -155,11 +200,11 @@ CheckpointFolder::CheckpointFolder(fs::path path) : path_(std::move(path)) {
     throw std::invalid_argument(fmt::format(
         "--checkpoint-dir {}: is in use by another run; expected a folder of its own", path_.string()));
   }
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
-    const std::string name = entry.path().filename();
-    const std::string stem = entry.path().stem();
+  for (const fs::path& entry : entries_of(path_)) {
+    const std::string name = entry.filename();
+    const std::string stem = entry.stem();
     if (name.starts_with('.') && name.ends_with(".partial") && gradients_of(stem.substr(1))) {
-      fs::remove_all(entry.path(), error);
+      fs::remove_all(entry, error);
     }
   }
 }
@@ -173,24 +218,31 @@ std::string CheckpointFolder::name(std::uint64_t updates, std::uint64_t gradient
 std::vector<fs::path> CheckpointFolder::list(const fs::path& path) {
   std::vector<std::pair<std::uint64_t, fs::path>> found;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
-    const auto gradients = gradients_of(entry.path().filename());
-    if (gradients && entry.is_directory(error)) found.emplace_back(*gradients, entry.path());
+  for (const fs::path& entry : entries_of(path)) {
+    const auto gradients = gradients_of(entry.filename());
+    if (gradients && fs::is_directory(entry, error)) found.emplace_back(*gradients, entry);
   }
   std::sort(found.begin(), found.end());
   std::vector<fs::path> checkpoints;
+  checkpoints.reserve(found.size());
   for (auto& [gradients, checkpoint] : found) checkpoints.push_back(std::move(checkpoint));
   return checkpoints;
 }
 
-void CheckpointFolder::prune(std::size_t keep) const {
+void CheckpointFolder::prune(std::size_t keep) const try {
   const std::vector<fs::path> checkpoints = list(path_);
+  std::error_code error;
+  std::vector<fs::path> leaving;
   for (std::size_t i = 0; i + keep < checkpoints.size(); ++i) {
-    const fs::path leaving = unnamed(checkpoints[i].filename());
-    std::error_code error;
-    fs::rename(checkpoints[i], leaving, error);
-    if (!error) fs::remove_all(leaving, error);
+    const fs::path unnamed_one = unnamed(checkpoints[i].filename());
+    fs::rename(checkpoints[i], unnamed_one, error);
+    if (!error) leaving.push_back(unnamed_one);
   }
+  if (leaving.empty()) return;
+  sync_folder(path_);  // after a power cut none may have its name and only some of its files
+  for (const fs::path& one : leaving) fs::remove_all(one, error);
+} catch (const std::exception&) {
+  // What is left goes the next time, or when a run begins here.
 }
 
 }  // namespace tardigrad

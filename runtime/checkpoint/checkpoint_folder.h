@@ -14,9 +14,9 @@ namespace tardigrad {
 
 // A checkpoint is a folder:
 //   model.safetensors   the model, as --save has it
-//   state.safetensors   the other vectors: gradient tables, mean, momentum, models that jobs in flight start
-//   from state.json          everything else, and the run record manifest.json       names, lengths and
-//   checksums of these three; written last
+//   state.safetensors   the other vectors: tables, mean, momentum, models that jobs in flight start from
+//   state.json          everything else, the run record, and `taken_at`, when, in seconds since 1970
+//   manifest.json       names, lengths and checksums of these three; written last
 // It is written under another name and renamed when all of it is on the disk, so that what bears the name of
 // a checkpoint is whole.
 
@@ -54,7 +54,8 @@ class CheckpointFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  /// Checkpoints in a folder, oldest first; none where there is no such folder.
+  /// Checkpoints in a folder, oldest first; none where there is no such folder. Throws std::invalid_argument
+  /// if it cannot be read.
   static std::vector<std::filesystem::path> list(const std::filesystem::path& path);
 
   /// "update-1000-gradient-1009"
@@ -63,7 +64,8 @@ class CheckpointFolder {
   /// Where a checkpoint of that name is written before it is complete.
   std::filesystem::path unnamed(const std::string& name) const { return path_ / ("." + name + ".partial"); }
 
-  /// Removes all but the newest `keep` checkpoints. A checkpoint that is being removed is none any more.
+  /// Removes all but the newest `keep` checkpoints. A checkpoint that is being removed is none any more. What
+  /// cannot be removed is left for the next time.
   void prune(std::size_t keep) const;
 
  private:

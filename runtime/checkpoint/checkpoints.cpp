@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 namespace tardigrad {
@@ -10,6 +11,19 @@ namespace {
 
 constexpr std::chrono::seconds first_pause{10};
 constexpr std::chrono::seconds longest_pause{300};
+
+/// For people, and for tests of how much a kill can lose: no run depends on it.
+double unix_time_s() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// A disk in trouble may not even be read.
+std::string last_good(const std::filesystem::path& folder) try {
+  const auto good = CheckpointFolder::list(folder);
+  return good.empty() ? "there is none yet" : fmt::format("the last good one is {}", good.back().string());
+} catch (const std::invalid_argument&) {
+  return "those of before are left as they are";
+}
 
 }  // namespace
 
@@ -55,6 +69,7 @@ Snapshot& Checkpoints::begin(const CheckpointRecord& record) {
 void Checkpoints::start(nlohmann::ordered_json state) {
   *state_ = std::move(state);
   (*state_)["run"] = run_;
+  (*state_)["taken_at"] = unix_time_s();
   snapshot_->start();
 }
 
@@ -74,10 +89,7 @@ std::optional<std::string> Checkpoints::finish() {
 std::optional<std::string> Checkpoints::troubled(const std::string& failure) {
   pause_ = trouble_ ? std::min(2 * pause_, longest_pause) : first_pause;
   if (std::exchange(trouble_, true)) return std::nullopt;
-  const auto good = CheckpointFolder::list(options_.folder);
-  return fmt::format(
-      "no checkpoint: {}; it is tried again, and {}", failure,
-      good.empty() ? "there is none yet" : fmt::format("the last good one is {}", good.back().string()));
+  return fmt::format("no checkpoint: {}; it is tried again, and {}", failure, last_good(options_.folder));
 }
 
 }  // namespace tardigrad
