@@ -5,13 +5,16 @@
 //   with tabs FAULTY_DISK_FAULT    an errno, such as 28: what fails fails with that. "short": of what is
 //   written only a half is.
 //                        "kill": the program is killed, in the midst of what it writes
-//   FAULTY_DISK_FIRST, FAULTY_DISK_COUNT   the first call that fails, and how many do
+//   FAULTY_DISK_FIRST, FAULTY_DISK_COUNT, FAULTY_DISK_STEP   the first call that fails, how many do, and how
+//   far they
+//                        are apart
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -52,7 +55,9 @@ class Disk {
     if (!concerns(path)) return Fault::none;
     const std::lock_guard lock(mutex_);
     ++number_;
-    const bool now = number_ >= first_ && number_ - first_ < count_;
+    const long since = number_ - first_;
+    const bool can = fault_ != Fault::cut_short || call == std::string("write");
+    const bool now = can && since >= 0 && since % step_ == 0 && since / step_ < count_;
     if (log_ != nullptr) {
       std::fprintf(log_, "%ld\t%s\t%s\t%s\t%s\n", number_, now ? fault_name_.c_str() : "-", call,
                    path.c_str(), second.c_str());
@@ -86,7 +91,8 @@ class Disk {
                                        : Fault::error),
         error_(std::atoi(fault_name_.c_str())),
         first_(number_setting("FAULTY_DISK_FIRST")),
-        count_(number_setting("FAULTY_DISK_COUNT")) {
+        count_(number_setting("FAULTY_DISK_COUNT")),
+        step_(std::max(1L, number_setting("FAULTY_DISK_STEP"))) {
     if (const std::string log = setting("FAULTY_DISK_LOG"); !log.empty()) log_ = std::fopen(log.c_str(), "w");
   }
 
@@ -98,6 +104,7 @@ class Disk {
   const int error_;
   const long first_;
   const long count_;
+  const long step_;
   std::FILE* log_ = nullptr;
   std::mutex mutex_;
   long number_ = 0;
@@ -179,9 +186,11 @@ ssize_t pwrite(int file, const void* bytes, std::size_t count, off_t position) {
   });
 }
 
+/// No power is cut, and what the disk of the machine would take for it changes what happens when.
 int fsync(int file) {
-  return whole_call(disk().next("fsync", disk().path_of(file)),
-                    [&] { return real<decltype(fsync)>("fsync")(file); });
+  const std::string path = disk().path_of(file);
+  const Fault fault = disk().next("fsync", path);
+  return whole_call(fault, [&] { return path.empty() ? real<decltype(fsync)>("fsync")(file) : 0; });
 }
 
 /// Closes also when it fails, as Linux does.

@@ -28,15 +28,16 @@ FOREVER = 10**9
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What befalls that many calls."""
+    """What befalls that many calls, so far apart."""
     name: str
     fault: str
-    count: int
+    count: int = 1
+    step: int = 1
 
 
-KINDS = [Kind("ENOSPC", str(errno.ENOSPC), 1), Kind("EIO", str(errno.EIO), 1), Kind("EIO 9 times", str(errno.EIO), 9),
-         Kind("ENOSPC from then on", str(errno.ENOSPC), FOREVER), Kind("short write", "short", 1),
-         Kind("short writes from then on", "short", FOREVER), Kind("kill", "kill", 1)]
+KINDS = [Kind("ENOSPC", str(errno.ENOSPC)), Kind("EIO", str(errno.EIO)), Kind("EIO 9 times", str(errno.EIO), 9),
+         Kind("ENOSPC from then on", str(errno.ENOSPC), FOREVER), Kind("short write", "short"),
+         Kind("short writes from then on", "short", FOREVER), Kind("kill", "kill")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +54,7 @@ class Call:
 
     def names_checkpoint(self):
         """A checkpoint that there was not before: what replaces another is exchanged with it by renameat2."""
-        succeeds = self.fault in ("-", "short")
-        return self.name == "rename" and succeeds and not self.second.endswith(".partial")
+        return self.name == "rename" and self.fault == "-" and not self.second.endswith(".partial")
 
     def begins_checkpoint(self):
         return self.name == "mkdir" and self.path.endswith(".partial")
@@ -80,7 +80,8 @@ class Disk:
     def environment(self, folder, kind, first):
         return {**os.environ, "LD_PRELOAD": str(self.library), "FAULTY_DISK_LOG": str(folder / "calls"),
                 "FAULTY_DISK_FOLDER": str(folder), "FAULTY_DISK_FAULT": kind.fault,
-                "FAULTY_DISK_FIRST": str(first), "FAULTY_DISK_COUNT": str(kind.count)}
+                "FAULTY_DISK_FIRST": str(first), "FAULTY_DISK_COUNT": str(kind.count),
+                "FAULTY_DISK_STEP": str(kind.step)}
 
     def run(self, folder, kind, first, exit_code=0, before=None, arguments=()):
         """Goes on from the checkpoints of the folder `before`, if any. Returns what is on stderr, and the calls."""
@@ -101,7 +102,7 @@ class Faultless:
     def __init__(self, disk, name, before=None):
         self.name, self.before = name, before
         folder = disk.folder / name
-        _, self.calls = disk.run(folder, Kind("none", "", 0), 0, before=before)
+        _, self.calls = disk.run(folder, Kind("none", "", 0), 1, before=before)
         disk.expect_reference_model(folder)
         self.checkpoints = folder / "checkpoints"
         check_order(self.calls, self.checkpoints)
@@ -116,6 +117,11 @@ class Faultless:
         above = str(self.checkpoints.parent)
         return {call.number for call in self.calls
                 if call.number < begun and call.name in ("open", "open-to-read", "mkdir") and call.path != above}
+
+    def last_sync(self):
+        """The call that brings the name of the last checkpoint to the disk."""
+        named = max(call.number for call in self.calls if call.names_checkpoint())
+        return next(call.number for call in self.calls if call.number > named and call.name == "fsync")
 
     def __str__(self):
         names = collections.Counter(call.name for call in self.calls)
@@ -167,23 +173,23 @@ class Case:
         self.checkpoints = self.folder / "checkpoints"
 
     def go(self):
-        """Returns whether trouble was told of."""
+        """Returns whether there was trouble, and whether it was told of."""
         exit_code = self.expected_exit_code()
         errors, calls = self.disk.run(self.folder, self.kind, self.first, exit_code, self.faultless.before)
-        told = TROUBLE in errors
+        faults = [call for call in calls if call.fault != "-"]
         if exit_code == 0:
             self.disk.expect_reference_model(self.folder)
-            self.check_what_is_told(errors, [call for call in calls if call.fault != "-"])
+            self.check_what_is_told(errors, faults)
         self.check_what_is_there(calls)
         if exit_code != 0:
             self.check_going_on()
         shutil.rmtree(self.folder)
-        return told
+        return bool(faults), TROUBLE in errors
 
     def expected_exit_code(self):
         if self.kind.fault == "kill":
             return -9
-        failing = range(self.first, self.first + self.kind.count)
+        failing = range(self.first, self.first + self.kind.count * self.kind.step, self.kind.step)
         refused = any(number in failing for number in self.faultless.refused_at())
         return 2 if refused and self.kind.fault != "short" else 0
 
@@ -223,26 +229,31 @@ class Case:
 
 
 class Cases:
-    """Those of one kind."""
+    """Some of one sort."""
 
-    def __init__(self, disk, faultless, kind, firsts):
-        self.disk, self.faultless, self.kind, self.firsts = disk, faultless, kind, firsts
-        self.done = self.told = 0
+    def __init__(self, name, cases):
+        self.name, self.cases = name, cases
+        self.done = self.hit = self.told = 0
 
     def go(self):
-        for first in self.firsts:
+        for case in self.cases:
             try:
-                self.told += Case(self.disk, self.faultless, self.kind, first).go()
+                hit, told = case.go()
             except AssertionError as error:
-                raise AssertionError(f"{self.faultless.name}, {self.kind.name} at call {first}: {error}") from error
+                raise AssertionError(f"{case.faultless.name}, {self.name} at call {case.first}: {error}") from error
             self.done += 1
+            self.hit += hit
+            self.told += told
+
+    def row(self, result):
+        return [self.cases[0].faultless.name, self.name, self.done, self.hit, self.told, result]
 
 
 def check_second_try(disk):
     """While the run goes on: real time passes until then."""
     folder = disk.folder / "second-try"
     slow = ["--clock", "wall", "--time-unit", "0.1", "--updates", "230", "--checkpoint-every", "20u"]
-    errors, calls = disk.run(folder, Kind("", str(errno.ENOSPC), 1), 20, arguments=slow)
+    errors, calls = disk.run(folder, Kind("ENOSPC", str(errno.ENOSPC)), 20, arguments=slow)
     assert errors.count(TROUBLE) == 1 and errors.count(BETTER) == 1, errors
     assert len(complete_names(calls)) >= 2, f"written only at the end: {complete_names(calls)}"
 
@@ -256,14 +267,21 @@ def faultless_runs(disk):
     return [first, Faultless(disk, "replacing", damaged)]
 
 
+def choose(rng, choices, arguments):
+    return choices if arguments.all else sorted(rng.sample(choices, arguments.sample))
+
+
 def make_tests(disk, arguments):
     rng = random.Random(arguments.seed)
-    for faultless in faultless_runs(disk):
+    new, replacing = faultless_runs(disk)
+    for faultless in new, replacing:
         print(faultless, flush=True)
-        numbers = range(1, len(faultless.calls) + 1)
         for kind in KINDS:
-            firsts = numbers if arguments.all else sorted(rng.sample(numbers, arguments.sample))
-            yield Cases(disk, faultless, kind, firsts)
+            numbers = [call.number for call in faultless.calls if kind.fault != "short" or call.name == "write"]
+            yield Cases(kind.name, [Case(disk, faultless, kind, first) for first in choose(rng, numbers, arguments)])
+    # The second one befalls a checkpoint that replaces a whole one.
+    kinds = [Kind(f"EIO {step} apart", str(errno.EIO), 2, step) for step in choose(rng, range(1, 60), arguments)]
+    yield Cases("EIO after its name, twice", [Case(disk, new, kind, new.last_sync()) for kind in kinds])
 
 
 def main():
@@ -271,7 +289,7 @@ def main():
     parser.add_argument("program", type=pathlib.Path)
     parser.add_argument("library", type=pathlib.Path)
     parser.add_argument("--all", action="store_true", help="every call, not a sample")
-    parser.add_argument("--sample", type=int, default=6, help="calls of each kind")
+    parser.add_argument("--sample", type=int, default=10, help="calls of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="kinds at the same time")
     arguments = parser.parse_args()
@@ -279,9 +297,8 @@ def main():
     disk = Disk(runs.Program(arguments.program.resolve()), arguments.library.resolve(), folder)
     if arguments.all:
         check_second_try(disk)
-    return runs.report(["run", "each call", "runs", "told of trouble", "result"], list(make_tests(disk, arguments)),
-                       arguments.jobs, folder,
-                       lambda test, result: [test.faultless.name, test.kind.name, test.done, test.told, result])
+    return runs.report(["run", "each call", "runs", "hit", "told of trouble", "result"],
+                       list(make_tests(disk, arguments)), arguments.jobs, folder, Cases.row)
 
 
 if __name__ == "__main__":
