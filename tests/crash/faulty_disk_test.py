@@ -83,14 +83,16 @@ class Disk:
                 "FAULTY_DISK_FIRST": str(first), "FAULTY_DISK_COUNT": str(kind.count),
                 "FAULTY_DISK_STEP": str(kind.step)}
 
-    def run(self, folder, kind, first, exit_code=0, before=None, arguments=()):
-        """Goes on from the checkpoints of the folder `before`, if any. Returns what is on stderr, and the calls."""
+    def run(self, folder, kind, first, before=None, exit_codes=(0,), arguments=()):
+        """Goes on from the checkpoints of the folder `before`, if any. Returns the exit code, what is on stderr, and
+        the calls."""
         folder.mkdir()
         if before:
             shutil.copytree(before, folder / "checkpoints")
-        errors = self.program.run([*TRAIN, *CHECKPOINTS, "--checkpoint-dir", str(folder / "checkpoints"), "--resume",
-                                   "latest", *arguments], folder, exit_code, self.environment(folder, kind, first))
-        return errors, calls_in(folder / "calls")
+        code, errors = self.program.run(
+            [*TRAIN, *CHECKPOINTS, "--checkpoint-dir", str(folder / "checkpoints"), "--resume", "latest", *arguments],
+            folder, exit_codes, self.environment(folder, kind, first))
+        return code, errors, calls_in(folder / "calls")
 
     def expect_reference_model(self, folder):
         runs.expect_same_bytes(self.reference / "model", folder / "model")
@@ -102,7 +104,7 @@ class Faultless:
     def __init__(self, disk, name, before=None):
         self.name, self.before = name, before
         folder = disk.folder / name
-        _, self.calls = disk.run(folder, Kind("none", "", 0), 1, before=before)
+        _, _, self.calls = disk.run(folder, Kind("none", "", 0), 1, before=before)
         disk.expect_reference_model(folder)
         self.checkpoints = folder / "checkpoints"
         check_order(self.calls, self.checkpoints)
@@ -174,24 +176,24 @@ class Case:
 
     def go(self):
         """Returns whether there was trouble, and whether it was told of."""
-        exit_code = self.expected_exit_code()
-        errors, calls = self.disk.run(self.folder, self.kind, self.first, exit_code, self.faultless.before)
+        code, errors, calls = self.disk.run(self.folder, self.kind, self.first, self.faultless.before, (0, 2, -9))
         faults = [call for call in calls if call.fault != "-"]
-        if exit_code == 0:
+        assert code == self.expected_exit_code(faults), f"exit code {code}: {errors}"
+        if code == 0:
             self.disk.expect_reference_model(self.folder)
             self.check_what_is_told(errors, faults)
         self.check_what_is_there(calls)
-        if exit_code != 0:
+        if code != 0:
             self.check_going_on()
         shutil.rmtree(self.folder)
         return bool(faults), TROUBLE in errors
 
-    def expected_exit_code(self):
-        if self.kind.fault == "kill":
+    def expected_exit_code(self, faults):
+        """On a busy machine a run may have fewer checkpoints, so that nothing befalls it."""
+        if any(call.fault == "kill" for call in faults):
             return -9
-        failing = range(self.first, self.first + self.kind.count * self.kind.step, self.kind.step)
-        refused = any(number in failing for number in self.faultless.refused_at())
-        return 2 if refused and self.kind.fault != "short" else 0
+        refused = self.faultless.refused_at()
+        return 2 if any(call.failed() and call.number in refused for call in faults) else 0
 
     def check_what_is_told(self, errors, faults):
         told, better = errors.count(TROUBLE), errors.count(BETTER)
@@ -219,8 +221,8 @@ class Case:
             self.disk.expect_reference_model(self.folder)
 
     def check_going_on(self):
-        errors = self.disk.program.run([*TRAIN, *CHECKPOINTS, "--checkpoint-dir", "checkpoints", "--resume", "latest"],
-                                       self.folder)
+        _, errors = self.disk.program.run(
+            [*TRAIN, *CHECKPOINTS, "--checkpoint-dir", "checkpoints", "--resume", "latest"], self.folder)
         assert TROUBLE not in errors, errors
         assert self.faultless.before or PASSED_OVER not in errors, errors
         self.disk.expect_reference_model(self.folder)
@@ -253,7 +255,7 @@ def check_second_try(disk):
     """While the run goes on: real time passes until then."""
     folder = disk.folder / "second-try"
     slow = ["--clock", "wall", "--time-unit", "0.1", "--updates", "230", "--checkpoint-every", "20u"]
-    errors, calls = disk.run(folder, Kind("ENOSPC", str(errno.ENOSPC)), 20, arguments=slow)
+    _, errors, calls = disk.run(folder, Kind("ENOSPC", str(errno.ENOSPC)), 20, arguments=slow)
     assert errors.count(TROUBLE) == 1 and errors.count(BETTER) == 1, errors
     assert len(complete_names(calls)) >= 2, f"written only at the end: {complete_names(calls)}"
 
@@ -290,6 +292,7 @@ def main():
     parser.add_argument("library", type=pathlib.Path)
     parser.add_argument("--all", action="store_true", help="every call, not a sample")
     parser.add_argument("--sample", type=int, default=10, help="calls of each kind")
+    parser.add_argument("--only", default="", help="kinds with this text in their names")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="kinds at the same time")
     arguments = parser.parse_args()
@@ -297,8 +300,9 @@ def main():
     disk = Disk(runs.Program(arguments.program.resolve()), arguments.library.resolve(), folder)
     if arguments.all:
         check_second_try(disk)
-    return runs.report(["run", "each call", "runs", "hit", "told of trouble", "result"],
-                       list(make_tests(disk, arguments)), arguments.jobs, folder, Cases.row)
+    tests = [test for test in make_tests(disk, arguments) if arguments.only in test.name]
+    return runs.report(["run", "each call", "runs", "hit", "told of trouble", "result"], tests, arguments.jobs, folder,
+                       Cases.row)
 
 
 if __name__ == "__main__":

@@ -23,13 +23,13 @@ class Program:
         return subprocess.Popen([self.path, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=errors, env=environment)
 
-    def run(self, arguments, folder, exit_code=0, environment=None):
-        """To its end, which is to be with that exit code. Returns what it has put on stderr."""
+    def run(self, arguments, folder, exit_codes=(0,), environment=None):
+        """To its end, which is to be with one of these exit codes. Returns that, and what it has put on stderr."""
         done = subprocess.run([self.path, *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, env=environment)
-        assert done.returncode == exit_code, (
-            f"exit code {done.returncode} instead of {exit_code}: {' '.join(arguments)}: {done.stderr}")
-        return done.stderr
+        assert done.returncode in exit_codes, (
+            f"exit code {done.returncode}, not of {exit_codes}: {' '.join(arguments)}: {done.stderr}")
+        return done.returncode, done.stderr
 
 
 def event_script(absences):
