@@ -45,6 +45,17 @@ std::optional<std::string> file_of(std::string_view flag, const std::vector<std:
   return arguments[i].substr(flag.size() + 1);
 }
 
+/// The value of a flag, which is no longer among them.
+std::optional<std::string> taken_from(std::vector<std::string>& options, std::string_view flag) {
+  std::optional<std::string> value;
+  std::erase_if(options, [&](const std::string& option) {
+    if (!option.starts_with(flag)) return false;
+    value = option.substr(flag.size());
+    return true;
+  });
+  return value;
+}
+
 }  // namespace
 
 std::vector<std::string> options_in(const Json& run, const std::string& names_json) {
@@ -79,9 +90,9 @@ std::vector<std::string> expand_option_files(const std::vector<std::string>& arg
       rest.push_back(arguments[i]);
     }
   }
-  for (const std::string& option : configured) {
-    constexpr std::string_view flag = "--checkpoint-dir=";
-    if (option.starts_with(flag) && checkpoint_dir.empty()) checkpoint_dir = option.substr(flag.size());
+  if (!resume) resume = taken_from(configured, "--resume=");
+  if (const auto folder = taken_from(configured, "--checkpoint-dir="); folder && checkpoint_dir.empty()) {
+    checkpoint_dir = *folder;
   }
   if (!checkpoint_dir.empty()) rest.push_back("--checkpoint-dir=" + checkpoint_dir);
   const auto checkpoint = resume ? find_checkpoint(*resume, checkpoint_dir) : std::nullopt;

@@ -40,12 +40,21 @@ void write_durably(const fs::path& path, const std::string& text) {
   file.sync();
 }
 
+/// A link could lead anywhere, and a pipe has no end.
+std::uintmax_t size_of(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(path, error);
+  const std::uintmax_t bytes = fs::is_regular_file(status) ? fs::file_size(path, error) : 0;
+  if (error) refuse(path, "cannot be read: " + error.message());
+  if (!fs::is_regular_file(status)) refuse(path, "expected a regular file, and no link to one");
+  return bytes;
+}
+
 Json read_json(const fs::path& path) {
   constexpr std::uintmax_t most_bytes = std::uintmax_t{1} << 30;
-  std::error_code error;
-  const std::uintmax_t bytes = fs::file_size(path, error);
+  const std::uintmax_t bytes = size_of(path);
   std::ifstream file(path);
-  if (error || !file) refuse(path, "cannot be read; expected a file of a checkpoint");
+  if (!file) refuse(path, "cannot be read; expected a file of a checkpoint");
   if (bytes > most_bytes) refuse(path, fmt::format("has {} bytes; expected a file of a checkpoint", bytes));
   std::string text(std::istreambuf_iterator<char>(file), {});
   Json json = parse_json<Json>(text);
@@ -83,9 +92,7 @@ void check_files(const fs::path& path) {
   }
   for (const char* name : members) {
     const FileDigest expected = digest_in(manifest, files, name);
-    std::error_code error;
-    const std::uintmax_t bytes = fs::file_size(path / name, error);
-    if (error) refuse(path / name, "cannot be read: " + error.message());
+    const std::uintmax_t bytes = size_of(path / name);
     if (bytes != expected.bytes) {
       refuse(path / name, fmt::format("has {} bytes; expected {}", bytes, expected.bytes));
     }

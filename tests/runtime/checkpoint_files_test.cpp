@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <fstream>
 #include <iterator>
 #include <numeric>
@@ -147,6 +149,20 @@ TEST_F(CheckpointFiles, AManifestCannotNameOtherFiles) {
   write(checkpoint / "manifest.json", manifest.dump());
   EXPECT_THAT(refusal(checkpoint), HasSubstr("is of format 2; expected 1"));
   EXPECT_THAT(refusal(folder_.path() / "nothing"), HasSubstr("expected the folder of a checkpoint"));
+}
+
+TEST_F(CheckpointFiles, LeadNowhereElse) {
+  const fs::path checkpoint = make();
+  for (const char* name : {"model.safetensors", "state.json", "manifest.json"}) {
+    fs::rename(checkpoint / name, folder_.path() / name);
+    fs::create_symlink(folder_.path() / name, checkpoint / name);
+    EXPECT_THAT(refusal(checkpoint), AllOf(HasSubstr(name), HasSubstr("and no link to one")));
+    fs::remove(checkpoint / name);
+    ASSERT_EQ(mkfifo((checkpoint / name).c_str(), 0600), 0);
+    EXPECT_THAT(refusal(checkpoint), AllOf(HasSubstr(name), HasSubstr("expected a regular file")));
+    fs::rename(folder_.path() / name, checkpoint / name);
+  }
+  EXPECT_EQ(refusal(checkpoint), "not refused");
 }
 
 TEST_F(CheckpointFiles, TakeThePlaceOfOneOfTheSameName) {

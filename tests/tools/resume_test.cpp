@@ -123,6 +123,13 @@ TEST_F(Resume, LatestBeginsWhereThereIsNone) {
   EXPECT_TRUE(bytes("x.safetensors") == bytes("whole.safetensors"));
 }
 
+TEST_F(Resume, IsToldByAFileOfOptionsToo) {
+  write("run.toml", "checkpoint-dir = \"D\"\nresume = \"latest\"\n");
+  const std::string arguments = quadratic_ + "--config run.toml ";
+  EXPECT_THAT(succeed(arguments + "--updates 20").err, HasSubstr("the run begins"));
+  EXPECT_THAT(succeed(arguments + "--updates 40").out, HasSubstr("40 updates from 41 gradients"));
+}
+
 TEST_F(Resume, PassesOverADamagedCheckpoint) {
   succeed(quadratic_ + "--updates 20 --checkpoint-dir D");
   succeed("--resume D --updates 40");
