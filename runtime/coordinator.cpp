@@ -163,6 +163,7 @@ void Coordinator::train(const std::stop_token& stop) {
     }
     evaluate_if_due();
     keep_model_if_due();
+    check_table_if_due();
     checkpoint_if_due();
   }
 }
@@ -396,6 +397,7 @@ void Coordinator::evaluate() {
     end_not_finite(fmt::format("the loss of the model of update {} is {}", version_, record.evaluation.loss),
                    version_, record.time);
   }
+  check_table();
   host_model_ = std::move(model);
   kept_model_.clear();
   kept_version_ = version_;
@@ -418,6 +420,23 @@ void Coordinator::keep_model_if_due() {
   kept_model_.resize(host_model_.size());
   executor_->read_model(kept_model_);
   kept_version_ = version_;
+}
+
+void Coordinator::check_table_if_due() {
+  if (!options_.verified || !options_.verified->table_check_due()) return;
+  settle_all();
+  check_table();
+}
+
+/// Every arrival has been collected.
+void Coordinator::check_table() {
+  if (!options_.verified) return;
+  const auto read = [this](const VectorVisitor& mean, const VectorVisitor& row) {
+    executor_->read_mean_and_rows(mean, row);
+  };
+  if (options_.verified->check_table(read)) return;
+  end_not_finite(fmt::format("a gradient in the table at update {} is not finite", version_), version_,
+                 clock_->now());
 }
 
 /// Whether the model kept since the latest evaluation is older than `version`, whose loss was not finite, and

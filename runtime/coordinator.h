@@ -24,6 +24,7 @@
 #include "runtime/recording.h"
 #include "runtime/server.h"
 #include "runtime/telemetry.h"
+#include "runtime/verify/verified_method.h"
 #include "runtime/worker_health.h"
 #include "runtime/worker_speeds.h"
 
@@ -98,6 +99,9 @@ struct RunOptions {
   std::uint64_t keep_model_every = 1000;
 
   CheckpointOptions checkpoints;
+
+  /// The run's method where it is verified, for which the table is looked at now and then; else null.
+  VerifiedMethod* verified = nullptr;
 };
 
 /// Runs a method: hears of arrivals from the clock, asks the method what they mean, has the executor do it,
@@ -206,6 +210,8 @@ class Coordinator {
   void evaluate();
   void evaluate_if_due();
   void keep_model_if_due();
+  void check_table_if_due();
+  void check_table();
   [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
   bool kept_is_good(std::uint64_t version);
   void visit_state(StateArchive& state);

@@ -82,6 +82,9 @@ class Executor {
   /// DeviceError it is the newest one there is.
   virtual void read_model(std::span<float> values) = 0;
 
+  /// As ModelOwner, for arrivals that have been collected.
+  virtual void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) = 0;
+
   /// The version of that model: steps so far, or fewer after a DeviceError.
   virtual std::uint64_t version() const = 0;
 

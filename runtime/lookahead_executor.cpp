@@ -176,6 +176,11 @@ void LookaheadExecutor::read_model(std::span<float> values) {
   server_.read_model(values);
 }
 
+void LookaheadExecutor::read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) {
+  apply_until(planned_);
+  server_.read_mean_and_rows(mean, row);
+}
+
 void LookaheadExecutor::apply_until(std::uint64_t count) {
   int looks = 0;
   while (true) {

@@ -45,6 +45,7 @@ class LookaheadExecutor final : public Executor {
   std::size_t capacity() const override { return capacity_; }
   float collect() override;
   void read_model(std::span<float> values) override;
+  void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) override;
   std::uint64_t version() const override { return server_.version(); }
   std::optional<double> largest_drift() override { return server_.largest_drift(); }
   Device device(int) const override { return server_.stream().device(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -23,6 +24,9 @@ struct ArrivedGradient {
   float** exchangeable = nullptr;
   Event* taken = nullptr;  ///< if given, recorded when `values` has been read; of the device that reads it
 };
+
+/// Is shown a vector [d] in host memory, which is there for the call alone.
+using VectorVisitor = std::function<void(std::span<const float>)>;
 
 /// Keeps the model, on one device or on several, and carries out actions on it. It decides nothing.
 class ModelOwner {
@@ -47,6 +51,10 @@ class ModelOwner {
   /// The largest drift so far: ‖ū − mean of the rows‖/‖mean of the rows‖ before a resum mended it. Nothing
   /// before the first. Blocks until the latest resum is done.
   virtual std::optional<double> largest_drift() = 0;
+
+  /// ū, and then the rows of the main table that count in it, as of all actions so far; nothing where there
+  /// is no table. Blocks.
+  virtual void read_mean_and_rows(const VectorVisitor& /*mean*/, const VectorVisitor& /*row*/) {}
 
   /// k: the steps so far.
   virtual std::uint64_t version() const = 0;

@@ -206,6 +206,29 @@ std::optional<double> Server::largest_drift() {
   return largest_drift_;
 }
 
+void Server::read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) {
+  if (tables_.empty() || !mean_) return;
+  std::vector<float> values(model_.size());
+  const auto read = [this](auto& target, const auto* source) {
+    stream_.copy(host_view(target.data(), target.size()), BufferRef(source, target.size(), stream_.device()));
+    stream_.synchronize();
+  };
+  read(values, static_cast<const float*>(mean_->ref().data()));
+  mean(values);
+  const GradientTable& main = *tables_.front();
+  std::vector<Bf16> narrow(main.bf16 ? values.size() : 0);
+  for (std::size_t i = 0; i < main.counts.size(); ++i) {
+    if (!main.counts[i]) continue;
+    if (main.f32) {
+      read(values, static_cast<const float*>(main.f32->pointers[i]));
+    } else {
+      read(narrow, static_cast<const Bf16*>(main.bf16->pointers[i]));
+      std::ranges::transform(narrow, values.begin(), [](Bf16 value) { return widen(value); });
+    }
+    row(values);
+  }
+}
+
 void Server::begin_snapshot(Snapshot& snapshot) {
   const auto save = [&](BufferRef<const float> vector, Snapshot::Place place) {
     snapshot.save(stream_, vector, place);

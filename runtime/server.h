@@ -63,6 +63,7 @@ class Server final : public ModelOwner {
 
   void read_model(std::span<float> values) override;
   std::optional<double> largest_drift() override;
+  void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) override;
   std::uint64_t version() const override { return version_; }
   void begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;

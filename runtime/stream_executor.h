@@ -52,6 +52,9 @@ class StreamExecutor final : public Executor {
   float collect() override;
   void discarded_is_over(int worker) override;
   void read_model(std::span<float> values) override { server_->read_model(values); }
+  void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) override {
+    server_->read_mean_and_rows(mean, row);
+  }
   std::uint64_t version() const override { return server_->version(); }
   std::optional<double> largest_drift() override { return server_->largest_drift(); }
   Device device(int worker) const override { return state(worker).stream->device(); }

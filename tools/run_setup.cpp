@@ -330,8 +330,14 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = WorkerSpeeds::read(options.events, workers);
   if (!options.throttle.empty()) setup.speeds.throttle(options.throttle, workers);
-  setup.method = make_method(options.method, method_options(options, workers, setup.delays.fixed()));
+  const MethodOptions of_method = method_options(options, workers, setup.delays.fixed());
+  setup.method = make_method(options.method, of_method);
   setup.options = run_options(options, *setup.objective);
+  if (options.verify) {
+    auto verified = std::make_unique<VerifiedMethod>(std::move(setup.method), options.method, of_method);
+    setup.options.verified = verified.get();
+    setup.method = std::move(verified);
+  }
   PlannedRun planned = planned_run(options, setup);
   require_memory(planned);
   planned.server.routes = choose_routes(setup.placement, planned.dimension, forced_route(options));

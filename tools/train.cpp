@@ -179,6 +179,9 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
         "tardigrad: --replay {}: the recording breaks off: its run was killed, or could not write it\n",
         options.replay);
   }
+  if (const VerifiedMethod* verified = setup.options.verified) {
+    say(stderr, "--verify: everything held: {}\n", verified->describe());
+  }
   if (trace && !trace->note().empty()) say(stderr, "--trace {}: {}\n", options.trace, trace->note());
   if (options.save.empty()) return;
   if (const SavedModel saved = save(); !saved.trouble.empty()) throw std::runtime_error(saved.trouble);

@@ -368,6 +368,11 @@ void add_output_options(CLI::App& train, TrainOptions& options) {
                   "Repeats a recorded run to the bit; its options hold unless given anew, and must fit")
       ->group(group);
   add_checkpoint_options(train, options);
+  train
+      .add_flag("--verify", options.verify,
+                "Check all that the method promises while the run goes on, and that the table's mean is that "
+                "of its rows; what does not hold ends the run (exit code 1)")
+      ->group(group);
   train.add_flag("--show-memory", options.show_memory, "Only show what the run would take of each device")
       ->group(group);
 }
@@ -512,7 +517,8 @@ std::string outputs_json(const TrainOptions& options) {
                                 {"tensorboard", options.tensorboard},
                                 {"record", options.record},
                                 {"checkpoint_every", options.checkpoint_every},
-                                {"keep", options.keep}}
+                                {"keep", options.keep},
+                                {"verify", options.verify}}
       .dump();
 }
 

@@ -78,6 +78,7 @@ struct TrainOptions {
   std::string checkpoint_every = "5m";
   int keep = 3;
   std::string resume;
+  bool verify = false;
   bool show_memory = false;
 };
 

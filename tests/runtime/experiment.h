@@ -118,12 +118,19 @@ struct Experiment {
   }
 
   RunSummary go(const std::stop_token& stop = {}) {
-    const auto method = make_method(method_name, method_options);
+    auto method = make_method(method_name, method_options);
+    if (verify) {
+      auto observed = std::make_unique<VerifiedMethod>(std::move(method), method_name, method_options);
+      options.verified = observed.get();
+      method = std::move(observed);
+    }
     std::vector<RunObserver*> all = observers;
     all.insert(all.begin(), &recorder);
     Coordinator coordinator(objective, *method, delays, speeds, cpus, options, all, replay);
     if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
-    return coordinator.run(model, stop);
+    const RunSummary summary = coordinator.run(model, stop);
+    if (verify) verified = options.verified->describe();
+    return summary;
   }
 
   /// (time, worker, staleness) of every update.
@@ -142,6 +149,8 @@ struct Experiment {
   WorkerSpeeds speeds;
   RunOptions options;
   std::vector<Device> cpus;
+  bool verify = false;
+  std::string verified;  // VerifiedMethod::describe(), of a run that came to its end
   Recording* replay = nullptr;
   std::filesystem::path checkpoint;  // to go on from
   std::vector<RunObserver*> observers;

@@ -99,4 +99,33 @@ inline std::string method_title(const ::testing::TestParamInfo<std::string>& tes
   return name;
 }
 
+/// Loses workers, has them back, and lets gradients arrive, at random.
+class Trouble {
+ public:
+  Trouble(MethodSimulator& simulator, const Scenario& scenario)
+      : simulator_(simulator), workers_(scenario.workers), random_(scenario.seed, Purpose::partition) {}
+
+  /// The next thing that happens.
+  const SimulatedArrival& next() {
+    const std::uint32_t what = random_.below(16);
+    const int worker = static_cast<int>(random_.below(static_cast<std::uint32_t>(workers_)));
+    if (what == 0 && simulator_.works(worker)) return simulator_.lose(worker);
+    if (what <= 2 && !simulator_.works(worker)) return simulator_.regain(worker);
+    if (simulator_.working() == 0) return simulator_.regain(worker);
+    return simulator_.next();
+  }
+
+ private:
+  MethodSimulator& simulator_;
+  int workers_;
+  Random random_;
+};
+
+/// Fewer workers than in other tests, so that now and then all are lost.
+inline Scenario troubled_scenario() {
+  Scenario scenario = any_scenario();
+  scenario.workers = any_from(1, 8, "few workers");
+  return scenario;
+}
+
 }  // namespace tardigrad::testing

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/methods/method.h"
+#include "runtime/state_archive.h"
+#include "runtime/verify/checks.h"
+#include "runtime/verify/job_ledger.h"
+#include "runtime/verify/mean_ledger.h"
+
+namespace tardigrad {
+
+/// What a method makes of something that happens, without what is for the server alone (AverageRows,
+/// CountRow, ScaleMean) and the order of what has none.
+struct Decision {
+  std::optional<FoldRow> fold = {};
+  std::optional<Accumulate> accumulate = {};
+  std::optional<double> step = {};  ///< its scale
+  bool swap = false;
+  std::vector<int> hand_overs = {};  ///< ascending
+  std::vector<int> discards = {};    ///< ascending
+
+  // Of what is expected:
+  double scale_tolerance = 0;  ///< relative
+  bool to_anybody = false;     ///< hand-overs are as it comes
+};
+
+Decision decision_of(std::span<const Action> actions);
+
+/// Whether a decision is what was expected.
+bool agree(const Decision& expected, const Decision& found);
+
+/// "fold of weight 0.5, step of scale 1, hand over 0 2".
+std::string describe(const Decision& decision);
+
+/// What one method promises, written as methods.md words it, by itself and in O(n): each call says what the
+/// method must make of the same. Jobs are as they are before its actions, without the one that arrived.
+class Promise {
+ public:
+  Promise() = default;
+  Promise(const Promise&) = delete;
+  Promise& operator=(const Promise&) = delete;
+  virtual ~Promise() = default;
+
+  /// Of arrivals; no gradient is staler.
+  virtual std::uint64_t most_staleness() const { return MeanLedger::any_age; }
+  /// Of the oldest gradient in a row that counts in a step.
+  virtual std::uint64_t most_row_age() const { return MeanLedger::any_age; }
+
+  /// Everybody begins.
+  virtual Decision start(const JobLedger& jobs) { return {.hand_overs = jobs.working()}; }
+  virtual Decision arrive(const Arrival& arrival, const JobLedger& jobs) = 0;
+  virtual Decision lose(int /*worker*/, const JobLedger&) { return {}; }
+  virtual Decision regain(int worker, const JobLedger&) { return {.hand_overs = {worker}}; }
+
+  /// Behind each call: what else must hold of what the method decided.
+  virtual void check(const Decision& /*found*/, const JobLedger&, const MeanLedger&, Checks&) {}
+
+  virtual void visit_state(StateArchive&) {}
+};
+
+/// What the method called `name` promises under those options, with which it can be made.
+std::unique_ptr<Promise> make_promise(std::string_view name, const MethodOptions& options);
+
+// One file each; null for other names.
+std::unique_ptr<Promise> make_promise_of_steps(std::string_view name, const MethodOptions& options);
+std::unique_ptr<Promise> make_promise_of_sums(std::string_view name, const MethodOptions& options);
+std::unique_ptr<Promise> make_promise_of_lasting_rows(std::string_view name, const MethodOptions& options);
+std::unique_ptr<Promise> make_promise_of_rows_of_means(std::string_view name, const MethodOptions& options);
+
+}  // namespace tardigrad
