@@ -239,8 +239,8 @@ void Coordinator::go_on_with_jobs() {
   }
   if (options_.clock == ClockKind::virtual_time) return require_ends();
   stopwatch_.resume();
+  const double now = clock_->now();  // before any of them can end
   executor_->go_on();
-  const double now = clock_->now();
   for (int index = 0; index < objective_.workers(); ++index) {
     WorkerState& worker = state(index);
     worker.computing = false;
