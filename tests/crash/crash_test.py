@@ -145,7 +145,7 @@ class Test:
             assert self.counts.runs < 10 + self.kills, "runs end before they can be killed"
             self.run_with_kills(self.folder / f"run-{self.counts.runs}")
             self.counts.runs += 1
-        return self.counts
+        self.check_what_is_lost_mostly()
 
     def make_folder(self, folder):
         folder.mkdir(parents=True)
@@ -153,11 +153,12 @@ class Test:
 
     def run_uninterrupted(self):
         self.make_folder(self.whole)
+        arguments = [*self.scenario.arguments(), "--device", "cpu:2"]
         began = time.time()
-        self.program.run([*self.scenario.arguments(), *runs.OUTPUTS], self.whole)
+        self.program.run([*arguments, *runs.OUTPUTS], self.whole)
         self.run_s = time.time() - began
         began = time.time()
-        self.program.run([*self.scenario.arguments(), "--show-memory"], self.whole)
+        self.program.run([*arguments, "--show-memory"], self.whole)
         self.startup_s = time.time() - began
         self.counts.interval_s = round(max(0.03, self.run_s / 30), 3)
 
@@ -237,11 +238,15 @@ class Test:
         slack_s = lost_s - promised_s - life.watch.writing_s(life.ended_at)
         self.counts.lost_s.append(lost_s)
         self.counts.slack_s.append(slack_s)
-        assert slack_s <= self.most_slack_s(), f"{lost_s:.3f} s of work lost, {slack_s:.3f} s more than promised"
+        # A busy machine keeps us waiting.
+        most_s = 2 * self.startup_s + 2
+        assert slack_s <= most_s, f"{lost_s:.3f} s of work lost, {slack_s:.3f} s more than promised"
 
-    def most_slack_s(self):
-        """Until training begins there is nothing to lose; the rest is what a busy machine keeps us waiting."""
-        return 2 * self.startup_s + 1
+    def check_what_is_lost_mostly(self):
+        """The machine is not always busy, but a process trains only after it has started."""
+        slack_s = statistics.median(self.counts.slack_s)
+        most_s = self.startup_s + self.counts.interval_s
+        assert self.kills < 10 or slack_s <= most_s, f"mostly {slack_s:.3f} s more lost than promised"
 
     def check_the_end(self, folder):
         leftovers = [path.name for path in (folder / "checkpoints").glob("*.partial")]
