@@ -75,7 +75,7 @@ void sync_folder(const std::filesystem::path& folder) {
 }
 
 FileDigest digest_of(const std::filesystem::path& path) {
-  constexpr std::size_t part_bytes = std::size_t{1} << 20;
+  constexpr std::size_t part_bytes = std::size_t{1} << 16;
   const Descriptor file(path, O_RDONLY | O_CLOEXEC, "cannot be read");
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash(XXH3_createState(), &XXH3_freeState);
   XXH3_64bits_reset(hash.get());
