@@ -140,7 +140,7 @@ void require_no_others(const TrainOptions& options) {
 std::optional<fs::path> find_checkpoint(const std::string& resume, const std::string& checkpoint_dir) {
   if (resume == "latest") {
     if (checkpoint_dir.empty()) refuse("--resume latest needs --checkpoint-dir");
-    const auto newest = newest_in(checkpoint_dir);
+    auto newest = newest_in(checkpoint_dir);
     if (!newest) say(stderr, "--resume latest: no checkpoint in {} yet: the run begins\n", checkpoint_dir);
     return newest;
   }
@@ -149,7 +149,7 @@ std::optional<fs::path> find_checkpoint(const std::string& resume, const std::st
     refuse(fmt::format("--resume {}: expected a checkpoint, a folder of them, or latest", resume));
   }
   if (fs::exists(fs::path(resume) / "manifest.json", error)) return fs::path(resume);
-  const auto newest = newest_in(resume);
+  auto newest = newest_in(resume);
   if (!newest) refuse(fmt::format("--resume {}: there is no checkpoint in it", resume));
   return newest;
 }
