@@ -134,6 +134,10 @@ class ServerRig {
       replicas.push_back(i < left_out.size() && left_out[i] ? nullptr : replicas_[i].get());
     }
     const std::vector<float> values = rounded(gradient);
+    const struct Drain {  // also where actions are refused: the copy of the gradient is under way then
+      const Stream& stream;
+      ~Drain() { stream.drain(); }
+    } before_values_go{stream_};
     const ArrivedGradient arrived = arrive(values, exchange);
     server.apply(actions, lr, replicas, &arrived);
     stream_.ref().synchronize();
