@@ -1,5 +1,8 @@
 #include "runtime/checkpoint/snapshot.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <exception>
@@ -8,6 +11,15 @@
 #include "runtime/checkpoint/durable_file.h"
 
 namespace tardigrad {
+namespace {
+
+/// Writing can wait, and on a CPU workers need its time. On Linux priorities are those of threads.
+void give_way_to_workers() {
+  constexpr int lowest = 19;
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), lowest);
+}
+
+}  // namespace
 
 StagingPool::StagingPool(Device device, std::size_t buffer_bytes)
     : device_(device), buffer_bytes_(buffer_bytes) {
@@ -65,6 +77,7 @@ void Snapshot::start() {
 }
 
 void Snapshot::run(const std::stop_token& stop) {
+  give_way_to_workers();
   std::optional<std::string> failure;
   try {
     write_files(stop);
