@@ -15,7 +15,7 @@ namespace {
 constexpr ImageShape image_shape{.channels = 3, .height = 32, .width = 32};
 constexpr std::size_t record_bytes = 3073;
 constexpr std::size_t most_records = 10'000;  // of every published file
-constexpr int class_count = 10;
+constexpr int classes_of_cifar10 = 10;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
   throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
@@ -28,9 +28,9 @@ void append_batch(Images& images, const std::filesystem::path& path) {
   auto record = reader.read(record_bytes);
   for (; record.size() == record_bytes; record = reader.read(record_bytes), ++count) {
     if (count == most_records) refuse(path, fmt::format("goes on after {} records, expected no more", count));
-    if (record[0] >= class_count) {
+    if (record[0] >= classes_of_cifar10) {
       refuse(path, fmt::format("label {} of record {} (counted from 0), expected 0 to {}", record[0], count,
-                               class_count - 1));
+                               classes_of_cifar10 - 1));
     }
     images.labels.push_back(record[0]);
     images.pixels.insert(images.pixels.end(), record.begin() + 1, record.end());

@@ -16,7 +16,7 @@ namespace {
 
 using Path = std::filesystem::path;
 
-constexpr int class_count = 10;
+constexpr int classes_of_mnist = 10;
 
 enum class Format { idx, cifar10 };
 
@@ -63,7 +63,7 @@ Images load_idx_part(const std::string& name, const Path& dir, const std::string
     const std::string dotted = fmt::format("{}-{}.idx{}-ubyte", part, kind, rank);
     return find_file(name, dir, {plain, plain + ".gz", dotted, dotted + ".gz"});
   };
-  return read_idx_images(find("images", "3"), find("labels", "1"), class_count);
+  return read_idx_images(find("images", "3"), find("labels", "1"), classes_of_mnist);
 }
 
 void load_idx(Dataset& dataset, const Path& dir) {
@@ -116,8 +116,11 @@ Path default_data_dir(const std::string& name) {
 
 Dataset load_dataset(const std::string& name, const Path& dir) {
   const KnownDataset& known = find_dataset(name);
-  Dataset dataset{
-      .name = name, .train = {}, .test = {}, .classes = class_count, .normalisation = known.normalisation};
+  Dataset dataset{.name = name,
+                  .train = {},
+                  .test = {},
+                  .classes = classes_of_mnist,
+                  .normalisation = known.normalisation};
   switch (known.format) {
     case Format::idx:
       load_idx(dataset, dir);

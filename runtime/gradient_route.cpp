@@ -17,7 +17,7 @@ namespace {
 
 /// From here on the links are busy all the time, and a longer vector changes no ratio.
 constexpr std::size_t longest_measured = std::size_t{1} << 22;
-constexpr int rounds = 9;
+constexpr int measured_rounds = 9;
 
 /// A server that works by one route, and the time of an arrival.
 class Rival {
@@ -79,7 +79,7 @@ GradientRoute faster_route(Device server, Device workers, std::size_t dimension)
   Rival copy(stream, measured, workers, GradientRoute::copy);
   std::vector<double> peer_s;
   std::vector<double> copy_s;
-  for (int round = -2; round < rounds; ++round) {
+  for (int round = -2; round < measured_rounds; ++round) {
     const double by_peer = peer.seconds(arrived, replica);
     const double by_copy = copy.seconds(arrived, replica);
     if (round < 0) continue;  // warming up: first launches load code

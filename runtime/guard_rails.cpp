@@ -13,7 +13,7 @@ namespace {
 constexpr double speed_change = 3;
 constexpr std::uint32_t jobs_to_learn = 24;
 constexpr int jobs_in_a_row = 8;
-constexpr std::uint64_t rounds = 10;
+constexpr std::uint64_t late_rounds = 10;
 constexpr int most_of_a_kind = 5;
 
 }  // namespace
@@ -94,7 +94,7 @@ void GuardRails::on_evaluation(const EvaluationRecord& record) {
 void GuardRails::check_step_size(std::uint64_t update, double time) {
   const double lr = lr_sum_ / steps_;
   const double delay = lr_sum_ > 0 ? std::max(0.0, lr_delay_sum_ / lr_sum_) : 0;
-  if (steps_ >= 2.0 * rounds * static_cast<double>(workers_.size())) {
+  if (steps_ >= 2.0 * late_rounds * static_cast<double>(workers_.size())) {
     for (double* sum : {&lr_sum_, &lr_delay_sum_, &steps_}) *sum /= 2;  // forgets what was long ago
   }
   if (!smoothness_ || run_.clipped) return;
@@ -109,7 +109,7 @@ void GuardRails::check_step_size(std::uint64_t update, double time) {
 }
 
 void GuardRails::check_rows(std::uint64_t update, double time) {
-  const std::uint64_t oldest = rounds * workers_.size();
+  const std::uint64_t oldest = late_rounds * workers_.size();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const std::uint64_t age = update - workers_[i].version;
     if (age <= oldest || std::exchange(workers_[i].told_of_age, true)) continue;
@@ -118,7 +118,7 @@ void GuardRails::check_rows(std::uint64_t update, double time) {
          fmt::format(
              "the row of worker {} in the table is {} updates old, more than {} rounds of {}: it is slow, or "
              "lost; a smaller --lr keeps old rows harmless",
-             i, age, rounds, workers_.size())});
+             i, age, late_rounds, workers_.size())});
   }
 }
 

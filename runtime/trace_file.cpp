@@ -9,7 +9,7 @@
 namespace tardigrad {
 namespace {
 
-constexpr std::size_t block_bytes = 1 << 16;  // written at once
+constexpr std::size_t event_block_bytes = 1 << 16;  // written at once
 constexpr std::string_view array_begin = "[\n";
 constexpr std::string_view array_end = "\n]\n";
 
@@ -66,7 +66,7 @@ void TraceFile::add(const T& record) {
     // About as many as will fit; finish() sees to it that they do.
     most_kept_ = 1 + records_ * (limit_bytes_ - std::min(bytes, limit_bytes_)) / bytes;
   }
-  if (most_kept_ > 0 || events_.text().size() >= block_bytes) write_events();
+  if (most_kept_ > 0 || events_.text().size() >= event_block_bytes) write_events();
 }
 
 void TraceFile::keep(const Record& record) {

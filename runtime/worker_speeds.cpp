@@ -38,15 +38,15 @@ std::string one_line(std::string_view words) {
       line, [](unsigned char c) { return std::iscntrl(c) != 0; }, ' ');
   return line;
 }
-using Event = std::variant<NewSlowdown, WorkerSpeeds::Change>;
+using ScriptEvent = std::variant<NewSlowdown, WorkerSpeeds::Change>;
 
 /// Reads a script and checks it, event by event.
 class Script {
  public:
   Script(const std::string& file, int workers) : file_(file), failed_(static_cast<std::size_t>(workers)) {}
 
-  std::vector<Event> events() {
-    std::vector<Event> events;
+  std::vector<ScriptEvent> events() {
+    std::vector<ScriptEvent> events;
     const toml::table document = parse();
     for (const auto& [key, value] : document) {
       if (key != "event" || !value.is_array_of_tables()) {
@@ -89,7 +89,7 @@ class Script {
     return false;
   }
 
-  Event read(const toml::table& event) {
+  ScriptEvent read(const toml::table& event) {
     static constexpr std::array<std::string_view, 4> keys = {"time", "worker", "slowdown", "state"};
     for (const auto& [key, value] : event) {
       if (std::find(keys.begin(), keys.end(), key.str()) == keys.end()) {
@@ -177,7 +177,7 @@ class Script {
 WorkerSpeeds WorkerSpeeds::read(const std::string& file, int workers) {
   WorkerSpeeds speeds;
   speeds.phases_.resize(static_cast<std::size_t>(workers));
-  for (const Event& event : Script(file, workers).events()) {
+  for (const ScriptEvent& event : Script(file, workers).events()) {
     if (const auto* change = std::get_if<Change>(&event)) {
       speeds.changes_.push_back(*change);
       continue;

@@ -17,7 +17,7 @@
 namespace tardigrad {
 namespace {
 
-constexpr const char* description =
+constexpr const char* compare_description =
     "Run several methods on the same problem and delays, and show what each needs and reaches.\n"
     "\n"
     "Every method is run with each of its step sizes and with every seed. The table shows, for the best "
@@ -36,7 +36,7 @@ constexpr const char* description =
     "fewer threads, and less memory); this does not change a bit of their results. Other runs go one after\n"
     "another.";
 
-constexpr const char* example =
+constexpr const char* compare_example =
     "Example: three methods on a hundred workers, each with the best of three step sizes\n"
     "  tools/fetch_data.sh mnist\n"
     "  tardigrad compare --methods ringleader,malenia,ia2sgd --seeds 3 \\\n"
@@ -103,7 +103,7 @@ StepSizes parse_step_sizes(const std::string& lr, const std::vector<std::string>
 }  // namespace
 
 CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
-  CLI::App* compare = app.add_subcommand("compare", description);
+  CLI::App* compare = app.add_subcommand("compare", compare_description);
   compare->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   constexpr const char* group = "What is compared";
   compare->add_option("--methods", options.methods, fmt::format("{}", fmt::join(method_names(), ",")))
@@ -130,7 +130,7 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
   add_log_options(*compare, options.shared);
   compare->add_option("--config", "Options from this TOML file (seeds = 3); the command line wins")
       ->group("What it leaves");
-  compare->footer(example);
+  compare->footer(compare_example);
   return compare;
 }
 

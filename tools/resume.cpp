@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
+[[noreturn]] void refuse_resume(const std::string& message) { throw std::invalid_argument(message); }
 
 /// The newest one that is whole.
 std::optional<fs::path> newest_in(const fs::path& folder) {
@@ -37,14 +37,14 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
     }
   }
   if (!damage.empty())
-    refuse(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
+    refuse_resume(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
   return std::nullopt;
 }
 
 const Json& run_of(const Checkpoint& checkpoint) {
   const auto run = checkpoint.state.find("run");
   if (run == checkpoint.state.end() || !run->is_object()) {
-    refuse(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
+    refuse_resume(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
   }
   return *run;
 }
@@ -102,8 +102,8 @@ void set_period(const std::string& text, CheckpointOptions& options) {
       return;
     }
   }
-  refuse(fmt::format("--checkpoint-every {}: expected a time such as 30s, 5m or 2h, or updates such as 1000u",
-                     text));
+  refuse_resume(fmt::format(
+      "--checkpoint-every {}: expected a time such as 30s, 5m or 2h, or updates such as 1000u", text));
 }
 
 bool is_whole(const fs::path& checkpoint) {
@@ -120,7 +120,7 @@ void require_no_others(const TrainOptions& options) {
   const std::vector<fs::path> there = CheckpointFolder::list(options.checkpoint_dir);
   if (there.empty()) return;
   const auto fail = [&](const std::string& what) {
-    refuse(fmt::format(
+    refuse_resume(fmt::format(
         "--checkpoint-dir {}: holds {}; expected --resume latest to go on with that run, or another "
         "folder",
         options.checkpoint_dir, what));
@@ -139,18 +139,18 @@ void require_no_others(const TrainOptions& options) {
 
 std::optional<fs::path> find_checkpoint(const std::string& resume, const std::string& checkpoint_dir) {
   if (resume == "latest") {
-    if (checkpoint_dir.empty()) refuse("--resume latest needs --checkpoint-dir");
+    if (checkpoint_dir.empty()) refuse_resume("--resume latest needs --checkpoint-dir");
     auto newest = newest_in(checkpoint_dir);
     if (!newest) say(stderr, "--resume latest: no checkpoint in {} yet: the run begins\n", checkpoint_dir);
     return newest;
   }
   std::error_code error;
   if (!fs::is_directory(resume, error)) {
-    refuse(fmt::format("--resume {}: expected a checkpoint, a folder of them, or latest", resume));
+    refuse_resume(fmt::format("--resume {}: expected a checkpoint, a folder of them, or latest", resume));
   }
   if (fs::exists(fs::path(resume) / "manifest.json", error)) return fs::path(resume);
   auto newest = newest_in(resume);
-  if (!newest) refuse(fmt::format("--resume {}: there is no checkpoint in it", resume));
+  if (!newest) refuse_resume(fmt::format("--resume {}: there is no checkpoint in it", resume));
   return newest;
 }
 
@@ -173,8 +173,8 @@ void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
   for (const std::string& name : names) {
     const Json was = before.value(name, Json());
     if (is_free(name, run) || was == run.at(name)) continue;
-    refuse(fmt::format("--resume {}: {} was {}; expected it again, found {}", checkpoint.path.string(), name,
-                       was.dump(), run.at(name).dump()));
+    refuse_resume(fmt::format("--resume {}: {} was {}; expected it again, found {}", checkpoint.path.string(),
+                              name, was.dump(), run.at(name).dump()));
   }
 }
 

@@ -18,13 +18,13 @@
 namespace tardigrad {
 namespace {
 
-constexpr const char* description =
+constexpr const char* train_description =
     "Train a network, or minimise a quadratic, with one method of asynchronous SGD.\n"
     "\n"
     "Workers compute gradients on streams of their own; a server folds each one in as it arrives and hands\n"
     "the new model back. No worker waits for another unless the method says so.";
 
-constexpr const char* example =
+constexpr const char* train_example =
     "Example: ten workers, one of them 20 times slower, each with few of the classes\n"
     "  tools/fetch_data.sh fashion-mnist\n"
     "  tardigrad train --model cnn --dataset fashion-mnist --method dude --lr 0.05 --workers 10 \\\n"
@@ -428,7 +428,7 @@ void add_target_options(CLI::App& command, TrainOptions& options, const char* gr
 }
 
 CLI::App* add_train_command(CLI::App& app, TrainOptions& options) {
-  CLI::App* train = app.add_subcommand("train", description);
+  CLI::App* train = app.add_subcommand("train", train_description);
   train->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   train->add_option("--method", options.method, fmt::format("{}", fmt::join(method_names(), ", ")))
       ->required()
@@ -442,7 +442,7 @@ CLI::App* add_train_command(CLI::App& app, TrainOptions& options) {
   add_output_options(*train, options);
   train->add_option("--config", "Options from this TOML file (lr = 0.05); the command line wins")
       ->group("What it leaves");
-  train->footer(example);
+  train->footer(train_example);
   return train;
 }
 

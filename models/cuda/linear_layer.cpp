@@ -11,7 +11,7 @@ namespace {
 
 /// Calls visit(Number{}) with the type of an element.
 template <class Visitor>
-void visit_element(Element element, const Visitor& visit) {
+void visit_number_of(Element element, const Visitor& visit) {
   if (element == Element::bf16) {
     visit(Bf16{});
   } else {
@@ -133,7 +133,8 @@ void LinearLayer::use(const LinearAlgorithms& algorithms) {
 void LinearLayer::forward(const Execution& execution, const LinearOperands& operands) const {
   forward_->run(execution, forward_arguments(operands));
   if (algorithms_.forward.fused) return;
-  visit_element(element_of(precision_), [&]<class Number>(Number) { add_bias<Number>(execution, operands); });
+  visit_number_of(element_of(precision_),
+                  [&]<class Number>(Number) { add_bias<Number>(execution, operands); });
 }
 
 void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
@@ -142,8 +143,8 @@ void LinearLayer::backward(const Execution& execution, const LinearOperands& ope
   if (stage_.reads_images) return;
   backward_data_->run(execution, backward_data_arguments(operands));
   if (!relu_below_ || algorithms_.backward_data.fused) return;
-  visit_element(element_of(precision_),
-                [&]<class Number>(Number) { relu_backward<Number>(execution, operands); });
+  visit_number_of(element_of(precision_),
+                  [&]<class Number>(Number) { relu_backward<Number>(execution, operands); });
 }
 
 template <class Number>

@@ -33,9 +33,9 @@ void share_memory_pool(Device device) {
   }
 }
 
-class CudaStream final : public detail::StreamImpl {
+class CudaStreamImpl final : public detail::StreamImpl {
  public:
-  CudaStream(Device device, std::string name, Priority priority) : StreamImpl(device, std::move(name)) {
+  CudaStreamImpl(Device device, std::string name, Priority priority) : StreamImpl(device, std::move(name)) {
     const CurrentDevice current(device);
     share_memory_pool(device);
     int lowest = 0;
@@ -47,7 +47,7 @@ class CudaStream final : public detail::StreamImpl {
     nvtxNameCudaStreamA(stream_, this->name().c_str());
   }
 
-  ~CudaStream() override {
+  ~CudaStreamImpl() override {
     drain();
     static_cast<void>(cudaStreamDestroy(stream_));
   }
@@ -127,7 +127,7 @@ class CudaStream final : public detail::StreamImpl {
 
  private:
   struct HostCall {
-    CudaStream* stream;
+    CudaStreamImpl* stream;
     const char* name;
     std::function<void()> function;
     bool even_after_failure;
@@ -194,7 +194,7 @@ class CudaStream final : public detail::StreamImpl {
 }  // namespace
 
 std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name, Priority priority) {
-  return std::make_shared<CudaStream>(device, std::move(name), priority);
+  return std::make_shared<CudaStreamImpl>(device, std::move(name), priority);
 }
 
 std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed) {
