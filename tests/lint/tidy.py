@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy on what a build compiles of the program's own sources: tidy.py CLANG_TIDY BUILD_FOLDER
+
+Nearly all of its time goes into headers, so the sources of a target are read several at a time, as one file that
+includes them. Where that finds something, or cannot be compiled since two sources use a name each for themselves, each
+source is read alone, and only what is found then counts. Some checks look at the main file alone: sources with
+declarations that these are about are read alone by those checks, too.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDERS = ("kernels", "runtime", "models", "data", "tools")
+AT_ONCE = 10
+OF_MAIN_FILE = "-*,misc-unused-using-decls,misc-unused-alias-decls"
+DECLARES = re.compile(r"^(using\s+(?!namespace\b)[\w:]+::\w+\s*;|namespace\s+\w+\s*=)", re.MULTILINE)
+
+
+def own_sources(build):
+    """The compile command of each, without its source and object."""
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        source = pathlib.Path(entry["file"]).resolve()
+        if source.suffix == ".cpp" and source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in FOLDERS:
+            words = shlex.split(entry["command"])
+            output = words.index("-o")
+            yield source, entry["directory"], words[output + 1], words[:output]
+
+
+def batches(build):
+    """[(directory, command, sources)]: of one target, and thus with the same flags."""
+    targets = {}
+    for source, directory, output, command in own_sources(build):
+        target = output.partition(".dir/")[0]
+        targets.setdefault((directory, target, tuple(command)), []).append(source)
+    for (directory, _, command), sources in targets.items():
+        count = -(-len(sources) // AT_ONCE)
+        for part in range(count):
+            yield directory, command, sources[part::count]
+
+
+def run(tidy, database, sources, *options):
+    """What clang-tidy says, or nothing where it has found nothing."""
+    command = [tidy, "-p", database, "--quiet", "--extra-arg=-Wno-unknown-warning-option", *options, *sources]
+    result = subprocess.run([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            text=True, check=False)
+    return "" if result.returncode == 0 else result.stdout or f"exit code {result.returncode}: {sources[0]}\n"
+
+
+def check(tidy, build, folder, number, batch):
+    directory, command, sources = batch
+    found = "".join(run(tidy, build, [source], f"--checks={OF_MAIN_FILE}", f"--warnings-as-errors={OF_MAIN_FILE}")
+                    for source in sources if DECLARES.search(source.read_text()))
+    together = folder / str(number) / "sources.cpp"
+    together.parent.mkdir()
+    together.write_text("".join(f'#include "{source}"  // NOLINT(bugprone-suspicious-include)\n' for source in sources))
+    (together.parent / "compile_commands.json").write_text(json.dumps(
+        [{"directory": directory, "file": str(together), "arguments": [*command, "-c", str(together)]}]))
+    if run(tidy, together.parent, [together], f"--config-file={ROOT / '.clang-tidy'}"):
+        found += "".join(run(tidy, build, [source]) for source in sources)
+    return found
+
+
+def main():
+    tidy, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    todo = list(batches(build))
+    if not todo:
+        sys.exit(f"{build}/compile_commands.json names none of the program's sources")
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda numbered: check(tidy, build, pathlib.Path(folder), *numbered), enumerate(todo))
+        text = "".join(found)
+    print(text, end="")
+    sys.exit(1 if text else 0)
+
+
+if __name__ == "__main__":
+    main()
