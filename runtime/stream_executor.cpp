@@ -308,6 +308,7 @@ void StreamExecutor::lose(int index) {
 }
 
 void StreamExecutor::discarded_is_over(int index) {
+  if (!wall_) return;  // it was over at once
   WorkerJobs& worker = state(index);
   worker.stream->over();
   job_is_over(worker);

@@ -113,7 +113,7 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   open_standard_streams();
   CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
-  app.set_version_flag("--version", version);
+  app.set_version_flag("--version", program_version);
   app.require_subcommand(1);
   const ExitCode code = run(app, {argv + 1, argv + argc});
   if (!anything_abandoned()) return code;

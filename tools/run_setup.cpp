@@ -396,7 +396,7 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
   auto record = nlohmann::ordered_json::parse(to_json(options));
   record["workers"] = setup.objective->workers();
   record["dimension"] = setup.objective->dimension();
-  record["version"] = version;
+  record["version"] = program_version;
   record["compute_times"] = setup.delays.base();
   for (const Device device : setup.placement.workers) record["devices"].push_back(device.name());
   if (!setup.placement.replicated) record["server"] = setup.placement.server.name();

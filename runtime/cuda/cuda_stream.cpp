@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/cuda/cuda_event.h"
+#include "runtime/fifo.h"
 #include "runtime/profiler_range.h"
 
 namespace tardigrad::cuda {
@@ -54,11 +55,11 @@ class CudaStreamImpl final : public detail::StreamImpl {
 
   void host(const char* name, std::function<void()> function) override {
     begin(name);
-    enqueue_host(new HostCall{this, name, std::move(function), false});
+    enqueue_host({name, std::move(function), false});
   }
 
   void notify(std::function<void()> function) override {
-    enqueue_host(new HostCall{this, "notify", std::move(function), true});
+    enqueue_host({"notify", std::move(function), true});
   }
 
   void launch(const char* name, const void* operation, Launch launch_on) override {
@@ -127,7 +128,6 @@ class CudaStreamImpl final : public detail::StreamImpl {
 
  private:
   struct HostCall {
-    CudaStreamImpl* stream;
     const char* name;
     std::function<void()> function;
     bool even_after_failure;
@@ -159,19 +159,30 @@ class CudaStreamImpl final : public detail::StreamImpl {
     return names.empty() ? "enqueued work" : fmt::format("{}", fmt::join(names, " or "));
   }
 
-  void enqueue_host(HostCall* call) {
+  void enqueue_host(HostCall call) {
     const CurrentDevice current(device());
-    const auto run = [](void* argument) {
-      const std::unique_ptr<HostCall> owned(static_cast<HostCall*>(argument));
-      owned->stream->run(*owned);
-    };
-    const cudaError_t status = cudaLaunchHostFunc(stream_, run, call);
-    if (status != cudaSuccess) delete call;
+    {
+      const std::lock_guard lock(mutex_);
+      host_calls_.push(std::move(call));
+    }
+    const auto run = [](void* stream) { static_cast<CudaStreamImpl*>(stream)->run_host_call(); };
+    const cudaError_t status = cudaLaunchHostFunc(stream_, run, this);
+    if (status == cudaSuccess) return;
+    {
+      const std::lock_guard lock(mutex_);
+      host_calls_.pop_back();
+    }
     TARDIGRAD_CUDA_CHECK(status, device());
   }
 
+  HostCall next_host_call() {
+    const std::lock_guard lock(mutex_);
+    return host_calls_.pop();
+  }
+
   /// On a driver thread.
-  void run(const HostCall& call) noexcept {
+  void run_host_call() noexcept {
+    const HostCall call = next_host_call();
     try {
       if (host_failed_ && !call.even_after_failure) return;
       call.function();
@@ -187,6 +198,7 @@ class CudaStreamImpl final : public detail::StreamImpl {
   mutable std::mutex mutex_;
   std::array<const char*, 6> recent_{};  // ring of the operations enqueued last
   std::uint64_t enqueued_ = 0;
+  Fifo<HostCall> host_calls_;  // in the stream's order; some are left where the device fails
   std::atomic<bool> host_failed_ = false;
   std::string host_failure_;  // of the first host function that threw
 };

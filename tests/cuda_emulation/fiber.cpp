@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -11,9 +14,9 @@
 #include <new>
 #include <utility>
 
-// A sanitizer is not told of the switches: all fibers of a system thread are that thread to it, and each
+// ThreadSanitizer is not told of the switches: all fibers of a system thread are that thread to it, and each
 // fiber leaves as many functions as it has entered, so that only the call stacks it prints within a kernel
-// may be mixed up.
+// may be mixed up. AddressSanitizer has to know on which stack it is.
 
 #if defined(__x86_64__)
 /// Saves the registers that a call must keep and the stack pointer of the caller; goes on with those of
@@ -61,11 +64,45 @@ std::byte* map_stack() {
   return static_cast<std::byte*>(memory);
 }
 
+void unmap_stack(std::byte* stack) {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(stack, stack_bytes);  // another may come to lie there
+#endif
+  munmap(stack, stack_bytes);
+}
+
+/// A stack as AddressSanitizer knows it. One that is left tells where it goes; the one that is gone on with,
+/// that it is there.
+class SanitizedStack {
+ public:
+  SanitizedStack() = default;
+  explicit SanitizedStack(const void* bottom) : bottom_(bottom), bytes_(stack_bytes) {}
+
+#if defined(__SANITIZE_ADDRESS__)
+  void leave_for(const SanitizedStack& other) {
+    __sanitizer_start_switch_fiber(&fake_stack_, other.bottom_, other.bytes_);
+  }
+  void is_back_from(SanitizedStack& other) {
+    __sanitizer_finish_switch_fiber(fake_stack_, &other.bottom_, &other.bytes_);
+  }
+#else
+  void leave_for(const SanitizedStack&) {}
+  void is_back_from(SanitizedStack&) {}
+#endif
+
+ private:
+  const void* bottom_ = nullptr;
+  std::size_t bytes_ = 0;
+  void* fake_stack_ = nullptr;
+};
+
 }  // namespace
 
 struct Fiber::Context {
   std::function<void()> body;
   std::byte* stack = map_stack();
+  SanitizedStack own{stack};
+  SanitizedStack resumers;
 #if defined(__x86_64__)
   void* here = nullptr;
   void* resumer = nullptr;
@@ -95,19 +132,29 @@ struct Fiber::Context {
 #endif
 
   static void begin() {
-    starting->context_->body();
+    Context& context = *starting->context_;
+    context.own.is_back_from(context.resumers);
+    context.body();
     __builtin_trap();
   }
 };
 
 Fiber::Fiber(std::function<void()> body) : context_(std::make_unique<Context>(std::move(body))) {}
-Fiber::~Fiber() { munmap(context_->stack, stack_bytes); }
+Fiber::~Fiber() { unmap_stack(context_->stack); }
 
 void Fiber::resume() {
   starting = this;
-  context_->enter();
+  Context& context = *context_;
+  context.resumers.leave_for(context.own);
+  context.enter();
+  context.resumers.is_back_from(context.own);
 }
 
-void Fiber::suspend() { context_->leave(); }
+void Fiber::suspend() {
+  Context& context = *context_;
+  context.own.leave_for(context.resumers);
+  context.leave();
+  context.own.is_back_from(context.resumers);
+}
 
 }  // namespace tardigrad::emulation

@@ -190,7 +190,8 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.engine = [&](Device device) { return objective.engine_memory(device); };
     Held observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
-    Coordinator coordinator(objective, *method, delays, {}, run.placement, options, {&observer});
+    const WorkerSpeeds speeds;
+    Coordinator coordinator(objective, *method, delays, speeds, run.placement, options, {&observer});
     std::vector<float> model(dimension);
     coordinator.run(model, {});
     held = observer.bytes;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "runtime/device.h"
 #include "tests/tools/program.h"
 
 namespace tardigrad {
@@ -70,6 +71,13 @@ TEST_F(ReplayCommand, RepeatsWallTimeWithItsDiscards) {
   }
 }
 
+TEST_F(ReplayCommand, OnAGpuRepeatsWallTimeWithItsDiscards) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  for (const std::string method : {"malenia", "ringmaster --delay-threshold 1", "rennala --gather 3"}) {
+    expect_repeatable(on_quadratic_ + "--device cuda --method " + method);
+  }
+}
+
 TEST_F(ReplayCommand, RepeatsThrottledWallTimeWithEvents) {
   write("events.toml", "[[event]]\ntime = 5\nworker = 0\nslowdown = 4\n");
   expect_repeatable(
@@ -85,10 +93,10 @@ TEST_F(ReplayCommand, RepeatsTrainingOnImages) {
 
 TEST_F(ReplayCommand, RepeatsAllThatAServerDoes) {
   write_images(60, 20);
-  expect_repeatable(
-      on_images_ +
-      "--method fedbuff --gather 3 --local-steps 2 --local-lr 0.03 --momentum 0.9 --weight-decay "
-      "1e-4 --clip-norm 5 --lr-schedule cosine --sampling replacement --eval-every 10");
+  expect_repeatable(on_images_ +
+                    "--deterministic --method fedbuff --gather 3 --local-steps 2 --local-lr 0.03 --momentum "
+                    "0.9 --weight-decay "
+                    "1e-4 --clip-norm 5 --lr-schedule cosine --sampling replacement --eval-every 10");
 }
 
 TEST_F(ReplayCommand, RepeatsOnAnyDevicesAndFromTheSameStart) {

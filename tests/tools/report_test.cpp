@@ -72,7 +72,7 @@ TEST_F(ReportTest, DrawsSeveralLogsOnOnePage) {
 
 TEST_F(ReportTest, MakesAPageOfWhateverDetailThereIs) {
   train("updates.jsonl", "--log-detail updates");
-  train("evaluations.jsonl", "--log-detail evaluations");
+  train("evaluations.jsonl", "--log-detail evaluations --device cpu");
   ASSERT_EQ(tardigrad("report updates.jsonl evaluations.jsonl").exit_code, 0);
   const nlohmann::json data = data_of("report.html");
   EXPECT_EQ(data["runs"][0]["progress"]["update"].size(), 20U);

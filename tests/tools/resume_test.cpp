@@ -66,13 +66,14 @@ class Resume : public testing::QuadraticTest {
       "--model quadratic:problem.json --method dude --lr 0.02 --clock virtual --compute-time 2,3 ";
   const std::string images_ =
       "--model mlp --dataset mnist --data-dir . --workers 4 --batch-size 8 --lr 0.05 ";
+  const std::string on_cpu_ = images_ + "--device cpu ";
 };
 
 TEST_F(Resume, LeavesTheBytesOfARunThatWasNotInterrupted) {
   expect_same_bytes(quadratic_ + "--seed 5 --momentum 0.5", 60);
-  expect_same_bytes(images_ + "--method ringleader --clock virtual --compute-time 1,2,3,9+exponential", 60,
+  expect_same_bytes(on_cpu_ + "--method ringleader --clock virtual --compute-time 1,2,3,9+exponential", 60,
                     "--device cpu:3");
-  expect_same_bytes(images_ + "--method malenia --table-dtype bf16 --clock virtual --compute-time 1,2,3,9",
+  expect_same_bytes(on_cpu_ + "--method malenia --table-dtype bf16 --clock virtual --compute-time 1,2,3,9",
                     9);
 }
 
@@ -82,7 +83,7 @@ TEST_F(Resume, GoesOnWithWorkersThatAreLost) {
         "[[event]]\ntime = 90\nworker = 1\nstate = \"working\"\n");
   for (const std::string method : {"dude", "sync", "ringleader", "mifa", "asgd-shuffled"}) {
     const std::string lost_rows = method == "dude" ? " --lost-rows drop" : "";
-    expect_same_bytes(images_ + "--clock virtual --compute-time 1,2,3,9 --events events.toml --method " +
+    expect_same_bytes(on_cpu_ + "--clock virtual --compute-time 1,2,3,9 --events events.toml --method " +
                           method + lost_rows,
                       90);
   }
@@ -107,7 +108,7 @@ TEST_F(Resume, OnAGpuInWallTimeGoesOn) {
 
 // Also the recording of a run that went on replays to its bits.
 TEST_F(Resume, InWallTimeGoesOn) {
-  succeed(images_ + "--method rennala --updates 20 --checkpoint-dir D --record run.rec --log run.jsonl");
+  succeed(on_cpu_ + "--method rennala --updates 20 --checkpoint-dir D --record run.rec --log run.jsonl");
   succeed("--resume D --updates 60 --save resumed.safetensors");
   EXPECT_EQ(records_of(path("run.jsonl"), "summary").back().at("updates"), 60);
   succeed("--replay run.rec --save replayed.safetensors");
