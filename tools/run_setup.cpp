@@ -380,8 +380,8 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
       std::make_shared<Coordinator>(*setup->objective, *setup->method, setup->delays, setup->speeds,
                                     setup->placement, setup->options, std::move(observers), replay);
   const struct Keep {  // however the run ends
-    const std::shared_ptr<const RunSetup>& setup;
-    const std::shared_ptr<const Coordinator>& coordinator;
+    std::shared_ptr<const RunSetup> setup;
+    std::shared_ptr<const Coordinator> coordinator;
     ~Keep() {
       if (!coordinator->hung()) return;
       abandon(setup);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "tests/cuda_emulation/faults.h"
 #include "tests/cuda_emulation/state.h"
@@ -35,7 +36,9 @@ std::vector<std::unique_ptr<Device>> make_devices() {
   const char* fault = std::getenv("TARDIGRAD_EMULATED_FAULT");
   if (fault != nullptr && std::sscanf(fault, "%d:%lld", &failing, &nth) == 2 && failing >= 0 &&
       failing < count) {
-    made[static_cast<std::size_t>(failing)]->launches_to_failure = nth;
+    Device& device = *made[static_cast<std::size_t>(failing)];
+    device.launches_to_failure = nth;
+    device.hangs = std::string_view(fault).ends_with(":hang");
   }
   return made;
 }

@@ -97,6 +97,7 @@ struct Device {
   int index = 0;
   std::atomic<int> failure{cudaSuccess};           ///< the sticky error
   std::atomic<long long> launches_to_failure{-1};  ///< counts down to 0; none is to fail if negative
+  bool hangs = false;                              ///< and does not fail: that launch never ends
   std::size_t memory_bytes = 0;
   std::size_t allocated_bytes = 0;  ///< guarded by the mutex of memory.cpp, as are these
   std::set<int> peers;              ///< that this device may access

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <future>
 
 #include "tests/cuda_emulation/block.h"
 #include "tests/cuda_emulation/capture.h"
@@ -61,6 +62,7 @@ void Work::execute() const {
   if (kind == Kind::host) return run_host_function(*this);
   running_device() = device;
   if (kind == Kind::launch && is_to_fail(*device)) {
+    if (device->hangs) std::promise<void>().get_future().wait();
     fail_device(cudaErrorLaunchFailure);
   } else {
     run();

@@ -45,17 +45,17 @@ TEST(Conv3x3, GradientMatchesDifferences) {
   }
 }
 
-struct Case {
+struct ConvCase {
   int in_channels, out_channels, height, width, batch;
   bool images;  ///< The first layer of a network: reads NCHW, no gradient with respect to its input.
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const ConvCase& c, std::ostream* out) {
   *out << c.in_channels << "->" << c.out_channels << " on " << c.height << "x" << c.width << ", batch "
        << c.batch << (c.images ? ", images" : "");
 }
 
-class Conv3x3Sizes : public ::testing::TestWithParam<Case> {
+class Conv3x3Sizes : public ::testing::TestWithParam<ConvCase> {
  protected:
   Conv3x3 conv_ =
       packed(GetParam().in_channels, GetParam().out_channels, GetParam().height, GetParam().width);
@@ -71,13 +71,13 @@ class Conv3x3Sizes : public ::testing::TestWithParam<Case> {
 
 // The longest sums, of a weight's gradient, have up to 4096 products of float32: rounding of 6e-8 · √4096 =
 // 4e-6 at worst, and usually far less.
-constexpr double float_tolerance = 4e-6;
+constexpr double conv_tolerance = 4e-6;
 
 TEST_P(Conv3x3Sizes, FloatAgreesWithDouble) {
   const auto pass = testing::run_plain<float>(conv_, batch_, parameters_, input_, output_gradient_);
-  EXPECT_LT(testing::relative_error(pass.output, exact_.output), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.input_gradient, exact_.input_gradient), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.gradient, exact_.gradient), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.output, exact_.output), conv_tolerance);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, exact_.input_gradient), conv_tolerance);
+  EXPECT_LT(testing::relative_error(pass.gradient, exact_.gradient), conv_tolerance);
 }
 
 #if TARDIGRAD_HAS_ONEDNN
@@ -94,23 +94,24 @@ TEST_P(Conv3x3Sizes, OnednnAgreesWithDouble) {
     layer->forward(parameters.data(), x.data(), y.data());
     layer->backward(parameters.data(), x.data(), dy.data(), nullptr, gradient.data());
     EXPECT_LT(testing::relative_error(testing::from_layout(output, batch_, y), exact_.output),
-              float_tolerance);
-    EXPECT_LT(testing::relative_error(gradient, exact_.gradient), float_tolerance);
+              conv_tolerance);
+    EXPECT_LT(testing::relative_error(gradient, exact_.gradient), conv_tolerance);
     return;
   }
   const auto pass = testing::run_image_layer(*layer, input, output, batch_, parameters,
                                              testing::to_float(input_), testing::to_float(output_gradient_));
-  EXPECT_LT(testing::relative_error(pass.output, exact_.output), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.input_gradient, exact_.input_gradient), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.gradient, exact_.gradient), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.output, exact_.output), conv_tolerance);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, exact_.input_gradient), conv_tolerance);
+  EXPECT_LT(testing::relative_error(pass.gradient, exact_.gradient), conv_tolerance);
 }
 #endif
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Conv3x3Sizes,
-                         ::testing::Values(Case{3, 32, 32, 32, 4, true}, Case{1, 32, 28, 28, 2, true},
-                                           Case{3, 20, 9, 11, 1, true}, Case{32, 64, 16, 16, 2, false},
-                                           Case{64, 128, 7, 7, 3, false}, Case{20, 24, 7, 7, 1, false},
-                                           Case{5, 7, 5, 3, 2, false}));
+                         ::testing::Values(ConvCase{3, 32, 32, 32, 4, true}, ConvCase{1, 32, 28, 28, 2, true},
+                                           ConvCase{3, 20, 9, 11, 1, true},
+                                           ConvCase{32, 64, 16, 16, 2, false},
+                                           ConvCase{64, 128, 7, 7, 3, false},
+                                           ConvCase{20, 24, 7, 7, 1, false}, ConvCase{5, 7, 5, 3, 2, false}));
 
 }  // namespace
 }  // namespace tardigrad::models

@@ -45,15 +45,15 @@ TEST(Linear, GradientMatchesDifferences) {
   }
 }
 
-struct Case {
+struct LinearCase {
   int inputs, outputs, batch;
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const LinearCase& c, std::ostream* out) {
   *out << c.inputs << "->" << c.outputs << " batch " << c.batch;
 }
 
-class LinearSizes : public ::testing::TestWithParam<Case> {
+class LinearSizes : public ::testing::TestWithParam<LinearCase> {
  protected:
   Linear linear_ = packed(GetParam().inputs, GetParam().outputs);
   int batch_ = GetParam().batch;
@@ -64,14 +64,14 @@ class LinearSizes : public ::testing::TestWithParam<Case> {
 };
 
 // Sums of at most 2048 products of float32: rounding of 6e-8 · √2048 = 3e-6 at worst, and usually far less.
-constexpr double float_tolerance = 3e-6;
+constexpr double linear_tolerance = 3e-6;
 
 TEST_P(LinearSizes, FloatAgreesWithDouble) {
   const auto exact = testing::run_plain<double>(linear_, batch_, parameters_, input_, output_gradient_);
   const auto pass = testing::run_plain<float>(linear_, batch_, parameters_, input_, output_gradient_);
-  EXPECT_LT(testing::relative_error(pass.output, exact.output), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.input_gradient, exact.input_gradient), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.gradient, exact.gradient), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.output, exact.output), linear_tolerance);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, exact.input_gradient), linear_tolerance);
+  EXPECT_LT(testing::relative_error(pass.gradient, exact.gradient), linear_tolerance);
 }
 
 #if TARDIGRAD_HAS_ONEDNN
@@ -79,15 +79,16 @@ TEST_P(LinearSizes, OnednnAgreesWithDouble) {
   const auto exact = testing::run_plain<double>(linear_, batch_, parameters_, input_, output_gradient_);
   const auto pass = testing::run_layer(*onednn::make_layer(linear_, batch_), testing::to_float(parameters_),
                                        testing::to_float(input_), testing::to_float(output_gradient_));
-  EXPECT_LT(testing::relative_error(pass.output, exact.output), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.input_gradient, exact.input_gradient), float_tolerance);
-  EXPECT_LT(testing::relative_error(pass.gradient, exact.gradient), float_tolerance);
+  EXPECT_LT(testing::relative_error(pass.output, exact.output), linear_tolerance);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, exact.input_gradient), linear_tolerance);
+  EXPECT_LT(testing::relative_error(pass.gradient, exact.gradient), linear_tolerance);
 }
 #endif
 
 INSTANTIATE_TEST_SUITE_P(Sizes, LinearSizes,
-                         ::testing::Values(Case{1, 1, 1}, Case{3, 5, 1}, Case{16, 4, 4}, Case{37, 10, 3},
-                                           Case{50, 7, 9}, Case{784, 128, 4}, Case{2048, 256, 32}));
+                         ::testing::Values(LinearCase{1, 1, 1}, LinearCase{3, 5, 1}, LinearCase{16, 4, 4},
+                                           LinearCase{37, 10, 3}, LinearCase{50, 7, 9},
+                                           LinearCase{784, 128, 4}, LinearCase{2048, 256, 32}));
 
 }  // namespace
 }  // namespace tardigrad::models

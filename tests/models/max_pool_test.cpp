@@ -40,17 +40,17 @@ TEST(MaxPool, GradientMatchesDifferences) {
   testing::expect_gradients_match_differences(MaxPool2x2{2, 4, 6}, 1, {}, testing::apart(48, 3));
 }
 
-struct Case {
+struct MaxPoolCase {
   int channels, height, width;
   int input_block, output_block;
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const MaxPoolCase& c, std::ostream* out) {
   *out << c.channels << "x" << c.height << "x" << c.width << ", blocks " << c.input_block << " -> "
        << c.output_block;
 }
 
-class ReluMaxPool : public ::testing::TestWithParam<Case> {};
+class ReluMaxPool : public ::testing::TestWithParam<MaxPoolCase> {};
 
 TEST_P(ReluMaxPool, IsReluThenMaxPoolInEveryFormat) {
   const auto& [channels, height, width, input_block, output_block] = GetParam();
@@ -84,10 +84,10 @@ TEST_P(ReluMaxPool, IsReluThenMaxPoolInEveryFormat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, ReluMaxPool,
-                         ::testing::Values(Case{32, 32, 32, 16, 32}, Case{64, 7, 7, 64, 1},
-                                           Case{32, 6, 5, 8, 32}, Case{20, 5, 6, 16, 20},
-                                           Case{20, 5, 4, 20, 1}, Case{3, 4, 4, 1, 3}, Case{1, 2, 2, 1, 1},
-                                           Case{48, 3, 3, 16, 16}));
+                         ::testing::Values(MaxPoolCase{32, 32, 32, 16, 32}, MaxPoolCase{64, 7, 7, 64, 1},
+                                           MaxPoolCase{32, 6, 5, 8, 32}, MaxPoolCase{20, 5, 6, 16, 20},
+                                           MaxPoolCase{20, 5, 4, 20, 1}, MaxPoolCase{3, 4, 4, 1, 3},
+                                           MaxPoolCase{1, 2, 2, 1, 1}, MaxPoolCase{48, 3, 3, 16, 16}));
 
 }  // namespace
 }  // namespace tardigrad::models

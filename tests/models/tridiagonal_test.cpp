@@ -203,7 +203,7 @@ TEST(ParseTridiagonal, ReadsItsSettingsInAnyOrder) {
   EXPECT_FALSE(is_tridiagonal("problem.json"));
 }
 
-std::string refusal(const std::string& text) {
+std::string refusal_of_options(const std::string& text) {
   try {
     parse_tridiagonal(text);
   } catch (const std::invalid_argument& error) {
@@ -217,14 +217,16 @@ TEST(ParseTridiagonal, SaysWhatIsWrong) {
   for (const char* text :
        {"tridiagonal", "tridiagonal:", "tridiagonal:0", "tridiagonal:-3", "tridiagonal:ten",
         "tridiagonal:1.5", "tridiagonal:99999999999", "tridiagonal:noise=1"}) {
-    EXPECT_THAT(refusal(text), HasSubstr("D a whole number of at least 1"));
+    EXPECT_THAT(refusal_of_options(text), HasSubstr("D a whole number of at least 1"));
   }
-  EXPECT_THAT(refusal("tridiagonal:9:rate=1"), AllOf(HasSubstr("rate: unknown"), HasSubstr("noise, spread")));
-  EXPECT_THAT(refusal("tridiagonal:9:nois=1"), HasSubstr("did you mean noise?"));
+  EXPECT_THAT(refusal_of_options("tridiagonal:9:rate=1"),
+              AllOf(HasSubstr("rate: unknown"), HasSubstr("noise, spread")));
+  EXPECT_THAT(refusal_of_options("tridiagonal:9:nois=1"), HasSubstr("did you mean noise?"));
   for (const char* value : {"noise", "noise=", "noise=-1", "spread=nan", "spread=inf", "spread=1x"}) {
-    EXPECT_THAT(refusal(std::string("tridiagonal:9:") + value), HasSubstr("a finite number of at least 0"));
+    EXPECT_THAT(refusal_of_options(std::string("tridiagonal:9:") + value),
+                HasSubstr("a finite number of at least 0"));
   }
-  EXPECT_THAT(refusal("tridiagonal:9:noise=1:noise=1"), HasSubstr("noise is given twice"));
+  EXPECT_THAT(refusal_of_options("tridiagonal:9:noise=1:noise=1"), HasSubstr("noise is given twice"));
 }
 
 }  // namespace

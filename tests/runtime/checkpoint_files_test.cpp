@@ -12,6 +12,7 @@
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/durable_file.h"
 #include "runtime/checkpoint/snapshot.h"
+#include "tests/runtime/temporary_file.h"
 #include "tests/runtime/temporary_folder.h"
 
 namespace tardigrad {
@@ -22,10 +23,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-constexpr std::size_t dimension = 6;
+constexpr std::size_t vector_length = 6;
 
 std::vector<float> counting_from(float first) {
-  std::vector<float> values(dimension);
+  std::vector<float> values(vector_length);
   std::iota(values.begin(), values.end(), first);
   return values;
 }
@@ -35,11 +36,6 @@ ParameterLayout layout() {
   layout.add("weight", {2, 2});
   layout.add("bias", {2});
   return layout;
-}
-
-std::string text_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 void write(const fs::path& file, const std::string& text) { std::ofstream(file, std::ios::binary) << text; }
@@ -57,14 +53,14 @@ class CheckpointFiles : public ::testing::Test {
     const auto table = snapshot.add("table.main", ElementType::bf16, 3);
     snapshot.start();
     const Stream stream = Stream::immediate({Backend::cpu, 0}, "test");
-    std::vector<Bf16> row(dimension);
+    std::vector<Bf16> row(vector_length);
     for (const std::size_t i : {std::size_t{2}, std::size_t{0}, std::size_t{1}}) {
       row.front() = narrow(static_cast<float>(i));
       snapshot.save(stream, host_view<const Bf16>(row.data(), row.size()),
                     snapshot.row(table, ElementType::bf16, i));
     }
     const std::vector<float> mean_values = counting_from(10);
-    snapshot.save(stream, host_view(mean_values.data(), dimension), mean);
+    snapshot.save(stream, host_view(mean_values.data(), vector_length), mean);
     snapshot.save(counting_from(1), Snapshot::model());
     snapshot.seal();
     snapshot.wait();
@@ -87,19 +83,19 @@ class CheckpointFiles : public ::testing::Test {
 
   TemporaryFolder folder_;
   ParameterLayout layout_ = layout();
-  StagingPool pool_{{Backend::cpu, 0}, dimension * sizeof(float)};
+  StagingPool pool_{{Backend::cpu, 0}, vector_length * sizeof(float)};
 };
 
 TEST_F(CheckpointFiles, GiveBackWhatWasSaved) {
   const Checkpoint checkpoint = Checkpoint::read(make());
   EXPECT_EQ(checkpoint.state["run"]["method"], "dude");
-  std::vector<float> values(dimension);
+  std::vector<float> values(vector_length);
   checkpoint.read_model(layout_, values);
   EXPECT_EQ(values, counting_from(1));
-  VectorFile vectors = checkpoint.vectors(dimension);
+  VectorFile vectors = checkpoint.vectors(vector_length);
   vectors.read("mean", 0, values);
   EXPECT_EQ(values, counting_from(10));
-  std::vector<Bf16> row(dimension);
+  std::vector<Bf16> row(vector_length);
   for (std::size_t i = 0; i < 3; ++i) {
     vectors.read("table.main", i, row);
     EXPECT_EQ(widen(row.front()), static_cast<float>(i));
@@ -107,13 +103,13 @@ TEST_F(CheckpointFiles, GiveBackWhatWasSaved) {
   EXPECT_THROW(vectors.read("table.main", 3, row), std::invalid_argument);
   EXPECT_THROW(vectors.read("table.main", 0, values), std::invalid_argument);
   EXPECT_THROW(vectors.read("table.next", 0, row), std::invalid_argument);
-  EXPECT_THROW(checkpoint.vectors(dimension + 1), std::invalid_argument);
+  EXPECT_THROW(checkpoint.vectors(vector_length + 1), std::invalid_argument);
 }
 
 TEST_F(CheckpointFiles, AreRefusedWhateverBitChanges) {
   const fs::path checkpoint = make();
   for (const char* name : {"model.safetensors", "state.safetensors", "state.json", "manifest.json"}) {
-    const std::string good = text_of(checkpoint / name);
+    const std::string good = testing::read_file(checkpoint / name);
     for (std::size_t i = 0; i < good.size(); i += 5) {
       std::string bad = good;
       bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 7)));
@@ -138,7 +134,7 @@ TEST_F(CheckpointFiles, AreRefusedWhateverBitChanges) {
 
 TEST_F(CheckpointFiles, AManifestCannotNameOtherFiles) {
   const fs::path checkpoint = make();
-  auto manifest = nlohmann::json::parse(text_of(checkpoint / "manifest.json"));
+  auto manifest = nlohmann::json::parse(testing::read_file(checkpoint / "manifest.json"));
   manifest["files"]["../../secret"] = manifest["files"]["state.json"];
   write(checkpoint / "manifest.json", manifest.dump());
   EXPECT_THAT(refusal(checkpoint), HasSubstr("expected 3 files"));
@@ -222,15 +218,15 @@ TEST_F(CheckpointFiles, AFolderServesOneRunAtATime) {
 TEST_F(CheckpointFiles, VectorFilesThatClaimTooMuchAreRefused) {
   const fs::path path = folder_.path() / "v.safetensors";
   const auto refused = [&](const SafetensorsContents::Json& entry) {
-    write(path, safetensors_header({{"v", entry}}) + std::string(dimension * sizeof(float), '\0'));
+    write(path, safetensors_header({{"v", entry}}) + std::string(vector_length * sizeof(float), '\0'));
     try {
-      static_cast<void>(VectorFile(path, dimension));
+      static_cast<void>(VectorFile(path, vector_length));
     } catch (const std::invalid_argument& error) {
       return std::string(error.what());
     }
     return std::string("not refused");
   };
-  constexpr std::uint64_t bytes = dimension * sizeof(float);
+  constexpr std::uint64_t bytes = vector_length * sizeof(float);
   EXPECT_EQ(refused(safetensors_entry("F32", {6}, 0, bytes)), "not refused");
   EXPECT_EQ(refused(safetensors_entry("BF16", {2, 6}, 0, bytes)), "not refused");
   EXPECT_THAT(refused(safetensors_entry("F64", {3}, 0, bytes)), HasSubstr("expected F32 or BF16"));

@@ -15,7 +15,7 @@ namespace {
 using namespace ::tardigrad::testing;
 
 /// Calls back when an arrival or the end of a discarded job is heard of.
-class Listener final : public RunObserver {
+class ListenerToEnds final : public RunObserver {
  public:
   void on_arrival(const JobRecord& record) override {
     if (arrival) arrival(record);
@@ -50,7 +50,7 @@ struct Held : Experiment {
 
   Gate gate;
   std::stop_source enough;
-  Listener listener;
+  ListenerToEnds listener;
 };
 
 // Worker 1 stands in its first job, which is thrown away at version 10 and, as far as the method knows, begun

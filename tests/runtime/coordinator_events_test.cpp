@@ -16,7 +16,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 /// "slowdown = 3" or "state = \"failed\"", and when, of which worker.
-struct Event {
+struct EventOfScript {
   double time;
   int worker;
   std::string what;
@@ -24,7 +24,7 @@ struct Event {
 
 class Events : public ::testing::Test {
  protected:
-  WorkerSpeeds script(const std::vector<Event>& events, int workers) const {
+  WorkerSpeeds script(const std::vector<EventOfScript>& events, int workers) const {
     std::string text;
     for (const auto& [time, worker, what] : events) {
       text += "[[event]]\ntime = " + std::to_string(time) + "\nworker = " + std::to_string(worker) + "\n" +

@@ -13,7 +13,7 @@ using namespace ::tardigrad::testing;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class Listener final : public RunObserver {
+class ListenerToLosses final : public RunObserver {
  public:
   void on_arrival(const JobRecord& record) override {
     if (arrival) arrival(record);
@@ -56,7 +56,7 @@ struct LosingRun : Experiment {
 
   Gate gate;
   std::stop_source enough;
-  Listener listener;
+  ListenerToLosses listener;
   std::unique_ptr<Method> method;
   std::unique_ptr<Coordinator> coordinator;
 };

@@ -58,9 +58,9 @@ void expect_equal(const RunSummary& one, const RunSummary& other) {
 
 /// Lets a run not get further from a checkpoint than a dozen arrivals before that is on the disk; it has all
 /// its vectors by then.
-class Patience final : public RunObserver {
+class PatientRun final : public RunObserver {
  public:
-  explicit Patience(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit PatientRun(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   void on_checkpoint(const CheckpointRecord& record) override {
     latest_ = record.name;
@@ -95,7 +95,7 @@ class Resume : public ::testing::TestWithParam<std::string> {
     };
     const auto whole = make(2);
     whole->options.checkpoints = into(folder_.path(), 1);
-    Patience patience(folder_.path());
+    PatientRun patience(folder_.path());
     whole->observers.push_back(&patience);
     const RunSummary summary = whole->go();
     const auto undisturbed = make(2);

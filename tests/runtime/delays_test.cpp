@@ -20,7 +20,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::string refusal(const std::string& value, int workers = 3) {
+std::string refusal_of_delays(const std::string& value, int workers = 3) {
   try {
     Delays::parse(value, workers, 0);
   } catch (const std::invalid_argument& error) {
@@ -225,7 +225,7 @@ TEST(DelayTrace, RefusalsNameTheLine) {
   const TemporaryFile file;
   const std::string job = "{\"worker\": 0, \"compute_time\": 1}\n";
   const auto refused = [&](const std::string& line) {
-    return refusal("trace:" + file.write(job + line + "\n"), 2);
+    return refusal_of_delays("trace:" + file.write(job + line + "\n"), 2);
   };
   const std::string second_line = "--compute-time trace:" + file.path() + ":2: expected ";
   EXPECT_EQ(refused("{\"worker\": 1,"), second_line + "a line of JSON");
@@ -243,26 +243,27 @@ TEST(DelayTrace, RefusalsNameTheLine) {
 TEST(DelayTrace, RefusesAFileWithoutJobsOfAWorkerOrNone) {
   const TemporaryFile file;
   const std::string value = "trace:" + file.write("{\"worker\": 0, \"compute_time\": 1}\n");
-  EXPECT_EQ(refusal(value, 2),
+  EXPECT_EQ(refusal_of_delays(value, 2),
             "--compute-time " + value + ": expected jobs of each of the 2 workers, found none of worker 1");
-  EXPECT_EQ(refusal(value + "+halfnormal", 1), "--compute-time " + value +
-                                                   "+halfnormal: expected trace:FILE, without noise, of a "
-                                                   "file that can be read: No such file or directory");
+  EXPECT_EQ(refusal_of_delays(value + "+halfnormal", 1),
+            "--compute-time " + value +
+                "+halfnormal: expected trace:FILE, without noise, of a "
+                "file that can be read: No such file or directory");
 }
 
 TEST(Delays, RefusalsNameTheValueAndWhatWasExpected) {
-  EXPECT_THAT(refusal("1,2"),
+  EXPECT_THAT(refusal_of_delays("1,2"),
               HasSubstr("--compute-time 1,2: expected one time for each of the 3 workers, found 2"));
-  EXPECT_THAT(refusal("1,,2"), HasSubstr("expected positive times, found ''"));
-  EXPECT_THAT(refusal("1,0,2"), HasSubstr("found '0'"));
-  EXPECT_THAT(refusal("1,-2,2"), HasSubstr("found '-2'"));
-  EXPECT_THAT(refusal("1,1e999,2"), HasSubstr("found '1e999'"));
+  EXPECT_THAT(refusal_of_delays("1,,2"), HasSubstr("expected positive times, found ''"));
+  EXPECT_THAT(refusal_of_delays("1,0,2"), HasSubstr("found '0'"));
+  EXPECT_THAT(refusal_of_delays("1,-2,2"), HasSubstr("found '-2'"));
+  EXPECT_THAT(refusal_of_delays("1,1e999,2"), HasSubstr("found '1e999'"));
   EXPECT_EQ(
-      refusal("fast"),
+      refusal_of_delays("fast"),
       "--compute-time fast: expected measured or trace:FILE or, with noise or without, one of a list such as "
       "1,2,40, linear:A:B, truncnorm:MEAN:STD, lognormal:MU:SIGMA, pareto:SCALE:SHAPE, exponential:MEAN");
   for (const char* value : {"", "measured+halfnormal", "+halfnormal", "lognormalx:1:1"}) {
-    EXPECT_THAT(refusal(value), HasSubstr("expected measured or trace:FILE")) << value;
+    EXPECT_THAT(refusal_of_delays(value), HasSubstr("expected measured or trace:FILE")) << value;
   }
 }
 
@@ -282,30 +283,30 @@ TEST(Delays, RefusesParametersOutsideTheirRange) {
   };
   for (const auto& [expected, values] : cases) {
     for (const std::string& value : values) {
-      EXPECT_EQ(refusal(value), "--compute-time " + value + ": expected " + expected);
+      EXPECT_EQ(refusal_of_delays(value), "--compute-time " + value + ": expected " + expected);
     }
   }
 }
 
 TEST(Delays, RefusesTimesThatAreNotPositiveNumbers) {
-  EXPECT_EQ(refusal("linear:4:-2"),
+  EXPECT_EQ(refusal_of_delays("linear:4:-2"),
             "--compute-time linear:4:-2: expected positive times, found 0 for worker 2");
-  EXPECT_THAT(refusal("linear:0:1"), HasSubstr("found 0 for worker 0"));
-  EXPECT_THAT(refusal("lognormal:1e3:0"), HasSubstr("found inf for worker 0"));
-  EXPECT_THAT(refusal("lognormal:-1e3:0"), HasSubstr("found 0 for worker 0"));
+  EXPECT_THAT(refusal_of_delays("linear:0:1"), HasSubstr("found 0 for worker 0"));
+  EXPECT_THAT(refusal_of_delays("lognormal:1e3:0"), HasSubstr("found inf for worker 0"));
+  EXPECT_THAT(refusal_of_delays("lognormal:-1e3:0"), HasSubstr("found 0 for worker 0"));
 }
 
 TEST(Delays, RefusesUnknownNoise) {
   for (const char* noise : {"+halfnorm", "+halfnormal:", "+halfnormal:0", "+halfnormal:x", "+exponential:-1",
                             "+exponential:1:2", "+halfnormal+exponential"}) {
     EXPECT_EQ(
-        refusal(std::string("1,2,3") + noise),
+        refusal_of_delays(std::string("1,2,3") + noise),
         std::string("--compute-time 1,2,3") + noise +
             ": expected noise +halfnormal, +halfnormal:STD, +exponential or +exponential:MEAN with a number "
             "above 0, found '" +
             noise + "'");
   }
-  EXPECT_THAT(refusal("1,2,3+5"), HasSubstr("expected positive times, found '3+5'"));
+  EXPECT_THAT(refusal_of_delays("1,2,3+5"), HasSubstr("expected positive times, found '3+5'"));
 }
 
 }  // namespace

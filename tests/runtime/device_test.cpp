@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string refusal(const std::string& value) {
+std::string refusal_of_devices(const std::string& value) {
   try {
     parse_devices(value);
   } catch (const std::invalid_argument& error) {
@@ -32,21 +32,21 @@ TEST(ParseDevices, AutoIsNeverEmpty) {
 
 TEST(ParseDevices, RefusalsNameTheValueAndWhatWasExpected) {
   for (const char* value : {"cpu:0", "cpu:-1", "cpu:", "cpu:x", "cpu:2x", "cpu:99999999999"}) {
-    EXPECT_THAT(refusal(value),
+    EXPECT_THAT(refusal_of_devices(value),
                 HasSubstr(std::string("--device ") + value + ": expected a number of CPU devices"));
   }
-  EXPECT_THAT(refusal("gpu"), HasSubstr("--device gpu: unknown; expected auto, cpu"));
-  EXPECT_THAT(refusal(""), HasSubstr("expected auto, cpu"));
+  EXPECT_THAT(refusal_of_devices("gpu"), HasSubstr("--device gpu: unknown; expected auto, cpu"));
+  EXPECT_THAT(refusal_of_devices(""), HasSubstr("expected auto, cpu"));
 }
 
 TEST(ParseDevices, AGpuThatIsNotThereIsNamed) {
   if (cuda_device_count() == 0) {
     EXPECT_FALSE(why_no_cuda().empty());
-    EXPECT_THAT(refusal("cuda"), HasSubstr("no GPU: " + why_no_cuda()));
-    EXPECT_THAT(refusal("cuda:0"), HasSubstr("--device cuda:0: no GPU"));
+    EXPECT_THAT(refusal_of_devices("cuda"), HasSubstr("no GPU: " + why_no_cuda()));
+    EXPECT_THAT(refusal_of_devices("cuda:0"), HasSubstr("--device cuda:0: no GPU"));
   } else {
-    EXPECT_THAT(refusal("cuda:0,999"), HasSubstr("no such GPU"));
-    EXPECT_THAT(refusal("cuda:0,0"), HasSubstr("named twice"));
+    EXPECT_THAT(refusal_of_devices("cuda:0,999"), HasSubstr("no such GPU"));
+    EXPECT_THAT(refusal_of_devices("cuda:0,0"), HasSubstr("named twice"));
   }
 }
 

@@ -26,12 +26,7 @@ using ::testing::Pair;
 
 namespace fs = std::filesystem;
 
-constexpr const char* run_json = R"({"method":"dude","workers":2,"seed":3})";
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+constexpr const char* run_of_log = R"({"method":"dude","workers":2,"seed":3})";
 
 std::string run_line(int part, int repeated, const std::string& more = R"("workers":2,"seed":3)") {
   return R"({"event":"run","method":"dude",)" + more + R"(,"log":"log","part":)" + std::to_string(part) +
@@ -68,11 +63,11 @@ class KilledLog : public ::testing::Test {
   std::map<std::string, std::string> files() const {
     std::map<std::string, std::string> texts;
     for (const auto& entry : fs::directory_iterator(folder_.path()))
-      texts[entry.path().filename()] = text_of(entry.path());
+      texts[entry.path().filename()] = testing::read_file(entry.path());
     return texts;
   }
 
-  LogBeginning cut(std::uint64_t update, const std::string& run = run_json) const {
+  LogBeginning cut(std::uint64_t update, const std::string& run = run_of_log) const {
     return cut_log("--log", path(), 4, run, checkpoint_at(update));
   }
 
@@ -88,7 +83,7 @@ TEST_F(KilledLog, EndsBehindTheCheckpointEvenInTheMiddleOfALine) {
     const LogBeginning beginning = cut(1);
     EXPECT_EQ(beginning.part, 0u);
     EXPECT_FALSE(beginning.complaint);
-    EXPECT_EQ(beginning.run_json, run_json);
+    EXPECT_EQ(beginning.run_json, run_of_log);
     EXPECT_EQ(beginning.lasting.size(), 1u);
     EXPECT_THAT(files(), ElementsAre(Pair("log", kept)));
   }
@@ -99,9 +94,9 @@ TEST_F(KilledLog, HasSeveralCheckpoints) {
   const std::string second = first + update_line(2) + checkpoint_at_line(2);
   write("log", second + update_line(3) + checkpoint_at_line(3));
   EXPECT_EQ(cut(2).part, 0u);
-  EXPECT_EQ(text_of(path()), second);
+  EXPECT_EQ(testing::read_file(path()), second);
   EXPECT_EQ(cut(1).part, 0u);
-  EXPECT_EQ(text_of(path()), first);
+  EXPECT_EQ(testing::read_file(path()), first);
   EXPECT_TRUE(cut(3).complaint);
 }
 
@@ -138,7 +133,7 @@ TEST_F(KilledLog, WithoutTheLineItBeginsWithTheEvaluationsUntilThen) {
   EXPECT_FALSE(beginning.part);
   EXPECT_EQ(beginning.complaint, "holds nothing of checkpoint update-4");
   EXPECT_EQ(beginning.lasting.size(), 2u);
-  EXPECT_EQ(text_of(path()), text);  // as yet
+  EXPECT_EQ(testing::read_file(path()), text);  // as yet
 }
 
 TEST_F(KilledLog, OfOtherWorkersOrAnotherMethodItBeginsAnew) {
@@ -167,7 +162,7 @@ TEST_F(KilledLog, OddFilesAreNoParts) {
     EXPECT_FALSE(beginning.part) << text;
     EXPECT_TRUE(beginning.complaint) << text;
     EXPECT_THAT(beginning.lasting, IsEmpty()) << text;
-    EXPECT_EQ(text_of(path()), text);
+    EXPECT_EQ(testing::read_file(path()), text);
   }
   write("log", R"({"event":"run","method":"dude","workers":2,"log":"log","part":"x","repeated":-1})"
                "\n" +
@@ -206,7 +201,7 @@ void tell_run(RunLog& log, std::uint64_t first, std::uint64_t last) {
 TEST_F(KilledLog, GoesOnAsIfNothingHadBeen) {
   constexpr LogRotation rotation{.file_bytes = 4000, .files = 100};
   {
-    RunLog log(path(), run_json, LogDetail::updates, rotation);
+    RunLog log(path(), run_of_log, LogDetail::updates, rotation);
     tell_run(log, 1, 200);
     log.on_summary({});
   }
@@ -215,7 +210,7 @@ TEST_F(KilledLog, GoesOnAsIfNothingHadBeen) {
   for (const std::uint64_t killed : {20u, 40u, 57u, 133u, 200u}) {
     for (const auto& entry : fs::directory_iterator(path(""))) fs::remove(entry);
     {
-      RunLog log(path(), run_json, LogDetail::updates, rotation);
+      RunLog log(path(), run_of_log, LogDetail::updates, rotation);
       tell_run(log, 1, killed);
     }
     {
@@ -230,13 +225,13 @@ TEST_F(KilledLog, GoesOnAsIfNothingHadBeen) {
 
 TEST_F(KilledLog, BeginsAnewWhereItsCheckpointIsGone) {
   {
-    RunLog log(path(), run_json, LogDetail::updates, {.file_bytes = 16'000, .files = 2});
+    RunLog log(path(), run_of_log, LogDetail::updates, {.file_bytes = 16'000, .files = 2});
     tell_run(log, 1, 60);
     for (std::uint64_t k = 61; k <= 600; ++k) log.on_update({.update = k, .time = static_cast<double>(k)});
   }
   ::testing::internal::CaptureStderr();
   {
-    RunLog log(path(), run_json, LogDetail::updates, {}, checkpoint_at(40));
+    RunLog log(path(), run_of_log, LogDetail::updates, {}, checkpoint_at(40));
     tell_run(log, 41, 45);
   }
   EXPECT_EQ(::testing::internal::GetCapturedStderr(),

@@ -19,7 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr const char* run_json = R"({"method":"dude","seed":3})";
+constexpr const char* run_of_parts = R"({"method":"dude","seed":3})";
 
 /// Takes its files along.
 class LogFolder {
@@ -47,25 +47,25 @@ class LogFolder {
 };
 
 /// What a log tells of.
-struct Heard {
+struct HeardOfParts {
   std::vector<std::uint64_t> updates;
   std::vector<std::uint64_t> evaluations;
   int summaries = 0;
 };
 
-class Listener final : public RunObserver {
+class ListenerToParts final : public RunObserver {
  public:
   void on_update(const UpdateRecord& record) override { heard_.updates.push_back(record.update); }
   void on_evaluation(const EvaluationRecord& record) override { heard_.evaluations.push_back(record.update); }
   void on_summary(const RunSummary&) override { ++heard_.summaries; }
-  const Heard& heard() const { return heard_; }
+  const HeardOfParts& heard() const { return heard_; }
 
  private:
-  Heard heard_;
+  HeardOfParts heard_;
 };
 
-Heard read(const std::string& path) {
-  Listener listener;
+HeardOfParts read(const std::string& path) {
+  ListenerToParts listener;
   RunLogReader(path).tell(listener);
   return listener.heard();
 }
@@ -84,7 +84,7 @@ EvaluationRecord evaluation_at(std::uint64_t update) {
 
 /// As many updates, and an evaluation at every hundredth.
 void write_run(const std::string& path, std::uint64_t updates, LogRotation rotation) {
-  RunLog log(path, run_json, LogDetail::updates, rotation);
+  RunLog log(path, run_of_parts, LogDetail::updates, rotation);
   log.on_evaluation(evaluation_at(0));
   for (std::uint64_t update = 1; update <= updates; ++update) {
     log.on_update(update_to(update));
@@ -103,7 +103,7 @@ TEST(LogRotation, PartsAreReadAsOneLog) {
   const LogFolder folder;
   write_run(folder.path(), 1000, {.file_bytes = 32 << 10, .files = 100});
   EXPECT_GT(folder.files().size(), 3u);
-  const Heard heard = read(folder.path());
+  const HeardOfParts heard = read(folder.path());
   EXPECT_EQ(heard.updates, from_to(1, 1000));
   EXPECT_THAT(heard.evaluations, ElementsAre(0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000));
   EXPECT_EQ(heard.summaries, 1);
@@ -120,7 +120,7 @@ TEST(LogRotation, KeepsItsFilesAndTheirSizeWithinBounds) {
 TEST(LogRotation, EvaluationsOutliveTheirParts) {
   const LogFolder folder;
   write_run(folder.path(), 1000, {.file_bytes = 32 << 10, .files = 2});
-  const Heard heard = read(folder.path());
+  const HeardOfParts heard = read(folder.path());
   EXPECT_EQ(heard.updates, from_to(heard.updates.front(), 1000));
   EXPECT_GT(heard.updates.front(), 1u);
   EXPECT_THAT(heard.evaluations, ElementsAre(0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000));
@@ -131,10 +131,10 @@ TEST(LogRotation, EvaluationsOutliveTheirParts) {
 TEST(LogRotation, OldEvaluationsThinOut) {
   const LogFolder folder;
   {
-    RunLog log(folder.path(), run_json, LogDetail::evaluations, {.file_bytes = 8 << 10, .files = 2});
+    RunLog log(folder.path(), run_of_parts, LogDetail::evaluations, {.file_bytes = 8 << 10, .files = 2});
     for (std::uint64_t update = 0; update <= 2000; ++update) log.on_evaluation(evaluation_at(update));
   }
-  const Heard heard = read(folder.path());
+  const HeardOfParts heard = read(folder.path());
   EXPECT_TRUE(std::is_sorted(heard.evaluations.begin(), heard.evaluations.end()));
   EXPECT_EQ(heard.evaluations.front(), 0u);
   EXPECT_EQ(heard.evaluations.back(), 2000u);
@@ -186,7 +186,7 @@ TEST(LogRotation, AGapEndsALog) {
   const LogFolder folder;
   write_run(folder.path(), 1000, {.file_bytes = 16 << 10, .files = 100});
   std::filesystem::remove(folder.path("log.2"));
-  const Heard heard = read(folder.path());
+  const HeardOfParts heard = read(folder.path());
   EXPECT_EQ(heard.updates, from_to(heard.updates.front(), 1000));
   EXPECT_GT(heard.updates.front(), 500u);
 }
@@ -202,7 +202,7 @@ std::size_t lines_of(const std::string& text) {
 TEST(LogRotation, GoesOnInTheOldFileWhereThereCannotBeANewOne) {
   const LogFolder folder;
   ::testing::internal::CaptureStderr();
-  RunLog log(folder.path(), run_json, LogDetail::updates, {.file_bytes = 4096, .files = 2}, {}, eager);
+  RunLog log(folder.path(), run_of_parts, LogDetail::updates, {.file_bytes = 4096, .files = 2}, {}, eager);
   std::filesystem::create_directory(folder.path("log.1"));
   for (std::uint64_t update = 1; update <= 500; ++update) log.on_update(update_to(update));
   const std::string trouble = ::testing::internal::GetCapturedStderr();
@@ -223,7 +223,7 @@ TEST(LogRotation, GoesOnInTheOldFileWhereThereCannotBeANewOne) {
 // Tried again and again, it does not push older parts off the end.
 TEST(LogRotation, OlderPartsOutliveTrouble) {
   const LogFolder folder;
-  RunLog log(folder.path(), run_json, LogDetail::updates, {.file_bytes = 4096, .files = 6}, {}, eager);
+  RunLog log(folder.path(), run_of_parts, LogDetail::updates, {.file_bytes = 4096, .files = 6}, {}, eager);
   std::uint64_t update = 0;
   while (folder.files().size() < 4) log.on_update(update_to(++update));
   std::filesystem::create_directory(folder.path("log.4"));  // nothing can take its place

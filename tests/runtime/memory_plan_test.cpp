@@ -139,9 +139,9 @@ TEST(RequireMemory, SaysSoWhereNothingWouldFit) {
 }
 
 /// What a run really holds when it ends, on each device.
-class Held final : public RunObserver {
+class HeldBytes final : public RunObserver {
  public:
-  explicit Held(std::vector<Device> devices) : devices_(std::move(devices)) {
+  explicit HeldBytes(std::vector<Device> devices) : devices_(std::move(devices)) {
     for (const Device device : devices_) before_[device] = memory_allocated(device);
   }
   void on_summary(const RunSummary&) override {
@@ -188,7 +188,7 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.wall = options.clock == ClockKind::wall;
     run.lookahead = !run.wall && devices().front().backend == Backend::cpu;
     run.engine = [&](Device device) { return objective.engine_memory(device); };
-    Held observer(devices());
+    HeldBytes observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
     const WorkerSpeeds speeds;
     Coordinator coordinator(objective, *method, delays, speeds, run.placement, options, {&observer});

@@ -20,7 +20,7 @@ TEST_P(EveryMethodWithLosses, KeepsGoing) {
   rc::detail::checkGTest([] {
     const Scenario scenario = troubled_scenario();
     Simulated run(GetParam().c_str(), scenario, any_options(GetParam(), scenario));
-    Trouble trouble(run.simulator, scenario);
+    RandomLosses trouble(run.simulator, scenario);
     for (int event = 0; event < 400; ++event) {
       trouble.next();
       RC_ASSERT((run.simulator.outstanding() > 0) == (run.simulator.working() > 0));
@@ -86,7 +86,7 @@ TEST_P(EveryMethodWithLosses, GoesOnFromItsState) {
     const Scenario scenario = troubled_scenario();
     Twins twins(GetParam(), Simulated::complete(scenario, any_options(GetParam(), scenario)));
     MethodSimulator simulator(twins, scenario.problem());
-    Trouble trouble(simulator, scenario);
+    RandomLosses trouble(simulator, scenario);
     const int moment = any_from(0, 150, "moment");
     for (int event = 0; event < moment; ++event) trouble.next();
     twins.make_second();
@@ -129,7 +129,7 @@ template <typename Visit>
 void visit_steps(const char* name, const Visit& visit) {
   const Scenario scenario = troubled_scenario();
   Simulated run(name, scenario, any_options(name, scenario));
-  Trouble trouble(run.simulator, scenario);
+  RandomLosses trouble(run.simulator, scenario);
   RowVersions versions;
   for (std::uint64_t updates = 0; updates < 60;) {
     const std::vector<bool> counted_before = run.simulator.counting();
@@ -174,7 +174,7 @@ RC_GTEST_PROP(TableWithLossesProperty, TheMeanIsThatOfTheRowsThatCount, ()) {
   scenario.gradient_unit = 840;
   const MethodOptions options = any_options(name, scenario);
   Simulated run(name, scenario, options);
-  Trouble trouble(run.simulator, scenario);
+  RandomLosses trouble(run.simulator, scenario);
   std::vector<bool> filled(static_cast<std::size_t>(scenario.workers));
   while (run.simulator.updates().size() < 60) {
     const SimulatedArrival& happened = trouble.next();
@@ -200,7 +200,7 @@ RC_GTEST_PROP(TableWithLossesProperty, TheMeanIsThatOfTheRowsThatCount, ()) {
 RC_GTEST_PROP(SyncWithLossesProperty, StepsAlongTheMeanOfWhatCame, ()) {
   const Scenario scenario = troubled_scenario();
   Simulated run("sync", scenario);
-  Trouble trouble(run.simulator, scenario);
+  RandomLosses trouble(run.simulator, scenario);
   double sum = 0;
   double gradients = 0;
   double x = 0;
@@ -221,7 +221,7 @@ RC_GTEST_PROP(SyncWithLossesProperty, StepsAlongTheMeanOfWhatCame, ()) {
 RC_GTEST_PROP(AssignmentWithLossesProperty, NJobsAreOutstandingAlways, ()) {
   const Scenario scenario = troubled_scenario();
   Simulated run(*rc::gen::element("asgd-uniform", "asgd-shuffled"), scenario);
-  Trouble trouble(run.simulator, scenario);
+  RandomLosses trouble(run.simulator, scenario);
   for (int event = 0; event < 300; ++event) {
     trouble.next();
     RC_ASSERT(run.simulator.outstanding() == (run.simulator.working() > 0 ? scenario.workers : 0));
@@ -232,7 +232,7 @@ RC_GTEST_PROP(RingmasterWithLossesProperty, NeverAppliesAStalenessOfTheThreshold
   const Scenario scenario = troubled_scenario();
   const int threshold = any_from(1, 10, "delay threshold");
   Simulated run("ringmaster", scenario, {.delay_threshold = threshold});
-  Trouble trouble(run.simulator, scenario);
+  RandomLosses trouble(run.simulator, scenario);
   for (int event = 0; event < 300; ++event) {
     RC_ASSERT(trouble.next().arrival.staleness < static_cast<std::uint64_t>(threshold));
     RC_ASSERT(run.simulator.outstanding() == run.simulator.working());
@@ -327,7 +327,7 @@ TEST_P(AnyState, IsRefusedOrSafe) {
     const MethodOptions options = Simulated::complete(scenario, any_options(GetParam(), scenario));
     Twins twins(GetParam(), options);
     MethodSimulator simulator(twins, scenario.problem());
-    Trouble trouble(simulator, scenario);
+    RandomLosses trouble(simulator, scenario);
     for (int event = any_from(0, 40, "events"); event > 0; --event) trouble.next();
     StateArchive::Json json = twins.state();
     Random random(scenario.seed, Purpose::replacement);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "kernels/random.h"
+#include "tests/runtime/experiment.h"
 #include "tests/runtime/method_simulator.h"
 
 // Methods under random numbers of workers, options and delays.
@@ -93,16 +94,10 @@ inline MethodOptions any_options(const std::string& name, const Scenario& scenar
   return options;
 }
 
-inline std::string method_title(const ::testing::TestParamInfo<std::string>& tested) {
-  std::string name = tested.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
 /// Loses workers, has them back, and lets gradients arrive, at random.
-class Trouble {
+class RandomLosses {
  public:
-  Trouble(MethodSimulator& simulator, const Scenario& scenario)
+  RandomLosses(MethodSimulator& simulator, const Scenario& scenario)
       : simulator_(simulator), workers_(scenario.workers), random_(scenario.seed, Purpose::partition) {}
 
   /// The next thing that happens.

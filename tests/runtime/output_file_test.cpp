@@ -25,11 +25,6 @@ using ::testing::HasSubstr;
 constexpr Patience none{std::chrono::milliseconds(0), std::chrono::milliseconds(0)};  // tries again at once
 constexpr Patience endless{std::chrono::hours(1), std::chrono::hours(1)};
 
-std::string text_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 /// No file of this process grows beyond so many bytes while it lives, that with its stderr neither: a disk
 /// that is full in the middle of a record.
 class FullDisk {
@@ -78,7 +73,7 @@ TEST(OutputFile, WhatCannotBeOpenedIsNamed) {
   }
   const TemporaryFile there("text");
   EXPECT_THROW(OutputFile("--log", there.path(), OutputFile::Begin::new_one), std::invalid_argument);
-  EXPECT_EQ(text_of(there.path()), "text");
+  EXPECT_EQ(testing::read_file(there.path()), "text");
 }
 
 TEST(OutputFile, GoesOnBehindWhatIsThere) {
@@ -87,7 +82,7 @@ TEST(OutputFile, GoesOnBehindWhatIsThere) {
     OutputFile file("--log", there.path(), OutputFile::Begin::behind);
     file.write("behind\n");
   }
-  EXPECT_EQ(text_of(there.path()), "before\nbehind\n");
+  EXPECT_EQ(testing::read_file(there.path()), "before\nbehind\n");
 }
 
 // In the middle of a line; the file never shows half of one.
@@ -102,11 +97,11 @@ TEST(OutputFile, AFullDiskLosesNothingWhenThereIsRoomAgain) {
       const FullDisk full(lines(1, 100).size() + 20);
       for (int line = 101; line <= 2000; ++line) EXPECT_TRUE(file.write(numbered(line)));
       EXPECT_FALSE(file.flush());
-      EXPECT_EQ(text_of(path.path()), lines(1, 100));
+      EXPECT_EQ(testing::read_file(path.path()), lines(1, 100));
     }
     file.write(numbered(2001));
   }
-  EXPECT_EQ(text_of(path.path()), lines(1, 2001));
+  EXPECT_EQ(testing::read_file(path.path()), lines(1, 2001));
   EXPECT_EQ(said.text(), "tardigrad: --log " + path.path() +
                              ": cannot be written: File too large; the run goes on, and tries again\n"
                              "tardigrad: --log " +
@@ -129,10 +124,10 @@ TEST(OutputFile, KeepsSoMuchAndLeavesOutWholeRecords) {
       EXPECT_GT(lines(1, kept).size(), 9'900u);
       EXPECT_FALSE(file.write(numbered(kept + 2)));
       EXPECT_TRUE(file.write("this matters\n", true));
-      EXPECT_EQ(text_of(path.path()), beginning);
+      EXPECT_EQ(testing::read_file(path.path()), beginning);
     }
   }
-  EXPECT_EQ(text_of(path.path()), beginning + lines(1, kept) + "this matters\n");
+  EXPECT_EQ(testing::read_file(path.path()), beginning + lines(1, kept) + "this matters\n");
   EXPECT_THAT(said.text(), HasSubstr("is written again, without 2 records\n"));
 }
 
@@ -149,9 +144,9 @@ TEST(OutputFile, RestsBetweenTries) {
       EXPECT_FALSE(file.flush());
     }
     EXPECT_FALSE(file.flush());  // it could, but it is too early
-    EXPECT_EQ(text_of(path.path()), beginning);
+    EXPECT_EQ(testing::read_file(path.path()), beginning);
   }
-  EXPECT_EQ(text_of(path.path()), beginning + numbered(1));  // its last chance
+  EXPECT_EQ(testing::read_file(path.path()), beginning + numbered(1));  // its last chance
   EXPECT_THAT(said.text(), HasSubstr("is written again"));
 }
 
@@ -164,7 +159,7 @@ TEST(OutputFile, APipeGetsTheRestOfARecordLater) {
   std::string got;
   const auto read_all = [&] {
     char bytes[4096];
-    for (ssize_t n = 0; (n = read(reader, bytes, sizeof bytes)) > 0;)
+    for (ssize_t n = 0; (n = ::read(reader, bytes, sizeof bytes)) > 0;)
       got.append(bytes, static_cast<std::size_t>(n));
   };
   Said said;

@@ -435,11 +435,6 @@ void tell_arrivals(RunObserver& observer, std::uint64_t first, std::uint64_t las
   }
 }
 
-std::string text_of(const std::string& file) {
-  std::ifstream stream(file);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 // Killed behind the checkpoint and gone on with, it is the recording of the run that was not.
 TEST(RunRecorder, GoesOnBehindItsCheckpoint) {
   constexpr const char* run = R"({"clock":"virtual","method":"asgd","workers":1})";
@@ -452,7 +447,7 @@ TEST(RunRecorder, GoesOnBehindItsCheckpoint) {
     tell_arrivals(recorder, 3, 5);
     recorder.on_summary({});
   }
-  const std::string text = text_of(whole.path());
+  const std::string text = testing::read_file(whole.path());
   const std::size_t behind = text.find('\n', text.find("checkpoint")) + 1;
   for (const std::size_t bytes : {text.size(), text.size() - 5, behind + 7, behind}) {
     const TemporaryFile killed(text.substr(0, bytes));
@@ -461,7 +456,7 @@ TEST(RunRecorder, GoesOnBehindItsCheckpoint) {
       tell_arrivals(recorder, 3, 5);
       recorder.on_summary({});
     }
-    EXPECT_EQ(text_of(killed.path()), text);
+    EXPECT_EQ(testing::read_file(killed.path()), text);
   }
 }
 
@@ -491,7 +486,7 @@ TEST(RunRecorder, WhatIsNotItsRecordingIsLeftAlone) {
     EXPECT_EQ(::testing::internal::GetCapturedStderr(),
               "tardigrad: --record " + file.path() +
                   ": is no recording of this run up to checkpoint update-3; nothing is recorded\n");
-    EXPECT_EQ(text_of(file.path()), text);
+    EXPECT_EQ(testing::read_file(file.path()), text);
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-constexpr std::size_t dimension = 37;
+constexpr std::size_t replicated_length = 37;
 
 /// For CPU streams: waits for all of them and adds up on the calling thread, in the order of the streams.
 class HostCollectives final : public Collectives {
@@ -52,13 +52,13 @@ class ReplicatedServerTest : public ::testing::Test {
   static constexpr int devices = 3;
 
   explicit ReplicatedServerTest(const ServerOptions& options = {.momentum = 0.5, .weight_decay = 0.25})
-      : alone_(streams_[0], dimension, 4, {.tables = 0, .mean = true}, options) {
+      : alone_(streams_[0], replicated_length, 4, {.tables = 0, .mean = true}, options) {
     const std::vector<StreamRef> refs(streams_.begin(), streams_.end());
     auto collectives = std::make_unique<HostCollectives>(refs);
     collectives_ = collectives.get();
-    server_ = std::make_unique<ReplicatedServer>(refs, std::move(collectives), dimension, 4, options);
+    server_ = std::make_unique<ReplicatedServer>(refs, std::move(collectives), replicated_length, 4, options);
     for (std::size_t i = 0; i < devices; ++i) {
-      models_.emplace_back(streams_[i], dimension);
+      models_.emplace_back(streams_[i], replicated_length);
       replicas_.push_back(std::make_unique<Replica>(models_[i].ref(), streams_[i].ref().device()));
     }
     server_->set_model(values(1));
@@ -66,8 +66,8 @@ class ReplicatedServerTest : public ::testing::Test {
   }
 
   static std::vector<float> values(float first) {
-    std::vector<float> values(dimension);
-    for (std::size_t e = 0; e < dimension; ++e) values[e] = first + 0.25f * static_cast<float>(e);
+    std::vector<float> values(replicated_length);
+    for (std::size_t e = 0; e < replicated_length; ++e) values[e] = first + 0.25f * static_cast<float>(e);
     return values;
   }
 
@@ -79,30 +79,30 @@ class ReplicatedServerTest : public ::testing::Test {
     Event taken(at);
     std::vector<Replica*> replicas;
     for (const std::size_t target : targets) replicas.push_back(replicas_[target].get());
-    const ArrivedGradient arrived{{numbers.data(), dimension, at}, nullptr, nullptr, &taken};
+    const ArrivedGradient arrived{{numbers.data(), replicated_length, at}, nullptr, nullptr, &taken};
     server_->apply(actions, 0.5, replicas, &arrived);
     taken.synchronize();
     const std::vector<Replica*> none(targets.size());
-    const ArrivedGradient same{{numbers.data(), dimension, at}};
+    const ArrivedGradient same{{numbers.data(), replicated_length, at}};
     alone_.apply(actions, 0.5, none, &same);
     alone_.stream().synchronize();
   }
 
   std::vector<float> expected() {
-    std::vector<float> model(dimension);
+    std::vector<float> model(replicated_length);
     alone_.read_model(model);
     return model;
   }
 
   std::vector<float> model() {
-    std::vector<float> model(dimension);
+    std::vector<float> model(replicated_length);
     server_->read_model(model);
     return model;
   }
 
   std::vector<float> replica(std::size_t i) const {
     replicas_[i]->written.synchronize();
-    return {replicas_[i]->model.data(), replicas_[i]->model.data() + dimension};
+    return {replicas_[i]->model.data(), replicas_[i]->model.data() + replicated_length};
   }
 
   std::array<Stream, devices> streams_ = {Stream({Backend::cpu, 0}, "0"), Stream({Backend::cpu, 1}, "1"),
@@ -160,12 +160,12 @@ TEST_F(ReplicatedServerTest, NullReplicasAndDiscardsAreLeftOut) {
 
 TEST_F(ReplicatedServerTest, RefusesWhatNeedsOneServer) {
   const std::vector<float> numbers = values(1);
-  const ArrivedGradient arrived{{numbers.data(), dimension, {Backend::cpu, 0}}};
+  const ArrivedGradient arrived{{numbers.data(), replicated_length, {Backend::cpu, 0}}};
   EXPECT_THROW(server_->apply({FoldRow{0}}, 1, {}, &arrived), std::logic_error);
   EXPECT_THROW(server_->apply({AverageRows{}}, 1, {}, &arrived), std::logic_error);
   EXPECT_THROW(server_->apply({CountRow{0}}, 1, {}, &arrived), std::logic_error);
   EXPECT_THROW(server_->apply({first, Step{}, further}, 1, {}, &arrived), std::logic_error);
-  const ArrivedGradient elsewhere{{numbers.data(), dimension, {Backend::cpu, 7}}};
+  const ArrivedGradient elsewhere{{numbers.data(), replicated_length, {Backend::cpu, 7}}};
   EXPECT_THROW(server_->apply({first}, 1, {}, &elsewhere), std::logic_error);
 }
 

@@ -55,11 +55,6 @@ void tell_a_run(RunObserver& observer) {
   observer.on_summary(summary);
 }
 
-std::string text_of(const std::string& path) {
-  std::ifstream stream(path);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 /// That names its file.
 std::string without_run_record(const std::string& log) { return log.substr(log.find('\n')); }
 
@@ -69,7 +64,7 @@ std::string log_of_a_run(LogDetail detail) {
     RunLog log(file.path(), R"({"method":"dude","seed":3})", detail);
     tell_a_run(log);
   }
-  return text_of(file.path());
+  return testing::read_file(file.path());
 }
 
 std::vector<std::string> events_of(const std::string& log) {
@@ -106,7 +101,7 @@ TEST(RunLog, ACheckpointIsInTheFileAtOnce) {
   const TemporaryFile file;
   RunLog log(file.path(), R"({"method":"dude"})", LogDetail::jobs);
   log.on_checkpoint({"update-7", 7, 9, 40.5});
-  EXPECT_THAT(text_of(file.path()),
+  EXPECT_THAT(testing::read_file(file.path()),
               HasSubstr("\n"
                         R"({"event":"checkpoint","name":"update-7","update":7,"gradients":9,"time":40.5})"
                         "\n"));
@@ -139,7 +134,7 @@ TEST(RunLogReader, TellsWhatWasTold) {
       reader.tell(again);
       EXPECT_EQ(reader.run_json(), R"({"event":"run","method":"dude","seed":3})");
     }
-    EXPECT_EQ(without_run_record(text_of(copy.path())), without_run_record(log));
+    EXPECT_EQ(without_run_record(testing::read_file(copy.path())), without_run_record(log));
   }
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-constexpr std::size_t dimension = 37;  // no multiple of a vector register
 constexpr int workers = 4;
 
 /// Draws the actions of an arrival: one use of the gradient at most, as all methods have, anything around it.
@@ -54,13 +53,13 @@ class AnyActions {
 
   /// Whole numbers of at most four bits.
   Vector small_gradient() {
-    Vector values(dimension);
+    Vector values(server_dimension);
     for (double& value : values) value = static_cast<double>(random_() % 17) - 8;
     return values;
   }
 
   Vector any_gradient() {
-    Vector values(dimension);
+    Vector values(server_dimension);
     std::normal_distribution<float> normal;
     for (double& value : values) value = static_cast<double>(normal(random_));
     return values;
@@ -116,8 +115,9 @@ class ServerActions : public BackendTest {
     for (unsigned seed = 0; seed < 60; ++seed) {
       SCOPED_TRACE("seed " + std::to_string(seed));
       AnyActions any(seed, true);
-      ServerRig rig(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true}, options);
-      ServerReference reference(dimension, workers, options);
+      ServerRig rig(Stream(device(), "server"), server_dimension, workers, {.tables = 2, .mean = true},
+                    options);
+      ServerReference reference(server_dimension, workers, options);
       reference.model = any.small_gradient();
       rig.set_model(reference.model);
       for (int i = 0; i < arrivals && !HasFailure(); ++i) {
@@ -177,8 +177,8 @@ TEST(ServerWithoutAMean, StepsAlongTheGradientOfTheArrival) {
   for (const ServerOptions& options :
        {ServerOptions{}, ServerOptions{.momentum = 0.5, .weight_decay = 0.5}}) {
     AnyActions any(1, true);
-    ServerRig rig(Stream::immediate({}, "server"), dimension, workers, {}, options);
-    ServerReference reference(dimension, workers, options);
+    ServerRig rig(Stream::immediate({}, "server"), server_dimension, workers, {}, options);
+    ServerReference reference(server_dimension, workers, options);
     reference.model = any.small_gradient();
     rig.set_model(reference.model);
     for (int i = 0; i < 4; ++i) {
@@ -197,8 +197,8 @@ TEST(ExchangedRows, GiveTheBitsOfCopiedOnes) {
   for (unsigned seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const ServerMemory memory{.tables = 2, .mean = true};
-    ServerRig copying(Stream::immediate({}, "server"), dimension, workers, memory);
-    ServerRig exchanging(Stream::immediate({}, "server"), dimension, workers, memory);
+    ServerRig copying(Stream::immediate({}, "server"), server_dimension, workers, memory);
+    ServerRig exchanging(Stream::immediate({}, "server"), server_dimension, workers, memory);
     AnyActions any(seed, seed % 2 == 0);
     const Vector model = any.any_gradient();
     copying.set_model(model);
@@ -219,39 +219,40 @@ TEST(ExchangedRows, GiveTheBitsOfCopiedOnes) {
 }
 
 TEST(ExchangedRows, TakeNoCopy) {
-  ServerRig rig(Stream::immediate({}, "server"), dimension, workers, {.tables = 1, .mean = true});
-  rig.set_model(Vector(dimension));
+  ServerRig rig(Stream::immediate({}, "server"), server_dimension, workers, {.tables = 1, .mean = true});
+  rig.set_model(Vector(server_dimension));
   const float* const memory = rig.gradient_memory();
-  rig.apply({FoldRow{1}}, 0.5, Vector(dimension, 8), true);
+  rig.apply({FoldRow{1}}, 0.5, Vector(server_dimension, 8), true);
   EXPECT_NE(rig.gradient_memory(), memory);
-  rig.apply({FoldRow{1}}, 0.5, Vector(dimension, 4), true);
+  rig.apply({FoldRow{1}}, 0.5, Vector(server_dimension, 4), true);
   EXPECT_EQ(rig.gradient_memory(), memory);
-  rig.apply({FoldRow{1, 0.5f}, Step{}}, 0.5, Vector(dimension, 8), true);  // averages must be computed
+  rig.apply({FoldRow{1, 0.5f}, Step{}}, 0.5, Vector(server_dimension, 8), true);  // averages must be computed
   EXPECT_EQ(rig.gradient_memory(), memory);
-  EXPECT_EQ(rig.model(), Vector(dimension, -0.5 * 6 / workers));
+  EXPECT_EQ(rig.model(), Vector(server_dimension, -0.5 * 6 / workers));
 }
 
 TEST_P(ServerActions, KnowsWhichRowsCount) {
-  ServerRig rig(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true});
-  rig.set_model(Vector(dimension));
-  rig.apply({CountRow{1, false}, SwapTables{}, CountRow{2, false}, CountRow{3, false}}, 1, Vector(dimension));
+  ServerRig rig(Stream(device(), "server"), server_dimension, workers, {.tables = 2, .mean = true});
+  rig.set_model(Vector(server_dimension));
+  rig.apply({CountRow{1, false}, SwapTables{}, CountRow{2, false}, CountRow{3, false}}, 1,
+            Vector(server_dimension));
   StateArchive saved;
   rig.server.visit_state(saved);
   EXPECT_EQ(saved.json()["table.main"], (nlohmann::json{1, 1, 0, 0}));
   EXPECT_EQ(saved.json()["table.next"], (nlohmann::json{1, 0, 1, 1}));
-  EXPECT_THROW(rig.apply({FoldRow{2}}, 1, Vector(dimension)), std::logic_error);
+  EXPECT_THROW(rig.apply({FoldRow{2}}, 1, Vector(server_dimension)), std::logic_error);
 
-  ServerRig restored(Stream(device(), "server"), dimension, workers, {.tables = 2, .mean = true});
-  restored.set_model(Vector(dimension));
+  ServerRig restored(Stream(device(), "server"), server_dimension, workers, {.tables = 2, .mean = true});
+  restored.set_model(Vector(server_dimension));
   StateArchive state(saved.json(), "state");
   restored.server.visit_state(state);
-  restored.apply({FoldRow{0}, Step{}}, 1, Vector(dimension, 8));
-  EXPECT_EQ(restored.model(), Vector(dimension, -4));
+  restored.apply({FoldRow{0}, Step{}}, 1, Vector(server_dimension, 8));
+  EXPECT_EQ(restored.model(), Vector(server_dimension, -4));
 }
 
 TEST(ServerWithoutATable, HasNoRowsToCount) {
-  ServerRig rig(Stream::immediate({}, "server"), dimension, workers, {.tables = 0, .mean = true});
-  EXPECT_THROW(rig.apply({CountRow{}}, 1, Vector(dimension)), std::logic_error);
+  ServerRig rig(Stream::immediate({}, "server"), server_dimension, workers, {.tables = 0, .mean = true});
+  EXPECT_THROW(rig.apply({CountRow{}}, 1, Vector(server_dimension)), std::logic_error);
 }
 
 /// Of n gradients only m came, whatever the server does with the mean: as if the weights had been 1/m.
@@ -279,10 +280,10 @@ TEST(LazyFolds, GiveByThemselvesTheBitsOfApply) {
     for (const bool exchange : {false, true}) {
       const ServerMemory memory{.tables = 2, .mean = true};
       const ServerOptions options{.table_type = type};
-      ServerRig applying(Stream::immediate({}, "server"), dimension, workers, memory, options);
-      ServerRig folding(Stream::immediate({}, "server"), dimension, workers, memory, options);
+      ServerRig applying(Stream::immediate({}, "server"), server_dimension, workers, memory, options);
+      ServerRig folding(Stream::immediate({}, "server"), server_dimension, workers, memory, options);
       AnyActions any(1, true);
-      for (ServerRig* rig : {&applying, &folding}) rig->set_model(Vector(dimension));
+      for (ServerRig* rig : {&applying, &folding}) rig->set_model(Vector(server_dimension));
       for (int i = 0; i < 40; ++i) {
         const Vector gradient = any.any_gradient();
         const FoldRow fold{i % workers, i % 3 == 0 ? 1 : 0.3f, i % 5 == 0 ? Table::next : Table::main, false};

@@ -10,11 +10,9 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-constexpr std::size_t dimension = 37;
-
 /// Of norm 2·value.
 Vector four_times(double value) {
-  Vector values(dimension);
+  Vector values(server_dimension);
   for (const std::size_t e : {0, 8, 17, 36}) values[e] = value;
   return values;
 }
@@ -22,14 +20,14 @@ Vector four_times(double value) {
 class ServerOptionsTest : public BackendTest {
  protected:
   static ServerRig rig(ServerMemory memory, const ServerOptions& options, int workers = 2) {
-    return ServerRig(Stream(device(), "server"), dimension, workers, memory, options);
+    return ServerRig(Stream(device(), "server"), server_dimension, workers, memory, options);
   }
 };
 
 TEST_P(ServerOptionsTest, LongGradientsAreClippedAndShortOnesAreNot) {
   ServerRig server = rig({}, {.clip_norm = 4});
-  server.set_model(Vector(dimension, 1));
-  Vector expected(dimension, 1);
+  server.set_model(Vector(server_dimension, 1));
+  Vector expected(server_dimension, 1);
   for (const double value : {8.0, 4.0, 2.0, 1.0, 0.0}) {  // of norms 16, 8, 4, 2, 0
     server.apply({Step{}, HandOver{0}}, 0.5, four_times(value));
     for (const std::size_t e : {0, 8, 17, 36}) expected[e] -= 0.5 * std::min(value, 2.0);
@@ -42,8 +40,8 @@ TEST_P(ServerOptionsTest, LongGradientsAreClippedAndShortOnesAreNot) {
 TEST_P(ServerOptionsTest, ClippedIsTheDirectionAloneAndBeforeMomentum) {
   const ServerOptions options{.momentum = 0.5, .weight_decay = 0.25, .clip_norm = 4};
   ServerRig server = rig({}, options);
-  ServerReference reference(dimension, 2, options);
-  reference.model = Vector(dimension, 8);
+  ServerReference reference(server_dimension, 2, options);
+  reference.model = Vector(server_dimension, 8);
   server.set_model(reference.model);
   for (const double value : {8.0, 1.0, -4.0}) {
     const Actions actions{Step{}, HandOver{0}};
@@ -56,7 +54,7 @@ TEST_P(ServerOptionsTest, ClippedIsTheDirectionAloneAndBeforeMomentum) {
 
 TEST_P(ServerOptionsTest, TheMeanIsClippedNotTheGradientsInIt) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.clip_norm = 4});
-  server.set_model(Vector(dimension));
+  server.set_model(Vector(server_dimension));
   server.apply({FoldRow{0}}, 0.5, four_times(16));
   server.apply({FoldRow{1}, Step{}}, 0.5, four_times(-8));  // mean 4, of norm 8
   EXPECT_EQ(server.model(), four_times(-0.5 * 2));
@@ -67,29 +65,30 @@ TEST_P(ServerOptionsTest, TheMeanIsClippedNotTheGradientsInIt) {
 // 2²⁴ takes the bits away that 1 needs: when it has left again, the mean moved along has lost the 1.
 TEST_P(ServerOptionsTest, AResumFindsTheDriftAndMendsIt) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.resum_every = 2});
-  server.set_model(Vector(dimension));
+  server.set_model(Vector(server_dimension));
   EXPECT_EQ(server.server.largest_drift(), std::nullopt);
-  server.apply({FoldRow{0}}, 0.5, Vector(dimension, 1 << 24));
-  server.apply({FoldRow{1}}, 0.5, Vector(dimension, 1));
-  server.apply({FoldRow{0}, Step{}}, 0.5, Vector(dimension, 0));  // version 1: not yet
-  EXPECT_EQ(server.model(), Vector(dimension, 0));
+  server.apply({FoldRow{0}}, 0.5, Vector(server_dimension, 1 << 24));
+  server.apply({FoldRow{1}}, 0.5, Vector(server_dimension, 1));
+  server.apply({FoldRow{0}, Step{}}, 0.5, Vector(server_dimension, 0));  // version 1: not yet
+  EXPECT_EQ(server.model(), Vector(server_dimension, 0));
   EXPECT_EQ(server.server.largest_drift(), std::nullopt);
-  server.apply({Step{}, HandOver{0}}, 0.5, Vector(dimension, 0));  // version 2: afterwards
-  EXPECT_EQ(server.model(), Vector(dimension, 0));
+  server.apply({Step{}, HandOver{0}}, 0.5, Vector(server_dimension, 0));  // version 2: afterwards
+  EXPECT_EQ(server.model(), Vector(server_dimension, 0));
   EXPECT_EQ(server.server.largest_drift(), 1);  // |0 − ½| / ½
-  server.apply({Step{}}, 0.5, Vector(dimension, 0));
-  EXPECT_EQ(server.model(), Vector(dimension, -0.25));
-  server.apply({Step{}}, 0.5, Vector(dimension, 0));  // version 4: nothing to mend, and the worst is kept
-  EXPECT_EQ(server.model(), Vector(dimension, -0.5));
+  server.apply({Step{}}, 0.5, Vector(server_dimension, 0));
+  EXPECT_EQ(server.model(), Vector(server_dimension, -0.25));
+  server.apply({Step{}}, 0.5,
+               Vector(server_dimension, 0));  // version 4: nothing to mend, and the worst is kept
+  EXPECT_EQ(server.model(), Vector(server_dimension, -0.5));
   EXPECT_EQ(server.server.largest_drift(), 1);
 }
 
 TEST_P(ServerOptionsTest, WithoutDriftItIsZero) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.resum_every = 1});
-  server.set_model(Vector(dimension));
-  server.apply({Step{}}, 0.5, Vector(dimension, 3));  // of a mean of zeros
+  server.set_model(Vector(server_dimension));
+  server.apply({Step{}}, 0.5, Vector(server_dimension, 3));  // of a mean of zeros
   EXPECT_EQ(server.server.largest_drift(), 0);
-  server.apply({FoldRow{0}, Step{}}, 0.5, Vector(dimension, 3));
+  server.apply({FoldRow{0}, Step{}}, 0.5, Vector(server_dimension, 3));
   EXPECT_EQ(server.server.largest_drift(), 0);
 }
 
@@ -103,25 +102,25 @@ TEST_P(ServerOptionsTest, AResumNeedsATable) {
 
 TEST_P(ServerOptionsTest, AResumSumsTheMainTableAsItIs) {
   ServerRig server = rig({.tables = 2, .mean = true}, {.resum_every = 1});
-  server.set_model(Vector(dimension));
-  server.apply({FoldRow{0, 1, Table::main, false}}, 0.5, Vector(dimension, 4));
-  server.apply({FoldRow{1, 1, Table::next, false}}, 0.5, Vector(dimension, 16));
-  server.apply({Step{}}, 0.5, Vector(dimension, 0));
-  EXPECT_EQ(server.model(), Vector(dimension, 0));
-  server.apply({SwapTables{}, Step{}}, 0.5, Vector(dimension, 0));  // along 4/2; then 16/2
-  EXPECT_EQ(server.model(), Vector(dimension, -1));
-  server.apply({Step{}}, 0.5, Vector(dimension, 0));
-  EXPECT_EQ(server.model(), Vector(dimension, -5));
+  server.set_model(Vector(server_dimension));
+  server.apply({FoldRow{0, 1, Table::main, false}}, 0.5, Vector(server_dimension, 4));
+  server.apply({FoldRow{1, 1, Table::next, false}}, 0.5, Vector(server_dimension, 16));
+  server.apply({Step{}}, 0.5, Vector(server_dimension, 0));
+  EXPECT_EQ(server.model(), Vector(server_dimension, 0));
+  server.apply({SwapTables{}, Step{}}, 0.5, Vector(server_dimension, 0));  // along 4/2; then 16/2
+  EXPECT_EQ(server.model(), Vector(server_dimension, -1));
+  server.apply({Step{}}, 0.5, Vector(server_dimension, 0));
+  EXPECT_EQ(server.model(), Vector(server_dimension, -5));
 }
 
 // 257 takes nine bits. The mean follows the row as it is kept, so that nothing drifts.
 TEST_P(ServerOptionsTest, RowsInBf16AreRoundedAndTheMeanWithThem) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.table_type = TableType::bf16, .resum_every = 1});
-  server.set_model(Vector(dimension));
-  server.apply({FoldRow{0}, Step{}}, 0.5, Vector(dimension, 257));  // row 256
-  EXPECT_EQ(server.model(), Vector(dimension, -0.5 * 128));
-  server.apply({FoldRow{1}, Step{}}, 0.5, Vector(dimension, 258));  // exactly
-  EXPECT_EQ(server.model(), Vector(dimension, -0.5 * (128 + 257)));
+  server.set_model(Vector(server_dimension));
+  server.apply({FoldRow{0}, Step{}}, 0.5, Vector(server_dimension, 257));  // row 256
+  EXPECT_EQ(server.model(), Vector(server_dimension, -0.5 * 128));
+  server.apply({FoldRow{1}, Step{}}, 0.5, Vector(server_dimension, 258));  // exactly
+  EXPECT_EQ(server.model(), Vector(server_dimension, -0.5 * (128 + 257)));
   EXPECT_EQ(server.server.largest_drift(), 0);
 }
 

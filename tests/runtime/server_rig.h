@@ -15,6 +15,8 @@ namespace tardigrad::testing {
 
 using Vector = std::vector<double>;
 
+inline constexpr std::size_t server_dimension = 37;  // no multiple of a vector register
+
 /// What a Server is to do, by plain loops in double. With small dyadic numbers both are exact.
 class ServerReference {
  public:

@@ -5,13 +5,12 @@
 #include <numeric>
 
 #include "tests/runtime/backends.h"
+#include "tests/runtime/server_rig.h"
 
 namespace tardigrad {
 namespace {
 
 using namespace ::tardigrad::testing;
-
-constexpr std::size_t dimension = 37;  // no multiple of a vector register
 
 /// A server, workers' buffers, and the same arithmetic by plain loops. All numbers are small dyadic ones, so
 /// both are exact and must agree to the bit.
@@ -23,9 +22,9 @@ class ServerTest : public BackendTest {
     stream_.emplace(device(), "worker");
     server_stream_.emplace(device(), "server");
     for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
-      models_.emplace_back(*stream_, dimension);
+      models_.emplace_back(*stream_, server_dimension);
       replicas_.push_back(std::make_unique<Replica>(models_.back().ref(), device()));
-      gradients_.emplace_back(*stream_, dimension);
+      gradients_.emplace_back(*stream_, server_dimension);
     }
     stream_->ref().synchronize();
   }
@@ -34,11 +33,11 @@ class ServerTest : public BackendTest {
   static constexpr double lr = 0.5;
 
   Server make_server(ServerMemory memory, const ServerOptions& options = {}) {
-    return Server(*server_stream_, dimension, workers, memory, options);
+    return Server(*server_stream_, server_dimension, workers, memory, options);
   }
 
   static std::vector<float> vector_from(float first) {
-    std::vector<float> values(dimension);
+    std::vector<float> values(server_dimension);
     std::iota(values.begin(), values.end(), first);
     return values;
   }
@@ -47,7 +46,7 @@ class ServerTest : public BackendTest {
   void arrive(Server& server, std::size_t worker, float first, const Actions& actions) {
     const std::vector<float> values = vector_from(first);
     Event ready(device());
-    stream_->ref().copy(gradients_[worker].ref(), host_view(values.data(), dimension));
+    stream_->ref().copy(gradients_[worker].ref(), host_view(values.data(), server_dimension));
     stream_->ref().record(ready);
     const ArrivedGradient gradient{gradients_[worker].ref(), &ready};
     server.apply(actions, lr, replicas_of(actions), &gradient);
@@ -65,15 +64,16 @@ class ServerTest : public BackendTest {
   }
 
   float model_at_0(Server& server) const {
-    std::vector<float> model(dimension);
+    std::vector<float> model(server_dimension);
     server.read_model(model);
-    for (std::size_t i = 1; i < dimension; ++i) EXPECT_EQ(model[i] - model[i - 1], model[1] - model[0]);
+    for (std::size_t i = 1; i < server_dimension; ++i)
+      EXPECT_EQ(model[i] - model[i - 1], model[1] - model[0]);
     return model[0];
   }
 
   float replica_at_0(std::size_t worker) {
-    std::vector<float> replica(dimension);
-    stream_->ref().copy(host_view(replica.data(), dimension), replicas_[worker]->model);
+    std::vector<float> replica(server_dimension);
+    stream_->ref().copy(host_view(replica.data(), server_dimension), replicas_[worker]->model);
     stream_->ref().synchronize();
     return replica[0];
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 namespace tardigrad {
@@ -42,4 +43,13 @@ class TemporaryFile {
   std::string path_;
 };
 
+namespace testing {
+
+/// What it holds, or nothing where there is none.
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+}  // namespace testing
 }  // namespace tardigrad

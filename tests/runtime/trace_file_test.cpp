@@ -22,11 +22,6 @@ using ::testing::HasSubstr;
 constexpr const char* run_record = R"({"method":"any","clock":"wall","command":"tardigrad train"})";
 constexpr std::uint64_t plenty = 64 << 20;
 
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 /// What came to an end in a run.
 struct Told final : RunObserver {
   void on_gradient(const GradientRecord& record) override { gradients.push_back(record); }
@@ -216,7 +211,7 @@ class TraceOfMethod : public ::testing::TestWithParam<std::string> {
     experiment.go();
     EXPECT_EQ(trace.note(), "");
     ASSERT_GE(told.updates.size(), 60u);
-    expect_whole(Trace(text_of(file.path())), told);
+    expect_whole(Trace(testing::read_file(file.path())), told);
     if (GetParam() == "ringmaster" || GetParam() == "malenia") {
       EXPECT_FALSE(told.discards.empty());
     }
@@ -243,7 +238,7 @@ TEST(TraceFile, DrawsArrivalsOfOneMoment) {
   testing::Experiment experiment(40, "asgd", "linear:1:0", testing::in_virtual_time(400));
   experiment.observers = {&trace, &told};
   experiment.go();
-  expect_whole(Trace(text_of(file.path())), told);
+  expect_whole(Trace(testing::read_file(file.path())), told);
 }
 
 TEST(TraceFile, OfVeryManyGradientsOfAnUpdateItShowsTheLatest) {
@@ -252,7 +247,7 @@ TEST(TraceFile, OfVeryManyGradientsOfAnUpdateItShowsTheLatest) {
   testing::Experiment experiment(1500, "sync", "linear:1:0.001", testing::in_virtual_time(3));
   experiment.observers = {&trace};
   experiment.go();
-  auto arrows = expect_structure(Trace(text_of(file.path())));
+  auto arrows = expect_structure(Trace(testing::read_file(file.path())));
   EXPECT_EQ(arrows["gradient"], 3 * 1000u);
   EXPECT_EQ(arrows["model"], 2 * 1500u);
 }
@@ -270,7 +265,7 @@ class BoundedTrace : public ::testing::TestWithParam<std::string> {
     experiment.observers.push_back(&trace);
     experiment.go();
     note_ = trace.note();
-    text_ = text_of(file.path());
+    text_ = testing::read_file(file.path());
     return Trace(text_);
   }
 
@@ -316,7 +311,7 @@ TEST(TraceFile, CanBeReadWhereTheRunWasKilledOrFailed) {
   trace->on_gradient({.job = {.worker = 1, .time = 1.5, .compute_time = 1.5}, .update = 1});
   trace->on_update({.update = 1, .time = 1.5, .worker = 1});
   trace->on_evaluation({.update = 1, .time = 1.5, .evaluation = {}, .train_loss = {}});
-  const std::string killed = text_of(file.path());
+  const std::string killed = testing::read_file(file.path());
   EXPECT_EQ(Trace(killed + "]").named("update").size(), 1u);
 }
 
@@ -326,7 +321,7 @@ TEST(TraceFile, HasItsEndWhereTheRunFailed) {
     TraceFile trace(file.path(), run_record, plenty);
     trace.on_gradient({.job = {.worker = 1, .time = 1.5, .compute_time = 1.5}});
   }
-  EXPECT_EQ(Trace(text_of(file.path())).named("computing").size(), 1u);
+  EXPECT_EQ(Trace(testing::read_file(file.path())).named("computing").size(), 1u);
 }
 
 TEST(TraceFile, SaysWhatCannotBeWritten) {

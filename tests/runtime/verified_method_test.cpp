@@ -28,7 +28,7 @@ TEST_P(VerifiedAnywhere, HoldsUnderAnyOptionsAndLosses) {
     const MethodOptions options = Simulated::complete(scenario, any_options(GetParam(), scenario));
     VerifiedMethod verified(make_method(GetParam(), options), GetParam(), options);
     MethodSimulator simulator(verified, scenario.problem());
-    Trouble trouble(simulator, scenario);
+    RandomLosses trouble(simulator, scenario);
     for (int event = 0; event < 300; ++event) trouble.next();
     RC_ASSERT(verified.checks() > 300u);
   });

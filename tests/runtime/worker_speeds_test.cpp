@@ -194,8 +194,8 @@ TEST(WorkerSpeeds, AgreesWithASimulationBySmallSteps) {
   }
 }
 
-/// The refusal of a script for two workers, without `--events FILE`.
-std::string refusal(const std::string& text) {
+/// The refusal_of_events of a script for two workers, without `--events FILE`.
+std::string refusal_of_events(const std::string& text) {
   const TemporaryFile file;
   try {
     WorkerSpeeds::read(file.write(text), 2);
@@ -210,8 +210,8 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(WorkerSpeeds, CommentsAndInlineTablesAreFine) {
-  EXPECT_EQ(refusal("# nothing happens\n"), "accepted");
-  EXPECT_EQ(refusal("event = [{time = 1, worker = 1, slowdown = 2}]"), "accepted");
+  EXPECT_EQ(refusal_of_events("# nothing happens\n"), "accepted");
+  EXPECT_EQ(refusal_of_events("event = [{time = 1, worker = 1, slowdown = 2}]"), "accepted");
 }
 
 // Tables in tables, as deep as the file is long.
@@ -222,11 +222,11 @@ const std::string deep_key = [] {
 }();
 
 TEST(WorkerSpeeds, RefusesWhatIsNoScript) {
-  EXPECT_EQ(refusal("[[event]]\ntime = \n"),
+  EXPECT_EQ(refusal_of_events("[[event]]\ntime = \n"),
             ":2: expected TOML: Error while parsing key-value pair: expected value, saw '\\n'");
-  EXPECT_THAT(refusal(deep_key), ::testing::HasSubstr("found a key of many parts"));
-  EXPECT_EQ(refusal("\nseed = 3\n"), ":2: expected [[event]] tables alone, found \"seed\"");
-  EXPECT_EQ(refusal("[event]\ntime = 1\n"), ":1: expected [[event]] tables alone, found \"event\"");
+  EXPECT_THAT(refusal_of_events(deep_key), ::testing::HasSubstr("found a key of many parts"));
+  EXPECT_EQ(refusal_of_events("\nseed = 3\n"), ":2: expected [[event]] tables alone, found \"seed\"");
+  EXPECT_EQ(refusal_of_events("[event]\ntime = 1\n"), ":1: expected [[event]] tables alone, found \"event\"");
   try {
     WorkerSpeeds::read("/nowhere/events.toml", 2);
     FAIL() << "accepted";
@@ -238,47 +238,47 @@ TEST(WorkerSpeeds, RefusesWhatIsNoScript) {
 }
 
 TEST(WorkerSpeeds, RefusesKeysItDoesNotKnowOrMisses) {
-  EXPECT_EQ(refusal("[[event]]\ntime = 1\nworker = 0\nslow = 2\n"),
+  EXPECT_EQ(refusal_of_events("[[event]]\ntime = 1\nworker = 0\nslow = 2\n"),
             ":4: expected time, worker, slowdown or state, found \"slow\"");
-  EXPECT_EQ(refusal("\n[[event]]\nworker = 0\nslowdown = 2\n"),
+  EXPECT_EQ(refusal_of_events("\n[[event]]\nworker = 0\nslowdown = 2\n"),
             ":2: expected time, a number of at least 0, found none");
-  EXPECT_EQ(refusal("[[event]]\ntime = 1\nslowdown = 2\n"),
+  EXPECT_EQ(refusal_of_events("[[event]]\ntime = 1\nslowdown = 2\n"),
             ":1: expected worker, a whole number from 0 to 1, found none");
-  EXPECT_EQ(refusal(toml({{1, 0, ""}})), ":1: expected either slowdown or state in an event");
-  EXPECT_EQ(refusal(toml({{1, 0, "slowdown = 2\nstate = \"failed\""}})),
+  EXPECT_EQ(refusal_of_events(toml({{1, 0, ""}})), ":1: expected either slowdown or state in an event");
+  EXPECT_EQ(refusal_of_events(toml({{1, 0, "slowdown = 2\nstate = \"failed\""}})),
             ":1: expected either slowdown or state in an event");
 }
 
 TEST(WorkerSpeeds, RefusesValuesOutsideTheirRange) {
   for (const char* time : {"-1", "inf", "nan", "true", "'noon'"}) {
-    EXPECT_EQ(refusal(fmt::format("[[event]]\ntime = {}\nworker = 0\nslowdown = 2\n", time)),
+    EXPECT_EQ(refusal_of_events(fmt::format("[[event]]\ntime = {}\nworker = 0\nslowdown = 2\n", time)),
               fmt::format(":2: expected time, a number of at least 0, found {}", time));
   }
   for (const char* worker : {"-1", "2", "0.5", "'all'"}) {
-    EXPECT_EQ(refusal(fmt::format("[[event]]\ntime = 1\nworker = {}\nslowdown = 2\n", worker)),
+    EXPECT_EQ(refusal_of_events(fmt::format("[[event]]\ntime = 1\nworker = {}\nslowdown = 2\n", worker)),
               fmt::format(":3: expected worker, a whole number from 0 to 1, found {}", worker));
   }
   for (const char* slowdown : {"0", "-2", "inf", "'twice'"}) {
-    EXPECT_EQ(refusal(fmt::format("[[event]]\ntime = 1\nworker = 0\nslowdown = {}\n", slowdown)),
+    EXPECT_EQ(refusal_of_events(fmt::format("[[event]]\ntime = 1\nworker = 0\nslowdown = {}\n", slowdown)),
               fmt::format(":4: expected slowdown, a number above 0, found {}", slowdown));
   }
   for (const char* state : {"'broken'", "1"}) {
-    EXPECT_EQ(refusal(fmt::format("[[event]]\ntime = 1\nworker = 0\nstate = {}\n", state)),
+    EXPECT_EQ(refusal_of_events(fmt::format("[[event]]\ntime = 1\nworker = 0\nstate = {}\n", state)),
               fmt::format(":4: expected state, \"failed\" or \"working\", found {}", state));
   }
 }
 
 TEST(WorkerSpeeds, RefusesEventsOutOfOrder) {
-  EXPECT_EQ(refusal(toml({{5, 0, fails}, {3, 1, fails}})),
+  EXPECT_EQ(refusal_of_events(toml({{5, 0, fails}, {3, 1, fails}})),
             ":6: expected events in the order of their times, found 3 after 5");
 }
 
 TEST(WorkerSpeeds, RefusesStatesThatChangeNothing) {
-  EXPECT_EQ(refusal(toml({{1, 1, fails}, {5, 0, returns}})),
+  EXPECT_EQ(refusal_of_events(toml({{1, 1, fails}, {5, 0, returns}})),
             ":8: expected state \"failed\", as worker 0 has not failed");
-  EXPECT_EQ(refusal(toml({{1, 0, fails}, {2, 0, returns}, {3, 0, returns}})),
+  EXPECT_EQ(refusal_of_events(toml({{1, 0, fails}, {2, 0, returns}, {3, 0, returns}})),
             ":12: expected state \"failed\", as worker 0 has not failed");
-  EXPECT_EQ(refusal(toml({{1, 0, fails}, {2, 0, "slowdown = 2"}, {3, 0, fails}})),
+  EXPECT_EQ(refusal_of_events(toml({{1, 0, fails}, {2, 0, "slowdown = 2"}, {3, 0, fails}})),
             ":12: expected state \"working\", as worker 0 has failed already");
 }
 

@@ -63,7 +63,7 @@ TEST_F(Compare, ShowsTheConfigurationAndARowForEachMethod) {
 
 TEST_F(Compare, TakesTheStepSizeThatReachesTheTargetFirst) {
   const Finished run = quadratic(
-      "--methods dude,sync --lr dude=0.3,0.001,0.01,0.1,sync=0.1 --updates 3000 --eval-every 5 "
+      "--methods dude,sync --lr dude=0.3,0.001,0.01,0.1,sync=0.1 --updates 3000 --eval-every 5 --device cpu "
       "--target-loss -0.16");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(step_size(run, "sync"), "0.1");
@@ -71,7 +71,7 @@ TEST_F(Compare, TakesTheStepSizeThatReachesTheTargetFirst) {
   // What each would have needed by itself.
   for (const std::string lr : {"0.001", "0.01", "0.1", "0.3"}) {
     const Finished alone =
-        quadratic("--methods dude --updates 3000 --eval-every 5 --target-loss -0.16 --lr " + lr);
+        quadratic("--methods dude --updates 3000 --eval-every 5 --device cpu --target-loss -0.16 --lr " + lr);
     EXPECT_GE(std::stod(row(alone, "dude").at(2)), chosen) << lr;
     if (lr == step_size(run, "dude")) {
       EXPECT_EQ(row(alone, "dude"), row(run, "dude"));
@@ -251,14 +251,14 @@ TEST_F(Compare, AnErrorThatIsNoFailureOfTheRunEndsTheCommand) {
   EXPECT_EQ(run.out, "");
 }
 
-struct Refusal {
+struct RefusedComparison {
   std::string arguments;  // after `compare`, in a folder with problem.json
   std::string message;
 };
 
-void PrintTo(const Refusal& refusal, std::ostream* out) { *out << "compare " << refusal.arguments; }
+void PrintTo(const RefusedComparison& refusal, std::ostream* out) { *out << "compare " << refusal.arguments; }
 
-class CompareRefusal : public Compare, public ::testing::WithParamInterface<Refusal> {};
+class CompareRefusal : public Compare, public ::testing::WithParamInterface<RefusedComparison> {};
 
 TEST_P(CompareRefusal, IsOneLineAndLeavesNothing) {
   const auto before = files();
@@ -274,38 +274,44 @@ TEST_P(CompareRefusal, IsOneLineAndLeavesNothing) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, CompareRefusal,
     ::testing::Values(
-        Refusal{"--lr 0.1 --updates 3", "--methods is required"},
-        Refusal{"--methods dude --updates 3", "--lr is required"},
-        Refusal{"--methods dude,ringleder --lr 0.1 --updates 3",
-                "--methods ringleder: unknown; did you mean ringleader?"},
-        Refusal{"--methods dude,dude --lr 0.1 --updates 3", "dude is named twice"},
-        Refusal{"--methods dude, --lr 0.1 --updates 3", "--methods : unknown"},
-        Refusal{"--methods dude,sync --lr dude=0.1 --updates 3", "no step size for sync; expected sync=..."},
-        Refusal{"--methods dude,sync --lr dude=0.1,asgd=1 --updates 3",
-                "asgd is none of --methods dude,sync"},
-        Refusal{"--methods dude --lr 0.1,0 --updates 3", "--lr 0.1,0: '0' is not a positive number"},
-        Refusal{"--methods dude --lr dude= --updates 3", "'' is not a positive number"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --seeds 0", "--seeds"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --seeds some", "--seeds"},
-        Refusal{"--methods dude --lr 0.1", "no end given: expected --updates, --epochs or --time-limit"},
-        Refusal{"--methods dude --lr 0.1 --target-loss 0 --eval-every 5", "no end given"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --target-loss 0", "--target-loss needs --eval-every"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --target-accuracy 1 --eval-every 5",
-                "--target-accuracy has no use"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --target-accuracy 1 --target-loss 0 --eval-every 5",
-                "expected one of them"},
-        Refusal{
+        RefusedComparison{"--lr 0.1 --updates 3", "--methods is required"},
+        RefusedComparison{"--methods dude --updates 3", "--lr is required"},
+        RefusedComparison{"--methods dude,ringleder --lr 0.1 --updates 3",
+                          "--methods ringleder: unknown; did you mean ringleader?"},
+        RefusedComparison{"--methods dude,dude --lr 0.1 --updates 3", "dude is named twice"},
+        RefusedComparison{"--methods dude, --lr 0.1 --updates 3", "--methods : unknown"},
+        RefusedComparison{"--methods dude,sync --lr dude=0.1 --updates 3",
+                          "no step size for sync; expected sync=..."},
+        RefusedComparison{"--methods dude,sync --lr dude=0.1,asgd=1 --updates 3",
+                          "asgd is none of --methods dude,sync"},
+        RefusedComparison{"--methods dude --lr 0.1,0 --updates 3",
+                          "--lr 0.1,0: '0' is not a positive number"},
+        RefusedComparison{"--methods dude --lr dude= --updates 3", "'' is not a positive number"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --seeds 0", "--seeds"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --seeds some", "--seeds"},
+        RefusedComparison{"--methods dude --lr 0.1",
+                          "no end given: expected --updates, --epochs or --time-limit"},
+        RefusedComparison{"--methods dude --lr 0.1 --target-loss 0 --eval-every 5", "no end given"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --target-loss 0",
+                          "--target-loss needs --eval-every"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --target-accuracy 1 --eval-every 5",
+                          "--target-accuracy has no use"},
+        RefusedComparison{
+            "--methods dude --lr 0.1 --updates 3 --target-accuracy 1 --target-loss 0 --eval-every 5",
+            "expected one of them"},
+        RefusedComparison{
             "--methods dude --lr 0.1 --updates 3 --target-loss 1 --target-gradient-norm-sq 1 --eval-every 5",
             "expected one of them"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --target-gradient-norm-sq 1 --eval-every 5",
-                "--target-gradient-norm-sq needs --eval-every and --eval-gradient"},
-        Refusal{"--methods asgd,sync --lr 0.1 --updates 3 --gather 2", "methods that use it: dude, fedbuff"},
-        Refusal{"--methods asgd,dude --lr 0.1 --updates 3 --gather 3", "--gather 3: expected"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --log-dir problem.json/logs",
-                "--log-dir problem.json/logs: cannot be made"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --init absent.safetensors",
-                "absent.safetensors: cannot be read"},
-        Refusal{"--methods dude --lr 0.1 --updates 3 --save model.safetensors", "--save"}));
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --target-gradient-norm-sq 1 --eval-every 5",
+                          "--target-gradient-norm-sq needs --eval-every and --eval-gradient"},
+        RefusedComparison{"--methods asgd,sync --lr 0.1 --updates 3 --gather 2",
+                          "methods that use it: dude, fedbuff"},
+        RefusedComparison{"--methods asgd,dude --lr 0.1 --updates 3 --gather 3", "--gather 3: expected"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --log-dir problem.json/logs",
+                          "--log-dir problem.json/logs: cannot be made"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --init absent.safetensors",
+                          "absent.safetensors: cannot be read"},
+        RefusedComparison{"--methods dude --lr 0.1 --updates 3 --save model.safetensors", "--save"}));
 
 }  // namespace
 }  // namespace tardigrad

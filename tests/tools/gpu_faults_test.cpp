@@ -48,6 +48,18 @@ TEST_F(GpuFaults, InWallTimeTheWorkersOfALostGpuAreTakenOutAndTheOthersGoOn) {
   }
 }
 
+// Also the program: it ends although a job on a GPU does not.
+TEST_F(GpuFaults, InWallTimeAWorkerWhoseJobHangsIsTakenOutAndTheOthersGoOn) {
+  for (const char* completions : {"polling", "callback"}) {
+    const Finished run = run_with(
+        "1:60:hang", std::string("--time-limit 3 --worker-timeout 0.5 --completions ") + completions);
+    EXPECT_EQ(run.exit_code, 0) << completions << ": " << run.err;
+    EXPECT_THAT(run.err, AllOf(HasSubstr("no end of job"), HasSubstr("(allowed: "))) << completions;
+    EXPECT_THAT(run.out, HasSubstr("updates from")) << completions;
+    EXPECT_TRUE(std::filesystem::remove(path("x.safetensors"))) << completions;
+  }
+}
+
 TEST_F(GpuFaults, InVirtualTimeThoseOfAWorkersGpuAreNamedAndTheModelIsSaved) {
   const Finished run = run_with("1:60", "--clock virtual --compute-time linear:1:1");
   EXPECT_EQ(run.exit_code, 3) << run.err;

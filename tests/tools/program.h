@@ -9,10 +9,11 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/runtime/temporary_file.h"
 
 namespace tardigrad::testing {
 
@@ -22,13 +23,6 @@ struct Finished {
   std::string out;
   std::string err;
 };
-
-inline std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 /// The records of a `--log` file, one JSON object a line.
 inline std::vector<nlohmann::json> read_log(const std::filesystem::path& path) {

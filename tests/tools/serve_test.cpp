@@ -96,17 +96,17 @@ class BadServing : public testing::RefusalTest {};
 
 TEST_P(BadServing, IsRefusedInOneLine) { expect_refusal(); }
 
-const std::string quadratic_run = "--model quadratic:problem.json --method dude --lr 0.1 --updates 3 ";
+const std::string served_run = "--model quadratic:problem.json --method dude --lr 0.1 --updates 3 ";
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, BadServing,
-    ::testing::Values(Refusal{quadratic_run + "--serve 65536", "--serve: Value 65536 not in range"},
-                      Refusal{quadratic_run + "--serve web", "--serve"},
-                      Refusal{quadratic_run + "--log-size 5", "--log-size 5: expected a size of at least 4K"},
-                      Refusal{quadratic_run + "--log-size 256MB", "--log-size 256MB: expected a size"},
-                      Refusal{quadratic_run + "--log-size 99999999999T", "--log-size 99999999999T: expected"},
-                      Refusal{quadratic_run + "--log-size ''", "--log-size"},
-                      Refusal{quadratic_run + "--log-files 1", "--log-files: Value 1 not in range"}));
+    ::testing::Values(Refusal{served_run + "--serve 65536", "--serve: Value 65536 not in range"},
+                      Refusal{served_run + "--serve web", "--serve"},
+                      Refusal{served_run + "--log-size 5", "--log-size 5: expected a size of at least 4K"},
+                      Refusal{served_run + "--log-size 256MB", "--log-size 256MB: expected a size"},
+                      Refusal{served_run + "--log-size 99999999999T", "--log-size 99999999999T: expected"},
+                      Refusal{served_run + "--log-size ''", "--log-size"},
+                      Refusal{served_run + "--log-files 1", "--log-files: Value 1 not in range"}));
 
 }  // namespace
 }  // namespace tardigrad

@@ -194,7 +194,7 @@ TEST_F(TensorBoard, RecordsBetweenHoldEveryGradientOnce) {
 }
 
 TEST_F(TensorBoard, DoesNotGrowWithTheNumberOfUpdates) {
-  ASSERT_EQ(train("--updates 100000 --tensorboard board").exit_code, 0);
+  ASSERT_EQ(train("--updates 100000 --device cpu --tensorboard board").exit_code, 0);
   const auto events = read_events(event_files("board").at(0));
   ASSERT_TRUE(events.has_value()) << reason();
   const double elapsed_s =
