@@ -65,11 +65,13 @@ if(TARDIGRAD_SANITIZE)
   set(sanitize ${${TARDIGRAD_SANITIZE}_sanitizer})
   set(CMAKE_UNITY_BUILD ON)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 10)
-  list(APPEND warnings -Wno-array-bounds -Wno-subobject-linkage)  # false alarms: of g++ 12 at -O1; about included sources
+  # False alarms: of g++ 12 at -O1, and about sources that are included.
+  list(APPEND warnings -Wno-array-bounds -Wno-subobject-linkage -Wno-shadow)
   # Properties of targets: one brings a sanitizer of its own; the other is compiled sooner than it would be optimised.
   set(shared "$<NOT:$<BOOL:$<TARGET_PROPERTY:TARDIGRAD_OWN_SANITIZER>>>")
-  target_compile_options(tardigrad_options INTERFACE "$<IF:$<BOOL:$<TARGET_PROPERTY:TARDIGRAD_UNOPTIMISED>>,-O0,-O1>" -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer
-                         "$<${shared}:${sanitize}>")
+  set(optimisation "$<IF:$<BOOL:$<TARGET_PROPERTY:TARDIGRAD_UNOPTIMISED>>,-O0,-O1>")
+  target_compile_options(tardigrad_options INTERFACE ${optimisation} -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS
+                         -fno-omit-frame-pointer "$<${shared}:${sanitize}>")
   target_link_options(tardigrad_options INTERFACE "$<${shared}:${sanitize}>")
 endif()
 target_compile_options(tardigrad_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${warnings};-Wpedantic>)
