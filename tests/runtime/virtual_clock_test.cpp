@@ -185,6 +185,17 @@ slowdown = 1
       (Sequence{{2, 0}, {3, 1}, {4, 0}, {6, 1}, {9, 0}, {9, 1}, {12, 1}, {14.75, 0}, {15, 1}, {16.75, 0}}));
 }
 
+constexpr const char* both_fail = R"(
+[[event]]
+time = 3
+worker = 0
+state = "failed"
+[[event]]
+time = 3
+worker = 1
+state = "failed"
+)";
+
 constexpr const char* one_fails_and_returns = R"(
 [[event]]
 time = 3
@@ -250,7 +261,7 @@ TEST(WallClock, LossesAndReturnsComeWhenTheyAreDue) {
 
 TEST(WallClock, WhatHasArrivedBeforeALossComesFirst) {
   const TemporaryFile file;
-  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(one_fails_and_returns), 2);
+  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(both_fail), 2);
   Stopwatch stopwatch;
   WallClock clock(stopwatch, speeds, 1e-3);
   clock.gradient_complete(1);  // at 0
