@@ -214,6 +214,7 @@ void Coordinator::take_end_of_discarded(const Clock::Arrived& arrived) {
   WorkerState& worker = state(arrived.worker);
   worker.discarding = false;
   for (RunObserver* observer : observers_) observer->on_discarded_over(arrived.worker, arrived.time);
+  start_if_waiting(arrived.worker);  // before it can end
   executor_->discarded_is_over(arrived.worker);
   hand_over_late(arrived.worker, arrived.time);
   if (worker.absence.hung) {

@@ -239,8 +239,7 @@ void Coordinator::go_on_with_jobs() {
   }
   if (options_.clock == ClockKind::virtual_time) return require_ends();
   stopwatch_.resume();
-  const double now = clock_->now();  // before any of them can end
-  executor_->go_on();
+  const double now = clock_->now();
   for (int index = 0; index < objective_.workers(); ++index) {
     WorkerState& worker = state(index);
     worker.computing = false;
@@ -253,6 +252,7 @@ void Coordinator::go_on_with_jobs() {
     for (const auto why : {&Absence::hung, &Absence::failed})
       take_back(index, why, now, "the run goes on anew");
   }
+  executor_->go_on();  // last, so that no job ends before the time it is said to have begun at
 }
 
 /// What the clock and the workers' states say of jobs must agree.
