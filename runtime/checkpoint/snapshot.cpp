@@ -109,11 +109,10 @@ void Snapshot::save(std::span<const float> vector, Place place) {
   submit({place, vector.size_bytes(), std::move(buffer)});
 }
 
+/// Under the lock to its end: when the last piece is written this may be destroyed.
 void Snapshot::submit(Piece piece) {
-  {
-    const std::lock_guard lock(mutex_);
-    pieces_.push_back(std::move(piece));
-  }
+  const std::lock_guard lock(mutex_);
+  pieces_.push_back(std::move(piece));
   changed_.notify_all();
 }
 
