@@ -16,7 +16,7 @@ namespace {
 
 using Path = std::filesystem::path;
 
-constexpr int classes_of_mnist = 10;
+constexpr int classes_of_each = 10;
 
 enum class Format { idx, cifar10 };
 
@@ -63,7 +63,7 @@ Images load_idx_part(const std::string& name, const Path& dir, const std::string
     const std::string dotted = fmt::format("{}-{}.idx{}-ubyte", part, kind, rank);
     return find_file(name, dir, {plain, plain + ".gz", dotted, dotted + ".gz"});
   };
-  return read_idx_images(find("images", "3"), find("labels", "1"), classes_of_mnist);
+  return read_idx_images(find("images", "3"), find("labels", "1"), classes_of_each);
 }
 
 void load_idx(Dataset& dataset, const Path& dir) {
@@ -119,7 +119,7 @@ Dataset load_dataset(const std::string& name, const Path& dir) {
   Dataset dataset{.name = name,
                   .train = {},
                   .test = {},
-                  .classes = classes_of_mnist,
+                  .classes = classes_of_each,
                   .normalisation = known.normalisation};
   switch (known.format) {
     case Format::idx:

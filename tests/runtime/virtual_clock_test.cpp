@@ -196,15 +196,7 @@ worker = 1
 state = "failed"
 )";
 
-constexpr const char* one_fails_and_returns = R"(
-[[event]]
-time = 3
-worker = 0
-state = "failed"
-[[event]]
-time = 3
-worker = 1
-state = "failed"
+const std::string one_fails_and_returns = std::string(both_fail) + R"(
 [[event]]
 time = 10
 worker = 0
