@@ -10,7 +10,7 @@ namespace tardigrad {
 namespace {
 
 template <typename Number>
-struct Arguments {
+struct PoolArguments {
   const Number* __restrict__ input;
   const float* __restrict__ bias;
   Number* __restrict__ output;
@@ -32,7 +32,7 @@ __device__ void store_apart(Number* to, std::size_t stride, const Pack<Number, c
 
 /// `count` channels of one window. All four loads are in flight before the first use.
 template <int count, typename Number>
-__device__ void pool_channels(const PoolPlan& plan, const Arguments<Number>& a, std::size_t window,
+__device__ void pool_channels(const PoolPlan& plan, const PoolArguments<Number>& a, std::size_t window,
                               std::size_t channel, const Pack<float, count>& bias) {
   const WindowPlace place = plan.place(window);
   const Number* const from = a.input + place.input(plan.in) + channel * plan.in.channel;
@@ -59,7 +59,7 @@ __device__ void pool_channels(const PoolPlan& plan, const Arguments<Number>& a, 
 /// For input that is channels last: a thread takes `count` channels, and one window after the other.
 template <int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    pool_channels_kernel(PoolPlan plan, ChannelThreads threads, Arguments<Number> a) {
+    pool_channels_kernel(PoolPlan plan, ChannelThreads threads, PoolArguments<Number> a) {
   if (threads.window_lane() >= threads.window_lanes) {
     return;
   }
@@ -115,7 +115,7 @@ __device__ void pool_pixels(const Number* upper_row, const Number* lower_row, fl
 /// one channel of one image.
 template <int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    pool_pixels_kernel(PoolPlan plan, PlaneThreads threads, Arguments<Number> a) {
+    pool_pixels_kernel(PoolPlan plan, PlaneThreads threads, PoolArguments<Number> a) {
   const unsigned per_row = plan.output_width / count;
   const std::size_t planes = plan.batch * plan.channels;
   for (std::size_t plane = threads.warp_first() + threads.plane_in_warp(); plane < planes;
@@ -134,7 +134,7 @@ __global__ void __launch_bounds__(threads_per_block)
 }
 
 template <int count, typename Number>
-void launch_channels(const BiasReluMaxPool<Number>& pool, const Arguments<Number>& arguments,
+void launch_channels(const BiasReluMaxPool<Number>& pool, const PoolArguments<Number>& arguments,
                      CudaStream stream) {
   const ChannelThreads threads(pool.shape.channels / count);
   const std::size_t blocks = (pool.shape.windows() + threads.window_lanes - 1) / threads.window_lanes;
@@ -143,7 +143,7 @@ void launch_channels(const BiasReluMaxPool<Number>& pool, const Arguments<Number
 }
 
 template <int count, typename Number>
-void launch_pixels(const BiasReluMaxPool<Number>& pool, const Arguments<Number>& arguments,
+void launch_pixels(const BiasReluMaxPool<Number>& pool, const PoolArguments<Number>& arguments,
                    CudaStream stream) {
   const PlaneThreads threads(pool.shape.output_height() * pool.shape.output_width() / count);
   launch_kernel(pool.name, pool_pixels_kernel<count, Number>, {threads.blocks(pool.shape)}, stream,
@@ -159,7 +159,7 @@ void BiasReluMaxPool<Number>::launch(CudaStream stream) const {
   }
   check(*this);
   constexpr int full = full_width<Number>;
-  const Arguments<Number> arguments{input, bias, output, winners};
+  const PoolArguments<Number> arguments{input, bias, output, winners};
   if (shape.input_format == MemoryFormat::channels_last) {
     const bool packed = shape.channels % full == 0 && is_aligned<full>(input) && is_aligned<full>(output) &&
                         is_aligned<full>(winners);

@@ -12,7 +12,7 @@ namespace tardigrad {
 namespace {
 
 template <typename Number>
-struct Arguments {
+struct PoolBackwardArguments {
   const Number* __restrict__ output_gradient;
   const std::uint8_t* __restrict__ winners;
   Number* __restrict__ input_gradient;
@@ -35,8 +35,8 @@ __device__ Pack<Number, count> load_apart(const Number* from, std::size_t stride
 
 /// `count` channels of one window and of what `extent` adds to it.
 template <int count, typename Number>
-__device__ void spread_channels(const PoolPlan& plan, const Arguments<Number>& a, std::size_t window,
-                                std::size_t channel, Pack<float, count>& sums) {
+__device__ void spread_channels(const PoolPlan& plan, const PoolBackwardArguments<Number>& a,
+                                std::size_t window, std::size_t channel, Pack<float, count>& sums) {
   const WindowPlace place = plan.place(window);
   const std::size_t from = place.output(plan.out) + channel * plan.out.channel;
   const auto gradient = load_apart<count>(a.output_gradient + from, plan.out.channel);
@@ -90,7 +90,8 @@ __device__ void sum_window_lanes(const ChannelThreads& threads, Pack<float, coun
 /// For input that is channels last. A block takes one part of the windows at a time.
 template <int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    spread_channels_kernel(PoolPlan plan, ChannelThreads threads, BiasParts parts, Arguments<Number> a) {
+    spread_channels_kernel(PoolPlan plan, ChannelThreads threads, BiasParts parts,
+                           PoolBackwardArguments<Number> a) {
   const std::size_t windows = plan.windows();
   for (std::size_t part = blockIdx.x; part < parts.count; part += gridDim.x) {
     const std::size_t begin = part * parts.windows;
@@ -146,7 +147,7 @@ __device__ float spread_pixels(const Number* output_gradient, const std::uint8_t
 /// For input that is channel-major: a thread takes `count` windows in a row at a time of one plane.
 template <int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    spread_pixels_kernel(PoolPlan plan, PlaneThreads threads, Arguments<Number> a) {
+    spread_pixels_kernel(PoolPlan plan, PlaneThreads threads, PoolBackwardArguments<Number> a) {
   const unsigned per_row = plan.output_width / count;
   const std::size_t planes = plan.batch * plan.channels;
   for (std::size_t first = threads.warp_first(); first < planes; first += threads.stride()) {
@@ -183,16 +184,16 @@ __global__ void __launch_bounds__(threads_per_block)
 }
 
 template <int count, typename Number>
-void launch_channels(const BiasReluMaxPoolBackward<Number>& pool, const Arguments<Number>& arguments,
-                     CudaStream stream) {
+void launch_channels(const BiasReluMaxPoolBackward<Number>& pool,
+                     const PoolBackwardArguments<Number>& arguments, CudaStream stream) {
   const BiasParts parts = parts_of(pool.shape);
   launch_kernel(pool.name, spread_channels_kernel<count, Number>, {parts.count}, stream, PoolPlan(pool.shape),
                 ChannelThreads(pool.shape.channels / count), parts, arguments);
 }
 
 template <int count, typename Number>
-void launch_pixels(const BiasReluMaxPoolBackward<Number>& pool, const Arguments<Number>& arguments,
-                   CudaStream stream) {
+void launch_pixels(const BiasReluMaxPoolBackward<Number>& pool,
+                   const PoolBackwardArguments<Number>& arguments, CudaStream stream) {
   const PlaneThreads threads(pool.shape.output_height() * pool.shape.output_width() / count);
   launch_kernel(pool.name, spread_pixels_kernel<count, Number>, {threads.blocks(pool.shape)}, stream,
                 PoolPlan(pool.shape), threads, arguments);
@@ -203,8 +204,8 @@ template <typename Number>
 void launch_spread(const BiasReluMaxPoolBackward<Number>& pool, CudaStream stream) {
   constexpr int full = full_width<Number>;
   const PoolShape& shape = pool.shape;
-  const Arguments<Number> arguments{pool.output_gradient, pool.winners, pool.input_gradient,
-                                    pool.partial_sums};
+  const PoolBackwardArguments<Number> arguments{pool.output_gradient, pool.winners, pool.input_gradient,
+                                                pool.partial_sums};
   if (shape.input_format == MemoryFormat::channels_last) {
     const bool packed = shape.channels % full == 0 && is_aligned<full>(pool.input_gradient) &&
                         is_aligned<full>(pool.output_gradient) && is_aligned<full>(pool.winners);

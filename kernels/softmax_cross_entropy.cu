@@ -16,7 +16,7 @@ constexpr int threads_of_one_block = 1024;
 
 /// The gradient may be the memory of the logits: no __restrict__.
 template <typename Number>
-struct Arguments {
+struct CrossEntropyArguments {
   std::size_t batch;
   unsigned classes;
   const Number* logits;
@@ -48,7 +48,7 @@ __device__ double sum_in_warp(double sum) {
 /// One example by one warp; returns its loss to every lane. A logit is read by one lane only, which also
 /// writes the gradient in its place.
 template <typename Number>
-__device__ float compute_row(const Arguments<Number>& a, std::size_t n) {
+__device__ float compute_row(const CrossEntropyArguments<Number>& a, std::size_t n) {
   const unsigned lane = threadIdx.x % warp_lanes;
   const Number* const logits = a.logits + n * a.classes;
   const auto label = static_cast<unsigned>(a.labels[n]);
@@ -98,7 +98,7 @@ __device__ void write_mean(std::size_t batch, const float* losses, float* loss) 
 
 /// A warp takes one example at a time.
 template <typename Number>
-__global__ void __launch_bounds__(threads_per_block) cross_entropy_kernel(Arguments<Number> a) {
+__global__ void __launch_bounds__(threads_per_block) cross_entropy_kernel(CrossEntropyArguments<Number> a) {
   for (std::size_t n = grid_first() / warp_lanes; n < a.batch; n += grid_stride() / warp_lanes) {
     compute_row(a, n);
   }
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(threads_per_block) cross_entropy_kernel(Argume
 /// One block, which keeps the losses to itself.
 template <typename Number>
 __global__ void __launch_bounds__(threads_of_one_block)
-    cross_entropy_with_mean_kernel(Arguments<Number> a, float* loss) {
+    cross_entropy_with_mean_kernel(CrossEntropyArguments<Number> a, float* loss) {
   __shared__ float losses[SoftmaxCrossEntropy<Number>::block_batch];
   for (std::size_t n = threadIdx.x / warp_lanes; n < a.batch; n += threads_of_one_block / warp_lanes) {
     const float loss_of_row = compute_row(a, n);
@@ -137,8 +137,8 @@ void SoftmaxCrossEntropy<Number>::launch(CudaStream stream) const {
   check(*this);
   require<SoftmaxCrossEntropy>(loss == nullptr || losses != nullptr || batch <= block_batch,
                                "losses is null, but a GPU needs them for a loss over so many examples");
-  const Arguments<Number> arguments{batch, static_cast<unsigned>(classes), logits, labels, gradient, losses,
-                                    hits};
+  const CrossEntropyArguments<Number> arguments{
+      batch, static_cast<unsigned>(classes), logits, labels, gradient, losses, hits};
   if (loss != nullptr && batch <= block_batch) {
     launch_kernel(name, cross_entropy_with_mean_kernel<Number>, {1, threads_of_one_block}, stream, arguments,
                   loss);

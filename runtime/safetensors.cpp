@@ -21,7 +21,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors are littl
 using Json = nlohmann::ordered_json;
 using Contents = SafetensorsContents;
 
-[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
+[[noreturn]] void refuse_file(const std::filesystem::path& path, const std::string& reason) {
   throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
 }
 
@@ -55,21 +55,22 @@ std::string safetensors_header(const ParameterLayout& layout) {
 SafetensorsContents read_safetensors_header(const std::filesystem::path& path, std::ifstream& file) {
   std::error_code error;
   const std::uint64_t file_bytes = std::filesystem::file_size(path, error);
-  if (!file || error) refuse(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  if (!file || error) refuse_file(path, fmt::format("cannot be read: {}", std::strerror(errno)));
   std::uint64_t header_bytes = 0;
   if (!file.read(reinterpret_cast<char*>(&header_bytes), sizeof(header_bytes))) {
-    refuse(path, "not a safetensors file: shorter than 8 bytes");
+    refuse_file(path, "not a safetensors file: shorter than 8 bytes");
   }
   if (header_bytes > file_bytes - sizeof(header_bytes)) {
-    refuse(path,
-           fmt::format("not a safetensors file, or cut short: its header claims {} bytes, the file has {}",
-                       header_bytes, file_bytes));
+    refuse_file(
+        path, fmt::format("not a safetensors file, or cut short: its header claims {} bytes, the file has {}",
+                          header_bytes, file_bytes));
   }
   std::string text(header_bytes, '\0');
   file.read(text.data(), static_cast<std::streamsize>(header_bytes));
   Contents contents;
   contents.header = parse_json<Json>(text);
-  if (!contents.header.is_object()) refuse(path, "not a safetensors file: its header is not a JSON object");
+  if (!contents.header.is_object())
+    refuse_file(path, "not a safetensors file: its header is not a JSON object");
   contents.header.erase("__metadata__");
   contents.data_begin = sizeof(header_bytes) + header_bytes;
   contents.data_bytes = file_bytes - contents.data_begin;
@@ -79,13 +80,13 @@ SafetensorsContents read_safetensors_header(const std::filesystem::path& path, s
 SafetensorsEntry read_safetensors_entry(const std::filesystem::path& path,
                                         const SafetensorsContents& contents, const std::string& name) {
   const auto entry = contents.header.find(name);
-  if (entry == contents.header.end()) refuse(path, fmt::format("has no tensor \"{}\"", name));
+  if (entry == contents.header.end()) refuse_file(path, fmt::format("has no tensor \"{}\"", name));
   try {
     return {.dtype = json_member(*entry, "dtype"),
             .shape = json_member(*entry, "shape"),
             .offsets = json_member(*entry, "data_offsets")};
   } catch (const std::invalid_argument&) {
-    refuse(path, fmt::format("tensor \"{}\": expected dtype, shape and data_offsets", name));
+    refuse_file(path, fmt::format("tensor \"{}\": expected dtype, shape and data_offsets", name));
   }
 }
 
@@ -102,21 +103,21 @@ void read_tensor(const std::filesystem::path& path, std::ifstream& file, const C
                  const TensorSpec& tensor, std::span<float> values) {
   const auto [dtype, shape, offsets] = read_safetensors_entry(path, contents, tensor.name);
   if (dtype != "F32") {
-    refuse(path, fmt::format("tensor \"{}\" is {}; expected \"F32\"", tensor.name, in_quotes(dtype)));
+    refuse_file(path, fmt::format("tensor \"{}\" is {}; expected \"F32\"", tensor.name, in_quotes(dtype)));
   }
   if (shape != tensor.shape) {
-    refuse(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name, describe(shape),
-                             describe(tensor.shape)));
+    refuse_file(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name, describe(shape),
+                                  describe(tensor.shape)));
   }
   const std::uint64_t bytes = tensor.elements() * sizeof(float);
   if (offsets.size() != 2 || offsets[0] > contents.data_bytes || offsets[1] > contents.data_bytes ||
       offsets[0] + bytes != offsets[1]) {
-    refuse(path,
-           fmt::format("tensor \"{}\": its {} bytes are not where data_offsets says", tensor.name, bytes));
+    refuse_file(
+        path, fmt::format("tensor \"{}\": its {} bytes are not where data_offsets says", tensor.name, bytes));
   }
   file.seekg(static_cast<std::streamoff>(contents.data_begin + offsets[0]));
   file.read(reinterpret_cast<char*>(values.data() + tensor.offset), static_cast<std::streamsize>(bytes));
-  if (!file) refuse(path, fmt::format("tensor \"{}\" cannot be read", tensor.name));
+  if (!file) refuse_file(path, fmt::format("tensor \"{}\" cannot be read", tensor.name));
 }
 
 }  // namespace
@@ -150,11 +151,11 @@ void load_safetensors(const std::filesystem::path& path, const ParameterLayout& 
   }
   for (const auto& [name, entry] : contents.header.items()) {
     if (!known.contains(name))
-      refuse(path, fmt::format("tensor {} does not belong to this model", in_quotes(name)));
+      refuse_file(path, fmt::format("tensor {} does not belong to this model", in_quotes(name)));
   }
   if (contents.data_bytes != values.size_bytes()) {
-    refuse(path, fmt::format("holds {} bytes of data; expected {} as its tensors have", contents.data_bytes,
-                             values.size_bytes()));
+    refuse_file(path, fmt::format("holds {} bytes of data; expected {} as its tensors have",
+                                  contents.data_bytes, values.size_bytes()));
   }
 }
 

@@ -9,9 +9,9 @@ namespace {
 
 /// A row counts from the start on; not any more once it is empty, or to be dropped, as its worker is lost;
 /// and again when that has filled it.
-class LastingRows : public Promise {
+class LastingRowsPromise : public Promise {
  public:
-  explicit LastingRows(const MethodOptions& options)
+  explicit LastingRowsPromise(const MethodOptions& options)
       : drop_(options.lost_rows == LostRows::drop), counts_(static_cast<std::size_t>(options.workers)) {}
 
   Decision start(const JobLedger& jobs) override {
@@ -59,14 +59,14 @@ class LastingRows : public Promise {
 };
 
 /// dude: one gradient each at x⁰, then c arrivals an update. Those that have arrived wait for it, together.
-class Dude final : public LastingRows {
+class DudePromise final : public LastingRowsPromise {
  public:
-  explicit Dude(const MethodOptions& options)
-      : LastingRows(options), gather_(static_cast<std::size_t>(options.gather.value_or(1))) {}
+  explicit DudePromise(const MethodOptions& options)
+      : LastingRowsPromise(options), gather_(static_cast<std::size_t>(options.gather.value_or(1))) {}
 
   Decision start(const JobLedger& jobs) override {
     warm_ = false;
-    return LastingRows::start(jobs);
+    return LastingRowsPromise::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -83,7 +83,7 @@ class Dude final : public LastingRows {
   }
 
   void visit_state(StateArchive& state) override {
-    LastingRows::visit_state(state);
+    LastingRowsPromise::visit_state(state);
     state.flag("warm", warm_);
   }
 
@@ -103,13 +103,13 @@ class Dude final : public LastingRows {
 
 /// ia2sgd: everybody goes on at x⁰ until all rows are filled; from the next arrival on, every one makes an
 /// update.
-class Ia2sgd final : public LastingRows {
+class Ia2sgdPromise final : public LastingRowsPromise {
  public:
-  using LastingRows::LastingRows;
+  using LastingRowsPromise::LastingRowsPromise;
 
   Decision start(const JobLedger& jobs) override {
     warm_ = false;
-    return LastingRows::start(jobs);
+    return LastingRowsPromise::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -127,7 +127,7 @@ class Ia2sgd final : public LastingRows {
   }
 
   void visit_state(StateArchive& state) override {
-    LastingRows::visit_state(state);
+    LastingRowsPromise::visit_state(state);
     state.flag("warm", warm_);
   }
 
@@ -142,10 +142,10 @@ class Ia2sgd final : public LastingRows {
 };
 
 /// mifa: rounds of some of those that work, one gradient each at x^k; the first round is of all.
-class Mifa final : public LastingRows {
+class MifaPromise final : public LastingRowsPromise {
  public:
-  explicit Mifa(const MethodOptions& options)
-      : LastingRows(options),
+  explicit MifaPromise(const MethodOptions& options)
+      : LastingRowsPromise(options),
         always_(options.availability.value_or(1) >= 1),
         came_(static_cast<std::size_t>(options.workers)) {}
 
@@ -153,7 +153,7 @@ class Mifa final : public LastingRows {
 
   Decision start(const JobLedger& jobs) override {
     came_.assign(came_.size(), false);
-    return LastingRows::start(jobs);
+    return LastingRowsPromise::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -177,7 +177,7 @@ class Mifa final : public LastingRows {
   }
 
   void visit_state(StateArchive& state) override {
-    LastingRows::visit_state(state);
+    LastingRowsPromise::visit_state(state);
     state.flags("came", came_, came_.size());
   }
 
@@ -197,9 +197,9 @@ class Mifa final : public LastingRows {
 }  // namespace
 
 std::unique_ptr<Promise> make_promise_of_lasting_rows(std::string_view name, const MethodOptions& options) {
-  if (name == "dude") return std::make_unique<Dude>(options);
-  if (name == "ia2sgd") return std::make_unique<Ia2sgd>(options);
-  if (name == "mifa") return std::make_unique<Mifa>(options);
+  if (name == "dude") return std::make_unique<DudePromise>(options);
+  if (name == "ia2sgd") return std::make_unique<Ia2sgdPromise>(options);
+  if (name == "mifa") return std::make_unique<MifaPromise>(options);
   return nullptr;
 }
 

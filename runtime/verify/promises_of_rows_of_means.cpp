@@ -35,8 +35,8 @@ class Counts {
   }
 
   void visit_state(const char* name, StateArchive& state) {
-    constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
-    state.numbers(name, counts_, counts_.size(), std::uint64_t{0}, any);
+    constexpr std::uint64_t highest = std::numeric_limits<std::uint64_t>::max();
+    state.numbers(name, counts_, counts_.size(), std::uint64_t{0}, highest);
   }
 
  private:
@@ -47,9 +47,9 @@ class Counts {
 
 /// malenia: everybody again and again at x^k until no b_i of those that work is 0 and their harmonic mean is
 /// at least S/n.
-class Malenia final : public Promise {
+class MaleniaPromise final : public Promise {
  public:
-  explicit Malenia(const MethodOptions& options)
+  explicit MaleniaPromise(const MethodOptions& options)
       : gather_(options.gather.value_or(0)), rows_(options.workers) {}
 
   std::uint64_t most_staleness() const override { return 0; }
@@ -110,9 +110,9 @@ class Malenia final : public Promise {
 };
 
 /// ringleader: rounds of n updates, one of each worker; rows of the next round are filled meanwhile.
-class Ringleader final : public Promise {
+class RingleaderPromise final : public Promise {
  public:
-  explicit Ringleader(const MethodOptions& options)
+  explicit RingleaderPromise(const MethodOptions& options)
       : workers_(options.workers), main_(options.workers), next_(options.workers) {}
 
   std::uint64_t most_staleness() const override { return 2 * static_cast<std::uint64_t>(workers_) - 2; }
@@ -203,8 +203,8 @@ class Ringleader final : public Promise {
 }  // namespace
 
 std::unique_ptr<Promise> make_promise_of_rows_of_means(std::string_view name, const MethodOptions& options) {
-  if (name == "malenia") return std::make_unique<Malenia>(options);
-  if (name == "ringleader") return std::make_unique<Ringleader>(options);
+  if (name == "malenia") return std::make_unique<MaleniaPromise>(options);
+  if (name == "ringleader") return std::make_unique<RingleaderPromise>(options);
   return nullptr;
 }
 

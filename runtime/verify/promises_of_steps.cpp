@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t any_count = std::numeric_limits<std::uint64_t>::max();
 
 /// asgd: step, and go on.
-class Asgd : public Promise {
+class AsgdPromise : public Promise {
  public:
   Decision arrive(const Arrival& arrival, const JobLedger&) override {
     return {.step = 1.0, .hand_overs = {arrival.worker}};
@@ -20,9 +20,9 @@ class Asgd : public Promise {
 };
 
 /// asgd-delay-adaptive: shorter steps above τ_C.
-class DelayAdaptive final : public Promise {
+class DelayAdaptivePromise final : public Promise {
  public:
-  explicit DelayAdaptive(const MethodOptions& options) : options_(options) {}
+  explicit DelayAdaptivePromise(const MethodOptions& options) : options_(options) {}
 
   Decision arrive(const Arrival& arrival, const JobLedger&) override {
     return {.step = scale(static_cast<double>(arrival.staleness)),
@@ -42,9 +42,9 @@ class DelayAdaptive final : public Promise {
 };
 
 /// asgd-rescaled: τ_i/τ_h of those that work and are known, summed afresh each time.
-class Rescaled final : public Promise {
+class RescaledPromise final : public Promise {
  public:
-  explicit Rescaled(const MethodOptions& options)
+  explicit RescaledPromise(const MethodOptions& options)
       : given_(!options.compute_times.empty()),
         times_(options.compute_times),
         observations_(static_cast<std::size_t>(options.workers)) {}
@@ -92,7 +92,7 @@ class Rescaled final : public Promise {
 };
 
 /// asgd-uniform: the next job is anybody's; that n are outstanding is for the JobLedger.
-class Uniform : public Promise {
+class UniformPromise : public Promise {
  public:
   Decision arrive(const Arrival&, const JobLedger&) override { return {.step = 1.0, .to_anybody = true}; }
   Decision lose(int, const JobLedger&) override { return {.to_anybody = true}; }
@@ -102,9 +102,9 @@ class Uniform : public Promise {
 /// asgd-shuffled: each worker is drawn once in n draws. While nobody is ever lost, that is: the numbers of
 /// their draws differ by one at most. From any loss or return on, which may be in the middle of an order with
 /// turns left out, by two at most.
-class Shuffled final : public Uniform {
+class ShuffledPromise final : public UniformPromise {
  public:
-  explicit Shuffled(int workers) : draws_(static_cast<std::size_t>(workers)) {}
+  explicit ShuffledPromise(int workers) : draws_(static_cast<std::size_t>(workers)) {}
 
   Decision start(const JobLedger& jobs) override {
     begin(1);
@@ -152,9 +152,9 @@ class Shuffled final : public Uniform {
 };
 
 /// ringmaster: jobs whose staleness reached R by the step are begun again.
-class Ringmaster final : public Promise {
+class RingmasterPromise final : public Promise {
  public:
-  explicit Ringmaster(const MethodOptions& options)
+  explicit RingmasterPromise(const MethodOptions& options)
       : threshold_(static_cast<std::uint64_t>(options.delay_threshold.value_or(options.workers))) {}
 
   std::uint64_t most_staleness() const override { return threshold_ - 1; }
@@ -178,12 +178,12 @@ class Ringmaster final : public Promise {
 }  // namespace
 
 std::unique_ptr<Promise> make_promise_of_steps(std::string_view name, const MethodOptions& options) {
-  if (name == "asgd") return std::make_unique<Asgd>();
-  if (name == "asgd-delay-adaptive") return std::make_unique<DelayAdaptive>(options);
-  if (name == "asgd-rescaled") return std::make_unique<Rescaled>(options);
-  if (name == "asgd-uniform") return std::make_unique<Uniform>();
-  if (name == "asgd-shuffled") return std::make_unique<Shuffled>(options.workers);
-  if (name == "ringmaster") return std::make_unique<Ringmaster>(options);
+  if (name == "asgd") return std::make_unique<AsgdPromise>();
+  if (name == "asgd-delay-adaptive") return std::make_unique<DelayAdaptivePromise>(options);
+  if (name == "asgd-rescaled") return std::make_unique<RescaledPromise>(options);
+  if (name == "asgd-uniform") return std::make_unique<UniformPromise>();
+  if (name == "asgd-shuffled") return std::make_unique<ShuffledPromise>(options.workers);
+  if (name == "ringmaster") return std::make_unique<RingmasterPromise>(options);
   return nullptr;
 }
 

@@ -9,9 +9,9 @@ namespace tardigrad {
 namespace {
 
 /// sync: all that work compute once at x^k; when nobody computes any more, a step, and all begin again.
-class Sync final : public Promise {
+class SyncPromise final : public Promise {
  public:
-  explicit Sync(int workers) : came_(static_cast<std::size_t>(workers)) {}
+  explicit SyncPromise(int workers) : came_(static_cast<std::size_t>(workers)) {}
 
   std::uint64_t most_staleness() const override { return 0; }
 
@@ -85,7 +85,7 @@ class Gathering : public Promise {
 };
 
 /// fedbuff: K a step, whatever their models; everybody goes on.
-class Fedbuff final : public Gathering {
+class FedbuffPromise final : public Gathering {
  public:
   using Gathering::Gathering;
 
@@ -97,7 +97,7 @@ class Fedbuff final : public Gathering {
 };
 
 /// rennala: B gradients of the newest model a step; then everybody begins again.
-class Rennala final : public Gathering {
+class RennalaPromise final : public Gathering {
  public:
   using Gathering::Gathering;
 
@@ -118,9 +118,9 @@ class Rennala final : public Gathering {
 
 std::unique_ptr<Promise> make_promise_of_sums(std::string_view name, const MethodOptions& options) {
   constexpr int fedbuff_gathers = 10;
-  if (name == "sync") return std::make_unique<Sync>(options.workers);
-  if (name == "fedbuff") return std::make_unique<Fedbuff>(options.gather.value_or(fedbuff_gathers));
-  if (name == "rennala") return std::make_unique<Rennala>(options.gather.value_or(options.workers));
+  if (name == "sync") return std::make_unique<SyncPromise>(options.workers);
+  if (name == "fedbuff") return std::make_unique<FedbuffPromise>(options.gather.value_or(fedbuff_gathers));
+  if (name == "rennala") return std::make_unique<RennalaPromise>(options.gather.value_or(options.workers));
   return nullptr;
 }
 

@@ -33,7 +33,7 @@ StatusText text_of(cublasStatus_t status) {
 }
 
 template <typename Handle>
-cublasStatus_t create(Handle** handle) {
+cublasStatus_t create_handle(Handle** handle) {
   if (!handle) return CUBLAS_STATUS_INVALID_VALUE;
   int device = 0;
   if (cudaGetDevice(&device) != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
@@ -42,7 +42,7 @@ cublasStatus_t create(Handle** handle) {
 }
 
 template <typename Handle>
-cublasStatus_t destroy(Handle* handle) {
+cublasStatus_t destroy_handle(Handle* handle) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   delete handle;
   return CUBLAS_STATUS_SUCCESS;
@@ -50,8 +50,8 @@ cublasStatus_t destroy(Handle* handle) {
 
 }  // namespace
 
-cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) { return create(handle); }
-cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) { return destroy(handle); }
+cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) { return create_handle(handle); }
+cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) { return destroy_handle(handle); }
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   handle->stream = stream;
@@ -87,8 +87,8 @@ cublasStatus_t cublasGetProperty(libraryPropertyType type, int* value) {
 const char* cublasGetStatusName(cublasStatus_t status) { return text_of(status).name; }
 const char* cublasGetStatusString(cublasStatus_t status) { return text_of(status).text; }
 
-cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) { return create(handle); }
-cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) { return destroy(handle); }
+cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) { return create_handle(handle); }
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) { return destroy_handle(handle); }
 size_t cublasLtGetVersion() { return CUBLAS_VERSION; }
 size_t cublasLtGetCudartVersion() { return CUDART_VERSION; }
 cublasStatus_t cublasLtGetProperty(libraryPropertyType type, int* value) {

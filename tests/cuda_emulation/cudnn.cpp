@@ -11,8 +11,6 @@
 namespace tardigrad::emulation {
 namespace {
 
-cudnnStatus_t null_pointer() { return cudnn_failure(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "null pointer"); }
-
 const Algorithm* find_algorithm(Direction direction, int id) {
   for (const Algorithm& algorithm : algorithms(direction)) {
     if (algorithm.id == id) return &algorithm;
@@ -28,7 +26,7 @@ struct Request {
   Request(cudnnHandle_t handle, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
           cudnnTensorDescriptor_t y, cudnnConvolutionDescriptor_t how) {
     if (!handle || !x || !w || !y || !how) {
-      status = null_pointer();
+      status = cudnn_null_pointer();
       return;
     }
     convolution = {*x, *w, *y, *how};
@@ -89,7 +87,7 @@ cudnnStatus_t launched(cudaError_t status) {
 cudnnStatus_t run(cudnnHandle_t handle, const Request& request, Direction direction, int id,
                   const void* alpha, const Data& data, const void* beta, const Workspace& workspace) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
-  if (!alpha || !beta || !data.first || !data.second || !data.out) return null_pointer();
+  if (!alpha || !beta || !data.first || !data.second || !data.out) return cudnn_null_pointer();
   const Convolution& p = request.convolution;
   const Algorithm* algorithm = find_algorithm(direction, id);
   if (!algorithm) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown algorithm");
@@ -111,7 +109,7 @@ cudnnStatus_t run(cudnnHandle_t handle, const Request& request, Direction direct
 
 cudnnStatus_t workspace_size(const Request& request, Direction direction, int id, std::size_t* bytes) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
-  if (!bytes) return null_pointer();
+  if (!bytes) return cudnn_null_pointer();
   const Algorithm* algorithm = find_algorithm(direction, id);
   if (!algorithm) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown algorithm");
   const cudnnStatus_t status = check_supported(request.convolution, direction, *algorithm);
@@ -131,7 +129,7 @@ template <typename Performance, typename Measure>
 cudnnStatus_t list_algorithms(const Request& request, Direction direction, int wanted, int* returned,
                               Performance* results, Measure measure) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
-  if (!returned || !results) return null_pointer();
+  if (!returned || !results) return cudnn_null_pointer();
   if (wanted < 1) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "requestedAlgoCount must be positive");
   std::vector<Performance> all;
   for (const Algorithm& algorithm : algorithms(direction)) {
@@ -175,7 +173,7 @@ template <typename Performance>
 cudnnStatus_t find(cudnnHandle_t handle, const Request& request, Direction direction, const Data& data,
                    int wanted, int* returned, Performance* results, const Workspace& workspace) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
-  if (!data.first || !data.second || !data.out) return null_pointer();
+  if (!data.first || !data.second || !data.out) return cudnn_null_pointer();
   if (cudaStreamSynchronize(handle->stream) != cudaSuccess) {
     return cudnn_failure(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "the stream failed or is being captured");
   }
@@ -205,7 +203,7 @@ cudnnStatus_t find(cudnnHandle_t handle, const Request& request, Direction direc
 
 /// As many entries as list_algorithms() may give.
 cudnnStatus_t count_algorithms(cudnnHandle_t handle, Direction direction, int* count) {
-  if (!handle || !count) return null_pointer();
+  if (!handle || !count) return cudnn_null_pointer();
   *count = 2 * static_cast<int>(algorithms(direction).size());
   return CUDNN_STATUS_SUCCESS;
 }
@@ -219,7 +217,7 @@ cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(const cudnnConvolutionDescri
                                                     const cudnnTensorDescriptor_t x,
                                                     const cudnnFilterDescriptor_t w, int* n, int* c, int* h,
                                                     int* width) {
-  if (!how || !x || !w || !n || !c || !h || !width) return null_pointer();
+  if (!how || !x || !w || !n || !c || !h || !width) return cudnn_null_pointer();
   if (x->size[0] == 0 || w->size[0] == 0 || how->stride[0] == 0 || x->size[1] != w->size[1] * how->groups) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "descriptors that don't fit together");
   }
@@ -353,7 +351,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void* a
 cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void* alpha,
                                            const cudnnTensorDescriptor_t dy_of, const void* dy,
                                            const void* beta, const cudnnTensorDescriptor_t db_of, void* db) {
-  if (!handle || !alpha || !beta || !dy_of || !db_of || !dy || !db) return null_pointer();
+  if (!handle || !alpha || !beta || !dy_of || !db_of || !dy || !db) return cudnn_null_pointer();
   const std::array<int, 4> wanted{1, dy_of->size[1], 1, 1};
   if (db_of->size != wanted || dy_of->size[0] == 0 || db_of->type != dy_of->type) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "db must be 1 x c x 1 x 1 of dy's type");

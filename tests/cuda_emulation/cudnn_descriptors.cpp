@@ -8,24 +8,22 @@
 namespace tardigrad::emulation {
 namespace {
 
-thread_local std::string last_error;
+thread_local std::string last_cudnn_failure;
 
 bool any_below(int least, std::initializer_list<int> values) { return std::min(values) < least; }
 
 /// The types that the emulation computes with.
 bool known(cudnnDataType_t type) { return type == CUDNN_DATA_FLOAT || type == CUDNN_DATA_BFLOAT16; }
 
-cudnnStatus_t null_pointer() { return cudnn_failure(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "null pointer"); }
-
 template <typename Descriptor>
-cudnnStatus_t create(Descriptor** descriptor) {
-  if (!descriptor) return null_pointer();
+cudnnStatus_t create_descriptor(Descriptor** descriptor) {
+  if (!descriptor) return cudnn_null_pointer();
   *descriptor = new Descriptor;
   return CUDNN_STATUS_SUCCESS;
 }
 
 template <typename Descriptor>
-cudnnStatus_t destroy(Descriptor* descriptor) {
+cudnnStatus_t destroy_descriptor(Descriptor* descriptor) {
   delete descriptor;
   return CUDNN_STATUS_SUCCESS;
 }
@@ -33,8 +31,12 @@ cudnnStatus_t destroy(Descriptor* descriptor) {
 }  // namespace
 
 cudnnStatus_t cudnn_failure(cudnnStatus_t status, const char* why) {
-  last_error = why;
+  last_cudnn_failure = why;
   return status;
+}
+
+cudnnStatus_t cudnn_null_pointer() {
+  return cudnn_failure(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "null pointer");
 }
 
 std::array<int, 4> packed_strides(const std::array<int, 4>& size, bool channels_last) {
@@ -90,12 +92,12 @@ const char* cudnnGetErrorString(cudnnStatus_t status) {
 }
 
 void cudnnGetLastErrorString(char* message, size_t max_size) {
-  if (message && max_size > 0) std::snprintf(message, max_size, "%s", last_error.c_str());
-  last_error.clear();
+  if (message && max_size > 0) std::snprintf(message, max_size, "%s", last_cudnn_failure.c_str());
+  last_cudnn_failure.clear();
 }
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
-  if (!handle) return null_pointer();
+  if (!handle) return cudnn_null_pointer();
   int device = 0;
   if (cudaGetDevice(&device) != cudaSuccess) {
     return cudnn_failure(CUDNN_STATUS_NOT_INITIALIZED, "no usable device");
@@ -104,10 +106,10 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) { return destroy(handle); }
+cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) { return destroy_descriptor(handle); }
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
-  if (!handle) return null_pointer();
+  if (!handle) return cudnn_null_pointer();
   int device = -1;
   if (cudaStreamGetDevice(stream, &device) != cudaSuccess || device != handle->device) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH,
@@ -118,18 +120,22 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
 }
 
 cudnnStatus_t cudnnGetStream(cudnnHandle_t handle, cudaStream_t* stream) {
-  if (!handle || !stream) return null_pointer();
+  if (!handle || !stream) return cudnn_null_pointer();
   *stream = handle->stream;
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t* descriptor) { return create(descriptor); }
-cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) { return destroy(descriptor); }
+cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t* descriptor) {
+  return create_descriptor(descriptor);
+}
+cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) {
+  return destroy_descriptor(descriptor);
+}
 
 cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type, int n,
                                            int c, int h, int w, int n_stride, int c_stride, int h_stride,
                                            int w_stride) {
-  if (!descriptor) return null_pointer();
+  if (!descriptor) return cudnn_null_pointer();
   if (any_below(1, {n, c, h, w, n_stride, c_stride, h_stride, w_stride})) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "sizes and strides of a tensor must be positive");
   }
@@ -150,7 +156,7 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t descriptor, cud
 
 cudnnStatus_t cudnnSetTensorNdDescriptor(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type,
                                          int dimensions, const int size[], const int stride[]) {
-  if (!size || !stride) return null_pointer();
+  if (!size || !stride) return cudnn_null_pointer();
   if (dimensions != 4)
     return cudnn_failure(CUDNN_STATUS_NOT_SUPPORTED, "emulated are tensors of four dimensions");
   return cudnnSetTensor4dDescriptorEx(descriptor, type, size[0], size[1], size[2], size[3], stride[0],
@@ -160,12 +166,12 @@ cudnnStatus_t cudnnSetTensorNdDescriptor(cudnnTensorDescriptor_t descriptor, cud
 cudnnStatus_t cudnnGetTensor4dDescriptor(const cudnnTensorDescriptor_t descriptor, cudnnDataType_t* type,
                                          int* n, int* c, int* h, int* w, int* n_stride, int* c_stride,
                                          int* h_stride, int* w_stride) {
-  if (!descriptor || !type) return null_pointer();
+  if (!descriptor || !type) return cudnn_null_pointer();
   *type = descriptor->type;
   int* const sizes[] = {n, c, h, w};
   int* const strides[] = {n_stride, c_stride, h_stride, w_stride};
   for (std::size_t i = 0; i < 4; ++i) {
-    if (!sizes[i] || !strides[i]) return null_pointer();
+    if (!sizes[i] || !strides[i]) return cudnn_null_pointer();
     *sizes[i] = descriptor->size[i];
     *strides[i] = descriptor->stride[i];
   }
@@ -173,17 +179,21 @@ cudnnStatus_t cudnnGetTensor4dDescriptor(const cudnnTensorDescriptor_t descripto
 }
 
 cudnnStatus_t cudnnGetTensorSizeInBytes(const cudnnTensorDescriptor_t descriptor, size_t* bytes) {
-  if (!descriptor || !bytes) return null_pointer();
+  if (!descriptor || !bytes) return cudnn_null_pointer();
   *bytes = descriptor->size[0] == 0 ? 0 : descriptor->extent() * bytes_of(format_of(descriptor->type));
   return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t* descriptor) { return create(descriptor); }
-cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t descriptor) { return destroy(descriptor); }
+cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t* descriptor) {
+  return create_descriptor(descriptor);
+}
+cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t descriptor) {
+  return destroy_descriptor(descriptor);
+}
 
 cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t descriptor, cudnnDataType_t type,
                                          cudnnTensorFormat_t format, int k, int c, int h, int w) {
-  if (!descriptor) return null_pointer();
+  if (!descriptor) return cudnn_null_pointer();
   if (any_below(1, {k, c, h, w})) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "sizes of a filter must be positive");
   }
@@ -195,16 +205,16 @@ cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t descriptor, cud
 }
 
 cudnnStatus_t cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t* descriptor) {
-  return create(descriptor);
+  return create_descriptor(descriptor);
 }
 cudnnStatus_t cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t descriptor) {
-  return destroy(descriptor);
+  return destroy_descriptor(descriptor);
 }
 
 cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t descriptor, int pad_h, int pad_w,
                                               int stride_h, int stride_w, int dilation_h, int dilation_w,
                                               cudnnConvolutionMode_t mode, cudnnDataType_t compute_type) {
-  if (!descriptor) return null_pointer();
+  if (!descriptor) return cudnn_null_pointer();
   if (any_below(0, {pad_h, pad_w}) || any_below(1, {stride_h, stride_w, dilation_h, dilation_w})) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "padding must be >= 0, strides and dilations >= 1");
   }
@@ -221,7 +231,7 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t descr
 }
 
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t descriptor, cudnnMathType_t math) {
-  if (!descriptor) return null_pointer();
+  if (!descriptor) return cudnn_null_pointer();
   if (math < CUDNN_DEFAULT_MATH || math > CUDNN_FMA_MATH) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown math type");
   }
@@ -230,20 +240,20 @@ cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t descripto
 }
 
 cudnnStatus_t cudnnGetConvolutionMathType(cudnnConvolutionDescriptor_t descriptor, cudnnMathType_t* math) {
-  if (!descriptor || !math) return null_pointer();
+  if (!descriptor || !math) return cudnn_null_pointer();
   *math = descriptor->math;
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t descriptor, int groups) {
-  if (!descriptor) return null_pointer();
+  if (!descriptor) return cudnn_null_pointer();
   if (groups < 1) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "there must be a group");
   descriptor->groups = groups;
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t cudnnGetConvolutionGroupCount(cudnnConvolutionDescriptor_t descriptor, int* groups) {
-  if (!descriptor || !groups) return null_pointer();
+  if (!descriptor || !groups) return cudnn_null_pointer();
   *groups = descriptor->groups;
   return CUDNN_STATUS_SUCCESS;
 }

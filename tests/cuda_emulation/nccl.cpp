@@ -24,10 +24,10 @@ struct ncclComm {
 namespace tardigrad::emulation {
 namespace {
 
-thread_local std::string last_error;
+thread_local std::string last_nccl_failure;
 
 ncclResult_t failure(ncclResult_t result, std::string why) {
-  last_error = std::move(why);
+  last_nccl_failure = std::move(why);
   return result;
 }
 
@@ -141,7 +141,7 @@ const char* ncclGetErrorString(ncclResult_t result) {
   }
 }
 
-const char* ncclGetLastError(ncclComm_t) { return last_error.c_str(); }
+const char* ncclGetLastError(ncclComm_t) { return last_nccl_failure.c_str(); }
 
 ncclResult_t ncclCommInitAll(ncclComm_t* comms, int count, const int* device_list) {
   if (!comms || count < 1)

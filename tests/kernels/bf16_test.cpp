@@ -4,7 +4,7 @@
 
 #include "tests/kernels/bf16_reference.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::bf16_test {
 namespace {
 
 TEST(Bf16, is_the_upper_half_of_a_float) {
@@ -32,4 +32,4 @@ TEST(Bf16, rounds_to_the_nearest_and_halves_to_even) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::bf16_test

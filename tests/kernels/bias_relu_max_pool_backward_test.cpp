@@ -8,7 +8,7 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/pool_cases.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::bias_relu_max_pool_backward_test {
 namespace {
 
 template <typename Number>
@@ -190,4 +190,4 @@ TEST(BiasReluMaxPoolBackward, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::bias_relu_max_pool_backward_test

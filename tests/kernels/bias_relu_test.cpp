@@ -10,7 +10,7 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/pool_cases.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::bias_relu_test {
 namespace {
 
 struct Size {
@@ -144,4 +144,4 @@ TEST(BiasRelu, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::bias_relu_test

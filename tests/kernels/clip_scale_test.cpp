@@ -11,7 +11,7 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::clip_scale_test {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -176,4 +176,4 @@ TEST(ClipScale, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::clip_scale_test

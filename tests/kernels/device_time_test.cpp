@@ -9,7 +9,7 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::device_time_test {
 namespace {
 
 constexpr double millisecond_ns = 1e6;
@@ -139,4 +139,4 @@ TEST_P(DeviceTime, NullPointersAreRefused) {
 INSTANTIATE_TEST_SUITE_P(Kernels, DeviceTime, every_backend, testing::PrintToStringParamName());
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::device_time_test

@@ -10,7 +10,7 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::evaluation_sums_test {
 namespace {
 
 EvaluationSums::Result summed(Backend backend, const std::vector<float>& losses,
@@ -75,4 +75,4 @@ TEST(EvaluationSums, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::evaluation_sums_test

@@ -14,7 +14,7 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/bf16_reference.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::gather_images_test {
 namespace {
 
 struct Shape {
@@ -355,4 +355,4 @@ TEST(GatherImages, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::gather_images_test

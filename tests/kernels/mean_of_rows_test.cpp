@@ -10,7 +10,7 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::mean_of_rows_test {
 namespace {
 
 /// Rows one behind the other, each `length` elements, and a mean that is off.
@@ -257,4 +257,4 @@ TEST(MeanOfRows, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::mean_of_rows_test

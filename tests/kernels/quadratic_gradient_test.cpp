@@ -11,7 +11,7 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::quadratic_gradient_test {
 namespace {
 
 struct Problem {
@@ -266,4 +266,4 @@ TEST(QuadraticGradient, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::quadratic_gradient_test

@@ -9,7 +9,7 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/bf16_reference.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::repack_tensors_test {
 namespace {
 
 constexpr float untouched = -77;  // both float and bf16 have it
@@ -166,4 +166,4 @@ TEST(RepackTensors, counts_bytes) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::repack_tensors_test

@@ -11,7 +11,7 @@
 /// What ServerUpdate promises about rows in bf16 beyond what server_update_test.cpp asks of every row, and
 /// about many rows.
 
-namespace tardigrad::test {
+namespace tardigrad::test::server_update_rows_test {
 namespace {
 
 class ServerUpdateRows : public OnBackend {};
@@ -163,4 +163,4 @@ TEST_F(Bf16Row, moves_two_bytes_a_number) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::server_update_rows_test

@@ -10,7 +10,7 @@
 
 #include "tests/kernels/server_update_cases.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::server_update_test {
 namespace {
 
 constexpr std::size_t dimensions[] = {0,  1,  2,  3,  4,  5,    7,    15,   16,    17,
@@ -370,4 +370,4 @@ TEST(ServerUpdate, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::server_update_test

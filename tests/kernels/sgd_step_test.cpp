@@ -10,7 +10,7 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test {
+namespace tardigrad::test::sgd_step_test {
 namespace {
 
 /// The vectors before a step, and also after it.
@@ -225,4 +225,4 @@ TEST(SgdStep, counts_bytes_and_flops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test
+}  // namespace tardigrad::test::sgd_step_test

@@ -8,6 +8,7 @@ declarations that these are about are read alone by those checks, too.
 """
 
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -19,19 +20,24 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("kernels", "runtime", "models", "data", "tools")
-AT_ONCE = 10
+AT_ONCE = 40
 OF_MAIN_FILE = "-*,misc-unused-using-decls,misc-unused-alias-decls"
+INCLUDES = re.compile(r'^#include "(.*)"', re.MULTILINE)
 DECLARES = re.compile(r"^(using\s+(?!namespace\b)[\w:]+::\w+\s*;|namespace\s+\w+\s*=)", re.MULTILINE)
 
 
 def own_sources(build):
-    """The compile command of each, without its source and object."""
+    """(source, directory, object, command without source and object) of each, also of those that CMake has compiled
+    together."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
-        source = pathlib.Path(entry["file"]).resolve()
-        if source.suffix == ".cpp" and source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in FOLDERS:
-            words = shlex.split(entry["command"])
-            output = words.index("-o")
-            yield source, entry["directory"], words[output + 1], words[:output]
+        sources = [pathlib.Path(entry["file"]).resolve()]
+        if sources[0].name.startswith("unity_"):
+            sources = [pathlib.Path(source) for source in INCLUDES.findall(sources[0].read_text())]
+        words = shlex.split(entry["command"])
+        output = words.index("-o")
+        for source in sources:
+            if source.suffix == ".cpp" and source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in FOLDERS:
+                yield source, entry["directory"], words[output + 1], words[:output]
 
 
 def batches(build):
@@ -46,26 +52,28 @@ def batches(build):
             yield directory, command, sources[part::count]
 
 
-def run(tidy, database, sources, *options):
+def run(tidy, database, source, *options):
     """What clang-tidy says, or nothing where it has found nothing."""
-    command = [tidy, "-p", database, "--quiet", "--extra-arg=-Wno-unknown-warning-option", *options, *sources]
+    command = [tidy, "-p", database, "--quiet", "--extra-arg=-Wno-unknown-warning-option", *options, source]
     result = subprocess.run([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                             text=True, check=False)
-    return "" if result.returncode == 0 else result.stdout or f"exit code {result.returncode}: {sources[0]}\n"
+    return "" if result.returncode == 0 else result.stdout or f"exit code {result.returncode}: {source}\n"
 
 
-def check(tidy, build, folder, number, batch):
+def check(tidy, database, batch):
     directory, command, sources = batch
-    found = "".join(run(tidy, build, [source], f"--checks={OF_MAIN_FILE}", f"--warnings-as-errors={OF_MAIN_FILE}")
-                    for source in sources if DECLARES.search(source.read_text()))
-    together = folder / str(number) / "sources.cpp"
-    together.parent.mkdir()
+    together = database / "sources.cpp"
+    database.mkdir()
+    (database / "compile_commands.json").write_text(json.dumps(
+        [{"directory": directory, "file": str(file), "arguments": [*command, "-c", str(file)]}
+         for file in [together, *sources]]))
     together.write_text("".join(f'#include "{source}"  // NOLINT(bugprone-suspicious-include)\n' for source in sources))
-    (together.parent / "compile_commands.json").write_text(json.dumps(
-        [{"directory": directory, "file": str(together), "arguments": [*command, "-c", str(together)]}]))
-    if run(tidy, together.parent, [together], f"--config-file={ROOT / '.clang-tidy'}"):
-        found += "".join(run(tidy, build, [source]) for source in sources)
-    return found
+    # There a source may well use another's names.
+    options = [f"--config-file={ROOT / '.clang-tidy'}", "--extra-arg=-Wno-shadow"]
+    if len(sources) == 1 or run(tidy, database, together, *options):
+        return "".join(run(tidy, database, source) for source in sources)
+    return "".join(run(tidy, database, source, f"--checks={OF_MAIN_FILE}", f"--warnings-as-errors={OF_MAIN_FILE}")
+                   for source in sources if DECLARES.search(source.read_text()))
 
 
 def main():
@@ -74,7 +82,7 @@ def main():
     if not todo:
         sys.exit(f"{build}/compile_commands.json names none of the program's sources")
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda numbered: check(tidy, build, pathlib.Path(folder), *numbered), enumerate(todo))
+        found = pool.map(lambda part, batch: check(tidy, pathlib.Path(folder) / str(part), batch), itertools.count(), todo)
         text = "".join(found)
     print(text, end="")
     sys.exit(1 if text else 0)

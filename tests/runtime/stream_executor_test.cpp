@@ -60,7 +60,7 @@ bool is_emulated(Device device) {
 /// A run in wall time, and its recording run again, a thousand times on a GPU (fewer where it is slow): the
 /// order of the arrivals is all that its bits depend on.
 TEST_P(StreamExecutorContract, ConcurrentWorkersGiveWhatTheirOrderSays) {
-  const int repeats = GetParam() == Backend::cpu || is_emulated(device()) ? 100 : 1000;
+  const int repeats = GetParam() == Backend::cpu || is_emulated(device()) ? 40 : 1000;
   const TemporaryFile file;
   for (int repeat = 0; repeat < repeats; ++repeat) {
     RunOptions options = in_wall_time(40);
