@@ -61,6 +61,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   list(APPEND warnings -Wno-subobject-linkage)  # it takes sources that are included for headers
+elseif(CMAKE_UNITY_BUILD)
+  list(APPEND warnings -Wno-shadow)  # clang minds names that another source has for itself
 endif()
 if(TARDIGRAD_SANITIZE)
   set(thread_sanitizer -fsanitize=thread)
