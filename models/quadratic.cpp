@@ -8,19 +8,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
 
 #include "kernels/quadratic_gradient.h"
 #include "runtime/json_text.h"
+#include "runtime/refuse_file.h"
 
 namespace tardigrad::models {
 namespace {
 
 using Json = nlohmann::json;
-
-[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
-  throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
-}
 
 std::string describe(const Json& element) {
   if (element.is_string()) return in_quotes(element.get_ref<const std::string&>());
@@ -31,12 +27,12 @@ std::string describe(const Json& element) {
 void append_numbers(const std::filesystem::path& path, const Json& array, std::size_t size,
                     const std::string& what, std::vector<float>& values) {
   if (!array.is_array() || array.size() != size) {
-    refuse(path, fmt::format("{}: expected an array of {} numbers", what, size));
+    refuse_file(path, fmt::format("{}: expected an array of {} numbers", what, size));
   }
   for (const Json& element : array) {
     const float value = element.is_number() ? element.get<float>() : std::nanf("");
     if (!std::isfinite(value))
-      refuse(path, fmt::format("{}: expected finite numbers, found {}", what, describe(element)));
+      refuse_file(path, fmt::format("{}: expected finite numbers, found {}", what, describe(element)));
     values.push_back(value);
   }
 }
@@ -44,9 +40,10 @@ void append_numbers(const std::filesystem::path& path, const Json& array, std::s
 const Json& member_array(const std::filesystem::path& path, const Json& problem, const char* name) {
   const auto member = problem.find(name);
   if (member == problem.end() || !member->is_array() || member->empty()) {
-    refuse(path, fmt::format(
-                     "expected an object with the arrays A [n, d, d], b [n, d] and x0 [d]; '{}' is not there",
-                     name));
+    refuse_file(
+        path,
+        fmt::format("expected an object with the arrays A [n, d, d], b [n, d] and x0 [d]; '{}' is not there",
+                    name));
   }
   return *member;
 }
@@ -121,11 +118,12 @@ class QuadraticEngine final : public GradientEngine {
 
 QuadraticProblem load_quadratic(const std::filesystem::path& path) {
   std::ifstream file(path);
-  if (!file) refuse(path, "cannot be read; expected a JSON file with a quadratic problem");
+  if (!file) refuse_file(path, "cannot be read; expected a JSON file with a quadratic problem");
   std::ostringstream text;
   text << file.rdbuf();
   const Json json = parse_json(text.view());
-  if (!json.is_object()) refuse(path, "not a JSON object; expected a quadratic problem with A, b and x0");
+  if (!json.is_object())
+    refuse_file(path, "not a JSON object; expected a quadratic problem with A, b and x0");
   const Json& a = member_array(path, json, "A");
   const Json& b = member_array(path, json, "b");
   const Json& x0 = member_array(path, json, "x0");
@@ -133,11 +131,11 @@ QuadraticProblem load_quadratic(const std::filesystem::path& path) {
   problem.workers = static_cast<int>(a.size());
   problem.dimension = x0.size();
   append_numbers(path, x0, problem.dimension, "x0", problem.x0);
-  if (b.size() != a.size()) refuse(path, fmt::format("A holds {} workers and b {}", a.size(), b.size()));
+  if (b.size() != a.size()) refuse_file(path, fmt::format("A holds {} workers and b {}", a.size(), b.size()));
   for (std::size_t worker = 0; worker < a.size(); ++worker) {
     append_numbers(path, b[worker], problem.dimension, fmt::format("b[{}]", worker), problem.b);
     if (!a[worker].is_array() || a[worker].size() != problem.dimension) {
-      refuse(path, fmt::format("A[{}]: expected {} rows", worker, problem.dimension));
+      refuse_file(path, fmt::format("A[{}]: expected {} rows", worker, problem.dimension));
     }
     for (std::size_t row = 0; row < problem.dimension; ++row) {
       append_numbers(path, a[worker][row], problem.dimension, fmt::format("A[{}][{}]", worker, row),

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "runtime/json_text.h"
+#include "runtime/refuse_file.h"
 
 namespace tardigrad {
 namespace {
@@ -20,10 +21,6 @@ static_assert(std::endian::native == std::endian::little, "safetensors are littl
 
 using Json = nlohmann::ordered_json;
 using Contents = SafetensorsContents;
-
-[[noreturn]] void refuse_file(const std::filesystem::path& path, const std::string& reason) {
-  throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
-}
 
 void write_bytes(std::ofstream& file, const void* data, std::size_t bytes) {
   file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));

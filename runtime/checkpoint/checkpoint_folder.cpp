@@ -19,6 +19,7 @@
 #include "runtime/checkpoint/durable_file.h"
 #include "runtime/json_text.h"
 #include "runtime/parse_number.h"
+#include "runtime/refuse_file.h"
 #include "runtime/safetensors.h"
 
 namespace tardigrad {
@@ -29,10 +30,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr int format = 1;
 constexpr std::array<const char*, 3> members = {"model.safetensors", "state.safetensors", "state.json"};
-
-[[noreturn]] void refuse_checkpoint(const fs::path& path, const std::string& reason) {
-  throw std::invalid_argument(fmt::format("{}: {}", path.string(), reason));
-}
 
 void write_durably(const fs::path& path, const std::string& text) {
   DurableFile file(path);
@@ -45,8 +42,8 @@ std::uintmax_t size_of(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path, error);
   const std::uintmax_t bytes = fs::is_regular_file(status) ? fs::file_size(path, error) : 0;
-  if (error) refuse_checkpoint(path, "cannot be read: " + error.message());
-  if (!fs::is_regular_file(status)) refuse_checkpoint(path, "expected a regular file, and no link to one");
+  if (error) refuse_file(path, "cannot be read: " + error.message());
+  if (!fs::is_regular_file(status)) refuse_file(path, "expected a regular file, and no link to one");
   return bytes;
 }
 
@@ -54,12 +51,12 @@ Json read_json(const fs::path& path) {
   constexpr std::uintmax_t most_bytes = std::uintmax_t{1} << 30;
   const std::uintmax_t bytes = size_of(path);
   std::ifstream file(path);
-  if (!file) refuse_checkpoint(path, "cannot be read; expected a file of a checkpoint");
+  if (!file) refuse_file(path, "cannot be read; expected a file of a checkpoint");
   if (bytes > most_bytes)
-    refuse_checkpoint(path, fmt::format("has {} bytes; expected a file of a checkpoint", bytes));
+    refuse_file(path, fmt::format("has {} bytes; expected a file of a checkpoint", bytes));
   std::string text(std::istreambuf_iterator<char>(file), {});
   Json json = parse_json<Json>(text);
-  if (!json.is_object()) refuse_checkpoint(path, "expected a JSON object");
+  if (!json.is_object()) refuse_file(path, "expected a JSON object");
   return json;
 }
 
@@ -67,7 +64,7 @@ FileDigest digest_in(const fs::path& manifest, const Json& files, const char* na
   const auto entry = files.find(name);
   if (entry == files.end() || !entry->is_object() || !entry->value("bytes", Json()).is_number_unsigned() ||
       !entry->value("xxh3", Json()).is_string()) {
-    refuse_checkpoint(manifest, fmt::format("expected bytes and xxh3 of {}", name));
+    refuse_file(manifest, fmt::format("expected bytes and xxh3 of {}", name));
   }
   return {entry->at("bytes").get<std::uint64_t>(), entry->at("xxh3").get<std::string>()};
 }
@@ -84,21 +81,21 @@ void check_files(const fs::path& path) {
   const fs::path manifest = path / "manifest.json";
   const Json json = read_json(manifest);
   if (json.value("format", Json()) != format) {
-    refuse_checkpoint(
-        manifest, fmt::format("is of format {}; expected {}", json.value("format", Json()).dump(), format));
+    refuse_file(manifest,
+                fmt::format("is of format {}; expected {}", json.value("format", Json()).dump(), format));
   }
   const Json files = json.value("files", Json());
   if (!files.is_object() || files.size() != members.size()) {
-    refuse_checkpoint(manifest, fmt::format("expected {} files", members.size()));
+    refuse_file(manifest, fmt::format("expected {} files", members.size()));
   }
   for (const char* name : members) {
     const FileDigest expected = digest_in(manifest, files, name);
     const std::uintmax_t bytes = size_of(path / name);
     if (bytes != expected.bytes) {
-      refuse_checkpoint(path / name, fmt::format("has {} bytes; expected {}", bytes, expected.bytes));
+      refuse_file(path / name, fmt::format("has {} bytes; expected {}", bytes, expected.bytes));
     }
     if (digest_to_check(path / name) != expected) {
-      refuse_checkpoint(path / name, "is damaged: its checksum is not that of the manifest");
+      refuse_file(path / name, "is damaged: its checksum is not that of the manifest");
     }
   }
 }
@@ -120,8 +117,8 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
     for (const fs::directory_entry& entry : fs::directory_iterator(folder)) entries.push_back(entry.path());
   } catch (const fs::filesystem_error& error) {
     if (error.code() != std::errc::no_such_file_or_directory && error.code() != std::errc::not_a_directory) {
-      refuse_checkpoint(folder, fmt::format("cannot be read: {}; expected a folder for checkpoints",
-                                            error.code().message()));
+      refuse_file(folder, fmt::format("cannot be read: {}; expected a folder for checkpoints",
+                                      error.code().message()));
     }
   }
   return entries;
@@ -178,7 +175,7 @@ void complete_checkpoint(const fs::path& unnamed, const fs::path& checkpoint, co
 }
 
 Checkpoint Checkpoint::read(const fs::path& path) {
-  if (!fs::is_directory(path)) refuse_checkpoint(path, "expected the folder of a checkpoint");
+  if (!fs::is_directory(path)) refuse_file(path, "expected the folder of a checkpoint");
   check_files(path);
   return {path, read_json(path / "state.json")};
 }
