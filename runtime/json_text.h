@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -82,6 +83,12 @@ class JsonMember {
 template <class Json>
 JsonMember<Json> json_member(const Json& object, const char* name) {
   return {object, name};
+}
+
+/// The value, or JSON's null where there is none.
+template <class T>
+nlohmann::ordered_json or_null(const std::optional<T>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
 /// Of foreign text, for a message: in quotes, on one line, in ASCII, and not too long.

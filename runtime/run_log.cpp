@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "runtime/json_text.h"
 #include "runtime/log_parts.h"
 #include "runtime/nearest_name.h"
 #include "runtime/trouble.h"
@@ -13,11 +14,6 @@ namespace tardigrad {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
 
 /// [[value, count], …], values as the histogram keeps them.
 Json to_json(const Histogram& histogram) {
