@@ -204,16 +204,6 @@ class Coordinator {
   void start_if_waiting(int worker);
   double learning_rate(double time) const;
   double progress(double time) const;
-  void settle_oldest();
-  void settle_all();
-  bool finished();
-  void evaluate();
-  void evaluate_if_due();
-  void keep_model_if_due();
-  void check_table_if_due();
-  void check_table();
-  [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
-  bool kept_is_good(std::uint64_t version);
   void visit_state(StateArchive& state);
   void visit_workers(StateArchive& state);
   void visit_evaluation(StateArchive& state);
@@ -245,9 +235,21 @@ class Coordinator {
   std::string describe_lost() const;
   [[noreturn]] void end_without_workers();
 
-  std::uint64_t salvage(std::span<float> model) noexcept;
+  // coordinator_evaluations.cpp
+  void settle_oldest();
+  void settle_all();
+  bool finished();
+  void evaluate();
+  void evaluate_if_due();
+  void keep_model_if_due();
+  void check_table_if_due();
+  void check_table();
+  [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
+  bool kept_is_good(std::uint64_t version);
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
+
+  std::uint64_t salvage(std::span<float> model) noexcept;
 
   Objective& objective_;
   Method& method_;
