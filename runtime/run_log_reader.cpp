@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -250,18 +251,26 @@ std::vector<std::string> parts_of(const std::string& path, json run) {
   return parts;
 }
 
-/// Lines to skip at the beginning of a part, where the parts before it are told.
-std::uint64_t repeated_lines_of(const std::string& part) {
+/// A whole number of the line that a part begins with; 0 where it is not there.
+std::uint64_t number_of_part(const std::string& part, const char* name) {
   const auto run = run_record_of(first_line_of(part));
-  return 1 + (run ? run->value("repeated", std::uint64_t{0}) : 0);
+  return run ? run->value(name, std::uint64_t{0}) : 0;
+}
+
+/// As far as the beginning of the line says, which is how logs are written.
+bool is_of_more_detail(std::string_view line, LogDetail most) {
+  if (most == LogDetail::jobs) return false;
+  if (line.starts_with(R"({"event":"gradient",)") || line.starts_with(R"({"event":"discard",)")) return true;
+  return most == LogDetail::evaluations && line.starts_with(R"({"event":"update",)");
 }
 
 /// Tells what stands after the first lines.
-void tell_part(const std::string& path, std::uint64_t skipped_lines, LogPlace& place, RunObserver& observer) {
+void tell_part(const std::string& path, std::uint64_t skipped_lines, LogDetail most, LogPlace& place,
+               RunObserver& observer) {
   std::ifstream file(path);
   std::uint64_t number = 0;
   for (std::string line; std::getline(file, line);) {
-    if (++number <= skipped_lines) continue;
+    if (++number <= skipped_lines || is_of_more_detail(line, most)) continue;
     const bool whole = !file.eof();  // it has its end of line
     bool known = false;
     try {
@@ -285,15 +294,18 @@ RunLogReader::RunLogReader(const std::string& path) {
   const auto run = run_record_of(first_line);
   if (!run) refuse("does not begin with a run record");
   parts_ = parts_of(path, *run);
+  has_all_parts_ = number_of_part(parts_.front(), "part") == 0;
   auto record = OrderedJson::parse(first_line);
   for (const char* of_the_part : {"log", "part", "repeated"}) record.erase(of_the_part);
   run_json_ = record.dump();
 }
 
-void RunLogReader::tell(RunObserver& observer) {
+void RunLogReader::tell(RunObserver& observer, LogDetail most) {
   LogPlace place;
   for (const std::string& part : parts_) {
-    tell_part(part, part == parts_.front() ? 1 : repeated_lines_of(part), place, observer);
+    // What a part repeats has been told where the parts before it are there.
+    const std::uint64_t repeated = part == parts_.front() ? 0 : number_of_part(part, "repeated");
+    tell_part(part, 1 + repeated, most, place, observer);
   }
 }
 

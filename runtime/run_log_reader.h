@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/run_log.h"
 #include "runtime/telemetry.h"
 
 namespace tardigrad {
@@ -21,11 +22,17 @@ class RunLogReader {
   /// parts that are gone, except for some of the evaluations; on_arrival and on_discarded_over never are. The
   /// log may end early, in the middle of a line, too: then the run was killed, or goes on. Throws
   /// std::invalid_argument naming file and line.
-  void tell(RunObserver& observer);
+  ///
+  /// `most`: records of more detail are passed over unread, which takes a small part of the time.
+  void tell(RunObserver& observer, LogDetail most = LogDetail::jobs);
+
+  /// Whether all parts are there, from the run's first: only then no evaluation can be missing.
+  bool has_all_parts() const { return has_all_parts_; }
 
  private:
   std::vector<std::string> parts_;  // the oldest first
   std::string run_json_;
+  bool has_all_parts_ = false;
 };
 
 }  // namespace tardigrad

@@ -4,110 +4,22 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <cstdint>
+#include <cstdio>
 #include <iterator>
-#include <optional>
 #include <span>
-#include <stdexcept>
-#include <system_error>
+#include <string>
 #include <vector>
 
 #include "runtime/say.h"
+#include "tools/compare_outputs.h"
+#include "tools/compare_plan.h"
 #include "tools/comparison_table.h"
+#include "tools/earlier_results.h"
 #include "tools/run_batch.h"
-#include "tools/run_setup.h"
 
 namespace tardigrad {
 namespace {
-
-void check_end_and_target(const TrainOptions& shared) {
-  if (!shared.updates && !shared.epochs && !shared.time_limit) {
-    throw std::invalid_argument(
-        "no end given: expected --updates, --epochs or --time-limit (runs go on after a target is reached)");
-  }
-  if (shared.target_accuracy.has_value() + shared.target_loss.has_value() +
-          shared.target_gradient_norm_sq.has_value() >
-      1) {
-    throw std::invalid_argument(
-        "--target-accuracy, --target-loss, --target-gradient-norm-sq: expected one of them");
-  }
-}
-
-std::optional<Target> target_of(const TrainOptions& shared) {
-  using Kind = Target::Kind;
-  if (shared.target_accuracy) return Target{Kind::accuracy, *shared.target_accuracy};
-  if (shared.target_loss) return Target{Kind::loss, *shared.target_loss};
-  if (shared.target_gradient_norm_sq) return Target{Kind::gradient_norm_sq, *shared.target_gradient_norm_sq};
-  return std::nullopt;
-}
-
-std::string log_file(const std::string& log_dir, const TrainOptions& run) {
-  if (log_dir.empty()) return "";
-  return std::filesystem::path(log_dir) / fmt::format("{}-{}-{}.jsonl", run.method, run.lr, run.seed);
-}
-
-/// By method, then step size, then seed.
-std::vector<TrainOptions> plan_runs(const CompareOptions& options,
-                                    const std::vector<Contestant>& contestants) {
-  std::vector<TrainOptions> runs;
-  for (const Contestant& contestant : contestants) {
-    TrainOptions run = options_for_method(options.shared, contestant.method);
-    for (const double lr : contestant.step_sizes) {
-      run.lr = lr;
-      for (int i = 0; i < options.seeds; ++i) {
-        run.seed = options.shared.seed + static_cast<std::uint64_t>(i);
-        run.log = log_file(options.log_dir, run);
-        runs.push_back(run);
-      }
-    }
-  }
-  return runs;
-}
-
-/// Sets up a run of each method, to find what is wrong with data and files. Returns the number of workers.
-int try_set_ups(const RunBatch& batch) {
-  int workers = 0;
-  std::string method;
-  for (const TrainOptions& run : batch.runs) {
-    if (run.method == method) continue;
-    method = run.method;
-    const RunSetup setup = set_up_run(run, batch.placement, batch.dataset);
-    static_cast<void>(first_model(run, *setup.objective));
-    workers = setup.objective->workers();
-  }
-  return workers;
-}
-
-/// All of it checked: whatever the user can mend is found before the first run.
-RunBatch plan_batch(const CompareOptions& options, const std::vector<Contestant>& contestants) {
-  check_end_and_target(options.shared);
-  std::vector<std::string> methods;
-  std::ranges::transform(contestants, std::back_inserter(methods), &Contestant::method);
-  require_use(options.shared, methods);
-  RunBatch batch;
-  batch.target = target_of(options.shared);
-  batch.runs = plan_runs(options, contestants);
-  for (const TrainOptions& run : batch.runs) check_options(run);
-  batch.placement = choose_placement(options.shared);
-  batch.dataset = load_data(options.shared);
-  const int workers = try_set_ups(batch);
-  for (TrainOptions& run : batch.runs) {
-    run.workers = workers;
-    run.target_accuracy.reset();  // the batch measures it, and the run goes on
-    run.target_loss.reset();
-    run.target_gradient_norm_sq.reset();
-  }
-  return batch;
-}
-
-void make_log_folder(const std::string& log_dir) {
-  if (log_dir.empty()) return;
-  std::error_code error;
-  std::filesystem::create_directories(log_dir, error);
-  if (error) {
-    throw std::invalid_argument(fmt::format("--log-dir {}: cannot be made: {}", log_dir, error.message()));
-  }
-}
 
 const char* time_unit(const TrainOptions& run) { return run.clock == "wall" ? "s" : "units"; }
 
@@ -119,19 +31,17 @@ std::string describe_end(const TrainOptions& run) {
   return fmt::format("{}", fmt::join(limits, " or "));
 }
 
-void print_configuration(const TrainOptions& run, int seeds) {
-  fmt::print("{}", run.model);
+/// The lines above the table.
+std::string describe_configuration(const TrainOptions& run, int seeds) {
+  std::string text = run.model;
   if (!run.dataset.empty()) {
-    fmt::print(" on {}, partition {}, batch size {}", run.dataset, run.partition, run.batch_size);
+    text += fmt::format(" on {}, partition {}, batch size {}", run.dataset, run.partition, run.batch_size);
   }
-  fmt::print(", {} workers, compute time {}, {} clock, {}, ", *run.workers, run.compute_time, run.clock,
-             describe_end(run));
-  if (seeds == 1) {
-    fmt::print("seed {}\n\n", run.seed);
-  } else {
-    fmt::print("seeds {} to {}\nmedian [quartiles] over the seeds\n\n", run.seed,
-               run.seed + static_cast<std::uint64_t>(seeds) - 1);
-  }
+  text += fmt::format(", {} workers, compute time {}, {} clock, {}, ", *run.workers, run.compute_time,
+                      run.clock, describe_end(run));
+  if (seeds == 1) return text + fmt::format("seed {}\n\n", run.seed);
+  return text + fmt::format("seeds {} to {}\nmedian [quartiles] over the seeds\n\n", run.seed,
+                            run.seed + static_cast<std::uint64_t>(seeds) - 1);
 }
 
 std::string describe_result(const RunResult& result, const RunBatch& batch) {
@@ -147,18 +57,33 @@ std::string describe_result(const RunResult& result, const RunBatch& batch) {
          fmt::format("  {} at time {:.1f} {}", target, result.at_target->time, time_unit(batch.runs.front()));
 }
 
-/// Executes the batch, with a line on stderr for every run that is over.
+/// Runs of one method take about as long as each other.
+std::vector<std::string> methods_of(const RunBatch& batch) {
+  std::vector<std::string> methods;
+  std::ranges::transform(batch.runs, std::back_inserter(methods), &TrainOptions::method);
+  return methods;
+}
+
+/// Executes the batch, and shows on stderr how it goes on.
 std::vector<RunResult> execute_with_progress(const RunBatch& batch, const std::stop_token& stop) {
-  std::size_t over = 0;
-  const auto tell = [&](std::size_t index, const RunResult& result) {
+  const auto describe = [&](std::size_t index, const RunResult& result) {
     const TrainOptions& run = batch.runs[index];
-    say(stderr, "{:>{}}/{}  {} lr {} seed {}: {}  ({:.1f} s)\n", ++over,
-        fmt::formatted_size("{}", batch.runs.size()), batch.runs.size(), run.method, run.lr, run.seed,
-        describe_result(result, batch), result.wall_s);
+    return fmt::format("{} lr {} seed {}: {}  ({:.1f} s)", run.method, run.lr, run.seed,
+                       describe_result(result, batch), result.wall_s);
   };
-  std::vector<RunResult> results = execute_batch(batch, tell, stop);
+  BatchProgress progress(methods_of(batch), BatchProgress::standard_display());
+  std::vector<RunResult> results = execute_batch(batch, progress, describe, stop);
   say(stderr, "\n");
   return results;
+}
+
+/// What an earlier call with this `--log-dir` has left need not be done again.
+void take_over_earlier_results(RunBatch& batch, const std::string& log_dir) {
+  if (log_dir.empty()) return;
+  batch.known = earlier_results(batch);
+  if (batch.known.empty()) return;
+  say(stderr, "--log-dir {}: {} of {} runs are there already, and are taken over from their logs\n", log_dir,
+      batch.known.size(), batch.runs.size());
 }
 
 /// The results as plan_runs() ordered them.
@@ -179,15 +104,22 @@ std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::s
 
 void compare(const CompareOptions& options, const std::stop_token& stop) {
   const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
-  const RunBatch batch = plan_batch(options, contestants);
-  make_log_folder(options.log_dir);
+  check_comparison_outputs(options);
+  const LogFolder logs(options);
+  RunBatch batch = plan_batch(options, contestants, logs.path());
+  take_over_earlier_results(batch, options.log_dir);
+  logs.make();
   const std::vector<RunResult> results = execute_with_progress(batch, stop);
-  print_configuration(batch.runs.front(), options.seeds);
-  print_comparison(group(contestants, results, options.seeds), batch.target);
-  const auto missing = std::count_if(results.begin(), results.end(), [](const RunResult& result) {
-    return result.outcome == RunResult::Outcome::missing;
-  });
-  if (missing > 0) fmt::print("\ninterrupted: {} of {} runs are missing\n", missing, results.size());
+  const std::vector<MethodRuns> methods = group(contestants, results, options.seeds);
+  std::FILE* out = table_stream(options);
+  fmt::print(out, "{}{}", describe_configuration(batch.runs.front(), options.seeds),
+             comparison_table(methods, batch.target));
+  write_comparison_outputs(options, batch, results, methods, logs);
+  const auto missing = std::ranges::count(results, RunResult::Outcome::missing, &RunResult::outcome);
+  if (missing == 0) return;
+  fmt::print(out, "\ninterrupted: {} of {} runs are missing; {}\n", missing, results.size(),
+             options.log_dir.empty() ? "with --log-dir DIR the same command would go on where it stopped"
+                                     : "the same command goes on with them");
 }
 
 }  // namespace tardigrad

@@ -125,7 +125,17 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
   add_target_options(*compare, options.shared, "What time is measured to (runs go on after it)");
   compare
       ->add_option("--log-dir", options.log_dir,
-                   "Folder for the log of each run, METHOD-LR-SEED.jsonl, as of train --log")
+                   "Folder for the log of each run, METHOD-LR-SEED.jsonl, as of train --log; runs whose logs "
+                   "are there already are not done again")
+      ->group("What it leaves");
+  compare
+      ->add_option("--csv", options.csv,
+                   "File for the evaluations of all runs as comma-separated values; -: stdout, and the table "
+                   "goes to stderr")
+      ->group("What it leaves");
+  compare
+      ->add_option("--report", options.report,
+                   "A page, as of tardigrad report, that draws each method at its best step size")
       ->group("What it leaves");
   add_log_options(*compare, options.shared);
   compare->add_option("--config", "Options from this TOML file (seeds = 3); the command line wins")

@@ -14,6 +14,8 @@ struct CompareOptions {
   std::string lr;
   int seeds = 1;
   std::string log_dir;
+  std::string csv;
+  std::string report;
 };
 
 /// Adds the `compare` subcommand and binds its flags to `options`, which must outlive `app`.

@@ -27,8 +27,11 @@ double final_accuracy(const RunResult& run) {
   return run.complete() ? run.summary.final_evaluation.accuracy.value_or(-infinity) : -infinity;
 }
 
+/// One that is no number counts as the worst, too.
 double final_gradient_norm_sq(const RunResult& run) {
-  return run.complete() ? run.summary.final_evaluation.gradient_norm_sq.value_or(infinity) : infinity;
+  if (!run.complete()) return infinity;
+  const double norm_sq = run.summary.final_evaluation.gradient_norm_sq.value_or(infinity);
+  return std::isnan(norm_sq) ? infinity : norm_sq;
 }
 
 /// Infinite for a run that did not reach the target, or failed, even after it.
@@ -192,7 +195,7 @@ std::vector<std::string> lines_of(const Column& column) {
   return lines;
 }
 
-void print_rows(const std::vector<Row>& rows, const std::vector<Column>& columns) {
+std::string describe_rows(const std::vector<Row>& rows, const std::vector<Column>& columns) {
   std::vector<std::string> lines{"method"};
   for (const Row& row : rows) lines.push_back(row.method.method);
   const std::size_t width = std::ranges::max(lines, {}, &std::string::size).size();
@@ -201,10 +204,12 @@ void print_rows(const std::vector<Row>& rows, const std::vector<Column>& columns
     const auto more = lines_of(column);
     for (std::size_t i = 0; i < lines.size(); ++i) lines[i] += "  " + more[i];
   }
+  std::string text;
   for (std::string& line : lines) {
     line.erase(line.find_last_not_of(' ') + 1);
-    fmt::print("{}\n", line);
+    text += line + "\n";
   }
+  return text;
 }
 
 /// What is worth knowing of the search of a step size.
@@ -251,18 +256,19 @@ std::string to_string(const Target& target) {
   return {};
 }
 
-void print_comparison(const std::vector<MethodRuns>& methods, const std::optional<Target>& target) {
+std::string comparison_table(const std::vector<MethodRuns>& methods, const std::optional<Target>& target) {
   std::vector<Row> rows;
   for (const MethodRuns& method : methods) {
     if (const auto best = best_step_size(method, target)) rows.push_back({method, *best});
   }
-  if (rows.empty()) return;
+  if (rows.empty()) return "";
   const bool accuracy = std::any_of(methods.begin(), methods.end(), has_accuracy);
   const bool gradient_norm = std::any_of(methods.begin(), methods.end(), has_gradient_norm);
-  print_rows(rows, make_columns(rows, target, accuracy, gradient_norm));
+  std::string text = describe_rows(rows, make_columns(rows, target, accuracy, gradient_norm));
   std::vector<std::string> notes;
   for (const Row& row : rows) std::ranges::move(notes_on(row), std::back_inserter(notes));
-  if (!notes.empty()) fmt::print("\n{}\n", fmt::join(notes, "\n"));
+  if (!notes.empty()) text += fmt::format("\n{}\n", fmt::join(notes, "\n"));
+  return text;
 }
 
 }  // namespace tardigrad

@@ -28,7 +28,8 @@ std::optional<std::size_t> best_step_size(const MethodRuns& runs, const std::opt
 /// "90 %", "loss 0.1", or "||grad f||^2 0.1".
 std::string to_string(const Target& target);
 
-/// Prints a row for each method, at its best step size, and below it what there is to know of the others.
-void print_comparison(const std::vector<MethodRuns>& methods, const std::optional<Target>& target);
+/// A row for each method, at its best step size, and below it what there is to know of the others, as lines;
+/// empty where no run has an end.
+std::string comparison_table(const std::vector<MethodRuns>& methods, const std::optional<Target>& target);
 
 }  // namespace tardigrad

@@ -69,6 +69,8 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
   CLI::App* table_command =
       app.add_subcommand("table", "Show accuracy over time of several runs, from their logs");
   table_command->add_option("LOG", logs, "Files written by train --log")->required();
+  bool csv = false;
+  table_command->add_flag("--csv", csv, "All evaluations as comma-separated values, a row each");
   std::string page = "report.html";
   CLI::App* report_command =
       app.add_subcommand("report", "Draw runs, from their logs, on one page for a browser");
@@ -81,7 +83,7 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
     std::reverse(reversed.begin(), reversed.end());
     app.parse(reversed);
     if (devices_command->parsed()) print_devices();
-    if (table_command->parsed()) print_table(logs);
+    if (table_command->parsed()) csv ? print_csv(logs) : print_table(logs);
     if (report_command->parsed()) write_report(logs, page);
     if (train_command->parsed() || compare_command->parsed()) outlive_outputs();
     if (train_command->parsed()) train(train_options, interrupt.token());

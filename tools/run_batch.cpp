@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <exception>
 #include <mutex>
-#include <span>
 #include <thread>
 
 #include "tools/run_setup.h"
@@ -28,15 +28,23 @@ class TargetWatch final : public RunObserver {
   std::optional<EvaluationRecord> reached_at_;
 };
 
-RunResult execute_one(const RunBatch& batch, const TrainOptions& options, const Placement& placement,
-                      const std::stop_token& stop) {
+RunLimits limits_of(const RunOptions& options) {
+  RunLimits limits{.updates = options.max_updates, .gradients = options.max_gradients, .time = {}};
+  if (std::isfinite(options.time_limit)) limits.time = options.time_limit;
+  return limits;
+}
+
+RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement& placement,
+                      BatchProgress& progress, const std::stop_token& stop) {
   using SteadyClock = std::chrono::steady_clock;
+  const TrainOptions& options = batch.runs[index];
   const auto start = SteadyClock::now();
   const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, batch.dataset));
   RunSetup& setup = *shared_setup;
   std::vector<float> model = first_model(options, *setup.objective);
   TargetWatch watch(batch.target);
-  std::vector<RunObserver*> observers{&watch};
+  const auto meter = progress.begin(index, limits_of(setup.options));
+  std::vector<RunObserver*> observers{&watch, meter.get()};
   std::unique_ptr<RunLog> log;
   std::optional<GuardRails> guard_rails;  // only a log hears them
   if (options.log.empty()) {
@@ -78,11 +86,18 @@ std::vector<Placement> share_devices(const RunBatch& batch) {
   return placements;
 }
 
+using DescribeResult = std::function<std::string(std::size_t, const RunResult&)>;
+
 /// The threads of a batch take its runs in order, each the next one.
 class BatchThreads {
  public:
-  BatchThreads(const RunBatch& batch, const std::function<void(std::size_t, const RunResult&)>& on_finished)
-      : batch_(batch), on_finished_(on_finished), results_(batch.runs.size()) {}
+  BatchThreads(const RunBatch& batch, BatchProgress& progress, const DescribeResult& describe)
+      : batch_(batch), progress_(progress), describe_(describe), results_(batch.runs.size()) {
+    for (const auto& [index, result] : batch.known) {
+      results_[index] = result;
+      progress_.take_over(index);
+    }
+  }
 
   std::vector<RunResult> execute_all(const std::stop_token& stop) {
     const std::stop_callback pass_on(stop, [this] { stop_.request_stop(); });
@@ -100,9 +115,9 @@ class BatchThreads {
   void work(const Placement& placement) {
     try {
       for (std::size_t i = next_++; i < results_.size() && !stop_.stop_requested(); i = next_++) {
-        results_[i] = execute_one(batch_, batch_.runs[i], placement, stop_.get_token());
-        const std::lock_guard lock(mutex_);
-        if (results_[i].outcome != RunResult::Outcome::missing) on_finished_(i, results_[i]);
+        if (batch_.known.contains(i)) continue;
+        results_[i] = execute_one(batch_, i, placement, progress_, stop_.get_token());
+        if (results_[i].outcome != RunResult::Outcome::missing) progress_.end(i, describe_(i, results_[i]));
       }
     } catch (...) {
       const std::lock_guard lock(mutex_);
@@ -112,20 +127,20 @@ class BatchThreads {
   }
 
   const RunBatch& batch_;
-  const std::function<void(std::size_t, const RunResult&)>& on_finished_;
+  BatchProgress& progress_;
+  const DescribeResult& describe_;
   std::vector<RunResult> results_;
   std::atomic<std::size_t> next_ = 0;
   std::stop_source stop_;
-  std::mutex mutex_;  // of error_ and on_finished_
+  std::mutex mutex_;  // of error_
   std::exception_ptr error_;
 };
 
 }  // namespace
 
-std::vector<RunResult> execute_batch(const RunBatch& batch,
-                                     const std::function<void(std::size_t, const RunResult&)>& on_finished,
-                                     const std::stop_token& stop) {
-  return BatchThreads(batch, on_finished).execute_all(stop);
+std::vector<RunResult> execute_batch(const RunBatch& batch, BatchProgress& progress,
+                                     const DescribeResult& describe, const std::stop_token& stop) {
+  return BatchThreads(batch, progress, describe).execute_all(stop);
 }
 
 }  // namespace tardigrad

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -11,6 +12,7 @@
 #include "data/dataset.h"
 #include "runtime/placement.h"
 #include "runtime/telemetry.h"
+#include "tools/batch_progress.h"
 #include "tools/train_options.h"
 
 namespace tardigrad {
@@ -50,15 +52,17 @@ struct RunBatch {
   std::shared_ptr<const data::Dataset> dataset;
   Placement placement;
   std::optional<Target> target;
+  std::map<std::size_t, RunResult> known;  ///< results of runs that need not be executed, by their index
 };
 
-/// Executes the runs, in virtual time on CPU devices side by side, each on its share of them, else in turn on
-/// all. A run that leaves the finite numbers, or loses its workers, has failed; whatever else one throws ends
-/// the batch and is thrown. `on_finished(index, result)` is called for one run at a time, from any thread,
-/// not for interrupted ones. A requested stop ends the batch soon. The results lie as the runs do and don't
-/// depend on the devices.
-std::vector<RunResult> execute_batch(const RunBatch& batch,
-                                     const std::function<void(std::size_t, const RunResult&)>& on_finished,
-                                     const std::stop_token& stop);
+/// Executes the runs whose results are not known, in virtual time on CPU devices side by side, each on its
+/// share of them, else in turn on all. A run that leaves the finite numbers, or loses its workers, has
+/// failed; whatever else one throws ends the batch and is thrown. `progress` is told of the runs; the line
+/// that it has of one that is over is `describe`'s, which may be called from any thread, not for interrupted
+/// ones. A requested stop ends the batch soon. The results lie as the runs do and don't depend on the
+/// devices.
+std::vector<RunResult> execute_batch(
+    const RunBatch& batch, BatchProgress& progress,
+    const std::function<std::string(std::size_t, const RunResult&)>& describe, const std::stop_token& stop);
 
 }  // namespace tardigrad

@@ -6,128 +6,139 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <stdexcept>
 
-#include "runtime/run_log_reader.h"
+#include "runtime/refuse_file.h"
 #include "runtime/telemetry.h"
+#include "tools/evaluations_csv.h"
+#include "tools/logged_run.h"
 
 namespace tardigrad {
 namespace {
 
-struct LoggedEvaluation {
-  double time = 0;
-  double score = 0;  // accuracy, or loss
-};
+/// A run as a column of the table.
+struct TableRun {
+  LoggedRun log;
+  std::string label;
 
-struct LoggedRun {
-  std::string label;  // the method, and its step size
-  bool has_accuracy = false;
-  std::vector<LoggedEvaluation> evaluations;
-  std::optional<RunSummary> summary;
+  bool has_accuracy() const { return log.evaluations.back().evaluation.accuracy.has_value(); }
+
+  /// The accuracy, or the loss where there is none.
+  static double score(const EvaluationRecord& record) {
+    return record.evaluation.accuracy.value_or(record.evaluation.loss);
+  }
 
   /// At the latest evaluation up to that time.
   std::optional<double> score_at(double time) const {
-    std::optional<double> score;
-    for (const LoggedEvaluation& evaluation : evaluations) {
-      if (evaluation.time <= time) score = evaluation.score;
+    std::optional<double> found;
+    for (const EvaluationRecord& record : log.evaluations) {
+      if (record.time <= time) found = score(record);
     }
-    return score;
+    return found;
   }
 
-  bool reaches(double score, double target) const { return has_accuracy ? score >= target : score <= target; }
+  bool reaches(double value, double target) const {
+    return has_accuracy() ? value >= target : value <= target;
+  }
 
   std::optional<double> time_to(double target) const {
-    for (const LoggedEvaluation& evaluation : evaluations) {
-      if (reaches(evaluation.score, target)) return evaluation.time;
+    for (const EvaluationRecord& record : log.evaluations) {
+      if (reaches(score(record), target)) return record.time;
     }
     return std::nullopt;
   }
 
   double best() const {
-    double best = evaluations.front().score;
-    for (const LoggedEvaluation& evaluation : evaluations) {
-      if (reaches(evaluation.score, best)) best = evaluation.score;
+    double best = score(log.evaluations.front());
+    for (const EvaluationRecord& record : log.evaluations) {
+      if (reaches(score(record), best)) best = score(record);
     }
     return best;
   }
 };
 
-/// Fills in a run from what its log tells.
-class Collector final : public RunObserver {
- public:
-  explicit Collector(LoggedRun& run) : run_(run) {}
+std::vector<LoggedRun> read_logs(const std::vector<std::string>& log_files) {
+  std::vector<LoggedRun> logs;
+  std::ranges::transform(log_files, std::back_inserter(logs), read_logged_run);
+  return logs;
+}
 
-  void on_evaluation(const EvaluationRecord& record) override {
-    run_.has_accuracy = record.evaluation.accuracy.has_value();
-    run_.evaluations.push_back({record.time, record.evaluation.accuracy.value_or(record.evaluation.loss)});
+std::vector<TableRun> runs_of(std::vector<LoggedRun> logs) {
+  for (const LoggedRun& log : logs) {
+    if (log.evaluations.empty()) refuse_file(log.log, "holds no evaluation");
   }
-  void on_summary(const RunSummary& summary) override { run_.summary = summary; }
-
- private:
-  LoggedRun& run_;
-};
-
-LoggedRun read_log(const std::string& path) {
-  RunLogReader log(path);
-  const auto record = nlohmann::json::parse(log.run_json());
-  LoggedRun run;
-  run.label = fmt::format("{} {}", record.at("method").get<std::string>(), record.at("lr").get<double>());
-  Collector collector(run);
-  log.tell(collector);
-  if (run.evaluations.empty()) throw std::invalid_argument(fmt::format("{}: holds no evaluation", path));
-  return run;
+  std::vector<std::string> labels = labels_of(logs);
+  std::vector<TableRun> runs;
+  for (std::size_t i = 0; i < logs.size(); ++i) runs.push_back({std::move(logs[i]), std::move(labels[i])});
+  return runs;
 }
 
-std::string format_score(const LoggedRun& run, const std::optional<double>& score) {
+std::string format_score(const TableRun& run, const std::optional<double>& score) {
   if (!score) return "-";
-  return run.has_accuracy ? fmt::format("{:.2f} %", 100 * *score) : fmt::format("{:.5g}", *score);
+  return run.has_accuracy() ? fmt::format("{:.2f} %", 100 * *score) : fmt::format("{:.5g}", *score);
 }
 
-void print_row(const std::string& head, const std::vector<LoggedRun>& runs,
-               const std::function<std::string(const LoggedRun&)>& cell) {
+/// As wide as the labels need.
+void print_row(const std::string& head, const std::vector<TableRun>& runs,
+               const std::function<std::string(const TableRun&)>& cell) {
   fmt::print("{:>24}", head);
-  for (const LoggedRun& run : runs) fmt::print(" {:>12}", cell(run));
+  for (const TableRun& run : runs) {
+    fmt::print(" {:>{}}", cell(run), std::max<std::size_t>(12, run.label.size()));
+  }
   fmt::print("\n");
 }
 
-std::string summary_member(const LoggedRun& run, std::uint64_t RunSummary::*member) {
-  return run.summary ? std::to_string(*run.summary.*member) : std::string("-");
+std::string summary_member(const TableRun& run, std::uint64_t RunSummary::*member) {
+  return run.log.summary ? std::to_string(*run.log.summary.*member) : std::string("-");
+}
+
+/// Of all the runs' evaluations, which fall due at the same times, almost.
+std::set<double> times_of(const std::vector<TableRun>& runs) {
+  std::set<double> times;
+  for (const TableRun& run : runs) {
+    for (const EvaluationRecord& record : run.log.evaluations)
+      times.insert(std::round(record.time * 10) / 10);
+  }
+  return times;
+}
+
+/// What all of them reach.
+double common_score(const std::vector<TableRun>& runs) {
+  double common = runs.front().best();
+  for (const TableRun& run : runs) {
+    if (run.reaches(common, run.best())) common = run.best();
+  }
+  return common;
 }
 
 }  // namespace
 
 void print_table(const std::vector<std::string>& log_files) {
-  std::vector<LoggedRun> runs(log_files.size());
-  std::transform(log_files.begin(), log_files.end(), runs.begin(), read_log);
-  const bool accuracy = runs.front().has_accuracy;
-  std::set<double> times;
-  for (const LoggedRun& run : runs) {
-    if (run.has_accuracy != accuracy)
-      throw std::invalid_argument("these logs share no measure: some hold accuracies");
-    for (const LoggedEvaluation& evaluation : run.evaluations) {
-      times.insert(std::round(evaluation.time * 10) / 10);  // evaluations fall due at the same times, almost
-    }
+  const std::vector<TableRun> runs = runs_of(read_logs(log_files));
+  const bool accuracy = runs.front().has_accuracy();
+  if (std::ranges::any_of(runs, [=](const TableRun& run) { return run.has_accuracy() != accuracy; })) {
+    throw std::invalid_argument("these logs share no measure: some hold accuracies");
   }
-  print_row(accuracy ? "accuracy at time" : "loss at time", runs,
-            [](const LoggedRun& run) { return run.label; });
-  for (const double time : times) {
+  print_row(accuracy ? "accuracy at time" : "loss at time", runs, &TableRun::label);
+  for (const double time : times_of(runs)) {
     print_row(fmt::format("{:.1f}", time), runs,
-              [&](const LoggedRun& run) { return format_score(run, run.score_at(time + 0.05)); });
+              [&](const TableRun& run) { return format_score(run, run.score_at(time + 0.05)); });
   }
-  double common = runs.front().best();
-  for (const LoggedRun& run : runs) {
-    if (run.reaches(common, run.best())) common = run.best();
-  }
-  print_row(fmt::format("time to {}", format_score(runs.front(), common)), runs, [&](const LoggedRun& run) {
+  const double common = common_score(runs);
+  print_row(fmt::format("time to {}", format_score(runs.front(), common)), runs, [&](const TableRun& run) {
     const auto time = run.time_to(common);
     return time ? fmt::format("{:.1f}", *time) : std::string("-");
   });
-  print_row("updates", runs, [](const LoggedRun& run) { return summary_member(run, &RunSummary::updates); });
+  print_row("updates", runs, [](const TableRun& run) { return summary_member(run, &RunSummary::updates); });
   print_row("gradients", runs,
-            [](const LoggedRun& run) { return summary_member(run, &RunSummary::gradients); });
+            [](const TableRun& run) { return summary_member(run, &RunSummary::gradients); });
+}
+
+void print_csv(const std::vector<std::string>& log_files) {
+  fmt::print("{}", evaluations_csv(read_logs(log_files)));
 }
 
 }  // namespace tardigrad

@@ -10,4 +10,8 @@ namespace tardigrad {
 /// file, and the line, that is not a log.
 void print_table(const std::vector<std::string>& log_files);
 
+/// `tardigrad table --csv`: prints all evaluations of the runs as evaluations_csv() makes them. Throws
+/// likewise.
+void print_csv(const std::vector<std::string>& log_files);
+
 }  // namespace tardigrad

@@ -240,7 +240,7 @@ TEST_F(Compare, AnInterruptShowsWhatIsComplete) {
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(step_size(run, "sync"), "0.1");
   EXPECT_THAT(run.out,
-              AllOf(HasSubstr("\ninterrupted: 2 of 3 runs are missing\n"), Not(HasSubstr("\ndude"))));
+              AllOf(HasSubstr("\ninterrupted: 2 of 3 runs are missing; "), Not(HasSubstr("\ndude"))));
 }
 
 TEST_F(Compare, AnErrorThatIsNoFailureOfTheRunEndsTheCommand) {

@@ -28,17 +28,17 @@ std::string picture_of(RunLogReader& log, const std::string& file) {
   }
 }
 
-void write_file(const std::string& path, const std::string& text) {
+void write_file(const char* flag, const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary);
   if (!(file << text) || !file.flush()) {
     throw std::invalid_argument(
-        fmt::format("--output {}: cannot be written; expected a path for the page", path));
+        fmt::format("{} {}: cannot be written; expected a path for the page", flag, path));
   }
 }
 
 }  // namespace
 
-void write_report(const std::vector<std::string>& log_files, const std::string& page_file) {
+void write_report(const std::vector<std::string>& log_files, const std::string& page_file, const char* flag) {
   require_pages();
   std::vector<std::string> pictures;
   std::string clock;
@@ -51,7 +51,7 @@ void write_report(const std::vector<std::string>& log_files, const std::string& 
     }
     pictures.push_back(picture_of(log, file));
   }
-  write_file(page_file, report_page(page_data(pictures, false)));
+  write_file(flag, page_file, report_page(page_data(pictures, false)));
 }
 
 }  // namespace tardigrad
