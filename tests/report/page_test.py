@@ -92,8 +92,11 @@ class PageTest(BrowserTest):
     def test_shows_the_numbers_of_the_runs(self):
         page = self.open(self.several)
         cells = page.evaluate("[...document.querySelectorAll('#results tbody td')].map(cell => cell.innerText)")
-        self.assertEqual(cells[:2], ["3", "75.00 %\n[68.75 %, 81.25 %]"])
-        self.assertEqual(cells[len(cells) // 2:][:3], ["1", "50.00 %", "0.5"])
+        self.assertEqual(cells[:2], ["75.00 %\n[68.75, 81.25]", "0.5"])
+        self.assertEqual(cells[len(cells) // 2:][:2], ["50.00 %", "0.5"])
+        self.assertEqual([cells[len(cells) // 2 - 1], cells[-1]], ["3", "1"])
+        heads = page.evaluate("[...document.querySelectorAll('#results thead th')].map(cell => cell.innerText)")
+        self.assertEqual([*heads[:3], heads[-1]], ["runs", "accuracy", "loss", "seeds"])
         self.assertEqual(page.text("#title"), "asgd and sync: mlp on made-up")
         self.assertEqual(page.text("#command"), "tardigrad train --method asgd --seed 1")
         self.assertIn("This log has no end", page.text("#run-note"))
@@ -108,7 +111,7 @@ class PageTest(BrowserTest):
         out = self.folder.path / "own.html"
         subprocess.run([TARDIGRAD, "report", *logs, "-o", out], check=True)
         page = self.open(out.as_uri())
-        rows = "[...document.querySelectorAll('#results tbody tr')].map(row => [...row.cells].slice(0, 2).map(c => c.innerText))"
+        rows = "[...document.querySelectorAll('#results tbody tr')].map(row => [row.cells[0], [...row.cells].pop()].map(c => c.innerText))"
         self.assertEqual(page.evaluate(rows), [["asgd", "2"], ["dude", "1"]])
 
     def test_names_the_straggler_and_why(self):
@@ -125,7 +128,8 @@ class PageTest(BrowserTest):
         self.assertEqual(page.evaluate(last), [{"x": 20, "y": y} for y in (0.6875, 0.8125, 0.75, 0.5)])
         page.click("input[name=axis][value=update]")
         self.assertEqual(page.evaluate(last)[0]["x"], 44)
-        page.click("#log-loss")
+        self.assertEqual(page.evaluate("Chart.getChart('curve-loss').options.scales.y.type"), "linear")
+        page.click("input[name=scale][value=log]")
         self.assertEqual(page.evaluate("Chart.getChart('curve-loss').options.scales.y.type"), "logarithmic")
         page.click("#legend button")
         self.assertEqual(page.evaluate(last), [{"x": 44, "y": 0.5}])
@@ -136,10 +140,73 @@ class PageTest(BrowserTest):
         self.assertEqual(others, [self.several])
 
     def test_fits_a_phone(self):
-        for width in (360, 375):
+        for width in (360, 375, 390):
             page = self.open(self.several, width=width, height=800)
             page.click("#configuration-details summary")
             self.assertLessEqual(page.evaluate("document.scrollingElement.scrollWidth"), width)
+
+    def page_of_groups(self, name, count, **options):
+        """As many groups, of seeds that virtual time ran on different devices."""
+        method = "a-method-of-some-length"
+        runs = [log_lines(method, seed, 0.7, JOB_TIMES, lr=i + 1, clock="virtual", devices=[f"cpu:{seed}"], server=f"cpu:{seed}")
+                for i in range(count) for seed in (0, 1)]
+        return self.open(self.folder.page(name, *runs).as_uri(), **options)
+
+    def test_tells_very_many_groups_apart_everywhere(self):
+        page = self.page_of_groups("groups", 40)
+        looks = lambda selector: page.evaluate(f"[...document.querySelectorAll('{selector} .look')].map(look => look.outerHTML)")
+        self.assertEqual(len(set(looks("#legend"))), 40)
+        self.assertEqual(looks("#results"), looks("#legend"))
+        curves = page.evaluate("""Chart.getChart('curve-loss').data.datasets.filter(set => !set.isBand)
+            .map(set => JSON.stringify([set.borderColor, set.borderDash, set.pointStyle]))""")
+        self.assertEqual(len(set(curves)), 40)
+        drawn = page.evaluate("""Chart.getChart('curve-loss').data.datasets.filter(set => !set.isBand)
+            .every(set => set.pointRadius.some(radius => radius >= 3))""")
+        self.assertTrue(drawn, "each curve shows its marker")
+
+    def test_shows_all_of_the_results_on_phones_and_desktops(self):
+        for width in (390, 1440):
+            page = self.page_of_groups(f"results-{width}", 10, width=width, height=800)
+            beyond = page.evaluate("""[...document.querySelectorAll('#results :is(th, td)')].filter(cell => {
+                const { left, right } = cell.getBoundingClientRect();
+                return left < 0 || right > innerWidth || cell.scrollWidth > cell.clientWidth + 1; }).map(cell => cell.innerText)""")
+            self.assertEqual(beyond, [])
+            box = "(({scrollWidth, clientWidth}) => scrollWidth <= clientWidth)(document.getElementById('results'))"
+            self.assertTrue(page.evaluate(box))
+
+    def losses_page(self, name, **losses):
+        """A run a method with the losses of its three evaluations."""
+        runs = []
+        for method, values in losses.items():
+            values = iter(values)
+            runs.append([{**line, "loss": next(values)} if line["event"] == "eval" else line
+                         for line in log_lines(method, 1, 0.5, JOB_TIMES)])
+        return self.open(self.folder.page(name, *runs).as_uri())
+
+    def loss_axis(self, page):
+        return page.evaluate("(({type, min, max}) => [type, min, max])(Chart.getChart('curve-loss').scales.y)")
+
+    def test_a_diverged_group_leaves_the_axis_to_the_others(self):
+        page = self.losses_page("diverged", sync=[2.5, 1, 0.5], asgd=[2.5, 1e6, 1e30])
+        kind, low, high = self.loss_axis(page)
+        self.assertEqual(kind, "linear")
+        self.assertLess(high, 3)
+        note = "document.getElementById('curve-loss').closest('figure').querySelector('.note').textContent"
+        self.assertEqual(page.evaluate(note), "asgd leaves the axis: up to 1.00e30.")
+        self.assertIn("1.00e30", page.text("#results"))
+        page.click("#legend button")  # without sync there is nobody to leave it to
+        self.assertEqual([self.loss_axis(page)[0], page.evaluate(note)], ["logarithmic", ""])
+        self.assertGreaterEqual(self.loss_axis(page)[2], 1e30)
+
+    def test_takes_a_log_scale_where_losses_span_decades(self):
+        page = self.losses_page("decades", sync=[2.5, 1e-3, 1e-6], asgd=[2.5, 1, 0.5])
+        self.assertEqual(self.loss_axis(page)[0], "logarithmic")
+        page.click("input[name=scale][value=linear]")
+        self.assertEqual(self.loss_axis(page)[0], "linear")
+        page = self.losses_page("negative", sync=[2.5, -1e-3, -1e-6], asgd=[2.5, 1, 0.5])
+        self.assertEqual(self.loss_axis(page)[0], "linear")
+        page.click("input[name=scale][value=log]")
+        self.assertIn("Not all values are positive", page.text("#curves"))
 
     def test_follows_the_theme_of_the_reader(self):
         page = self.open(self.several)

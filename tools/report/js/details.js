@@ -27,15 +27,17 @@ function drawResults(groups) {
   const columns = [["accuracy", (v) => format.percent(v, 2)], ["loss", format.number], ["time", format.time],
     ["updates", format.number], ["gradients", format.number], ["idle", format.percent], ["discarded", format.percent],
     ["staleness", format.number]];
-  const titles = { staleness: "staleness, most" };
-  const kept = columns.filter(([name]) => name !== "accuracy"
-    || groups.some((group) => group.pictures.some((picture) => results(picture).accuracy !== null)));
-  const headings = [{ text: "runs", kind: "text" }, { text: "seeds" }, ...kept.map(([name]) => ({ text: titles[name] || name }))];
+  const titles = { staleness: "most stale" };
+  const is = (value) => value !== null && value !== undefined;
+  const kept = columns.filter(([name]) =>
+    groups.some((group) => group.pictures.some((picture) => is(results(picture)[name]))));
+  const headings = [{ text: "runs", kind: "text" }, ...kept.map(([name]) => ({ text: titles[name] || name })), { text: "seeds" }];
   const rows = groups.map((group) => {
     const all = group.pictures.map(results);
-    const head = element("span", { class: "name" }, swatch(groupColour(group.index)), group.label);
-    return { cells: [head, String(group.pictures.length),
-      ...kept.map(([name, text]) => format.spread(all.map((result) => result[name]), (value) => text(value)))] };
+    const head = element("span", { class: "name" }, groupSwatch(group.index), element("span", {}, group.label));
+    return { cells: [head,
+      ...kept.map(([name, text]) => format.spread(all.map((result) => result[name]), (value) => text(value))),
+      String(group.pictures.length)] };
   });
   byId("results").replaceChildren(table(headings, rows));
   byId("results-note").textContent = groups.some((group) => group.pictures.length > 1)
@@ -51,8 +53,9 @@ function drawHeader(groups, pictures, live) {
   const methods = [...new Set(pictures.map((picture) => picture.run.method))];
   const problems = [...new Set(pictures.map((picture) =>
     (picture.run.dataset ? `${picture.run.model} on ${picture.run.dataset}` : picture.run.model)))];
-  byId("title").textContent = `${list(methods)}: ${list(problems)}`;
-  document.title = `${live ? "live: " : ""}${list(methods)}: tardigrad report`;
+  const who = methods.length > 6 ? `${methods.length} methods` : list(methods);
+  byId("title").textContent = `${who}: ${list(problems)}`;
+  document.title = `${live ? "live: " : ""}${who}: tardigrad report`;
   const workers = [...new Set(pictures.map((picture) => format.count(picture.run.workers)))];
   const facts = [pictures.length === 1 ? "one run" : `${pictures.length} runs in ${groups.length} ${groups.length === 1 ? "group" : "groups"}`,
     `${list(workers)} workers`, run.clock === "virtual" ? "virtual time" : "wall time"];

@@ -13,13 +13,15 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/// A table: headings [{text, kind}], rows of cells (texts or elements) whose first is the row's heading.
+/// A table: headings [{text, kind}], rows of cells (texts or elements) whose first is the row's heading. Cells know
+/// their headings, for where they don't stand below them.
 function table(headings, rows, attributes = {}) {
   const head = headings.map(({ text, kind }) =>
     element("th", { scope: "col", class: kind === "text" ? "text" : "" }, text));
+  const headingOf = ({ text }) => (typeof text === "string" ? { "data-heading": text } : {});
   const body = rows.map(({ cells, marked }) =>
     element("tr", marked ? { class: "marked" } : {}, ...cells.map((cell, i) =>
-      i === 0 ? element("th", { scope: "row" }, cell) : element("td", { class: headings[i].kind || "" }, cell))));
+      i === 0 ? element("th", { scope: "row" }, cell) : element("td", { class: headings[i].kind || "", ...headingOf(headings[i]) }, cell))));
   return element("table", attributes, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
 }
 
@@ -30,6 +32,7 @@ const format = {
   /// To so many digits, without zeros behind them; large numbers whole.
   number(value, digits = 4) {
     if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    if (Math.abs(value) >= 1e9) return value.toExponential(2).replace("e+", "e");
     if (Number.isInteger(value)) return value.toLocaleString("en");
     if (Math.abs(value) >= 10 ** (digits - 1)) return Math.round(value).toLocaleString("en");
     return String(Number(value.toPrecision(digits)));
@@ -52,7 +55,7 @@ const format = {
     if (known.length === 1) return text(known[0]);
     const [lower, median, upper] = quartiles(known);
     if (text(lower) === text(upper)) return text(median);
-    const range = element("small", {}, `[${text(lower)}, ${text(upper)}]`);
+    const range = element("small", {}, `[${text(lower).replace(" %", "")}, ${text(upper).replace(" %", "")}]`);
     return element("span", {}, text(median), range);
   },
   clock: "wall",

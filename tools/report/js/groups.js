@@ -4,8 +4,16 @@
 const notConfiguration = new Set(
   ["event", "seed", "command", "compute_times", "gradient_routes", "memory_bytes", "data_dir", "table"]);
 
+/// In virtual time it does not matter on which device of a kind a run was, and with several side by side that is
+/// another for each.
+const notOfVirtualTime = new Set(["device", "server_device", "gradient_route", "completions", "cuda_graphs"]);
+const kindsOf = (devices) => [...new Set([devices].flat().map((device) => String(device).split(":")[0]))];
+
 function settings(run) {
-  return Object.entries(run).filter(([name]) => !notConfiguration.has(name));
+  const all = Object.entries(run).filter(([name]) => !notConfiguration.has(name));
+  if (run.clock !== "virtual") return all;
+  return all.filter(([name]) => !notOfVirtualTime.has(name))
+    .map(([name, value]) => [name, name === "devices" || name === "server" ? kindsOf(value) : value]);
 }
 
 const shown = (value) => {
@@ -16,13 +24,14 @@ const shown = (value) => {
 /// Of what differs between groups: the step size first, how long they run last.
 function differingSettings(runs) {
   const rank = (name) => (name === "lr" ? 0 : /^(updates|epochs|time_limit|eval_every|target_.*)$/.test(name) ? 2 : 1);
-  const names = [...new Set(runs.flatMap((run) => settings(run).map(([name]) => name)))];
+  const names = [...new Set(runs.flatMap(Object.keys))];
   return names.filter((name) => name !== "method" && new Set(runs.map((run) => JSON.stringify(run[name] ?? null))).size > 1)
     .sort((a, b) => rank(a) - rank(b));
 }
 
 /// The method, and as many settings as it takes to tell the groups apart; the step size, if it differs at all.
-function labelsOf(runs) {
+function labelsOf(records) {
+  const runs = records.map((record) => Object.fromEntries(settings(record)));
   const names = differingSettings(runs);
   const label = (run, count) => [run.method, ...names.slice(0, count)
     .filter((name) => run[name] !== null && run[name] !== undefined && run[name] !== "")

@@ -1,6 +1,6 @@
 // Puts it together: render(data) draws everything, as often as there is newer data.
 
-const state = { data: null, axis: "time", log: false, off: new Set(), run: null };
+const state = { data: null, axis: "time", scale: "auto", off: new Set(), run: null };
 
 function chooseRun(groups) {
   const choices = groups.flatMap((group) => group.pictures.map((picture) => ({ picture, label: runLabel(group, picture) })));
@@ -81,7 +81,9 @@ function setUpControls() {
   for (const input of document.querySelectorAll("input[name=axis]")) {
     input.addEventListener("change", () => { state.axis = input.value; again(); });
   }
-  byId("log-loss").addEventListener("change", (event) => { state.log = event.target.checked; again(); });
+  for (const input of document.querySelectorAll("input[name=scale]")) {
+    input.addEventListener("change", () => { state.scale = input.value; again(); });
+  }
   byId("run").addEventListener("change", (event) => { state.run = Number(event.target.value); again(); });
   byId("copy").addEventListener("click", copyCommand);
   setUpTimeline();
