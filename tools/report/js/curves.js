@@ -55,7 +55,8 @@ function pointRadii(count, index) {
 function lines(group, curve, single) {
   const border = groupColour(group.index);
   const few = curve.median.length <= 40;
-  const line = { label: group.label, data: curve.median, borderColor: border, backgroundColor: border, borderWidth: 2,
+  const line = { label: group.label, data: curve.median, clip: { left: 5, right: 5, top: 1, bottom: 5 },
+    borderColor: border, backgroundColor: border, borderWidth: 2,
     borderDash: groupDash(group.index), pointBorderWidth: 1.5, pointHitRadius: 8, pointStyle: groupMarker(group.index).name,
     pointRadius: single ? (few ? 2 : 0) : pointRadii(curve.median.length, group.index) };
   if (!curve.lower) return [line];
