@@ -146,9 +146,12 @@ class PageTest(BrowserTest):
             self.assertLessEqual(page.evaluate("document.scrollingElement.scrollWidth"), width)
 
     def page_of_groups(self, name, count, **options):
-        """As many groups, of seeds that virtual time ran on different devices."""
+        """As many groups, of seeds that virtual time ran on different devices, and that were started elsewhere."""
         method = "a-method-of-some-length"
-        runs = [log_lines(method, seed, 0.7, JOB_TIMES, lr=i + 1, clock="virtual", devices=[f"cpu:{seed}"], server=f"cpu:{seed}")
+        def of_seed(seed):
+            chance = {name: f"{name} {seed}" for name in ("command_line", "commit", "build", "date", "host")}
+            return {"clock": "virtual", "devices": [f"cpu:{seed}"], "server": f"cpu:{seed}", **chance}
+        runs = [log_lines(method, seed, 0.7, JOB_TIMES, lr=i + 1, **of_seed(seed))
                 for i in range(count) for seed in (0, 1)]
         return self.open(self.folder.page(name, *runs).as_uri(), **options)
 

@@ -138,6 +138,24 @@ TEST(RunLogReader, TellsWhatWasTold) {
   }
 }
 
+TEST(RunLogReader, TellsOnlyAsMuchAsIsAskedFor) {
+  const TemporaryFile jobs(log_of_a_run(LogDetail::jobs));
+  for (const LogDetail detail : {LogDetail::evaluations, LogDetail::updates, LogDetail::jobs}) {
+    const TemporaryFile copy;
+    {
+      RunLog again(copy.path(), R"({"method":"dude","seed":3})", detail);
+      RunLogReader(jobs.path()).tell(again, detail);
+    }
+    EXPECT_EQ(events_of(testing::read_file(copy.path())), events_of(log_of_a_run(detail)));
+    struct Counter : RunObserver {
+      std::size_t gradients = 0;
+      void on_gradient(const GradientRecord&) override { ++gradients; }
+    } counter;
+    RunLogReader(jobs.path()).tell(counter, detail);
+    EXPECT_EQ(counter.gradients > 1, detail == LogDetail::jobs);
+  }
+}
+
 TEST(RunLogReader, ALogMayEndInTheMiddleOfALine) {
   const std::string log = log_of_a_run(LogDetail::jobs);
   for (const std::size_t missing : {1u, 20u, 200u}) {

@@ -1,8 +1,10 @@
 // Runs that differ in nothing but their seed are one group, drawn as a median and the quartiles around it.
 
-/// Of the run record: what is drawn by the seed, follows from the rest, or says where things lie.
+/// Of the run record: what is drawn by the seed, follows from the rest, or says where things lie, and when, where and
+/// how it was started.
 const notConfiguration = new Set(
-  ["event", "seed", "command", "compute_times", "gradient_routes", "memory_bytes", "data_dir", "table"]);
+  ["event", "seed", "command", "compute_times", "gradient_routes", "memory_bytes", "data_dir", "table",
+    "command_line", "commit", "build", "date", "host"]);
 
 /// In virtual time it does not matter on which device of a kind a run was, and with several side by side that is
 /// another for each.
