@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +19,7 @@
 #include "runtime/parse_number.h"
 #include "runtime/refuse_file.h"
 #include "runtime/safetensors.h"
+#include "runtime/trouble.h"
 
 namespace tardigrad {
 namespace {
@@ -100,14 +99,21 @@ void check_files(const fs::path& path) {
   }
 }
 
-/// The gradients in a name that CheckpointFolder::name gives.
-std::optional<std::uint64_t> gradients_of(const std::string& name) {
+struct NamedProgress {
+  std::uint64_t updates;
+  std::uint64_t gradients;
+};
+
+/// What a name says that CheckpointFolder::name gives.
+std::optional<NamedProgress> progress_of(const std::string& name) {
   constexpr std::string_view first = "update-";
   constexpr std::string_view second = "-gradient-";
   const std::size_t at = name.find(second);
   if (!name.starts_with(first) || at == std::string::npos) return std::nullopt;
-  if (!parse_number<std::uint64_t>(name.substr(first.size(), at - first.size()))) return std::nullopt;
-  return parse_number<std::uint64_t>(name.substr(at + second.size()));
+  const auto updates = parse_number<std::uint64_t>(name.substr(first.size(), at - first.size()));
+  const auto gradients = parse_number<std::uint64_t>(name.substr(at + second.size()));
+  if (!updates || !gradients) return std::nullopt;
+  return NamedProgress{*updates, *gradients};
 }
 
 /// None where there is no such folder.
@@ -198,34 +204,45 @@ CheckpointFolder::CheckpointFolder(fs::path path) : path_(std::move(path)) {
   fs::create_directories(path_, error);
   if (error) fail("cannot be created", error.value());
   if (is_new) sync_ancestors(path_);
-  lock_ = open((path_ / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) fail("cannot be written", errno);
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    close(lock_);
+  try {
+    lock_.emplace(path_ / ".lock");
+  } catch (const std::system_error& trouble) {
+    fail("cannot be written", trouble.code().value());
+  }
+  if (lock_->state() == FileLock::State::held_elsewhere) {
     throw std::invalid_argument(fmt::format(
         "--checkpoint-dir {}: is in use by another run; expected a folder of its own", path_.string()));
+  }
+  if (lock_->state() == FileLock::State::unknown) {
+    Trouble("--checkpoint-dir " + path_.string())
+        .tell(fmt::format("cannot be locked: {}; the run goes on, and another that uses the folder meanwhile "
+                          "would not be noticed",
+                          lock_->why()));
   }
   for (const fs::path& entry : entries_of(path_)) {
     const std::string name = entry.filename();
     const std::string stem = entry.stem();
-    if (name.starts_with('.') && name.ends_with(".partial") && gradients_of(stem.substr(1))) {
+    if (name.starts_with('.') && name.ends_with(".partial") && progress_of(stem.substr(1))) {
       fs::remove_all(entry, error);
     }
   }
 }
 
-CheckpointFolder::~CheckpointFolder() { close(lock_); }
-
 std::string CheckpointFolder::name(std::uint64_t updates, std::uint64_t gradients) {
   return fmt::format("update-{}-gradient-{}", updates, gradients);
+}
+
+std::optional<std::uint64_t> CheckpointFolder::update_of(const std::string& name) {
+  const auto progress = progress_of(name);
+  return progress ? std::optional(progress->updates) : std::nullopt;
 }
 
 std::vector<fs::path> CheckpointFolder::list(const fs::path& path) {
   std::vector<std::pair<std::uint64_t, fs::path>> found;
   std::error_code error;
   for (const fs::path& entry : entries_of(path)) {
-    const auto gradients = gradients_of(entry.filename());
-    if (gradients && fs::is_directory(entry, error)) found.emplace_back(*gradients, entry);
+    const auto progress = progress_of(entry.filename());
+    if (progress && fs::is_directory(entry, error)) found.emplace_back(progress->gradients, entry);
   }
   std::sort(found.begin(), found.end());
   std::vector<fs::path> checkpoints;

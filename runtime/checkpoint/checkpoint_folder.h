@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/checkpoint/file_lock.h"
 #include "runtime/checkpoint/vector_file.h"
 #include "runtime/parameters.h"
 
@@ -46,11 +47,11 @@ struct Checkpoint {
 class CheckpointFolder {
  public:
   /// Creates the folder if need be, locks it, and removes what runs that were killed have left half-written.
-  /// Throws std::invalid_argument naming the folder if it cannot be written or is in use.
+  /// Throws std::invalid_argument naming the folder if it cannot be written or is in use. Where its file
+  /// system has no locks, a line on stderr says so.
   explicit CheckpointFolder(std::filesystem::path path);
   CheckpointFolder(const CheckpointFolder&) = delete;
   CheckpointFolder& operator=(const CheckpointFolder&) = delete;
-  ~CheckpointFolder();
 
   const std::filesystem::path& path() const { return path_; }
 
@@ -61,6 +62,9 @@ class CheckpointFolder {
   /// "update-1000-gradient-1009"
   static std::string name(std::uint64_t updates, std::uint64_t gradients);
 
+  /// The updates in such a name; nothing where it is none.
+  static std::optional<std::uint64_t> update_of(const std::string& name);
+
   /// Where a checkpoint of that name is written before it is complete.
   std::filesystem::path unnamed(const std::string& name) const { return path_ / ("." + name + ".partial"); }
 
@@ -70,7 +74,7 @@ class CheckpointFolder {
 
  private:
   std::filesystem::path path_;
-  int lock_ = -1;
+  std::optional<FileLock> lock_;
 };
 
 }  // namespace tardigrad

@@ -49,6 +49,15 @@ bool Checkpoints::due(std::uint64_t update) const {
   return trouble_ ? since >= pause_ : since.count() >= *options_.every_s;
 }
 
+/// None where the disk cannot even be read.
+std::vector<std::filesystem::path> Checkpoints::newest_first() const try {
+  auto checkpoints = CheckpointFolder::list(options_.folder);
+  std::ranges::reverse(checkpoints);
+  return checkpoints;
+} catch (const std::invalid_argument&) {
+  return {};
+}
+
 bool Checkpoints::has(std::uint64_t update, std::uint64_t gradients) const {
   return whole_ && begun_update_ == update && begun_gradients_ == gradients;
 }

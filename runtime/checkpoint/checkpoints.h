@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/snapshot.h"
@@ -47,6 +48,9 @@ class Checkpoints {
   std::optional<std::string> poll();
   /// Waits for it; after seal().
   std::optional<std::string> finish();
+
+  /// Those in the folder.
+  std::vector<std::filesystem::path> newest_first() const;
 
   /// Whether the latest is of this very moment and whole.
   bool has(std::uint64_t update, std::uint64_t gradients) const;

@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,6 +200,11 @@ int close(int file) {
   const int error = errno;
   const int result = real<int(int)>("close")(file);
   return whole_call(fault, [&] { return result; }) == result ? result : (errno = error, -1);
+}
+
+int flock(int file, int operation) noexcept {
+  return whole_call(disk().next("flock", disk().path_of(file)),
+                    [&] { return real<int(int, int)>("flock")(file, operation); });
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {

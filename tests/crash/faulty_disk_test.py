@@ -22,6 +22,8 @@ END = "update-3000-"
 CHECKPOINTS = ["--checkpoint-every", "1000u", "--keep", "2"]
 TROUBLE = "no checkpoint: "
 BETTER = "checkpoints are written again"
+NO_LOCK = "cannot be locked: "
+IN_USE = "is in use by another run"
 PASSED_OVER = "; going on from "
 DAMAGE = "damaged"
 FOREVER = 10**9
@@ -257,6 +259,17 @@ def check_second_try(disk):
     assert len(complete_names(calls)) >= 2, f"written only at the end: {complete_names(calls)}"
 
 
+def check_lock(disk, calls):
+    """One that cannot be had is no one else's."""
+    lock = next(call.number for call in calls if call.name == "flock")
+    folder = disk.folder / "no-locks"
+    _, errors, _ = disk.run(folder, Kind("ENOLCK", str(errno.ENOLCK)), lock)
+    disk.expect_reference_model(folder)
+    assert errors.count(NO_LOCK) == 1 and IN_USE not in errors and TROUBLE not in errors, errors
+    _, errors, _ = disk.run(disk.folder / "in-use", Kind("EAGAIN", str(errno.EAGAIN)), lock, exit_codes=(2,))
+    assert IN_USE in errors and NO_LOCK not in errors, errors
+
+
 def faultless_runs(disk):
     """One from the beginning, and one whose last checkpoint takes the place of a damaged one."""
     first = Faultless(disk, "new")
@@ -273,6 +286,7 @@ def choose(rng, choices, arguments):
 def make_tests(disk, arguments):
     rng = random.Random(arguments.seed)
     new, replacing = faultless_runs(disk)
+    check_lock(disk, new.calls)
     for faultless in new, replacing:
         print(faultless, flush=True)
         for kind in KINDS:
