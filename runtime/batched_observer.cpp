@@ -42,6 +42,15 @@ void BatchedObserver::on_summary(const RunSummary& summary) {
   for (RunObserver* observer : observers_) observer->on_summary(summary);
 }
 
+void BatchedObserver::on_resume(const ResumeRecord& record) {
+  for (RunObserver* observer : observers_) observer->on_resume(record);
+}
+
+void BatchedObserver::visit_state(StateArchive& state) {
+  tell();
+  visit_states(observers_, state);
+}
+
 void BatchedObserver::add(const Record& record) {
   if (observers_.empty()) return;
   waiting_.push_back(record);

@@ -30,6 +30,9 @@ class BatchedObserver final : public RunObserver {
   void on_worker_change(const WorkerChange& change) override;
   void on_checkpoint(const CheckpointRecord& record) override;
   void on_summary(const RunSummary& summary) override;
+  void on_resume(const ResumeRecord& record) override;
+  std::string state_name() const override { return "batched"; }
+  void visit_state(StateArchive& state) override;
 
  private:
   using Record = std::variant<GradientRecord, UpdateRecord, JobRecord>;

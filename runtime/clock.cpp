@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <numeric>
+#include <set>
 #include <utility>
 
 namespace tardigrad {
@@ -87,6 +88,19 @@ Clock::Arrived ScriptedChanges::take() {
   return taken;
 }
 
+std::vector<int> ScriptedChanges::skip_to(double time) {
+  std::set<int> lost;
+  while (time_ <= time && time_ < Clock::never) {
+    const Clock::Arrived change = take();
+    if (change.what == Clock::What::lost) {
+      lost.insert(change.worker);
+    } else {
+      lost.erase(change.worker);
+    }
+  }
+  return {lost.begin(), lost.end()};
+}
+
 VirtualClock::VirtualClock(const Delays& delays, const WorkerSpeeds& speeds, int workers)
     : delays_(delays),
       speeds_(speeds),
@@ -127,8 +141,8 @@ void VirtualClock::forget_over() {
 void VirtualClock::visit_state(StateArchive& state, bool with_jobs) {
   forget_over();
   state.real("now", now_);
-  changes_.visit_state(state);
   if (!with_jobs) return;
+  changes_.visit_state(state);
   std::vector<double> ends(ends_.begin(), ends_.begin() + static_cast<std::ptrdiff_t>(workers_));
   state.reals("ends", ends, workers_);
   if (!state.restoring()) return;

@@ -104,7 +104,11 @@ class Clock {
   /// Whether a recording has come to its end.
   virtual bool at_end() const { return false; }
 
-  /// Its time, and with jobs when they end, where that does not come of itself.
+  /// Passes over all losses and returns of workers up to now; returns the workers that are lost now.
+  virtual std::vector<int> skip_changes() { return {}; }
+
+  /// Its time, and with jobs when they end and which losses and returns are still to come, where that does
+  /// not come of itself.
   virtual void visit_state(StateArchive&, bool /*with_jobs*/) {}
 
   /// Whether a worker's job is on its way to its end.
@@ -129,6 +133,9 @@ class ScriptedChanges {
   /// Of the next one, on the clock; never if there is none.
   double time() const { return time_; }
   Clock::Arrived take();
+
+  /// All up to a time; returns the workers that are lost then.
+  std::vector<int> skip_to(double time);
 
   void visit_state(StateArchive& state) {
     state.number("changes", next_, std::size_t{0}, changes_.size());
@@ -159,6 +166,7 @@ class VirtualClock final : public Clock {
   bool is_computing(int worker) const override { return ends_[static_cast<std::size_t>(worker)] < never; }
   bool lets_discarded_jobs_end() const override { return false; }
   bool expects_changes() const override { return changes_.time() < never; }
+  std::vector<int> skip_changes() override { return changes_.skip_to(now_); }
   void visit_state(StateArchive& state, bool with_jobs) override;
   std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
 
@@ -196,7 +204,10 @@ class WallClock final : public Clock {
   void discard(int) override {}
   bool lets_discarded_jobs_end() const override { return true; }
   bool expects_changes() const override { return changes_.time() < never; }
-  void visit_state(StateArchive& state, bool) override { changes_.visit_state(state); }
+  std::vector<int> skip_changes() override { return changes_.skip_to(now()); }
+  void visit_state(StateArchive& state, bool with_jobs) override {
+    if (with_jobs) changes_.visit_state(state);
+  }
   std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
 
   /// Called by a worker's stream when a gradient is complete; any thread.

@@ -112,10 +112,11 @@ std::uint64_t Coordinator::salvage(std::span<float> model) noexcept {
     std::copy(newest.begin(), newest.end(), model.begin());
     return executor_->version();
   } catch (const std::exception&) {
-    // The server's device is lost too; what the host has is that of the latest evaluation.
+    // The server's device is lost too; what the host has is that of the latest evaluation, or kept since.
     if (!latest_evaluation_) return 0;
-    std::copy(host_model_.begin(), host_model_.end(), model.begin());
-    return latest_evaluation_->update;
+    const bool kept = !kept_model_.empty() && kept_version_ > latest_evaluation_->update;
+    std::ranges::copy(kept ? kept_model_ : host_model_, model.begin());
+    return kept ? kept_version_ : latest_evaluation_->update;
   }
 }
 
@@ -295,18 +296,7 @@ void Coordinator::start_if_waiting(int index) {
 
 /// At the time of an arrival: what the wall clock shows by now no replay could know.
 double Coordinator::learning_rate(double time) const {
-  return learning_rate_.at(version_, learning_rate_.follows_progress() ? progress(time) : 0);
-}
-
-/// The share of the run that is over, by the limit that is nearest.
-double Coordinator::progress(double time) const {
-  double share = time / options_.time_limit;
-  const auto count = [&](std::uint64_t done, const std::optional<std::uint64_t>& limit) {
-    if (limit) share = std::max(share, static_cast<double>(done) / static_cast<double>(*limit));
-  };
-  count(version_, options_.max_updates);
-  count(gradients_, options_.max_gradients);
-  return std::min(1.0, share);
+  return learning_rate_.at({version_, gradients_, time}, options_.limits());
 }
 
 }  // namespace tardigrad

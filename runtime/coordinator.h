@@ -102,6 +102,10 @@ struct RunOptions {
 
   /// The run's method where it is verified, for which the table is looked at now and then; else null.
   VerifiedMethod* verified = nullptr;
+
+  RunLimits limits() const {
+    return {.updates = max_updates, .gradients = max_gradients, .time = time_limit};
+  }
 };
 
 /// Runs a method: hears of arrivals from the clock, asks the method what they mean, has the executor do it,
@@ -135,11 +139,11 @@ class Coordinator {
 
   /// Trains from `model` [d] (host memory) and leaves the final model there. Call once. A requested stop ends
   /// the run as a limit does. Throws DeviceLostError, with what could be saved in `model`: the newest model
-  /// if the server's device still answers, else that of the latest evaluation. Throws NotFiniteError, with
-  /// the newest model in `model` that the host kept and whose losses were finite: the latest evaluated, or
-  /// one kept since that is older than the one whose loss was not. Throws WorkersLostError, with the newest
-  /// model in `model`. Throws std::invalid_argument where a recording does not fit; `model` is then as it
-  /// was.
+  /// if the server's device still answers, else the newest that the host has. Throws NotFiniteError, with
+  /// the newest model in `model` that is kept and whose losses were finite: the latest evaluated, or one
+  /// kept since, in memory or in a checkpoint, that is older than the one whose loss was not. Throws
+  /// WorkersLostError, with the newest model in `model`. Throws std::invalid_argument where a recording does
+  /// not fit; `model` is then as it was.
   RunSummary run(std::span<float> model, const std::stop_token& stop);
 
   /// Whether a worker still hangs now that the run is over. Its job goes on, on what this refers to; the
@@ -203,8 +207,10 @@ class Coordinator {
   void throw_away(int worker);
   void start_if_waiting(int worker);
   double learning_rate(double time) const;
-  double progress(double time) const;
   void visit_state(StateArchive& state);
+  void visit_reasons(StateArchive& state);
+  void restore_observers(StateArchive& state, const std::filesystem::path& checkpoint);
+  void begin_with_other_workers();
   void visit_workers(StateArchive& state);
   void visit_evaluation(StateArchive& state);
   void restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
@@ -245,7 +251,7 @@ class Coordinator {
   void check_table_if_due();
   void check_table();
   [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
-  bool kept_is_good(std::uint64_t version);
+  std::optional<std::uint64_t> go_back_before(std::uint64_t version);
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
 

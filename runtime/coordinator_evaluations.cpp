@@ -23,6 +23,15 @@ void evaluate_training(Objective& objective, std::span<const float> model, const
   evaluation.gradient_norm_sq = std::inner_product(gradient.begin(), gradient.end(), gradient.begin(), 0.0);
 }
 
+/// Empty, which is no model, where it cannot be read.
+std::vector<float> model_of(const std::filesystem::path& checkpoint, const ParameterLayout& layout) try {
+  std::vector<float> model(layout.dimension());
+  Checkpoint::read(checkpoint).read_model(layout, model);
+  return model;
+} catch (const std::exception&) {
+  return {};
+}
+
 }  // namespace
 
 /// Looks at the loss of the oldest arrival, and passes its record on.
@@ -118,8 +127,9 @@ void Coordinator::evaluate() {
 void Coordinator::keep_model_if_due() {
   if (version_ < kept_version_ + options_.keep_model_every) return;
   settle_all();
-  kept_model_.resize(host_model_.size());
-  executor_->read_model(kept_model_);
+  std::vector<float> model(host_model_.size());
+  executor_->read_model(model);
+  kept_model_ = std::move(model);
   kept_version_ = version_;
 }
 
@@ -140,23 +150,34 @@ void Coordinator::check_table() {
                  clock_->now());
 }
 
-/// Whether the model kept since the latest evaluation is older than `version`, whose loss was not finite, and
-/// finite itself.
-bool Coordinator::kept_is_good(std::uint64_t version) {
-  return !kept_model_.empty() && kept_version_ < version &&
-         std::ranges::all_of(kept_model_, [](float value) { return std::isfinite(value); }) &&
-         std::isfinite(objective_.evaluate(kept_model_).loss);
+/// Leaves in `host_model_` the newest model that is older than `version`, whose loss was not finite, and
+/// finite itself: the latest evaluated, one kept since, or that of a checkpoint. Returns its update.
+std::optional<std::uint64_t> Coordinator::go_back_before(std::uint64_t version) {
+  std::optional<std::uint64_t> newest;
+  if (latest_evaluation_) newest = latest_evaluation_->update;
+  const auto is_newer = [&](std::uint64_t update) {
+    return update < version && (!newest || update > *newest);
+  };
+  const auto offer = [&](std::uint64_t update, const std::vector<float>& model) {
+    if (model.empty() || !is_newer(update) || !is_finite(model) ||
+        !std::isfinite(objective_.evaluate(model).loss))
+      return;
+    host_model_ = model;
+    newest = update;
+  };
+  offer(kept_version_, kept_model_);
+  if (!checkpoints_) return newest;
+  for (const std::filesystem::path& path : checkpoints_->newest_first()) {
+    const auto update = CheckpointFolder::update_of(path.filename());
+    if (update && is_newer(*update)) offer(*update, model_of(path, objective_.layout()));
+  }
+  return newest;
 }
 
 /// Tells the observers, and leaves the newest model whose losses were finite in `host_model_`; `version` is
 /// that of a model whose loss was not.
 void Coordinator::end_not_finite(const std::string& what, std::uint64_t version, double time) {
-  std::optional<std::uint64_t> finite;
-  if (latest_evaluation_) finite = latest_evaluation_->update;
-  if (kept_is_good(version)) {
-    host_model_ = kept_model_;
-    finite = kept_version_;
-  }
+  const std::optional<std::uint64_t> finite = go_back_before(version);
   std::string text = fmt::format("{}: a smaller --lr (now {}) may help", what, options_.lr);
   if (finite) text += fmt::format("; the last finite model is that of update {}", *finite);
   const Warning warning{Warning::Kind::not_finite, version, time, text};

@@ -84,6 +84,20 @@ void Coordinator::visit_state(StateArchive& state) {
   state.object("evaluation", [this](StateArchive& inner) { visit_evaluation(inner); });
 }
 
+/// Why workers are lost.
+void Coordinator::visit_reasons(StateArchive& state) {
+  std::vector<int> workers;
+  std::vector<std::string> texts;
+  for (const auto& [worker, reason] : reasons_) {
+    workers.push_back(worker);
+    texts.push_back(reason);
+  }
+  state.workers("workers", workers, objective_.workers());
+  state.texts("texts", texts, workers.size());
+  reasons_.clear();
+  for (std::size_t i = 0; i < workers.size(); ++i) reasons_[workers[i]] = texts[i];
+}
+
 void Coordinator::visit_evaluation(StateArchive& state) {
   EvaluationRecord record = latest_evaluation_.value_or(EvaluationRecord{});
   state.number("update", record.update, std::uint64_t{0}, any);
@@ -166,10 +180,12 @@ nlohmann::ordered_json Coordinator::state_json(std::vector<std::uint64_t> models
     inner.number("workers", workers, workers, workers);
     visit_state(inner);
     inner.object("of_workers", [this](StateArchive& columns) { visit_workers(columns); });
+    inner.object("reasons", [this](StateArchive& reasons) { visit_reasons(reasons); });
   });
   state.object("method", [this](StateArchive& inner) { method_.visit_state(inner); });
   state.object("server", [this](StateArchive& inner) { executor_->visit_state(inner); });
   state.object("clock", [this](StateArchive& inner) { clock_->visit_state(inner, true); });
+  state.object("observers", [this](StateArchive& inner) { visit_states(observers_, inner); });
   return state.json();
 }
 
@@ -183,6 +199,9 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
     visit_state(inner);
     if (same_workers) {
       inner.object("of_workers", [this](StateArchive& columns) { visit_workers(columns); });
+      if (inner.has("reasons")) {
+        inner.object("reasons", [this](StateArchive& reasons) { visit_reasons(reasons); });
+      }
       return;
     }
     const std::vector<std::uint64_t> handed_over = handed_over_of(inner, workers);
@@ -195,13 +214,14 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
   state.numbers("models", models, state.length("models"), std::uint64_t{0}, any);
   restore_vectors(checkpoint, models,
                   same_workers ? ModelOwner::Restored::all : ModelOwner::Restored::momentum_alone);
+  restore_observers(state, checkpoint.path);
   if (same_workers) {
     method_.start(actions_);
     state.object("method", [this](StateArchive& inner) { method_.visit_state(inner); });
     state.object("server", [this](StateArchive& inner) { executor_->visit_state(inner); });
     go_on_with_jobs();
   } else {
-    begin();
+    begin_with_other_workers();
   }
   if (!options_.evaluate_every_time) {
     next_evaluation_time_ = Clock::never;
@@ -210,6 +230,25 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
   }
   if (checkpoints_) checkpoints_->resumed(version_, gradients_);
   resumed_ = true;
+}
+
+/// Checkpoints of older programs hold nothing of them.
+void Coordinator::restore_observers(StateArchive& state, const std::filesystem::path& checkpoint) {
+  if (state.has("observers")) {
+    state.object("observers", [this](StateArchive& inner) { visit_states(observers_, inner); });
+  }
+  const ResumeRecord record{
+      checkpoint.string(),
+      {CheckpointFolder::name(version_, gradients_), version_, gradients_, clock_->now()},
+      *latest_evaluation_};
+  for (RunObserver* observer : observers_) observer->on_resume(record);
+}
+
+/// But those that the script has out of the run by now.
+void Coordinator::begin_with_other_workers() {
+  const std::vector<int> lost = clock_->skip_changes();
+  begin();
+  for (const int worker : lost) take_out(worker, &Absence::scripted, clock_->now(), clock_->reason());
 }
 
 void Coordinator::restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
@@ -223,6 +262,10 @@ void Coordinator::restore_vectors(const Checkpoint& checkpoint, std::span<const 
     kept_model_.resize(model.size());
     vectors.read(kept_name, 0, kept_model_);
   }
+  if (is_finite(model)) {  // which is newer
+    kept_model_ = model;
+    kept_version_ = version_;
+  }
   std::vector<Executor::JobsOfWorker> jobs(states_.size());
   for (std::size_t i = 0; i < states_.size(); ++i) {
     jobs[i].handed_over = states_[i].handed_over;
@@ -235,7 +278,7 @@ void Coordinator::restore_vectors(const Checkpoint& checkpoint, std::span<const 
 /// are over, and workers that failed or hung are tried again.
 void Coordinator::go_on_with_jobs() {
   for (int index = 0; index < objective_.workers(); ++index) {
-    if (state(index).absence.any()) reasons_[index] = "since before the checkpoint";
+    if (state(index).absence.any()) reasons_.emplace(index, "since before the checkpoint");
   }
   if (options_.clock == ClockKind::virtual_time) return require_ends();
   stopwatch_.resume();

@@ -12,7 +12,6 @@ namespace {
 
 constexpr double speed_change = 3;
 constexpr std::uint32_t jobs_to_learn = 24;
-constexpr int jobs_in_a_row = 8;
 constexpr std::uint64_t late_rounds = 10;
 constexpr int most_of_a_kind = 5;
 
@@ -64,7 +63,7 @@ void GuardRails::on_gradient(const GradientRecord& record) {
         {Warning::Kind::speed_change, record.job.version + record.staleness, record.job.time,
          fmt::format("worker {} computes {:.1f} times as {} as it used to (a job takes {:.3g}, since job {})",
                      record.job.worker, *times > 1 ? *times : 1 / *times, *times > 1 ? "slowly" : "fast",
-                     computing, record.job.job + 1 - static_cast<std::uint64_t>(jobs_in_a_row))});
+                     computing, record.job.job + 1 - static_cast<std::uint64_t>(SpeedWatch::jobs_in_a_row))});
   }
 }
 

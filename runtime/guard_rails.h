@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,13 @@ double largest_stable_step(double smoothness, double delay, double momentum);
 /// stand out.
 class SpeedWatch {
  public:
+  static constexpr int jobs_in_a_row = 8;
+
   /// The time of the next job, > 0. Returns how many times as slow the worker has become, once; > 1: slower.
   std::optional<double> next(double time);
+
+  /// Those of all workers.
+  static void visit_state(StateArchive& state, std::span<SpeedWatch* const> watches);
 
  private:
   double mean_ = 0;       // of log(time)
@@ -47,6 +53,10 @@ struct GuardedRun {
   /// are too curved, and later are just as curved as steps let them be; so what is estimated is the first
   /// model's.
   double tolerance = 1;
+  /// What step sizes come from, and what the times of jobs do: a run that goes on with other ones is judged
+  /// anew by those.
+  std::string step_origin{};
+  std::string speed_origin{};
 };
 
 /// Warns, in one line each, of step sizes that the observed delays are too long for (once), of workers whose
@@ -55,6 +65,10 @@ struct GuardedRun {
 ///
 /// The delay is the mean over the gradients that made the steps, by table methods over the rows. The largest
 /// delay, which theory bounds steps by, says less: a straggler's gradient, or row, weighs little.
+///
+/// A run that goes on from a checkpoint is warned of what it would have been warned of without the break, and
+/// of nothing else; where the checkpoint holds no state of guard rails, or is of another number of workers,
+/// rows are as old as that checkpoint.
 class GuardRails final : public RunObserver {
  public:
   /// Tells `observers`, which outlive it, by on_warning.
@@ -63,6 +77,9 @@ class GuardRails final : public RunObserver {
   void on_gradient(const GradientRecord& record) override;
   void on_update(const UpdateRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
+  void on_resume(const ResumeRecord& record) override;
+  std::string state_name() const override { return "guard_rails"; }
+  void visit_state(StateArchive& state) override;
 
  private:
   struct Worker {
@@ -74,6 +91,8 @@ class GuardRails final : public RunObserver {
   void check_step_size(std::uint64_t update, double time);
   void check_rows(std::uint64_t update, double time);
   void warn(Warning warning);
+  void visit_workers(StateArchive& state, bool speeds);
+  void forget_steps();
 
   GuardedRun run_;
   std::vector<RunObserver*> observers_;
@@ -92,6 +111,7 @@ class GuardRails final : public RunObserver {
   double steps_ = 0;
 
   std::array<int, 4> warnings_{};  // by kind
+  bool restored_ = false;          // with what is known of the workers
 };
 
 }  // namespace tardigrad

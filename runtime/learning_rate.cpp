@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <optional>
@@ -11,6 +12,17 @@
 #include "runtime/parse_number.h"
 
 namespace tardigrad {
+
+double RunLimits::share_over(const RunPosition& position) const {
+  double share = position.time / time;
+  const auto count = [&](std::uint64_t done, const std::optional<std::uint64_t>& limit) {
+    if (limit) share = std::max(share, static_cast<double>(done) / static_cast<double>(*limit));
+  };
+  count(position.updates, updates);
+  count(position.gradients, gradients);
+  return std::min(1.0, share);
+}
+
 LearningRate::LearningRate(double lr, const std::string& schedule) : lr_(lr) {
   constexpr std::string_view step = "step:";
   const std::string_view text = schedule;

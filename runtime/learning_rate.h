@@ -1,9 +1,28 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 
 namespace tardigrad {
+
+/// How far a run is.
+struct RunPosition {
+  std::uint64_t updates = 0;
+  std::uint64_t gradients = 0;
+  double time = 0;  ///< on the run's own clock
+};
+
+/// Where a run ends, whichever comes first; targets that it may reach before are none of them.
+struct RunLimits {
+  std::optional<std::uint64_t> updates{};
+  std::optional<std::uint64_t> gradients{};
+  double time = std::numeric_limits<double>::infinity();
+
+  /// The share of the run that is over, in [0, 1], by the limit that is nearest.
+  double share_over(const RunPosition& position) const;
+};
 
 /// The step size over a run, as a factor of γ: `--lr-schedule`.
 class LearningRate {
@@ -20,6 +39,11 @@ class LearningRate {
 
   /// Whether at() depends on `progress`.
   bool follows_progress() const { return kind_ == Kind::cosine; }
+
+  /// The step size at a position of a run that ends there.
+  double at(const RunPosition& position, const RunLimits& limits) const {
+    return at(position.updates, follows_progress() ? limits.share_over(position) : 0);
+  }
 
   /// The step size for the step from version k on; `progress` in [0, 1].
   double at(std::uint64_t version, double progress) const;

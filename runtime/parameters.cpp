@@ -1,5 +1,7 @@
 #include "runtime/parameters.h"
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <numeric>
 #include <utility>
@@ -16,6 +18,10 @@ std::size_t ParameterLayout::add(std::string name, std::vector<std::int64_t> sha
   tensors_.push_back({std::move(name), std::move(shape), offset});
   dimension_ += tensors_.back().elements();
   return offset;
+}
+
+bool is_finite(std::span<const float> model) {
+  return std::ranges::all_of(model, [](float value) { return std::isfinite(value); });
 }
 
 }  // namespace tardigrad

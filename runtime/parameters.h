@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,8 @@ class ParameterLayout {
   std::vector<TensorSpec> tensors_;
   std::size_t dimension_ = 0;
 };
+
+/// Whether all of its numbers are.
+bool is_finite(std::span<const float> model);
 
 }  // namespace tardigrad

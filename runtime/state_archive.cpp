@@ -42,6 +42,16 @@ void StateArchive::flag(const char* name, bool& value) {
   value = given.get<bool>();
 }
 
+void StateArchive::text(const char* name, std::string& value) {
+  if (!restoring_) {
+    json_[name] = value;
+    return;
+  }
+  const Json& given = member(name);
+  if (!given.is_string()) refuse(name, "a text");
+  value = given.get<std::string>();
+}
+
 void StateArchive::real(const char* name, double& value) {
   if (restoring_) {
     value = real_of(name, member(name));
@@ -83,6 +93,18 @@ void StateArchive::reals(const char* name, std::vector<double>& values, std::siz
   const Json& list = array(name, count, count);
   values.clear();
   for (const Json& value : list) values.push_back(real_of(name, value));
+}
+
+void StateArchive::texts(const char* name, std::vector<std::string>& values, std::size_t count) {
+  if (!restoring_) {
+    json_[name] = values;
+    return;
+  }
+  values.clear();
+  for (const Json& value : array(name, count, count)) {
+    if (!value.is_string()) refuse(name, "texts");
+    values.push_back(value.get<std::string>());
+  }
 }
 
 void StateArchive::flags(const char* name, std::vector<bool>& values, std::size_t count) {

@@ -30,9 +30,13 @@ class StateArchive {
       : json_(std::move(json)), what_(std::move(what)), restoring_(true) {}
 
   bool restoring() const { return restoring_; }
+  /// Whether a member of that name is there to be restored, as older checkpoints may not have it.
+  bool has(const char* name) const { return json_.contains(name); }
   const Json& json() const { return json_; }
 
   void flag(const char* name, bool& value);
+
+  void text(const char* name, std::string& value);
 
   /// A whole number in [least, most].
   template <std::integral T>
@@ -72,6 +76,9 @@ class StateArchive {
 
   /// So many doubles.
   void reals(const char* name, std::vector<double>& values, std::size_t count);
+
+  /// So many texts.
+  void texts(const char* name, std::vector<std::string>& values, std::size_t count);
 
   /// So many flags.
   void flags(const char* name, std::vector<bool>& values, std::size_t count);

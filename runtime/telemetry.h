@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "runtime/objective.h"
 
 namespace tardigrad {
+
+class StateArchive;
 
 /// The end of a job: its gradient arrived, or it was thrown away. Times are those of the run's own clock.
 struct JobRecord {
@@ -87,6 +90,13 @@ struct CheckpointRecord {
   double time = 0;  ///< on the run's own clock
 };
 
+/// The run goes on from a checkpoint. What it did before is not told again.
+struct ResumeRecord {
+  std::string path;  ///< of the checkpoint
+  CheckpointRecord checkpoint;
+  EvaluationRecord evaluation;  ///< the latest before it
+};
+
 /// What one worker did in a run.
 struct WorkerRecord {
   int worker = 0;
@@ -153,9 +163,21 @@ class RunObserver {
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_summary(const RunSummary&) {}
 
+  /// The first record of a run that goes on from a checkpoint; visit_state has been called, if the checkpoint
+  /// holds this observer's state.
+  virtual void on_resume(const ResumeRecord&) {}
+
+  /// Under which name checkpoints hold what the observer has to know of the run so far; empty: nothing.
+  virtual std::string state_name() const { return {}; }
+  /// Saves that, or restores it. What is restored may come from anywhere.
+  virtual void visit_state(StateArchive&) {}
+
  protected:
   RunObserver(const RunObserver&) = default;  // of whole observers only
   RunObserver& operator=(const RunObserver&) = default;
 };
+
+/// Saves the state of all that have one, or restores that of those whose state is there.
+void visit_states(std::span<RunObserver* const> observers, StateArchive& state);
 
 }  // namespace tardigrad

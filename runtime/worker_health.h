@@ -18,6 +18,9 @@ namespace tardigrad {
 /// ended fewer than 3 jobs it is 20 times the largest mean that another has had; while there is none, nobody
 /// hangs.
 ///
+/// No checkpoint holds what it knows: a new process, maybe on another machine, begins slowly, and is given
+/// time as the first one was.
+///
 /// Times are in seconds of the run's clock, which stands while models are evaluated.
 class WorkerHealth {
  public:

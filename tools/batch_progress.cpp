@@ -44,12 +44,9 @@ class BatchProgress::Meter final : public RunObserver {
 
  private:
   void note(std::uint64_t updates, std::uint64_t gradients, double time) {
-    double share = run_.share.load(std::memory_order_relaxed);
-    const auto reach = [&share](double done, double limit) { share = std::max(share, done / limit); };
-    if (limits_.updates) reach(static_cast<double>(updates), static_cast<double>(*limits_.updates));
-    if (limits_.gradients) reach(static_cast<double>(gradients), static_cast<double>(*limits_.gradients));
-    if (limits_.time) reach(time, *limits_.time);
-    run_.share.store(std::min(share, 1.0), std::memory_order_relaxed);
+    const double before = run_.share.load(std::memory_order_relaxed);
+    const double share = limits_.share_over({updates, gradients, time});
+    run_.share.store(std::max(before, share), std::memory_order_relaxed);
     run_.gradients.store(gradients, std::memory_order_relaxed);
     progress_.tick();
   }

@@ -12,16 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "runtime/learning_rate.h"
 #include "runtime/telemetry.h"
 
 namespace tardigrad {
-
-/// The limits of a run, of which the first that it reaches ends it.
-struct RunLimits {
-  std::optional<std::uint64_t> updates;
-  std::optional<std::uint64_t> gradients;
-  std::optional<double> time;  ///< on the run's own clock
-};
 
 /// What a person sees of many runs, several of which may go on at once: a line for each that ends, and in
 /// between how far they are, how fast, and how long the rest will take, on a terminal in one live line. Any

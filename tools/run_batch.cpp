@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -28,12 +27,6 @@ class TargetWatch final : public RunObserver {
   std::optional<EvaluationRecord> reached_at_;
 };
 
-RunLimits limits_of(const RunOptions& options) {
-  RunLimits limits{.updates = options.max_updates, .gradients = options.max_gradients, .time = {}};
-  if (std::isfinite(options.time_limit)) limits.time = options.time_limit;
-  return limits;
-}
-
 RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement& placement,
                       BatchProgress& progress, const std::stop_token& stop) {
   using SteadyClock = std::chrono::steady_clock;
@@ -43,7 +36,7 @@ RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement&
   RunSetup& setup = *shared_setup;
   std::vector<float> model = first_model(options, *setup.objective);
   TargetWatch watch(batch.target);
-  const auto meter = progress.begin(index, limits_of(setup.options));
+  const auto meter = progress.begin(index, setup.options.limits());
   std::vector<RunObserver*> observers{&watch, meter.get()};
   std::unique_ptr<RunLog> log;
   std::optional<GuardRails> guard_rails;  // only a log hears them

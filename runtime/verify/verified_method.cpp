@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <utility>
 
 namespace tardigrad {
@@ -77,6 +78,11 @@ void VerifiedMethod::visit_state(StateArchive& state) {
     state.refuse(picture, "a checkpoint of a run with --verify, which alone can go on with it");
   }
   state.object(picture, [this](StateArchive& inner) {
+    std::uint64_t checks = checks_.made();
+    if (!inner.restoring() || inner.has("checks")) {
+      inner.number("checks", checks, std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
+    }
+    checks_.set_made(checks);
     inner.object("jobs", [this](StateArchive& part) { jobs_.visit_state(part); });
     inner.object("means", [this](StateArchive& part) { means_.visit_state(part); });
     inner.object("promise", [this](StateArchive& part) { promise_->visit_state(part); });

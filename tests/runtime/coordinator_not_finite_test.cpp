@@ -1,8 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <optional>
 #include <string>
 
@@ -41,10 +39,6 @@ std::optional<std::uint64_t> update_of_failure(Experiment& run) {
     return error.update();
   }
   throw std::logic_error("the run did not diverge");
-}
-
-bool is_finite(const std::vector<float>& model) {
-  return std::ranges::all_of(model, [](float value) { return std::isfinite(value); });
 }
 
 class NotFinite : public ::testing::TestWithParam<ClockKind> {

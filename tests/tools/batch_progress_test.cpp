@@ -35,9 +35,7 @@ class BatchProgressTest : public ::testing::Test {
                                                     .now = [] { return shown_time; }});
   }
 
-  std::unique_ptr<RunObserver> begin(std::size_t run) {
-    return progress_->begin(run, {.updates = 100, .gradients = {}, .time = {}});
-  }
+  std::unique_ptr<RunObserver> begin(std::size_t run) { return progress_->begin(run, {.updates = 100}); }
 
   static void pass(int seconds) { shown_time += std::chrono::seconds(seconds); }
 
