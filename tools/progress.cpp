@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 #include "runtime/say.h"
+#include "runtime/state_archive.h"
 
 namespace tardigrad {
 namespace {
@@ -99,6 +101,18 @@ void Progress::on_summary(const RunSummary& summary) {
   if (std::fflush(stdout) != 0) {
     say(stderr, "tardigrad: stdout: the summary cannot be written: {}\n", std::strerror(errno));
   }
+}
+
+void Progress::on_resume(const ResumeRecord& record) {
+  clear_line();
+  say(stderr, "going on at update {}, time {:.1f} {}, from checkpoint {}\n", record.checkpoint.update,
+      record.checkpoint.time, time_unit_, record.path);
+  accuracy_ = record.evaluation.evaluation.accuracy;
+}
+
+void Progress::visit_state(StateArchive& state) {
+  state.number("staleness_max", staleness_max_, std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
+  state.real("loss", loss_);
 }
 
 void Progress::clear_line() {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "runtime/telemetry.h"
 
@@ -22,6 +23,9 @@ class Progress final : public RunObserver {
   void on_warning(const Warning& warning) override;
   void on_worker_change(const WorkerChange& change) override;
   void on_summary(const RunSummary& summary) override;
+  void on_resume(const ResumeRecord& record) override;
+  std::string state_name() const override { return "progress"; }
+  void visit_state(StateArchive& state) override;
 
  private:
   using SteadyClock = std::chrono::steady_clock;

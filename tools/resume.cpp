@@ -41,51 +41,6 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
   return std::nullopt;
 }
 
-const Json& run_of(const Checkpoint& checkpoint) {
-  const auto run = checkpoint.state.find("run");
-  if (run == checkpoint.state.end() || !run->is_object()) {
-    refuse_resume(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
-  }
-  return *run;
-}
-
-bool is_in(const auto& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
-/// Options that may be others than before.
-bool is_free(const std::string& name, const Json& run) {
-  constexpr std::array<std::string_view, 27> always = {"device",
-                                                       "server_device",
-                                                       "workers",
-                                                       "gradient_route",
-                                                       "deterministic",
-                                                       "cuda_graphs",
-                                                       "precision",
-                                                       "data_dir",
-                                                       "eval_every",
-                                                       "eval_objective",
-                                                       "init",
-                                                       "eval_gradient",
-                                                       "eval_examples",
-                                                       "completions",
-                                                       "updates",
-                                                       "epochs",
-                                                       "time_limit",
-                                                       "lr",
-                                                       "target_accuracy",
-                                                       "target_loss",
-                                                       "lr_schedule",
-                                                       "resum_every",
-                                                       "clip_norm",
-                                                       "weight_decay",
-                                                       "target_gradient_norm_sq",
-                                                       "smoothness",
-                                                       "worker_timeout"};
-  constexpr std::array<std::string_view, 3> in_wall_time = {"compute_time", "throttle", "time_unit"};
-  return is_in(always, name) || (run.value("clock", Json()) == "wall" && is_in(in_wall_time, name));
-}
-
 /// "5m", "30s", "2h": seconds; "1000u": updates.
 void set_period(const std::string& text, CheckpointOptions& options) {
   const std::string_view number = std::string_view(text).substr(0, text.empty() ? 0 : text.size() - 1);
@@ -137,6 +92,14 @@ void require_no_others(const TrainOptions& options) {
 
 }  // namespace
 
+const Json& run_record_of(const Checkpoint& checkpoint) {
+  const auto run = checkpoint.state.find("run");
+  if (run == checkpoint.state.end() || !run->is_object()) {
+    refuse_resume(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
+  }
+  return *run;
+}
+
 std::optional<fs::path> find_checkpoint(const std::string& resume, const std::string& checkpoint_dir) {
   if (resume == "latest") {
     if (checkpoint_dir.empty()) refuse_resume("--resume latest needs --checkpoint-dir");
@@ -156,39 +119,12 @@ std::optional<fs::path> find_checkpoint(const std::string& resume, const std::st
 
 std::vector<std::string> options_of(const fs::path& path) {
   const Checkpoint checkpoint = Checkpoint::read(path);
-  const Json& run = run_of(checkpoint);
+  const Json& run = run_record_of(checkpoint);
   std::vector<std::string> options = options_in(run, to_json({}));
   for (const std::string& output : options_in(run, outputs_json({}))) options.push_back(output);
   const fs::path folder = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
   options.push_back("--checkpoint-dir=" + (folder.empty() ? fs::path(".") : folder).string());
   return options;
-}
-
-void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
-  const Json& before = run_of(checkpoint);
-  const Json run = Json::parse(run_json);
-  std::vector<std::string> names{"dimension"};
-  const Json options = Json::parse(to_json({}));
-  for (const auto& [name, value] : options.items()) names.push_back(name);
-  for (const std::string& name : names) {
-    const Json was = before.value(name, Json());
-    if (is_free(name, run) || was == run.at(name)) continue;
-    refuse_resume(fmt::format("--resume {}: {} was {}; expected it again, found {}", checkpoint.path.string(),
-                              name, was.dump(), run.at(name).dump()));
-  }
-}
-
-std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const std::string& run_json) {
-  const Json& before = run_of(checkpoint);
-  const Json run = Json::parse(run_json);
-  const Json was = before.value("workers", Json());
-  if (was == run.at("workers")) return std::nullopt;
-  return fmt::format(
-      "--workers {}: they were {}, so the training data are dealt out anew: the method begins again at the "
-      "model of "
-      "the checkpoint, and rows of its gradient table are dropped and filled anew, as their data are others "
-      "now",
-      run.at("workers").dump(), was.dump());
 }
 
 CheckpointRecord record_of(const Checkpoint& checkpoint) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "tools/train_options.h"
 
 namespace tardigrad {
+
+/// The run record of the run that a checkpoint is of. Throws std::invalid_argument where it has none.
+const nlohmann::ordered_json& run_record_of(const Checkpoint& checkpoint);
 
 /// The checkpoint that `--resume` means: a checkpoint, the newest one in a folder of them, or, for "latest",
 /// in
@@ -19,13 +23,6 @@ std::optional<std::filesystem::path> find_checkpoint(const std::string& resume,
 
 /// The options of the run that a checkpoint is of, as words of a command line. Throws std::invalid_argument.
 std::vector<std::string> options_of(const std::filesystem::path& checkpoint);
-
-/// Throws std::invalid_argument with the first difference if a run cannot go on from a checkpoint of another.
-void check_resume(const Checkpoint& checkpoint, const std::string& run_json);
-
-/// What happens to the gradient table where the number of workers is another one than in the checkpoint: a
-/// line; else nothing.
-std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const std::string& run_json);
 
 /// The checkpoint as logs have it, but for its time: what they hold of its updates is before it.
 CheckpointRecord record_of(const Checkpoint& checkpoint);

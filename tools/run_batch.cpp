@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "tools/guarded_run.h"
 #include "tools/run_setup.h"
 
 namespace tardigrad {

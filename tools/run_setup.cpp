@@ -26,14 +26,7 @@ namespace {
 
 constexpr std::string_view quadratic_prefix = "quadratic:";
 
-/// Networks of ReLUs leave places that are too curved for steps of up to 12/L, 6 times what quadratics bear
-/// (Lewkowycz et al. 2020, from memory). That is of first models: those of good runs later lie just
-/// where steps are about to be too long.
-constexpr double tolerance_of_networks = 6;
-
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
-bool is_quadratic(const TrainOptions& options) { return options.model.starts_with(quadratic_prefix); }
 
 /// What follows "quadratic:": a file, or the generated problem.
 std::string quadratic_source(const TrainOptions& options) {
@@ -194,11 +187,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.time_jobs = options.serve || !options.trace.empty() ||
                   (!options.log.empty() && parse_log_detail(options.log_detail) == LogDetail::jobs);
   run.max_updates = options.updates;
-  if (options.epochs) {
-    run.max_gradients =
-        static_cast<std::uint64_t>(std::ceil(*options.epochs * static_cast<double>(objective.examples()) /
-                                             static_cast<double>(objective.examples_per_job())));
-  }
+  if (options.epochs) run.max_gradients = gradients_in(*options.epochs, objective);
   if (options.time_limit) run.time_limit = *options.time_limit;
   run.target_accuracy = options.target_accuracy;
   run.target_loss = options.target_loss;
@@ -255,6 +244,8 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
 }
 
 }  // namespace
+
+bool is_quadratic(const TrainOptions& options) { return options.model.starts_with(quadratic_prefix); }
 
 void check_options(const TrainOptions& options) {
   if (!options.updates && !options.epochs && !options.time_limit && !options.target_accuracy &&
@@ -353,14 +344,9 @@ std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string&
                                   options.log_rotation, after);
 }
 
-GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
-  return {.workers = setup.objective->workers(),
-          .table = setup.method->memory().tables > 0,
-          .momentum = options.momentum,
-          .local_steps = setup.options.job.local_steps,
-          .clipped = options.clip_norm.has_value(),
-          .smoothness = options.smoothness,
-          .tolerance = is_quadratic(options) ? 1.0 : tolerance_of_networks};
+std::uint64_t gradients_in(double epochs, const Objective& objective) {
+  return static_cast<std::uint64_t>(std::ceil(epochs * static_cast<double>(objective.examples()) /
+                                              static_cast<double>(objective.examples_per_job())));
 }
 
 std::vector<float> first_model(const TrainOptions& options, const Objective& objective) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,7 +12,6 @@
 #include "runtime/coordinator.h"
 #include "runtime/delays.h"
 #include "runtime/device.h"
-#include "runtime/guard_rails.h"
 #include "runtime/memory_plan.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective.h"
@@ -33,6 +33,9 @@ struct RunSetup {
   RunOptions options;
   MemoryPlan memory;
 };
+
+/// Whether the model is a quadratic problem.
+bool is_quadratic(const TrainOptions& options);
 
 /// Throws std::invalid_argument for what can be seen to be wrong before any large file is read.
 void check_options(const TrainOptions& options);
@@ -61,8 +64,8 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
 std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json,
                                  const std::optional<CheckpointRecord>& after = {});
 
-/// What the run has to be guarded against (GuardRails).
-GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup);
+/// So many gradients are so many epochs, of an objective with examples.
+std::uint64_t gradients_in(double epochs, const Objective& objective);
 
 /// x⁰: from `--init`, or the objective's own. Throws std::invalid_argument.
 std::vector<float> first_model(const TrainOptions& options, const Objective& objective);

@@ -13,12 +13,15 @@
 
 #include "runtime/batched_observer.h"
 #include "runtime/recording.h"
+#include "runtime/run_log_reader.h"
 #include "runtime/say.h"
 #include "runtime/trace_file.h"
+#include "tools/guarded_run.h"
 #include "tools/live/live_run.h"
 #include "tools/option_files.h"
 #include "tools/progress.h"
 #include "tools/resume.h"
+#include "tools/resumed_options.h"
 #include "tools/run_setup.h"
 #include "tools/save_model.h"
 #include "tools/tensorboard/tensorboard.h"
@@ -90,6 +93,12 @@ std::unique_ptr<LiveRun> serve(const TrainOptions& options, const std::string& r
   return live;
 }
 
+/// What the log holds of the run so far, for the page of one that goes on; nothing where it begins anew.
+void tell_of_before(RunObserver& page, const std::string& log) try {
+  RunLogReader(log).tell(page);
+} catch (const std::invalid_argument&) {
+}
+
 /// A recording holds one configuration: if what the numbers depend on changes on the way, it has to end.
 bool can_go_on_recording(const TrainOptions& options, const std::string& record, bool resumed) {
   std::error_code absent;
@@ -125,6 +134,9 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   if (checkpoint) {
     check_resume(*checkpoint, record);
     if (const auto change = change_of_workers(*checkpoint, record)) say(stderr, "{}\n", *change);
+    if (const auto change = change_of_step_size(*checkpoint, record, *setup.objective)) {
+      say(stderr, "{}\n", *change);
+    }
   }
   const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
   std::vector<float> model = first_model(options, *setup.objective);
@@ -138,6 +150,7 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   const std::string run_json = log_record(options, setup);
   const auto live = serve(options, run_json);
   const auto log = make_log(options, run_json, after);
+  if (live && log && after) tell_of_before(*live, options.log);
   const auto trace = make_trace(options, run_json);
   const auto tensorboard =
       options.tensorboard.empty()
