@@ -85,7 +85,7 @@ std::vector<std::string> compared_names() {
   return names;
 }
 
-bool is_given(const Json& value) { return !value.is_null() && value != ""; }
+bool was_given(const Json& value) { return !value.is_null() && value != ""; }
 
 std::string as_flag(std::string name) {
   std::ranges::replace(name, '_', '-');
@@ -97,8 +97,8 @@ std::string describe_change(const std::string& name, const Json& was, const Json
   const auto text = [](const Json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
-  if (!is_given(is)) return fmt::format("{} is not given any more, and was {}", as_flag(name), text(was));
-  return fmt::format("{} {} was {}", as_flag(name), text(is), is_given(was) ? text(was) : "not given");
+  if (!was_given(is)) return fmt::format("{} is not given any more, and was {}", as_flag(name), text(was));
+  return fmt::format("{} {} was {}", as_flag(name), text(is), was_given(was) ? text(was) : "not given");
 }
 
 /// The step size of a run, as its record has it.

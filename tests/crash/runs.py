@@ -9,7 +9,7 @@ import traceback
 OUTPUTS = ["--log", "log", "--record", "recording", "--save", "model"]
 
 NAME = re.compile(r"update-(\d+)-gradient-(\d+)")
-COMPARED = {"update", "eval", "gradient", "discard", "worker-lost", "worker-back"}
+COMPARED = {"update", "eval", "gradient", "discard", "warning", "worker-lost", "worker-back"}
 OF_WALL_TIME = {"train_time_s"}
 
 

@@ -9,6 +9,7 @@
 
 #include "models/tridiagonal.h"
 #include "runtime/coordinator.h"
+#include "runtime/guard_rails.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;
@@ -53,7 +54,8 @@ class Run final : public RunObserver {
   RunOptions options;
 
   void go(const Checkpoint* checkpoint) {
-    Coordinator coordinator(objective_, *method_, delays_, speeds_, Placement({Device{}}), options, {this});
+    Coordinator coordinator(objective_, *method_, delays_, speeds_, Placement({Device{}}), options,
+                            {this, &guard_rails_});
     std::vector<float> model(objective_.dimension());
     if (checkpoint) coordinator.resume(*checkpoint);
     coordinator.run(model, stop_.get_token());
@@ -70,6 +72,7 @@ class Run final : public RunObserver {
   Delays delays_;
   WorkerSpeeds speeds_;
   std::stop_source stop_;
+  GuardRails guard_rails_{{.workers = workers, .table = true}, {}};
   int arrivals_ = 0;
 };
 

@@ -44,7 +44,7 @@ struct Diverged {
   std::vector<float> model;
 };
 
-Diverged diverge(Experiment& run) {
+Diverged run_to_divergence(Experiment& run) {
   run.options.lr = 8;
   try {
     run.go();
@@ -55,9 +55,9 @@ Diverged diverge(Experiment& run) {
 }
 
 /// Lets a run go on only when what it has begun to write is there.
-class Patience final : public RunObserver {
+class WaitsForCheckpoints final : public RunObserver {
  public:
-  explicit Patience(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit WaitsForCheckpoints(std::filesystem::path folder) : folder_(std::move(folder)) {}
   void on_checkpoint(const CheckpointRecord& record) override {
     latest_ = record.name;
     arrivals_ = 0;
@@ -86,7 +86,7 @@ TEST_F(ResumeState, OfARunThatDivergesLeavesTheModelItWentOnFrom) {
   first.go();
   Experiment rest(2, "asgd", "1,2", in_virtual_time(100000));
   rest.checkpoint = newest();
-  const Diverged diverged = diverge(rest);
+  const Diverged diverged = run_to_divergence(rest);
   EXPECT_EQ(diverged.update, 300u);
   EXPECT_EQ(diverged.model, model_in(newest(), rest.objective));
 }
@@ -98,9 +98,9 @@ TEST_F(ResumeState, OfARunThatDivergesLeavesTheNewestFiniteCheckpoint) {
   Experiment rest(2, "asgd", "1,2", in_virtual_time(100000));
   rest.checkpoint = newest();
   rest.options.checkpoints = checkpoints(1);
-  Patience patience(folder_.path());
+  WaitsForCheckpoints patience(folder_.path());
   rest.observers = {&patience};
-  const Diverged diverged = diverge(rest);
+  const Diverged diverged = run_to_divergence(rest);
   ASSERT_TRUE(diverged.update);
   const auto all = CheckpointFolder::list(folder_.path());
   const auto left = std::ranges::find_if(all, [&](const std::filesystem::path& path) {
@@ -115,7 +115,7 @@ TEST_F(ResumeState, OfARunThatDivergesLeavesTheNewestFiniteCheckpoint) {
 // ---- Workers that are lost ----
 
 /// Worker 0 fails for good, later worker 1.
-struct Losses {
+struct TwoLosses {
   TemporaryFile script{
       "[[event]]\ntime = 10\nworker = 0\nstate = \"failed\"\n"
       "[[event]]\ntime = 60\nworker = 1\nstate = \"failed\"\n"};
@@ -131,7 +131,7 @@ std::string end_without_workers(Experiment& run) {
 }
 
 TEST_F(ResumeState, KnowsWhyWorkersAreLost) {
-  const Losses losses;
+  const TwoLosses losses;
   Experiment straight(2, "asgd", "1,1", in_virtual_time(1000));
   straight.speeds = WorkerSpeeds::read(losses.script.path(), 2);
   const std::string end = end_without_workers(straight);
@@ -194,7 +194,7 @@ TEST_F(ResumeState, OfAVerifiedRunCountsAllChecks) {
 }
 
 /// Counts updates, and knows the count after a break; keeps what it is told of that.
-class Counter final : public RunObserver {
+class UpdateCounter final : public RunObserver {
  public:
   void on_update(const UpdateRecord&) override { ++updates; }
   void on_resume(const ResumeRecord& record) override { resumed.push_back(record); }
@@ -207,7 +207,7 @@ class Counter final : public RunObserver {
 
 // Also of those that are told in batches.
 TEST_F(ResumeState, IsKeptForObservers) {
-  Counter counter;
+  UpdateCounter counter;
   BatchedObserver batches({&counter});
   Experiment first(2, "asgd", "1,2", in_virtual_time(50));
   first.options.evaluate_every_updates = 20;
@@ -216,7 +216,7 @@ TEST_F(ResumeState, IsKeptForObservers) {
   first.go();
   EXPECT_THAT(counter.resumed, IsEmpty());
 
-  Counter another;
+  UpdateCounter another;
   BatchedObserver other_batches({&another});
   Experiment rest(2, "asgd", "1,2", in_virtual_time(80));
   rest.observers = {&other_batches};

@@ -203,15 +203,15 @@ std::vector<std::string> heard_of_speeds(const std::string& origin_before, const
   };
   Recorder heard;
   GuardRails first({.workers = 1, .speed_origin = origin_before}, {&heard});
-  tell(first, 0, 40, 1);
-  tell(first, 40, 44, 5);  // half of what is noticed
+  tell(first, 0, 40, 0.25);
+  tell(first, 40, 44, 1.25);  // half of what is noticed
   StateArchive saved;
   first.visit_state(saved);
   GuardRails second({.workers = 1, .speed_origin = origin_after}, {&heard});
   StateArchive restored(saved.json(), "state");
   second.visit_state(restored);
   second.on_resume(resumed_at(44));
-  tell(second, 44, 48, 5);
+  tell(second, 44, 48, 1.25);
   std::vector<std::string> texts;
   for (const Warning& warning : heard.warnings) texts.push_back(warning.text);
   return texts;

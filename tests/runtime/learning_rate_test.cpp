@@ -70,5 +70,22 @@ TEST(LearningRate, OtherSchedulesAreRefusedByName) {
   }
 }
 
+TEST(RunLimits, TheNearestSaysHowMuchIsOver) {
+  EXPECT_EQ(RunLimits().share_over({.updates = 5, .gradients = 6, .time = 7}), 0);
+  const RunLimits limits{.updates = 100, .gradients = 20, .time = 8};
+  EXPECT_EQ(limits.share_over({.updates = 50, .gradients = 1, .time = 1}), 0.5);
+  EXPECT_EQ(limits.share_over({.updates = 50, .gradients = 15, .time = 1}), 0.75);
+  EXPECT_EQ(limits.share_over({.updates = 50, .gradients = 15, .time = 7}), 0.875);
+  EXPECT_EQ(limits.share_over({.updates = 101, .gradients = 15, .time = 7}), 1);
+}
+
+TEST(LearningRate, OfARunThatEndsLaterIsLarger) {
+  const LearningRate cosine(0.5, "cosine");
+  const RunPosition position{.updates = 50, .gradients = 50, .time = 50};
+  EXPECT_EQ(cosine.at(position, {.updates = 50}), 0);
+  EXPECT_NEAR(cosine.at(position, {.updates = 100}), 0.25, 1e-15);
+  EXPECT_EQ(LearningRate(0.5, "step:50:0.5").at(position, {.updates = 60}), 0.25);
+}
+
 }  // namespace
 }  // namespace tardigrad
