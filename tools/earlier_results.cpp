@@ -30,8 +30,8 @@ using RecordJson = nlohmann::ordered_json;
 }
 
 std::string to_words(const RecordJson& value) {
-  if (value.is_null() || value == "") return "none";
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string words = value.is_string() ? value.get<std::string>() : value.dump();
+  return words.empty() || value.is_null() ? "none" : words;
 }
 
 /// "cpu" of "cpu:0": what virtual time computes depends on nothing else of a device.

@@ -57,8 +57,9 @@ std::string describe_option(const std::string& name, const RunJson& value) {
   std::string words = name;
   std::replace(words.begin(), words.end(), '_', ' ');
   if (value.is_boolean()) return value.get<bool>() ? words : "no " + words;
-  if (value.is_null() || value == "") return "no " + words;
-  return fmt::format("{} {}", words, value.is_string() ? value.get<std::string>() : value.dump());
+  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (text.empty() || value.is_null()) return "no " + words;
+  return fmt::format("{} {}", words, text);
 }
 
 /// The seed first, and where a run took place last.
@@ -100,6 +101,7 @@ std::vector<RunSet> labelled_alike(const std::vector<std::string>& labels) {
 
 std::vector<RunJson> records_of(const std::vector<LoggedRun>& runs) {
   std::vector<RunJson> records;
+  records.reserve(runs.size());
   for (const LoggedRun& run : runs) records.push_back(RunJson::parse(run.run_json));
   return records;
 }
@@ -124,6 +126,7 @@ LoggedRun read_logged_run(const std::string& log) {
 std::vector<std::string> labels_of(const std::vector<LoggedRun>& runs) {
   const std::vector<RunJson> records = records_of(runs);
   std::vector<std::string> labels;
+  labels.reserve(records.size());
   for (const RunJson& record : records) {
     labels.push_back(
         fmt::format("{} {}", record.at("method").get<std::string>(), record.at("lr").get<double>()));
