@@ -6,9 +6,9 @@
 #include <atomic>
 #include <numeric>
 #include <stdexcept>
-#include <thread>
 
 #include "models/gather.h"
+#include "runtime/start_thread.h"
 
 namespace tardigrad::models {
 namespace {
@@ -25,16 +25,26 @@ std::size_t divide_up(std::size_t dividend, std::size_t divisor) {
   return (dividend + divisor - 1) / divisor;
 }
 
-/// Calls work(thread, i) for every i below `count`; each thread takes the next one that is left.
+/// Calls work(thread, i) for every i below `count`; each thread takes the next one that is left, the caller's
+/// being one of them. Where not so many threads are to be had, fewer do it. Throws BrokenOff.
 template <class Work>
-void share_out(std::size_t count, std::size_t threads, const Work& work) {
+void share_out(std::size_t count, std::size_t threads, const BreakOff& break_off, const Work& work) {
   std::atomic<std::size_t> next{0};
-  std::vector<std::jthread> pool;
-  for (std::size_t thread = 0; thread < threads; ++thread) {
-    pool.emplace_back([&, thread] {
-      for (std::size_t i = next++; i < count; i = next++) work(thread, i);
-    });
+  std::atomic<std::size_t> done{0};
+  const auto take_part = [&](std::size_t thread) {
+    while (!break_off.due()) {  // what is begun comes to its end, since others may wait for it
+      const std::size_t i = next++;
+      if (i >= count) return;
+      work(thread, i);
+      ++done;
+    }
+  };
+  {
+    const auto helpers = start_helpers("evaluations", std::max<std::size_t>(threads, 1) - 1,
+                                       [&](std::size_t helper) { take_part(helper + 1); });
+    take_part(0);
   }
+  if (done < count) throw BrokenOff();
 }
 
 /// A minibatch as a network on a CPU takes it: gathered from bytes, normalised.
@@ -146,13 +156,14 @@ class Classification::TrainingBatches {
 
   /// f(model), and its gradient unless that is empty. Batches are added in their order, so the sum is the
   /// same for any number of threads.
-  double evaluate(std::span<const float> model, std::span<double> gradient, std::size_t threads) {
+  double evaluate(std::span<const float> model, std::span<double> gradient, std::size_t threads,
+                  const BreakOff& break_off) {
     threads = std::min(threads, batches_.size());
     while (scratch_.size() < threads) scratch_.push_back(std::make_unique<Scratch>(owner_, batch_size_));
     std::ranges::fill(gradient, 0.0);
     std::vector<double> losses(batches_.size());
     std::atomic<std::size_t> turn{0};
-    share_out(batches_.size(), threads, [&](std::size_t thread, std::size_t i) {
+    share_out(batches_.size(), threads, break_off, [&](std::size_t thread, std::size_t i) {
       losses[i] = batches_[i].weight * mean_loss(*scratch_[thread], batches_[i], model, !gradient.empty());
       if (gradient.empty()) return;
       for (std::size_t now = turn; now != i; now = turn) turn.wait(now);
@@ -289,25 +300,28 @@ EngineMemory Classification::engine_memory([[maybe_unused]] Device device) const
   return memory;
 }
 
-Evaluation Classification::evaluate(std::span<const float> model) {
+Evaluation Classification::evaluate(std::span<const float> model, const BreakOff& break_off) {
   if constexpr (built_with_cuda) {
     if (options_.evaluation_device.backend == Backend::cuda) {
       if (!evaluator_) {
         evaluator_ =
             cuda::make_evaluator(options_.evaluation_device, *dataset_, architecture_, options_.network);
       }
-      return evaluator_->evaluate(model);
+      return evaluator_->evaluate(model, break_off);
     }
   }
-  return evaluate_on_cpu(model);
+  return evaluate_on_cpu(model, break_off);
 }
 
-double Classification::full_gradient(std::span<const float> model, std::span<double> gradient) {
+double Classification::full_gradient(std::span<const float> model, std::span<double> gradient,
+                                     const BreakOff& break_off) {
   if (!training_batches_) training_batches_ = std::make_unique<TrainingBatches>(*this);
-  return training_batches_->evaluate(model, gradient, evaluation_threads());
+  return training_batches_->evaluate(model, gradient, evaluation_threads(), break_off);
 }
 
-bool Classification::sample_gradient(std::span<const float> model, std::span<double> gradient) {
+bool Classification::sample_gradient(std::span<const float> model, std::span<double> gradient,
+                                     const BreakOff& break_off) {
+  break_off.check();
   if (!sample_) sample_ = std::make_unique<Sample>(*this);
   sample_->gradient(model, gradient);
   return true;
@@ -320,13 +334,13 @@ std::size_t Classification::evaluation_threads() const {
 
 /// Threads take batches as they come; the sum runs over the batches in their order, so it is the same for any
 /// number of threads.
-Evaluation Classification::evaluate_on_cpu(std::span<const float> model) {
+Evaluation Classification::evaluate_on_cpu(std::span<const float> model, const BreakOff& break_off) {
   const std::size_t batch = evaluation_batch(dataset_->test);
   const std::size_t batches = divide_up(dataset_->test.size(), batch);
   const std::size_t threads = std::min(batches, evaluation_threads());
   while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));
   std::vector<Classifier::Evaluation> parts(batches);
-  share_out(batches, threads, [&](std::size_t thread, std::size_t i) {
+  share_out(batches, threads, break_off, [&](std::size_t thread, std::size_t i) {
     parts[i] = evaluators_[thread]->evaluate(model, i * batch);
   });
   double loss_sum = 0;

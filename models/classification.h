@@ -50,9 +50,11 @@ class Classification final : public Objective {
   /// std::invalid_argument for another precision than fp32 on a CPU; DeviceError.
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
   EngineMemory engine_memory(Device device) const override;
-  Evaluation evaluate(std::span<const float> model) override;
-  double full_gradient(std::span<const float> model, std::span<double> gradient) override;
-  bool sample_gradient(std::span<const float> model, std::span<double> gradient) override;
+  Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override;
+  double full_gradient(std::span<const float> model, std::span<double> gradient,
+                       const BreakOff& break_off = {}) override;
+  bool sample_gradient(std::span<const float> model, std::span<double> gradient,
+                       const BreakOff& break_off = {}) override;
   std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
   std::size_t examples() const override { return dataset_->train.size(); }
 
@@ -63,7 +65,7 @@ class Classification final : public Objective {
   class Sample;
 
   std::shared_ptr<const cuda::DeviceImages> training_images(const StreamRef& stream);
-  Evaluation evaluate_on_cpu(std::span<const float> model);
+  Evaluation evaluate_on_cpu(std::span<const float> model, const BreakOff& break_off);
   std::size_t evaluation_threads() const;
 
   std::shared_ptr<const data::Dataset> dataset_;

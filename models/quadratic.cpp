@@ -162,16 +162,18 @@ EngineMemory Quadratic::engine_memory(Device device) const {
   return {.shared_bytes = 0, .engine_bytes = (problem_.a.size() + problem_.b.size()) * sizeof(float)};
 }
 
-Evaluation Quadratic::evaluate(std::span<const float> model) {
+Evaluation Quadratic::evaluate(std::span<const float> model, const BreakOff& break_off) {
   Evaluation evaluation;
-  evaluation.loss = full_gradient(model, {});
+  evaluation.loss = full_gradient(model, {}, break_off);
   return evaluation;
 }
 
-double Quadratic::full_gradient(std::span<const float> model, std::span<double> gradient) {
+double Quadratic::full_gradient(std::span<const float> model, std::span<double> gradient,
+                                const BreakOff& break_off) {
   std::ranges::fill(gradient, 0.0);
   double sum = 0;
   for (int worker = 0; worker < problem_.workers; ++worker) {
+    break_off.check();
     sum += value_at(problem_, static_cast<std::size_t>(worker), model, 1.0 / problem_.workers, gradient);
   }
   return sum / problem_.workers;

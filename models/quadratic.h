@@ -35,10 +35,12 @@ class Quadratic final : public Objective {
   void initialise(std::span<float> model, std::uint64_t seed) const override;
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
   EngineMemory engine_memory(Device device) const override;
-  Evaluation evaluate(std::span<const float> model) override;
-  double full_gradient(std::span<const float> model, std::span<double> gradient) override;
-  bool sample_gradient(std::span<const float> model, std::span<double> gradient) override {
-    full_gradient(model, gradient);
+  Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override;
+  double full_gradient(std::span<const float> model, std::span<double> gradient,
+                       const BreakOff& break_off = {}) override;
+  bool sample_gradient(std::span<const float> model, std::span<double> gradient,
+                       const BreakOff& break_off = {}) override {
+    full_gradient(model, gradient, break_off);
     return true;
   }
   std::size_t examples_per_job() const override { return 0; }

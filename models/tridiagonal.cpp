@@ -154,18 +154,21 @@ EngineMemory Tridiagonal::engine_memory(Device device) const {
   return {.shared_bytes = 0, .engine_bytes = dimension() * sizeof(float)};
 }
 
-Evaluation Tridiagonal::evaluate(std::span<const float> model) {
+Evaluation Tridiagonal::evaluate(std::span<const float> model, const BreakOff& break_off) {
   Evaluation evaluation;
-  evaluation.loss = full_gradient(model, {});
+  evaluation.loss = full_gradient(model, {}, break_off);
   return evaluation;
 }
 
 /// xᵀA x = ½ Σ x_i² − ½ Σ x_i x_{i+1}, as ¼ (x_1² + Σ (x_i − x_{i+1})² + x_d²), where nothing cancels.
-double Tridiagonal::full_gradient(std::span<const float> model, std::span<double> gradient) {
+double Tridiagonal::full_gradient(std::span<const float> model, std::span<double> gradient,
+                                  const BreakOff& break_off) {
+  constexpr std::size_t elements_between_looks = 1 << 20;
   double squares = 0;
   double linear = 0;
   double previous = 0;
   for (std::size_t i = 0; i < model.size(); ++i) {
+    if (i % elements_between_looks == 0) break_off.check();
     const auto x = static_cast<double>(model[i]);
     squares += (x - previous) * (x - previous);
     linear += mean_offset_[i] * x;

@@ -37,6 +37,11 @@ void BatchedObserver::on_checkpoint(const CheckpointRecord& record) {
   for (RunObserver* observer : observers_) observer->on_checkpoint(record);
 }
 
+void BatchedObserver::on_checkpoint_saved(const SavedCheckpoint& saved) {
+  tell();
+  for (RunObserver* observer : observers_) observer->on_checkpoint_saved(saved);
+}
+
 void BatchedObserver::on_summary(const RunSummary& summary) {
   tell();
   for (RunObserver* observer : observers_) observer->on_summary(summary);

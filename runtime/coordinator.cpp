@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <variant>
 
 #include "runtime/lookahead_executor.h"
@@ -67,6 +68,7 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
 }
 
 RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop) {
+  break_off_ = BreakOff(stop);
   if (!resumed_) std::copy(model.begin(), model.end(), host_model_.begin());
   const struct WindUp {  // however the run ends, behind what is saved of it
     Coordinator& run;
@@ -75,10 +77,10 @@ RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop)
   try {
     if (!resumed_) {
       executor_->set_model(host_model_);
-      evaluate();
+      if (!evaluate()) throw StoppedEarlyError();
       begin();
     }
-    train_and_evaluate(stop);
+    train_and_end(model, stop);
   } catch (const DeviceError& error) {
     throw DeviceLostError(error, salvage(model));
   } catch (const WorkersLostError& lost) {
@@ -88,20 +90,44 @@ RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop)
     std::copy(host_model_.begin(), host_model_.end(), model.begin());
     throw;
   }
-  std::copy(host_model_.begin(), host_model_.end(), model.begin());
   RunSummary summary = summarise();
   for (RunObserver* observer : observers_) observer->on_summary(summary);
   return summary;
 }
 
-void Coordinator::train_and_evaluate(const std::stop_token& stop) {
+/// Leaves the newest model in `model`.
+void Coordinator::train_and_end(std::span<float> model, const std::stop_token& stop) {
   stopwatch_.resume();
   train(stop);
   stopwatch_.pause();
   settle_all();
   checkpoint_the_end();
+  read_newest(model);
+  if (!stop.stop_requested()) {
+    wind_up();
+    if (latest_evaluation_->update == version_ || evaluate()) return;
+  }
+  end_stopped(model);
+}
+
+/// Soon; in time for whoever kills a program some seconds after asking it to end.
+void Coordinator::end_stopped(std::span<float> model) {
+  const auto began = BreakOff::Clock::now();
+  const bool finite = std::ranges::all_of(model, [](float value) { return std::isfinite(value); });
+  if (options_.save_first && finite) options_.save_first(model);
+  const auto saving = BreakOff::Clock::now() - began;
   wind_up();
+  break_off_ = BreakOff(BreakOff::Clock::now() + last_evaluation_takes_at_most - saving);
   if (latest_evaluation_->update != version_) evaluate();
+}
+
+/// Of all that has arrived.
+void Coordinator::read_newest(std::span<float> model) {
+  if (latest_evaluation_->update == version_) {
+    std::ranges::copy(host_model_, model.begin());
+  } else {
+    executor_->read_model(model);
+  }
 }
 
 /// Returns the update that the model saved is of.
@@ -135,6 +161,7 @@ void Coordinator::begin() {
 
 void Coordinator::train(const std::stop_token& stop) {
   if (health_) take_out_failed();
+  if (resumed_) evaluate_if_due();  // the run before may have broken it off
   while (!finished()) {
     const auto arrived = clock_->next(std::min(options_.time_limit, next_evaluation_time_), stop);
     if (arrived) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,6 +66,13 @@ class DeviceLostError : public DeviceError {
   std::uint64_t update_;
 };
 
+/// A stop was requested before the first model was evaluated: the run has not begun, and there is nothing to
+/// save.
+class StoppedEarlyError : public std::runtime_error {
+ public:
+  StoppedEarlyError() : std::runtime_error("the run had not begun, and leaves nothing") {}
+};
+
 enum class ClockKind { wall, virtual_time };
 
 struct RunOptions {
@@ -97,6 +106,10 @@ struct RunOptions {
   /// Updates after which the host keeps the model, besides those evaluated, in case that losses cease to be
   /// finite.
   std::uint64_t keep_model_every = 1000;
+
+  /// Where a stop was requested: takes the model [d] that the run ends with, once, before the last
+  /// evaluation, which may be broken off. Not called for a model that is not finite.
+  std::function<void(std::span<const float> model)> save_first;
 
   CheckpointOptions checkpoints;
 
@@ -138,13 +151,18 @@ class Coordinator {
   void resume(const Checkpoint& checkpoint);
 
   /// Trains from `model` [d] (host memory) and leaves the final model there. Call once. A requested stop ends
-  /// the run as a limit does. Throws DeviceLostError, with what could be saved in `model`: the newest model
-  /// if the server's device still answers, else the newest that the host has. Throws NotFiniteError, with
-  /// the newest model in `model` that is kept and whose losses were finite: the latest evaluated, or one
-  /// kept since, in memory or in a checkpoint, that is older than the one whose loss was not. Throws
-  /// WorkersLostError, with the newest model in `model`. Throws std::invalid_argument where a recording does
-  /// not fit; `model` is then as it was.
+  /// the run as a limit does, but that evaluations are broken off: checkpoint and model are saved first
+  /// (RunOptions::save_first), and of the last model there is an evaluation only if it takes no more than
+  /// last_evaluation_takes_at_most. Throws StoppedEarlyError. Throws DeviceLostError, with what could be
+  /// saved in `model`: the newest model if the server's device still answers, else the newest that the host
+  /// has. Throws NotFiniteError, with the newest model in `model` that is kept and whose losses were finite:
+  /// the latest evaluated, or one kept since, in memory or in a checkpoint, that is older than the one whose
+  /// loss was not. Throws WorkersLostError, with the newest model in `model`. Throws std::invalid_argument
+  /// where a recording does not fit; `model` is then as it was.
   RunSummary run(std::span<float> model, const std::stop_token& stop);
+
+  /// After a requested stop, from the end of the running gradients.
+  static constexpr std::chrono::milliseconds last_evaluation_takes_at_most{1500};
 
   /// Whether a worker still hangs now that the run is over. Its job goes on, on what this refers to; the
   /// destructor waits for its end, which may never come: who cannot wait must leave all that alone and end
@@ -196,7 +214,8 @@ class Coordinator {
                                           const Placement& placement);
   void begin();
   void train(const std::stop_token& stop);
-  void train_and_evaluate(const std::stop_token& stop);
+  void train_and_end(std::span<float> model, const std::stop_token& stop);
+  void end_stopped(std::span<float> model);
   void take(const Clock::Arrived& arrived);
   void take_end_of_discarded(const Clock::Arrived& arrived);
   std::optional<UpdateRecord> account(Actions& actions, const Clock::Arrived& arrived,
@@ -245,16 +264,19 @@ class Coordinator {
   void settle_oldest();
   void settle_all();
   bool finished();
-  void evaluate();
+  bool evaluate();
+  EvaluationRecord evaluation_of(std::span<const float> model);
   void evaluate_if_due();
   void keep_model_if_due();
   void check_table_if_due();
   void check_table();
   [[noreturn]] void end_not_finite(const std::string& what, std::uint64_t version, double time);
+  bool has_finite_loss(std::span<const float> model);
   std::optional<std::uint64_t> go_back_before(std::uint64_t version);
   RunSummary summarise() const;
   WorkerRecord summarise_worker(int worker) const;
 
+  void read_newest(std::span<float> model);
   std::uint64_t salvage(std::span<float> model) noexcept;
 
   Objective& objective_;
@@ -281,6 +303,7 @@ class Coordinator {
   std::uint64_t version_ = 0;
   std::uint64_t gradients_ = 0;
   std::uint64_t staleness_since_update_ = 0;  // the largest in the direction of the next step
+  BreakOff break_off_;                        // of evaluations
   double next_evaluation_time_ = Clock::never;
   bool sealed_ = false;            // the checkpoint in progress has all its vectors
   std::vector<float> host_model_;  // of the latest evaluation

@@ -15,10 +15,10 @@ namespace {
 
 /// Adds what is asked for of f itself.
 void evaluate_training(Objective& objective, std::span<const float> model, const RunOptions& options,
-                       Evaluation& evaluation) {
+                       const BreakOff& break_off, Evaluation& evaluation) {
   if (!options.evaluate_objective && !options.evaluate_gradient) return;
   std::vector<double> gradient(options.evaluate_gradient ? model.size() : 0);
-  evaluation.objective = objective.full_gradient(model, gradient);
+  evaluation.objective = objective.full_gradient(model, gradient, break_off);
   if (!options.evaluate_gradient) return;
   evaluation.gradient_norm_sq = std::inner_product(gradient.begin(), gradient.end(), gradient.begin(), 0.0);
 }
@@ -83,44 +83,56 @@ void Coordinator::evaluate_if_due() {
   const bool by_updates = options_.evaluate_every_updates &&
                           version_ >= latest_evaluation_->update + *options_.evaluate_every_updates;
   const bool by_time = clock_->now() >= next_evaluation_time_;
+  if (!by_updates && !by_time) return;
+  double next_time = next_evaluation_time_;
   if (by_time) {
     const double period = *options_.evaluate_every_time;
-    next_evaluation_time_ = (std::floor(clock_->now() / period) + 1) * period;
-    if (next_evaluation_time_ <= clock_->now())
-      next_evaluation_time_ += period;  // where the division rounds down
+    next_time = (std::floor(clock_->now() / period) + 1) * period;
+    if (next_time <= clock_->now()) next_time += period;  // where the division rounds down
   }
-  if (by_updates || by_time) evaluate();
+  if (evaluate()) next_evaluation_time_ = next_time;
 }
 
-/// Training's clocks stand still meanwhile.
-void Coordinator::evaluate() {
+/// Training's clocks stand still meanwhile. False if it was broken off, and nothing came of it.
+bool Coordinator::evaluate() {
   const ProfilerRange range("evaluate");
   const bool was_training = stopwatch_.running();
   stopwatch_.pause();
   settle_all();
   std::vector<float> model(host_model_.size());
   executor_->read_model(model);
+  try {
+    const EvaluationRecord record = evaluation_of(model);
+    host_model_ = std::move(model);
+    kept_model_.clear();
+    kept_version_ = version_;
+    loss_sum_ = 0;
+    loss_count_ = 0;
+    latest_evaluation_ = record;
+    for (RunObserver* observer : observers_) observer->on_evaluation(record);
+  } catch (const BrokenOff&) {
+    return false;
+  }
+  if (was_training) stopwatch_.resume();
+  return true;
+}
+
+/// Of the newest model, which is given. Throws BrokenOff.
+EvaluationRecord Coordinator::evaluation_of(std::span<const float> model) {
   EvaluationRecord record{
-      version_,     clock_->now(), stopwatch_.elapsed_s(), gradients_, objective_.evaluate(model),
+      version_,     clock_->now(), stopwatch_.elapsed_s(), gradients_, objective_.evaluate(model, break_off_),
       std::nullopt, std::nullopt};
   if (!std::isfinite(record.evaluation.loss)) {
     end_not_finite(fmt::format("the loss of the model of update {} is {}", version_, record.evaluation.loss),
                    version_, record.time);
   }
   check_table();
-  host_model_ = std::move(model);
-  kept_model_.clear();
-  kept_version_ = version_;
   if (options_.estimate_smoothness && !latest_evaluation_) {
-    record.smoothness = estimate_smoothness(objective_, host_model_);
+    record.smoothness = estimate_smoothness(objective_, model, break_off_);
   }
-  evaluate_training(objective_, host_model_, options_, record.evaluation);
+  evaluate_training(objective_, model, options_, break_off_, record.evaluation);
   if (loss_count_ > 0) record.train_loss = loss_sum_ / static_cast<double>(loss_count_);
-  loss_sum_ = 0;
-  loss_count_ = 0;
-  latest_evaluation_ = record;
-  for (RunObserver* observer : observers_) observer->on_evaluation(record);
-  if (was_training) stopwatch_.resume();
+  return record;
 }
 
 /// A copy now and then costs little, and spares a run that diverges between evaluations to lose all since.
@@ -150,6 +162,15 @@ void Coordinator::check_table() {
                  clock_->now());
 }
 
+/// As far as is known: where the evaluation is broken off, the model of the one before is known better.
+bool Coordinator::has_finite_loss(std::span<const float> model) {
+  try {
+    return std::isfinite(objective_.evaluate(model, break_off_).loss);
+  } catch (const BrokenOff&) {
+    return false;
+  }
+}
+
 /// Leaves in `host_model_` the newest model that is older than `version`, whose loss was not finite, and
 /// finite itself: the latest evaluated, one kept since, or that of a checkpoint. Returns its update.
 std::optional<std::uint64_t> Coordinator::go_back_before(std::uint64_t version) {
@@ -159,9 +180,7 @@ std::optional<std::uint64_t> Coordinator::go_back_before(std::uint64_t version) 
     return update < version && (!newest || update > *newest);
   };
   const auto offer = [&](std::uint64_t update, const std::vector<float>& model) {
-    if (model.empty() || !is_newer(update) || !is_finite(model) ||
-        !std::isfinite(objective_.evaluate(model).loss))
-      return;
+    if (model.empty() || !is_newer(update) || !is_finite(model) || !has_finite_loss(model)) return;
     host_model_ = model;
     newest = update;
   };
@@ -192,6 +211,7 @@ RunSummary Coordinator::summarise() const {
   summary.time = clock_->now();
   summary.train_time_s = stopwatch_.elapsed_s();
   summary.final_evaluation = latest_evaluation_->evaluation;
+  summary.evaluated_update = latest_evaluation_->update;
   summary.train_loss = latest_evaluation_->train_loss;
   summary.largest_drift = executor_->largest_drift();
   summary.stop_reason = stop_reason_;

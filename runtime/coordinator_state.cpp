@@ -351,10 +351,16 @@ void Coordinator::checkpoint_the_end() {
   finish();
 }
 
+/// `text`: what there is to say of the one in progress.
 void Coordinator::tell_of_checkpoints(const std::optional<std::string>& text) {
-  if (!text) return;
-  const Warning warning{Warning::Kind::checkpoint, version_, clock_->now(), *text};
-  for (RunObserver* observer : observers_) observer->on_warning(warning);
+  if (checkpoints_->in_progress()) return;
+  if (text) {
+    const Warning warning{Warning::Kind::checkpoint, version_, clock_->now(), *text};
+    for (RunObserver* observer : observers_) observer->on_warning(warning);
+  }
+  const auto saved = checkpoints_->saved();
+  if (!saved) return;
+  for (RunObserver* observer : observers_) observer->on_checkpoint_saved(*saved);
 }
 
 }  // namespace tardigrad

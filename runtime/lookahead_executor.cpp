@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "runtime/profiler_range.h"
+#include "runtime/start_thread.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -46,9 +47,8 @@ LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Dev
     free_gradients_.push_back(gradient_memory_.ref().data() + i * vector_stride(dimension_));
   }
   for (const Device device : devices) lanes_.push_back(std::make_unique<Lane>(objective, device, job));
-  for (std::size_t i = 1; i < lanes_.size(); ++i) {
-    helpers_.emplace_back([this, i] { help(*lanes_[i]); });
-  }
+  helpers_ = start_helpers("gradients in virtual time", lanes_.size() - 1,
+                           [this](std::size_t helper) { help(*lanes_[helper + 1]); });
 }
 
 LookaheadExecutor::~LookaheadExecutor() { LookaheadExecutor::drain(); }

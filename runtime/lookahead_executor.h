@@ -30,7 +30,8 @@ namespace tardigrad {
 /// With one device there is no helper, and everything runs on the calling thread.
 class LookaheadExecutor final : public Executor {
  public:
-  /// One thread for each of the CPU devices, the caller's included. The objective outlives it.
+  /// One thread for each of the CPU devices, the caller's included; fewer where they are not to be had. The
+  /// objective outlives it.
   LookaheadExecutor(Objective& objective, const std::vector<Device>& devices, ServerMemory memory,
                     const ServerOptions& server, const JobOptions& job);
   ~LookaheadExecutor() override;

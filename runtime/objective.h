@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "runtime/break_off.h"
 #include "runtime/buffer.h"
 #include "runtime/parameters.h"
 #include "runtime/stream.h"
@@ -73,21 +74,24 @@ class Objective {
 
   /// Evaluates a model [d] in host memory: on the host, with as many threads as there is hardware, and a
   /// result that does not depend on how many; or on a GPU, on a stream of its own, and then DeviceError may
-  /// be thrown. Not called from two threads at once.
-  virtual Evaluation evaluate(std::span<const float> model) = 0;
+  /// be thrown. Throws BrokenOff soon after it is time to. Not called from two threads at once.
+  virtual Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) = 0;
 
   /// Writes ∇f [d] at a model [d] in host memory, in float64, and returns f there, both without the noise of
   /// minibatches; with an empty `gradient` it only returns f. Computed on the host whatever the backend, with
-  /// a result that does not depend on the number of threads. Not called from two threads at once.
-  /// std::logic_error from an objective that has none.
-  virtual double full_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/) {
+  /// a result that does not depend on the number of threads. Throws BrokenOff as evaluate() does. Not called
+  /// from two threads at once. std::logic_error from an objective that has none.
+  virtual double full_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/,
+                               const BreakOff& /*break_off*/ = {}) {
     throw std::logic_error("this objective has no full gradient");
   }
 
   /// Writes ∇f [d] as a small sample of the training examples has it, always the same one, at a model [d] in
   /// host memory: its differences show how smooth f is (estimate_smoothness). Computed on the
-  /// host whatever the backend. False, and nothing written, from an objective that has none.
-  virtual bool sample_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/) {
+  /// host whatever the backend. Throws BrokenOff as evaluate() does. False, and nothing written, from an
+  /// objective that has none.
+  virtual bool sample_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/,
+                               const BreakOff& /*break_off*/ = {}) {
     return false;
   }
 

@@ -158,6 +158,7 @@ void RunLog::on_summary(const RunSummary& summary) {
                                     {"gradients", summary.gradients},
                                     {"time", summary.time},
                                     {"train_time_s", summary.train_time_s},
+                                    {"evaluated_update", summary.evaluated_update},
                                     {"final_loss", summary.final_evaluation.loss},
                                     {"final_accuracy", or_null(summary.final_evaluation.accuracy)},
                                     {"train_loss", or_null(summary.train_loss)},

@@ -155,6 +155,7 @@ RunSummary summary_of(const json& record, std::vector<WorkerRecord> workers) {
   summary.train_time_s = record.at("train_time_s");
   summary.final_evaluation = {.loss = record.at("final_loss"),
                               .accuracy = or_nothing<double>(record.at("final_accuracy"))};
+  summary.evaluated_update = record.value("evaluated_update", summary.updates);
   summary.train_loss = or_nothing<double>(record.at("train_loss"));
   summary.staleness_max = record.at("staleness_max");
   summary.idle_share = record.at("idle_share");

@@ -34,9 +34,10 @@ double displace(std::span<const float> x, const std::vector<double>& direction, 
 
 }  // namespace
 
-std::optional<double> estimate_smoothness(Objective& objective, std::span<const float> model) {
+std::optional<double> estimate_smoothness(Objective& objective, std::span<const float> model,
+                                          const BreakOff& break_off) {
   std::vector<double> gradient(model.size());
-  if (!objective.sample_gradient(model, gradient)) return std::nullopt;
+  if (!objective.sample_gradient(model, gradient, break_off)) return std::nullopt;
   const double length = step * std::max(norm<float>(model), 1.0);
   std::vector<double> difference = gradient;  // much of it lies where curvature is large
   std::vector<double> there(model.size());
@@ -44,7 +45,7 @@ std::optional<double> estimate_smoothness(Objective& objective, std::span<const 
   double curvature = 0;
   for (int i = 0; i < iterations; ++i) {
     const double distance = displace(model, difference, length, moved);
-    objective.sample_gradient(moved, there);
+    objective.sample_gradient(moved, there, break_off);
     std::ranges::transform(there, gradient, difference.begin(), std::minus<>());
     curvature = norm<double>(difference) / distance;
     if (!(curvature > 0) || !std::isfinite(curvature)) return std::nullopt;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -97,6 +98,13 @@ struct ResumeRecord {
   EvaluationRecord evaluation;  ///< the latest before it
 };
 
+/// A checkpoint that is whole and on the disk.
+struct SavedCheckpoint {
+  CheckpointRecord record;
+  std::filesystem::path path;
+  bool asked = false;  ///< for by a CheckpointRequest
+};
+
 /// What one worker did in a run.
 struct WorkerRecord {
   int worker = 0;
@@ -130,8 +138,10 @@ struct RunSummary {
   std::uint64_t updates = 0;
   std::uint64_t gradients = 0;
   double time = 0;
-  double train_time_s = 0;  ///< wall seconds of training; set-up and evaluation not counted
-  Evaluation final_evaluation;
+  double train_time_s = 0;      ///< wall seconds of training; set-up and evaluation not counted
+  Evaluation final_evaluation;  ///< the latest
+  std::uint64_t evaluated_update =
+      0;  ///< of its model; not the last one where that evaluation was broken off
   std::optional<double> train_loss;
   std::uint64_t staleness_max = 0;
   double idle_share = 0;                ///< of the workers' time, in [0, 1]
@@ -161,6 +171,7 @@ class RunObserver {
   virtual void on_worker_change(const WorkerChange&) {}
   /// All records before it are of what the checkpoint holds, all after it are not.
   virtual void on_checkpoint(const CheckpointRecord&) {}
+  virtual void on_checkpoint_saved(const SavedCheckpoint&) {}
   virtual void on_summary(const RunSummary&) {}
 
   /// The first record of a run that goes on from a checkpoint; visit_state has been called, if the checkpoint

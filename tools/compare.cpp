@@ -102,14 +102,14 @@ std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::s
 
 }  // namespace
 
-void compare(const CompareOptions& options, const std::stop_token& stop) {
+void compare(const CompareOptions& options, InterruptWatch& interrupts) {
   const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
   check_comparison_outputs(options);
   const LogFolder logs(options);
   RunBatch batch = plan_batch(options, contestants, logs.path());
   take_over_earlier_results(batch, options.log_dir);
   logs.make();
-  const std::vector<RunResult> results = execute_with_progress(batch, stop);
+  const std::vector<RunResult> results = execute_with_progress(batch, interrupts.run());
   const std::vector<MethodRuns> methods = group(contestants, results, options.seeds);
   std::FILE* out = table_stream(options);
   fmt::print(out, "{}{}", describe_configuration(batch.runs.front(), options.seeds),

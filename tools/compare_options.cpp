@@ -43,7 +43,10 @@ constexpr const char* compare_example =
     "      --lr 0.001,0.002,0.005,malenia=0.05,0.1,0.2,ia2sgd=0.0002,0.0005,0.001 \\\n"
     "      --model mlp --dataset mnist --workers 100 --partition dirichlet:0.1 --batch-size 4 \\\n"
     "      --compute-time linear:1:1+halfnormal --clock virtual --time-limit 5000 --eval-every 100s \\\n"
-    "      --target-accuracy 0.85";
+    "      --target-accuracy 0.85\n"
+    "\n"
+    "After SIGINT, SIGTERM or SIGHUP the table has the runs that are complete, and the exit code is 128 + the\n"
+    "number of the signal.";
 
 /// The text between commas; the last part may be empty.
 std::vector<std::string> split(std::string_view text) {

@@ -1,22 +1,72 @@
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <mutex>
 #include <stop_token>
+#include <string>
 #include <thread>
+
+#include "runtime/checkpoint/checkpoint_request.h"
 
 namespace tardigrad {
 
-/// Turns Ctrl-C (SIGINT) and SIGTERM into a stop request for as long as it lives; a second one ends the
-/// process at once with 130. Make it before any other thread, so that they inherit the blocked signals.
+/// Takes the signals that end a command, for as long as it lives: SIGINT (Ctrl-C), SIGTERM and SIGHUP, each
+/// unless it was ignored when the program began, as nohup and the background of shells have it. Until run()
+/// is called there is nothing to save, and the first of them ends the program; after that the first one is a
+/// stop request, and the second one ends the program. SIGUSR1 asks for a checkpoint. Make it before any other
+/// thread, so that they inherit the blocked signals.
 class InterruptWatch {
  public:
-  InterruptWatch();
+  /// `answer`: said of SIGUSR1 on stderr, a line. Throws ThreadError.
+  explicit InterruptWatch(std::string answer);
+  ~InterruptWatch();
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
 
-  /// Requested at the first signal.
-  std::stop_token token() const { return interrupted_.get_token(); }
+  /// From here on there is something to save. Returns what a signal requests a stop of.
+  std::stop_token run();
+
+  /// Asked for by SIGUSR1. Lives as long as the watch.
+  CheckpointRequest& checkpoint_request() { return checkpoint_request_; }
+
+  /// The signal that requested the stop; 0: none did.
+  int signal() const { return signal_; }
 
  private:
-  std::stop_source interrupted_;
-  std::jthread watcher_;
+  /// A file descriptor that is closed in the end.
+  class Descriptor {
+   public:
+    explicit Descriptor(int number) : number_(number) {}
+    ~Descriptor();
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int number() const { return number_; }
+
+   private:
+    int number_;
+  };
+
+  void watch();
+  void take(int signal);
+
+  std::string answer_;
+  Descriptor signals_;
+  Descriptor ended_;  // becomes readable when the watch ends
+  std::mutex mutex_;  // of running_: a signal comes either before run() or after it
+  bool running_ = false;
+  std::atomic<int> signal_ = 0;
+  std::stop_source stop_;
+  CheckpointRequest checkpoint_request_;
+  std::jthread watcher_;  // last: it uses the members above
 };
+
+/// What a command that such a signal has stopped ends with: 128 + its number.
+constexpr int exit_code_of(int signal) { return 128 + signal; }
+
+/// Ends the program with that exit code, at once and without what comes at its end elsewhere; output is
+/// flushed by the caller. With that of SIGINT it dies of the signal, which shells show as the same code and
+/// ask for to end their loops.
+[[noreturn]] void end_program(int exit_code);
 
 }  // namespace tardigrad

@@ -3,11 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/coordinator.h"
@@ -40,7 +41,7 @@ void print_devices() {
     fmt::print("built with {}\n", versions);
 }
 
-ExitCode report(ExitCode code, const char* message) {
+int report(ExitCode code, const char* message) {
   say(stderr, "tardigrad: {}\n", message);
   return code;
 }
@@ -58,8 +59,27 @@ void check_command(const CLI::App& app, const std::vector<std::string>& argument
   }
 }
 
+/// What is said of SIGUSR1 at once; the checkpoint itself follows.
+std::string answer_to_request(const TrainOptions& options) {
+  if (options.checkpoint_dir.empty())
+    return "no checkpoint, since there is no --checkpoint-dir; the run goes on";
+  return "a checkpoint is taken; the run goes on";
+}
+
+/// Runs a command that signals may end. Returns its exit code.
+template <class Command>
+int until_interrupted(std::string answer, const Command& command) {
+  InterruptWatch interrupts(std::move(answer));
+  try {
+    command(interrupts);
+  } catch (const StoppedEarlyError& stopped) {
+    say(stderr, "tardigrad: {}\n", stopped.what());
+  }
+  return interrupts.signal() != 0 ? exit_code_of(interrupts.signal()) : int{ok};
+}
+
 /// Runs what the command line asks for; errors become one line and an exit code.
-ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
+int run(CLI::App& app, const std::vector<std::string>& arguments) {
   TrainOptions train_options;
   const CLI::App* train_command = add_train_command(app, train_options);
   CompareOptions compare_options;
@@ -76,7 +96,6 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
       app.add_subcommand("report", "Draw runs, from their logs, on one page for a browser");
   report_command->add_option("LOG", logs, "Files written by train --log")->required();
   report_command->add_option("-o,--output", page, "The page")->capture_default_str();
-  const InterruptWatch interrupt;
   try {
     check_command(app, arguments);
     std::vector<std::string> reversed = expand_option_files(arguments);  // as CLI11 wants them
@@ -86,8 +105,14 @@ ExitCode run(CLI::App& app, const std::vector<std::string>& arguments) {
     if (table_command->parsed()) csv ? print_csv(logs) : print_table(logs);
     if (report_command->parsed()) write_report(logs, page);
     if (train_command->parsed() || compare_command->parsed()) outlive_outputs();
-    if (train_command->parsed()) train(train_options, interrupt.token());
-    if (compare_command->parsed()) compare(compare_options, interrupt.token());
+    if (train_command->parsed()) {
+      return until_interrupted(answer_to_request(train_options),
+                               [&](InterruptWatch& interrupts) { train(train_options, interrupts); });
+    }
+    if (compare_command->parsed()) {
+      return until_interrupted("compare takes no checkpoints; the runs go on",
+                               [&](InterruptWatch& interrupts) { compare(compare_options, interrupts); });
+    }
     return ok;
   } catch (const CLI::CallForHelp& help) {
     app.exit(help);
@@ -117,8 +142,8 @@ int main(int argc, char** argv) {
   CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
   app.set_version_flag("--version", program_version);
   app.require_subcommand(1);
-  const ExitCode code = run(app, {argv + 1, argv + argc});
-  if (!anything_abandoned()) return code;
+  const int code = run(app, {argv + 1, argv + argc});
+  if (!anything_abandoned() && code != exit_code_of(SIGINT)) return code;
   std::fflush(nullptr);
-  std::_Exit(code);  // nothing of what a job that hangs may still use comes to its end before
+  end_program(code);  // nothing of what a job that hangs may still use comes to its end before
 }

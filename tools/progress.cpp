@@ -84,6 +84,12 @@ void Progress::on_worker_change(const WorkerChange& change) {
       change.lost ? "lost" : "back", change.update, change.time, time_unit_, change.reason);
 }
 
+void Progress::on_checkpoint_saved(const SavedCheckpoint& saved) {
+  if (!saved.asked) return;
+  clear_line();
+  say(stderr, "tardigrad: the checkpoint of update {} is in {}\n", saved.record.update, saved.path.string());
+}
+
 void Progress::on_summary(const RunSummary& summary) {
   clear_line();
   print_workers(summary, time_unit_);
@@ -91,9 +97,11 @@ void Progress::on_summary(const RunSummary& summary) {
       "\n{} updates from {} gradients in {:.1f} {} (training took {:.1f} s of wall time; ended by {})\n",
       summary.updates, summary.gradients, summary.time, time_unit_, summary.train_time_s,
       to_string(summary.stop_reason));
-  say(stdout, "final loss {:.4f}", summary.final_evaluation.loss);
+  const bool whole = summary.evaluated_update == summary.updates;
+  say(stdout, "{} {:.4f}", whole ? "final loss" : "loss", summary.final_evaluation.loss);
   if (summary.final_evaluation.accuracy)
     say(stdout, "  accuracy {}", percent(summary.final_evaluation.accuracy));
+  if (!whole) say(stdout, "  of update {}, the latest evaluated", summary.evaluated_update);
   say(stdout, "\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
       100 * summary.discarded_share);
   if (summary.largest_drift)

@@ -22,6 +22,7 @@ class Progress final : public RunObserver {
   void on_evaluation(const EvaluationRecord& record) override;
   void on_warning(const Warning& warning) override;
   void on_worker_change(const WorkerChange& change) override;
+  void on_checkpoint_saved(const SavedCheckpoint& saved) override;
   void on_summary(const RunSummary& summary) override;
   void on_resume(const ResumeRecord& record) override;
   std::string state_name() const override { return "progress"; }

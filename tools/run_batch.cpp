@@ -5,8 +5,8 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
-#include <thread>
 
+#include "runtime/start_thread.h"
 #include "tools/guarded_run.h"
 #include "tools/run_setup.h"
 
@@ -57,6 +57,7 @@ RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement&
   try {
     result.summary = execute(shared_setup, model, observers, stop);
     if (result.summary.stop_reason != StopReason::interrupted) result.outcome = RunResult::Outcome::complete;
+  } catch (const StoppedEarlyError&) {  // it is missing
   } catch (const NotFiniteError& error) {
     fail(error);
   } catch (const WorkersLostError& error) {
@@ -97,9 +98,9 @@ class BatchThreads {
     const std::stop_callback pass_on(stop, [this] { stop_.request_stop(); });
     const auto shares = share_devices(batch_);
     {
-      std::vector<std::jthread> threads;
-      threads.reserve(shares.size());
-      for (const auto& placement : shares) threads.emplace_back([this, &placement] { work(placement); });
+      const auto others = start_helpers("runs side by side", shares.size() - 1,
+                                        [&](std::size_t helper) { work(shares[helper + 1]); });
+      work(shares.front());
     }
     if (error_) std::rethrow_exception(error_);
     return std::move(results_);

@@ -114,7 +114,7 @@ bool can_go_on_recording(const TrainOptions& options, const std::string& record,
 
 }  // namespace
 
-void train(const TrainOptions& options, const std::stop_token& stop) {
+void train(const TrainOptions& options, InterruptWatch& interrupts) {
   check_options(options);
   check_outputs(options);
   std::optional<Recording> replay;
@@ -131,6 +131,7 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   const std::string record = run_record(options, setup);
   if (replay) check_same_numbers("--replay", options.replay, replay->run_json(), record);
   setup.options.checkpoints = checkpoint_options(options, record);
+  setup.options.checkpoints.request = &interrupts.checkpoint_request();
   if (checkpoint) {
     check_resume(*checkpoint, record);
     if (const auto change = change_of_workers(*checkpoint, record)) say(stderr, "{}\n", *change);
@@ -170,9 +171,20 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
       return fmt::format("lost: {}", error.what());
     }
   };
+  std::optional<std::string> trouble;  // with saving; nothing: not saved yet
+  const auto save_at_last = [&] {
+    try {
+      trouble = save().trouble;
+    } catch (const std::runtime_error& error) {
+      trouble = error.what();
+    }
+  };
+  setup.options.save_first = [&](std::span<const float>) {  // it is in `model`
+    if (!options.save.empty()) save_at_last();
+  };
   RunSummary summary;
   try {
-    summary = execute(shared_setup, model, observers, stop, replay ? &*replay : nullptr,
+    summary = execute(shared_setup, model, observers, interrupts.run(), replay ? &*replay : nullptr,
                       checkpoint ? &*checkpoint : nullptr);
   } catch (const DeviceLostError& lost) {
     if (options.save.empty()) throw;
@@ -197,7 +209,8 @@ void train(const TrainOptions& options, const std::stop_token& stop) {
   }
   if (trace && !trace->note().empty()) say(stderr, "--trace {}: {}\n", options.trace, trace->note());
   if (options.save.empty()) return;
-  if (const SavedModel saved = save(); !saved.trouble.empty()) throw std::runtime_error(saved.trouble);
+  if (!trouble) save_at_last();
+  if (!trouble->empty()) throw std::runtime_error(*trouble);
 }
 
 }  // namespace tardigrad

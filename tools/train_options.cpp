@@ -28,7 +28,8 @@ constexpr const char* train_example =
     "      --partition dirichlet:0.1 --compute-time 1,1,1,1,1,1,1,1,1,20 --time-unit 0.1 \\\n"
     "      --time-limit 60 --eval-every 10s --log run.jsonl --save model.safetensors\n"
     "\n"
-    "Exit codes: 0 done, 2 bad usage or input, 3 device or workers lost, 4 not finite, 1 anything else.";
+    "Exit codes: 0 done, 2 bad usage or input, 3 device or workers lost, 4 not finite, 1 anything else;\n"
+    "after SIGINT, SIGTERM or SIGHUP 128 + the number of the signal (130, 143, 129).";
 
 constexpr const char* length_group = "How long (the first that is reached)";
 

@@ -15,6 +15,9 @@ namespace {
 /// Minibatches drawn by the host before the first of them is gathered.
 constexpr std::size_t slots = 8;
 
+/// Batches of test images that the host enqueues before it waits for the first of them.
+constexpr std::size_t evaluations_ahead = 4;
+
 /// Test images evaluated at once; fewer where there are fewer.
 std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(500, test.size()); }
 
@@ -137,6 +140,7 @@ class CudaEvaluator final : public Evaluator {
         model_(stream_, architecture.layout().dimension()),
         losses_(stream_, dataset.test.size()),
         hits_(stream_, dataset.test.size()) {
+    for (std::size_t i = 0; i < evaluations_ahead; ++i) evaluated_.emplace_back(device);
     gather_.images = images_.pixels();
     gather_.labels = images_.labels();
     gather_into(*network_, gather_);
@@ -150,17 +154,26 @@ class CudaEvaluator final : public Evaluator {
     stream.synchronize();
   }
 
-  Evaluation evaluate(std::span<const float> model) override {
+  Evaluation evaluate(std::span<const float> model, const BreakOff& break_off) override {
+    break_off.check();
     const StreamRef stream = stream_;
     stream.copy(model_.ref(), host_view(model.data(), model.size()));
     const std::size_t count = losses_.size();
+    std::size_t turn = 0;
     for (std::size_t begin = 0; begin < count; begin += batch_) {
+      Event& evaluated = evaluated_[turn++ % evaluations_ahead];
+      evaluated.synchronize();
+      if (break_off.due()) {
+        stream.synchronize();
+        throw BrokenOff();
+      }
       gather_.indices = examples_.ref().data() + begin;
       stream.enqueue(gather_);
       tardigrad::cuda::call_native<EvaluationStep>(stream, [&](CudaStream native) {
         network_->evaluate(native, model_.ref().data(), static_cast<int>(std::min(batch_, count - begin)),
                            losses_.ref().data() + begin, hits_.ref().data() + begin);
       });
+      stream.record(evaluated);
     }
     EvaluationSums::Result sums;
     tardigrad::cuda::call_native<EvaluationSums>(stream, [&](CudaStream native) {
@@ -180,6 +193,7 @@ class CudaEvaluator final : public Evaluator {
   Buffer<float> model_;
   Buffer<float> losses_;
   Buffer<std::uint8_t> hits_;
+  std::vector<Event> evaluated_;  // ring
 };
 
 }  // namespace

@@ -60,8 +60,8 @@ class Evaluator {
   Evaluator& operator=(const Evaluator&) = delete;
   virtual ~Evaluator() = default;
 
-  /// `model` [d] lies in host memory. Throws DeviceError.
-  virtual Evaluation evaluate(std::span<const float> model) = 0;
+  /// `model` [d] lies in host memory. Throws DeviceError; BrokenOff soon after it is time to.
+  virtual Evaluation evaluate(std::span<const float> model, const BreakOff& break_off) = 0;
 };
 
 /// On a stream of its own on a GPU, in fp32 and by fixed algorithms, whatever training uses: evaluations can

@@ -35,15 +35,15 @@ Checkpoints::Checkpoints(CheckpointOptions options, const ParameterLayout& layou
       run_(nlohmann::ordered_json::parse(options_.run_json)),
       begun_at_(SteadyClock::now()) {}
 
-void Checkpoints::note(std::uint64_t update, std::uint64_t gradients) {
-  begun_update_ = update;
-  begun_gradients_ = gradients;
+void Checkpoints::note(const CheckpointRecord& record) {
+  begun_ = record;
   begun_at_ = SteadyClock::now();
   whole_ = true;
 }
 
 bool Checkpoints::due(std::uint64_t update) const {
-  if (!trouble_ && options_.every_updates && update >= begun_update_ + *options_.every_updates) return true;
+  if (options_.request && options_.request->asked()) return true;
+  if (!trouble_ && options_.every_updates && update >= begun_.update + *options_.every_updates) return true;
   if (!trouble_ && !options_.every_s) return false;
   const std::chrono::duration<double> since = SteadyClock::now() - begun_at_;
   return trouble_ ? since >= pause_ : since.count() >= *options_.every_s;
@@ -59,12 +59,19 @@ std::vector<std::filesystem::path> Checkpoints::newest_first() const try {
 }
 
 bool Checkpoints::has(std::uint64_t update, std::uint64_t gradients) const {
-  return whole_ && begun_update_ == update && begun_gradients_ == gradients;
+  return whole_ && begun_.update == update && begun_.gradients == gradients;
+}
+
+std::optional<SavedCheckpoint> Checkpoints::saved() const {
+  if (in_progress() || !whole_) return std::nullopt;
+  return SavedCheckpoint{begun_, folder_.path() / begun_.name, asked_};
 }
 
 Snapshot& Checkpoints::begin(const CheckpointRecord& record) {
-  note(record.update, record.gradients);
+  note(record);
   whole_ = false;
+  asked_ = options_.request && options_.request->asked();
+  if (asked_) options_.request->answer();
   state_ = std::make_shared<nlohmann::ordered_json>();
   const auto complete = [this, state = state_, unnamed = folder_.unnamed(record.name),
                          named = folder_.path() / record.name] {
@@ -94,10 +101,10 @@ std::optional<std::string> Checkpoints::finish() {
   return fmt::format("checkpoints are written again: {}", options_.folder.string());
 }
 
-/// Said once, however often it is tried again.
+/// Said once, however often it is tried again, and to whoever asks.
 std::optional<std::string> Checkpoints::troubled(const std::string& failure) {
   pause_ = trouble_ ? std::min(2 * pause_, longest_pause) : first_pause;
-  if (std::exchange(trouble_, true)) return std::nullopt;
+  if (std::exchange(trouble_, true) && !asked_) return std::nullopt;
   return fmt::format("no checkpoint: {}; it is tried again, and {}", failure, last_good(options_.folder));
 }
 

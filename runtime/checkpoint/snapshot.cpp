@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/checkpoint/durable_file.h"
+#include "runtime/start_thread.h"
 
 namespace tardigrad {
 namespace {
@@ -72,8 +73,15 @@ Snapshot::Place Snapshot::row(Place first, ElementType type, std::size_t row) co
   return {.model = first.model, .position = first.position + row * dimension_ * element_bytes(type)};
 }
 
-void Snapshot::start() {
-  writer_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+void Snapshot::start() try {
+  writer_ = start_thread("writing checkpoints", [this](const std::stop_token& stop) { run(stop); });
+} catch (const ThreadError& error) {
+  const std::lock_guard lock(mutex_);
+  without_writer_ = true;
+  failure_ = error.what();
+  outstanding_ -= pieces_.size();
+  for (Piece& piece : pieces_) pool_.give_back(std::move(piece.buffer));
+  pieces_.clear();
 }
 
 void Snapshot::run(const std::stop_token& stop) {
@@ -112,7 +120,12 @@ void Snapshot::save(std::span<const float> vector, Place place) {
 /// Under the lock to its end: when the last piece is written this may be destroyed.
 void Snapshot::submit(Piece piece) {
   const std::lock_guard lock(mutex_);
-  pieces_.push_back(std::move(piece));
+  if (without_writer_) {
+    --outstanding_;
+    pool_.give_back(std::move(piece.buffer));
+  } else {
+    pieces_.push_back(std::move(piece));
+  }
   changed_.notify_all();
 }
 
@@ -124,14 +137,17 @@ void Snapshot::seal() {
   changed_.notify_all();
 }
 
+/// Under the lock. Streams may be at work for it until they have handed everything over.
+bool Snapshot::is_over() const { return over_ || (without_writer_ && sealed_ && outstanding_ == 0); }
+
 bool Snapshot::over() const {
   const std::lock_guard lock(mutex_);
-  return over_;
+  return is_over();
 }
 
 void Snapshot::wait() const {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return over_; });
+  changed_.wait(lock, [this] { return is_over(); });
 }
 
 std::optional<std::string> Snapshot::failure() const {

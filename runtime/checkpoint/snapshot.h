@@ -78,6 +78,7 @@ class Snapshot {
   /// Where row `row` of a tensor goes.
   Place row(Place first, ElementType type, std::size_t row) const;
 
+  /// Where no thread is to be had that is the failure.
   void start();
 
   /// Copies a vector [d], as it is behind all that is enqueued on the stream by now. Any thread that may use
@@ -118,6 +119,7 @@ class Snapshot {
     });
   }
 
+  bool is_over() const;
   std::shared_ptr<StagingPool::Buffer> take_buffer();
   void submit(Piece piece);
   void run(const std::stop_token& stop);
@@ -138,6 +140,7 @@ class Snapshot {
   std::uint64_t outstanding_ = 0;  // handed over, and not written yet
   bool sealed_ = false;
   bool over_ = false;
+  bool without_writer_ = false;
   std::optional<std::string> failure_;
   std::jthread writer_;
 };

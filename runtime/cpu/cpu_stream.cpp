@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include <condition_variable>
@@ -8,6 +9,7 @@
 
 #include "runtime/cpu/cpu_event.h"
 #include "runtime/profiler_range.h"
+#include "runtime/start_thread.h"
 
 namespace tardigrad {
 
@@ -22,7 +24,9 @@ namespace {
 class CpuStream final : public detail::StreamImpl {
  public:
   CpuStream(Device device, std::string name)
-      : StreamImpl(device, std::move(name)), thread_([this] { work(); }) {}
+      : StreamImpl(device, std::move(name)),
+        thread_(start_thread(fmt::format("the stream '{}' of {}", this->name(), device.name()),
+                             [this] { work(); })) {}
 
   ~CpuStream() override {
     {
@@ -158,7 +162,7 @@ class CpuStream final : public detail::StreamImpl {
   std::stop_token stop_;  // of the tasks to come
   bool closing_ = false;
   std::shared_ptr<const Failure> failure_;
-  std::thread thread_;  // last: it uses the members above
+  std::jthread thread_;  // last: it uses the members above
 };
 
 }  // namespace

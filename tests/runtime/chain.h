@@ -25,7 +25,7 @@ class Chain final : public Objective {
   void initialise(std::span<float> model, std::uint64_t) const override {
     std::fill(model.begin(), model.end(), 1.0f);
   }
-  Evaluation evaluate(std::span<const float> model) override {
+  Evaluation evaluate(std::span<const float> model, const BreakOff& /*break_off*/ = {}) override {
     return {.loss = static_cast<double>(model[0]), .accuracy = {}};
   }
   std::size_t examples_per_job() const override { return 0; }

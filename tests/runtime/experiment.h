@@ -27,6 +27,9 @@ class Pull final : public Objective {
   /// Runs within the gradient of each job, on the worker's stream.
   std::function<void(int worker, std::uint64_t job)> in_gradient;
 
+  /// Runs within each evaluation, before it counts; may throw BrokenOff.
+  std::function<void(const BreakOff& break_off)> in_evaluation;
+
   /// Minibatch m of any worker moves the gradient by noise · (m mod 16).
   float noise = 0;
 
@@ -37,7 +40,8 @@ class Pull final : public Objective {
     std::fill(model.begin(), model.end(), 0.0f);
   }
   /// The loss is element 0 itself; the accuracy a tenth of the number of evaluations.
-  Evaluation evaluate(std::span<const float> model) override {
+  Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override {
+    if (in_evaluation) in_evaluation(break_off);
     ++evaluations;
     return {.loss = static_cast<double>(model[0]), .accuracy = evaluations * 0.1};
   }
@@ -91,6 +95,7 @@ class Recorder final : public RunObserver {
   void on_warning(const Warning& warning) override { warnings.push_back(warning); }
   void on_checkpoint(const CheckpointRecord& record) override { checkpoints.push_back(record); }
   void on_worker_change(const WorkerChange& change) override { changes.push_back(change); }
+  void on_checkpoint_saved(const SavedCheckpoint& one) override { saved.push_back(one); }
   void on_summary(const RunSummary& record) override { summary = record; }
 
   std::vector<JobRecord> arrivals;
@@ -99,6 +104,7 @@ class Recorder final : public RunObserver {
   std::vector<EvaluationRecord> evaluations;
   std::vector<Warning> warnings;
   std::vector<CheckpointRecord> checkpoints;
+  std::vector<SavedCheckpoint> saved;
   std::vector<WorkerChange> changes;
   RunSummary summary;
 };

@@ -237,7 +237,7 @@ TEST_F(Compare, AnInterruptShowsWhatIsComplete) {
       "virtual "
       "--compute-time 1,1e9 --time-limit 1e9 --log-dir logs",
       "logs/asgd-0.1-0.jsonl");
-  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.exit_code, 128 + SIGINT) << run.err;
   EXPECT_EQ(step_size(run, "sync"), "0.1");
   EXPECT_THAT(run.out,
               AllOf(HasSubstr("\ninterrupted: 2 of 3 runs are missing; "), Not(HasSubstr("\ndude"))));

@@ -64,11 +64,13 @@ class ProgramTest : public ::testing::Test {
     return finished(std::system(command(arguments).c_str()));
   }
 
-  /// The same in the background, until wait_for.
-  pid_t start(const std::string& arguments) const {
-    const std::string line = command(arguments);
+  /// The same in the background, until wait_for; `before` are commands of the shell that it comes from.
+  /// Signals that whoever started the tests ignores are not ignored there.
+  pid_t start(const std::string& arguments, const std::string& before = "true") const {
+    const std::string line = before + " && " + command(arguments);
     const pid_t child = fork();
     if (child == 0) {
+      for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) signal(number, SIG_DFL);
       execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
       _exit(127);
     }

@@ -67,7 +67,7 @@ TEST_F(Serve, ShowsTheRunWhileItGoesOn) {
   EXPECT_EQ(data.at("live"), true);
   EXPECT_EQ(data.at("runs").at(0).at("run").at("method"), "asgd");
   const Finished finished = end();
-  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.exit_code, 128 + SIGINT) << finished.err;
   do {
     data = next_event(events);
   } while (data.at("live") && !HasFailure());
@@ -78,7 +78,7 @@ TEST_F(Serve, AClientThatDoesNotReadHoldsUpNoEnd) {
   Connection stalled(port_);
   stalled.get(port_, "/events");
   Connection silent(port_);
-  EXPECT_EQ(end().exit_code, 0);
+  EXPECT_EQ(end().exit_code, 128 + SIGINT);
   EXPECT_EQ(testing::records_of(path("log.jsonl"), "summary").size(), 1u);
 }
 

@@ -216,7 +216,7 @@ TEST_F(Train, AnInterruptSavesAndSummarises) {
       "train --model quadratic:problem.json --method asgd --lr 0.1 --time-limit 600 --compute-time 1,1e9 "
       "--time-unit 0.0001 --log log.jsonl --save model.safetensors",
       "log.jsonl");
-  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.exit_code, 128 + SIGINT) << run.err;
   EXPECT_EQ(records_of(path("log.jsonl"), "summary").at(0).at("stop_reason"), "interrupted");
   EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
 }

@@ -24,7 +24,7 @@ class Nothing final : public Objective {
   int workers() const override { return workers_; }
   bool runs_on(Backend backend) const override { return backend == Backend::cpu; }
   void initialise(std::span<float> model, std::uint64_t) const override { model[0] = 0; }
-  Evaluation evaluate(std::span<const float>) override { return {}; }
+  Evaluation evaluate(std::span<const float>, const BreakOff& /*break_off*/ = {}) override { return {}; }
   std::size_t examples_per_job() const override { return 0; }
   std::size_t examples() const override { return 0; }
   std::unique_ptr<GradientEngine> make_engine(const StreamRef&) override {

@@ -87,7 +87,7 @@ class Stamped final : public Objective {
     return std::make_unique<Engine>(inner_.make_engine(stream), stream, stamps_);
   }
   EngineMemory engine_memory(Device device) const override { return inner_.engine_memory(device); }
-  Evaluation evaluate(std::span<const float>) override { return {}; }
+  Evaluation evaluate(std::span<const float>, const BreakOff& /*break_off*/ = {}) override { return {}; }
   std::size_t examples_per_job() const override { return inner_.examples_per_job(); }
   std::size_t examples() const override { return inner_.examples(); }
 

@@ -5,10 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <semaphore>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
+
+#include "runtime/start_thread.h"
 
 namespace tardigrad {
 namespace {
@@ -16,26 +23,66 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// The library's threads, with an end to what waits for them: then no further connection is accepted.
+/// Newer versions of the library ask whether there was room.
+using Enqueued = decltype(std::declval<httplib::ThreadPool&>().enqueue({}));
+
+/// Threads for connections, with an end to what waits for them: then no further connection is accepted. The
+/// library's own pool ends the program where not all of its threads are to be had; this one does with fewer,
+/// and without any serves one connection after another.
 class BoundedPool final : public httplib::TaskQueue {
  public:
   explicit BoundedPool(std::size_t threads)
-      : pool_(threads), room_(static_cast<std::ptrdiff_t>(threads + GuardedServer::most_waiting)) {}
+      : room_(static_cast<std::ptrdiff_t>(threads + GuardedServer::most_waiting)),
+        threads_(start_helpers("connections to the live page", threads, [this](std::size_t) { work(); })) {}
 
-  // Newer versions of the library ask whether there was room.
-  decltype(std::declval<httplib::ThreadPool&>().enqueue({})) enqueue(std::function<void()> task) override {
-    room_.acquire();
-    return pool_.enqueue([this, task = std::move(task)] {
+  ~BoundedPool() override { BoundedPool::shutdown(); }
+
+  Enqueued enqueue(std::function<void()> task) override {
+    if (threads_.empty()) {
       task();
-      room_.release();
-    });
+      return static_cast<Enqueued>(true);
+    }
+    room_.acquire();
+    {
+      const std::lock_guard lock(mutex_);
+      tasks_.push_back(std::move(task));
+    }
+    changed_.notify_one();
+    return static_cast<Enqueued>(true);
   }
 
-  void shutdown() override { pool_.shutdown(); }
+  /// What waits is served first.
+  void shutdown() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_all();
+    threads_.clear();
+  }
 
  private:
-  httplib::ThreadPool pool_;
+  void work() {
+    while (true) {
+      std::function<void()> task;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return ending_ || !tasks_.empty(); });
+        if (tasks_.empty()) return;
+        task = std::move(tasks_.front());
+        tasks_.pop_front();
+      }
+      task();
+      room_.release();
+    }
+  }
+
   std::counting_semaphore<> room_;
+  std::mutex mutex_;  // of what follows
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> tasks_;
+  bool ending_ = false;
+  std::vector<std::jthread> threads_;  // last: they use the members above
 };
 
 // NOLINTBEGIN(modernize-use-override): versions of the library differ in what of this is virtual.

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <thread>
 
+#include "runtime/start_thread.h"
 #include "tools/live/guarded_server.h"
 #include "tools/live/live_feed.h"
 
@@ -131,7 +132,7 @@ class LivePage::Server {
 
   /// The threads keep `self` as long as they need it.
   static void start(const std::shared_ptr<Server>& self) {
-    self->listener_ = std::thread([self, ended = std::move(self->ended_)]() mutable {
+    self->listener_ = start_thread("the live page", [self, ended = std::move(self->ended_)]() mutable {
       try {
         self->http_.listen_after_bind();
       } catch (const std::exception&) {  // no threads to be had: a page less, not a run
@@ -200,7 +201,7 @@ class LivePage::Server {
   int port_ = 0;
   std::promise<void> ended_;  // of the thread
   std::future<void> is_over_ = ended_.get_future();
-  std::thread listener_;
+  std::jthread listener_;
 };
 
 LivePage::LivePage(LiveContent content, LiveOptions options)

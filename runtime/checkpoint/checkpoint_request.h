@@ -1,0 +1,18 @@
+#pragma once
+
+#include <atomic>
+
+namespace tardigrad {
+
+/// Somebody outside of a run asks it for a checkpoint now. Any thread.
+class CheckpointRequest {
+ public:
+  void ask() { asked_ = true; }
+  bool asked() const { return asked_.load(std::memory_order_relaxed); }
+  void answer() { asked_ = false; }
+
+ private:
+  std::atomic<bool> asked_ = false;
+};
+
+}  // namespace tardigrad
