@@ -131,7 +131,7 @@ TEST_F(Signals, UserSignalEndsNoComparison) {
   kill(child, SIGTERM);
   const Finished finished = wait_for(child);
   EXPECT_EQ(finished.exit_code, 128 + SIGTERM) << finished.err;
-  EXPECT_THAT(finished.out, HasSubstr("\ninterrupted: 2 of 2 runs are missing\n"));
+  EXPECT_THAT(finished.out, HasSubstr("\ninterrupted: 2 of 2 runs are missing; "));
 }
 
 /// A named pipe that the test holds.
