@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
 namespace tardigrad {
@@ -24,20 +25,56 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+char small(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+
+/// What counts of a name.
+std::string letters_of(std::string_view name) {
+  std::string letters;
+  for (const char c : name) {
+    if (c != ' ' && c != '-' && c != '_') letters += small(c);
+  }
+  return letters;
+}
+
 }  // namespace
 
-std::string unknown_name_message(std::string_view what, std::string_view name,
-                                 const std::vector<std::string>& known) {
-  std::string suggestion;
+std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
+  std::string nearest;
   std::size_t least = name.size() / 2 + 1;
   for (const std::string& candidate : known) {
     const std::size_t distance = edit_distance(name, candidate);
-    if (distance < least) {
-      least = distance;
-      suggestion = fmt::format("did you mean {}? ", candidate);
-    }
+    if (distance >= least) continue;
+    least = distance;
+    nearest = candidate;
   }
-  return fmt::format("{} {}: unknown; {}known: {}", what, name, suggestion, fmt::join(known, ", "));
+  return nearest;
+}
+
+std::string unknown_name_message(std::string_view what, std::string_view name,
+                                 const std::vector<std::string>& known) {
+  const std::string nearest = nearest_name(name, known);
+  return fmt::format("{} {}: unknown; {}known: {}", what, name,
+                     nearest.empty() ? "" : fmt::format("did you mean {}? ", nearest),
+                     fmt::join(known, ", "));
+}
+
+std::string known_spelling(std::string_view name, const std::vector<std::string>& known) {
+  const std::string letters = letters_of(name);
+  const auto found = std::ranges::find_if(
+      known, [&](const std::string& candidate) { return letters_of(candidate) == letters; });
+  return found == known.end() ? "" : *found;
+}
+
+std::string in_plain_spelling(std::string_view text) {
+  std::string plain;
+  for (const char c : text) {
+    const bool space = c == ' ' || c == '\t';
+    if (space && (plain.empty() || plain.back() == ',')) continue;
+    if (c == ',') plain.erase(plain.find_last_not_of(" \t") + 1);
+    plain += small(c);
+  }
+  plain.erase(plain.find_last_not_of(" \t") + 1);
+  return plain;
 }
 
 }  // namespace tardigrad

@@ -1,15 +1,11 @@
 #include "runtime/worker_speeds.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
+#include <cstdint>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
@@ -18,6 +14,7 @@
 
 #include "runtime/json_text.h"
 #include "runtime/parse_number.h"
+#include "runtime/toml_file.h"
 
 namespace tardigrad {
 namespace {
@@ -31,13 +28,6 @@ struct NewSlowdown {
   double slowdown;
 };
 
-/// The library's words, which may repeat line ends of the script.
-std::string one_line(std::string_view words) {
-  std::string line(words.substr(0, 200));
-  std::ranges::replace_if(
-      line, [](unsigned char c) { return std::iscntrl(c) != 0; }, ' ');
-  return line;
-}
 using ScriptEvent = std::variant<NewSlowdown, WorkerSpeeds::Change>;
 
 /// Reads a script and checks it, event by event.
@@ -47,7 +37,7 @@ class Script {
 
   std::vector<ScriptEvent> events() {
     std::vector<ScriptEvent> events;
-    const toml::table document = parse();
+    const toml::table document = parse_toml("--events", file_, read_text("--events", file_));
     for (const auto& [key, value] : document) {
       if (key != "event" || !value.is_array_of_tables()) {
         refuse(key.source(), fmt::format("[[event]] tables alone, found {}", in_quotes(key.str())));
@@ -58,37 +48,6 @@ class Script {
   }
 
  private:
-  toml::table parse() const {
-    std::ifstream file(file_);
-    if (!file) {
-      throw std::invalid_argument(
-          fmt::format("--events {}: expected a file that can be read: {}", file_, std::strerror(errno)));
-    }
-    std::ostringstream text;
-    text << file.rdbuf();
-    if (has_endless_key(text.view())) {
-      throw std::invalid_argument(
-          fmt::format("--events {}: expected [[event]] tables alone, found a key of many parts", file_));
-    }
-    try {
-      return toml::parse(text.view());
-    } catch (const toml::parse_error& error) {
-      refuse(error.source(), fmt::format("TOML: {}", one_line(error.description())));
-    }
-  }
-
-  /// a.b.c and so on is a table in a table in a table; the library's recursion over them has no bound of its
-  /// own.
-  static bool has_endless_key(std::string_view text) {
-    constexpr int most_dots = 256;
-    int dots = 0;
-    for (const char c : text) {
-      if (std::string_view("=,[]{}\n").find(c) != std::string_view::npos) dots = 0;
-      if (c == '.' && ++dots > most_dots) return true;
-    }
-    return false;
-  }
-
   ScriptEvent read(const toml::table& event) {
     static constexpr std::array<std::string_view, 4> keys = {"time", "worker", "slowdown", "state"};
     for (const auto& [key, value] : event) {
@@ -192,22 +151,23 @@ WorkerSpeeds WorkerSpeeds::read(const std::string& file, int workers) {
 }
 
 void WorkerSpeeds::throttle(const std::string& text, int workers) {
-  const auto refuse = [&](std::string_view part) {
-    throw std::invalid_argument(
-        fmt::format("--throttle {}: expected WORKER=FACTORx, such as 2=5x, with workers 0 to {} and factors "
-                    "above 0, found '{}'",
-                    text, workers - 1, part));
+  const auto refuse = [&](const std::string& what) {
+    throw std::invalid_argument(fmt::format("--throttle {}: {}", text, what));
   };
   phases_.resize(static_cast<std::size_t>(workers));
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view part = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    const std::size_t equals = part.find('=');
-    if (equals == std::string_view::npos || !part.ends_with('x')) refuse(part);
-    const auto worker = parse_number<int>(part.substr(0, equals));
-    const auto factor = parse_number<double>(part.substr(equals + 1, part.size() - equals - 2));
-    if (!worker || *worker < 0 || *worker >= workers || !factor || *factor <= 0) {
-      refuse(part);
+    const std::size_t equals = std::min(part.find('='), part.size());
+    const auto worker = parse_number<std::int64_t>(part.substr(0, equals));
+    const auto factor = part.ends_with('x') && equals < part.size()
+                            ? parse_number<double>(part.substr(equals + 1, part.size() - equals - 2))
+                            : std::nullopt;
+    if (!worker || !factor || *factor <= 0) {
+      refuse(fmt::format("expected WORKER=FACTORx, such as 2=5x, with factors above 0, found '{}'", part));
+    }
+    if (*worker < 0 || *worker >= workers) {
+      refuse(fmt::format("there is no worker {}; expected workers from 0 to {}", *worker, workers - 1));
     }
     Phases& phases = phases_[static_cast<std::size_t>(*worker)];
     if (phases.empty()) phases.push_back({-infinity, 1});

@@ -31,17 +31,24 @@ std::string describe_end(const TrainOptions& run) {
   return fmt::format("{}", fmt::join(limits, " or "));
 }
 
+std::string describe_seeds(const std::vector<std::uint64_t>& seeds) {
+  if (seeds.size() == 1) return fmt::format("seed {}\n\n", seeds.front());
+  const bool in_a_row = std::ranges::adjacent_find(seeds, [](std::uint64_t one, std::uint64_t next) {
+                          return next != one + 1;
+                        }) == seeds.end();
+  const std::string list = in_a_row ? fmt::format("{} to {}", seeds.front(), seeds.back())
+                                    : fmt::format("{}", fmt::join(seeds, ", "));
+  return fmt::format("seeds {}\nmedian [quartiles] over the seeds\n\n", list);
+}
+
 /// The lines above the table.
-std::string describe_configuration(const TrainOptions& run, int seeds) {
+std::string describe_configuration(const TrainOptions& run, const std::vector<std::uint64_t>& seeds) {
   std::string text = run.model;
   if (!run.dataset.empty()) {
     text += fmt::format(" on {}, partition {}, batch size {}", run.dataset, run.partition, run.batch_size);
   }
-  text += fmt::format(", {} workers, compute time {}, {} clock, {}, ", *run.workers, run.compute_time,
-                      run.clock, describe_end(run));
-  if (seeds == 1) return text + fmt::format("seed {}\n\n", run.seed);
-  return text + fmt::format("seeds {} to {}\nmedian [quartiles] over the seeds\n\n", run.seed,
-                            run.seed + static_cast<std::uint64_t>(seeds) - 1);
+  return text + fmt::format(", {} workers, compute time {}, {} clock, {}, {}", *run.workers, run.compute_time,
+                            run.clock, describe_end(run), describe_seeds(seeds));
 }
 
 std::string describe_result(const RunResult& result, const RunBatch& batch) {
@@ -88,13 +95,13 @@ void take_over_earlier_results(RunBatch& batch, const std::string& log_dir) {
 
 /// The results as plan_runs() ordered them.
 std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::span<const RunResult> results,
-                              int seeds) {
+                              std::size_t seeds) {
   std::vector<MethodRuns> methods;
   for (const Contestant& contestant : contestants) {
     MethodRuns& method = methods.emplace_back(MethodRuns{contestant.method, {}});
     for (const double lr : contestant.step_sizes) {
-      method.step_sizes.push_back({lr, results.first(static_cast<std::size_t>(seeds))});
-      results = results.subspan(static_cast<std::size_t>(seeds));
+      method.step_sizes.push_back({lr, results.first(seeds)});
+      results = results.subspan(seeds);
     }
   }
   return methods;
@@ -104,15 +111,16 @@ std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::s
 
 void compare(const CompareOptions& options, InterruptWatch& interrupts) {
   const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
+  const std::vector<std::uint64_t> seeds = seeds_of(options);
   check_comparison_outputs(options);
   const LogFolder logs(options);
   RunBatch batch = plan_batch(options, contestants, logs.path());
   take_over_earlier_results(batch, options.log_dir);
   logs.make();
   const std::vector<RunResult> results = execute_with_progress(batch, interrupts.run());
-  const std::vector<MethodRuns> methods = group(contestants, results, options.seeds);
+  const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
   std::FILE* out = table_stream(options);
-  fmt::print(out, "{}{}", describe_configuration(batch.runs.front(), options.seeds),
+  fmt::print(out, "{}{}", describe_configuration(batch.runs.front(), seeds),
              comparison_table(methods, batch.target));
   write_comparison_outputs(options, batch, results, methods, logs);
   const auto missing = std::ranges::count(results, RunResult::Outcome::missing, &RunResult::outcome);

@@ -48,8 +48,8 @@ std::vector<TrainOptions> plan_runs(const CompareOptions& options, const std::ve
     TrainOptions run = options_for_method(options.shared, contestant.method);
     for (const double lr : contestant.step_sizes) {
       run.lr = lr;
-      for (int i = 0; i < options.seeds; ++i) {
-        run.seed = options.shared.seed + static_cast<std::uint64_t>(i);
+      for (const std::uint64_t seed : seeds_of(options)) {
+        run.seed = seed;
         run.log = log_file(log_dir, run);
         runs.push_back(run);
       }

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,12 +12,12 @@
 
 #include "runtime/coordinator.h"
 #include "runtime/device.h"
-#include "runtime/nearest_name.h"
 #include "runtime/say.h"
 #include "tools/abandoned.h"
+#include "tools/command_line.h"
 #include "tools/compare.h"
+#include "tools/help_page.h"
 #include "tools/interrupt.h"
-#include "tools/option_files.h"
 #include "tools/outputs.h"
 #include "tools/report/report.h"
 #include "tools/table.h"
@@ -33,7 +32,8 @@ enum ExitCode { ok = 0, internal_error = 1, bad_input = 2, device_lost = 3, not_
 
 void print_devices() {
   for (const DeviceDescription& description : describe_devices()) {
-    fmt::print("{:<8} {}, {:.1f} GiB\n", description.device.name(), description.model,
+    const bool is_cpu = description.device.backend == Backend::cpu;  // cpu:0 would be none of it
+    fmt::print("{:<8} {}, {:.1f} GiB\n", is_cpu ? "cpu" : description.device.name(), description.model,
                static_cast<double>(description.memory_bytes) / (1 << 30));
   }
   if (cuda_device_count() == 0) fmt::print("no GPU: {}\n", why_no_cuda());
@@ -46,18 +46,22 @@ int report(ExitCode code, const char* message) {
   return code;
 }
 
-/// The first word must be a command (or ask for help); CLI11 alone would not say what the word was.
-void check_command(const CLI::App& app, const std::vector<std::string>& arguments) {
-  std::vector<std::string> commands;
-  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
-  if (arguments.empty()) {
-    throw std::invalid_argument(fmt::format("no command; expected {}, or --help", fmt::join(commands, ", ")));
-  }
-  const bool known = std::find(commands.begin(), commands.end(), arguments.front()) != commands.end();
-  if (!known && !arguments.front().starts_with("-")) {
-    throw std::invalid_argument(unknown_name_message("command", arguments.front(), commands));
-  }
-}
+constexpr const char* devices_example =
+    "Example: what there is, and a run on it\n"
+    "  tardigrad devices\n"
+    "  tardigrad train --model quadratic:tridiagonal:1000 --method asgd --lr 0.1 --workers 4 \\\n"
+    "      --device cpu:2 --updates 1000";
+constexpr const char* table_example =
+    "Example: two runs beside each other\n"
+    "  tardigrad table sync.jsonl dude.jsonl";
+constexpr const char* report_example =
+    "Example: all runs of a folder on one page\n"
+    "  tardigrad report logs/*.jsonl -o report.html";
+constexpr const char* example =
+    "tardigrad help COMMAND, or tardigrad COMMAND --help, shows the manual of a command.\n"
+    "\n"
+    "Example: the smallest run\n"
+    "  tardigrad train --model quadratic:tridiagonal:100 --method dude --lr 0.1 --workers 4 --updates 1000";
 
 /// What is said of SIGUSR1 at once; the checkpoint itself follows.
 std::string answer_to_request(const TrainOptions& options) {
@@ -84,23 +88,23 @@ int run(CLI::App& app, const std::vector<std::string>& arguments) {
   const CLI::App* train_command = add_train_command(app, train_options);
   CompareOptions compare_options;
   const CLI::App* compare_command = add_compare_command(app, compare_options);
-  const CLI::App* devices_command = app.add_subcommand("devices", "Show the devices --device can name");
+  CLI::App* devices_command = app.add_subcommand("devices", "Show the devices --device can name");
+  devices_command->footer(devices_example);
   std::vector<std::string> logs;
   CLI::App* table_command =
       app.add_subcommand("table", "Show accuracy over time of several runs, from their logs");
   table_command->add_option("LOG", logs, "Files written by train --log")->required();
   bool csv = false;
   table_command->add_flag("--csv", csv, "All evaluations as comma-separated values, a row each");
+  table_command->footer(table_example);
   std::string page = "report.html";
   CLI::App* report_command =
       app.add_subcommand("report", "Draw runs, from their logs, on one page for a browser");
   report_command->add_option("LOG", logs, "Files written by train --log")->required();
   report_command->add_option("-o,--output", page, "The page")->capture_default_str();
+  report_command->footer(report_example);
   try {
-    check_command(app, arguments);
-    std::vector<std::string> reversed = expand_option_files(arguments);  // as CLI11 wants them
-    std::reverse(reversed.begin(), reversed.end());
-    app.parse(reversed);
+    read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
     if (table_command->parsed()) csv ? print_csv(logs) : print_table(logs);
     if (report_command->parsed()) write_report(logs, page);
@@ -142,6 +146,8 @@ int main(int argc, char** argv) {
   CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
   app.set_version_flag("--version", program_version);
   app.require_subcommand(1);
+  app.formatter(std::make_shared<HelpPage>());
+  app.footer(example);
   const int code = run(app, {argv + 1, argv + argc});
   if (!anything_abandoned() && code != exit_code_of(SIGINT)) return code;
   std::fflush(nullptr);

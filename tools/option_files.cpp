@@ -37,72 +37,59 @@ bool is_given(const Json& value) {
 
 std::string to_text(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-/// If arguments[i] is `flag FILE` or `flag=FILE`: the file, and `i` on the last word of it.
-std::optional<std::string> file_of(std::string_view flag, const std::vector<std::string>& arguments,
-                                   std::size_t& i) {
-  if (arguments[i] == flag && i + 1 < arguments.size()) return arguments[++i];
-  if (!arguments[i].starts_with(fmt::format("{}=", flag))) return std::nullopt;
-  return arguments[i].substr(flag.size() + 1);
+/// The options of the files that `--config` names, in the order of these.
+std::vector<GivenOption> configured_by(const CLI::App& command, const std::vector<GivenOption>& given) {
+  std::vector<GivenOption> configured;
+  for (const GivenOption& option : given) {
+    if (option.flag != "--config") continue;
+    const auto options = read_config(option.value.value());
+    configured.insert(configured.end(), options.begin(), options.end());
+  }
+  require_known(command, configured);
+  require_values(configured);
+  if (value_of(configured, "--config")) {
+    throw std::invalid_argument("--config: a file names another one; expected both on the command line");
+  }
+  return configured;
 }
 
-/// The value of a flag, which is no longer among them.
-std::optional<std::string> taken_from(std::vector<std::string>& options, std::string_view flag) {
-  std::optional<std::string> value;
-  std::erase_if(options, [&](const std::string& option) {
-    if (!option.starts_with(flag)) return false;
-    value = option.substr(flag.size());
-    return true;
-  });
-  return value;
+void append(std::vector<GivenOption>& options, const std::vector<GivenOption>& more) {
+  options.insert(options.end(), more.begin(), more.end());
 }
 
 }  // namespace
 
-std::vector<std::string> options_in(const Json& run, const std::string& names_json) {
+std::vector<GivenOption> options_in(const Json& run, const std::string& names_json,
+                                    const std::string& source) {
   const Json names = Json::parse(names_json);
-  std::vector<std::string> options;
+  std::vector<GivenOption> options;
   for (const auto& [name, value] : names.items()) {
     if (run.contains(name) && is_given(run[name])) {
-      options.push_back(fmt::format("{}={}", to_flag(name), to_text(run[name])));
+      options.push_back({to_flag(name), to_text(run[name]), source});
     }
   }
   return options;
 }
 
-std::vector<std::string> expand_option_files(const std::vector<std::string>& arguments) {
-  std::optional<std::string> resume;
-  std::string checkpoint_dir;
-  std::vector<std::string> recorded;
-  std::vector<std::string> configured;
-  std::vector<std::string> rest;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (const auto config = file_of("--config", arguments, i)) {
-      const auto options = read_config(*config);
-      configured.insert(configured.end(), options.begin(), options.end());
-    } else if (const auto replay = file_of("--replay", arguments, i)) {
-      recorded = options_in(Json::parse(Recording(*replay).run_json()), to_json({}));
-      recorded.push_back("--replay=" + *replay);
-    } else if (const auto given = file_of("--resume", arguments, i)) {
-      resume = given;
-    } else if (const auto folder = file_of("--checkpoint-dir", arguments, i)) {
-      checkpoint_dir = *folder;
-    } else {
-      rest.push_back(arguments[i]);
+std::vector<GivenOption> expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given) {
+  require_values(given);
+  std::vector<GivenOption> by_hand = configured_by(command, given);
+  append(by_hand, given);
+  std::erase_if(by_hand, [](const GivenOption& option) { return option.flag == "--config"; });
+  std::vector<GivenOption> expanded;
+  if (const auto replay = value_of(by_hand, "--replay")) {
+    expanded = options_in(Json::parse(Recording(*replay).run_json()), to_json({}),
+                          fmt::format("--replay {}: ", *replay));
+  }
+  if (const auto resume = value_of(by_hand, "--resume")) {
+    std::erase_if(by_hand, [](const GivenOption& option) { return option.flag == "--resume"; });
+    const auto checkpoint = find_checkpoint(*resume, value_of(by_hand, "--checkpoint-dir").value_or(""));
+    if (checkpoint) {
+      expanded = options_of(*checkpoint);
+      expanded.push_back({"--resume", checkpoint->string()});
     }
   }
-  if (!resume) resume = taken_from(configured, "--resume=");
-  if (const auto folder = taken_from(configured, "--checkpoint-dir="); folder && checkpoint_dir.empty()) {
-    checkpoint_dir = *folder;
-  }
-  if (!checkpoint_dir.empty()) rest.push_back("--checkpoint-dir=" + checkpoint_dir);
-  const auto checkpoint = resume ? find_checkpoint(*resume, checkpoint_dir) : std::nullopt;
-  if (checkpoint) {
-    recorded = options_of(*checkpoint);
-    recorded.push_back("--resume=" + checkpoint->string());
-  }
-  std::vector<std::string> expanded(rest.begin(), rest.begin() + (rest.empty() ? 0 : 1));  // the command
-  for (const auto& part : {recorded, configured}) expanded.insert(expanded.end(), part.begin(), part.end());
-  expanded.insert(expanded.end(), rest.begin() + (rest.empty() ? 0 : 1), rest.end());
+  append(expanded, by_hand);
   return expanded;
 }
 

@@ -4,18 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "tools/given_options.h"
+
 namespace tardigrad {
 
-/// Replaces each `--config FILE` by the options in that TOML file: a key is a flag without its dashes, an
-/// array is a list. With `--replay FILE`, which stays, come the options of the recorded run, and with
-/// `--resume` those of the run to go on with; it then names the checkpoint (find_checkpoint()), or is left
-/// out where there is none yet. They are put behind the command, the recorded ones first, so that the command
-/// line wins. Throws std::invalid_argument naming the file if it cannot be read.
-std::vector<std::string> expand_option_files(const std::vector<std::string>& arguments);
+/// Replaces each `--config FILE` by the options in that file (read_config()). With `--replay FILE`, which
+/// stays, come the options of the recorded run, and with `--resume` those of the run to go on with; it then
+/// names the checkpoint (find_checkpoint()), or is left out where there is none yet. The recorded ones come
+/// first, then those of files, so that what is given by hand is the last. Throws std::invalid_argument naming
+/// the file if it cannot be read, or holds an option that `command` does not know.
+std::vector<GivenOption> expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given);
 
-/// The members of `run` that the object `names_json` also has, as words of a command line; not those that
-/// were not given.
-std::vector<std::string> options_in(const nlohmann::ordered_json& run, const std::string& names_json);
+/// The members of `run` that the object `names_json` also has, as options; not those that were not given.
+std::vector<GivenOption> options_in(const nlohmann::ordered_json& run, const std::string& names_json,
+                                    const std::string& source);
 
 /// Throws std::invalid_argument, naming the first option that differs, if a run would not repeat the numbers
 /// of the one recorded in the file of `flag`; `run_json` is its run record. Where it runs and what it shows

@@ -3,17 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
-#include <string_view>
 #include <system_error>
 
-#include "runtime/parse_number.h"
 #include "runtime/say.h"
 #include "runtime/state_archive.h"
 #include "tools/option_files.h"
+#include "tools/option_values.h"
 
 namespace tardigrad {
 namespace {
@@ -39,26 +37,6 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
   if (!damage.empty())
     refuse_resume(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
   return std::nullopt;
-}
-
-/// "5m", "30s", "2h": seconds; "1000u": updates.
-void set_period(const std::string& text, CheckpointOptions& options) {
-  const std::string_view number = std::string_view(text).substr(0, text.empty() ? 0 : text.size() - 1);
-  const char unit = text.empty() ? ' ' : text.back();
-  constexpr std::string_view units = "smh";
-  constexpr std::array<double, 3> seconds = {1, 60, 3600};
-  if (unit == 'u') {
-    options.every_updates = parse_number<std::uint64_t>(number);
-    if (options.every_updates.value_or(0) > 0) return;
-  } else if (const std::size_t index = units.find(unit); index != units.npos) {
-    const auto value = parse_number<double>(number);
-    if (value && *value > 0) {
-      options.every_s = *value * seconds.at(index);
-      return;
-    }
-  }
-  refuse_resume(fmt::format(
-      "--checkpoint-every {}: expected a time such as 30s, 5m or 2h, or updates such as 1000u", text));
 }
 
 bool is_whole(const fs::path& checkpoint) {
@@ -117,13 +95,14 @@ std::optional<fs::path> find_checkpoint(const std::string& resume, const std::st
   return newest;
 }
 
-std::vector<std::string> options_of(const fs::path& path) {
+std::vector<GivenOption> options_of(const fs::path& path) {
   const Checkpoint checkpoint = Checkpoint::read(path);
   const Json& run = run_record_of(checkpoint);
-  std::vector<std::string> options = options_in(run, to_json({}));
-  for (const std::string& output : options_in(run, outputs_json({}))) options.push_back(output);
+  const std::string source = fmt::format("--resume {}: ", path.string());
+  std::vector<GivenOption> options = options_in(run, to_json({}), source);
+  for (const GivenOption& output : options_in(run, outputs_json({}), source)) options.push_back(output);
   const fs::path folder = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
-  options.push_back("--checkpoint-dir=" + (folder.empty() ? fs::path(".") : folder).string());
+  options.push_back({"--checkpoint-dir", (folder.empty() ? fs::path(".") : folder).string(), source});
   return options;
 }
 
@@ -142,7 +121,9 @@ CheckpointRecord record_of(const Checkpoint& checkpoint) {
 
 CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json) {
   CheckpointOptions checkpoints;
-  set_period(options.checkpoint_every, checkpoints);
+  const Period period = parse_period("--checkpoint-every", options.checkpoint_every);
+  checkpoints.every_updates = period.updates;
+  checkpoints.every_s = period.time;
   if (options.checkpoint_dir.empty()) return checkpoints;
   checkpoints.folder = options.checkpoint_dir;
   checkpoints.keep = static_cast<std::size_t>(options.keep);

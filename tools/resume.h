@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/checkpoint/checkpoints.h"
+#include "tools/given_options.h"
 #include "tools/train_options.h"
 
 namespace tardigrad {
@@ -21,8 +22,8 @@ const nlohmann::ordered_json& run_record_of(const Checkpoint& checkpoint);
 std::optional<std::filesystem::path> find_checkpoint(const std::string& resume,
                                                      const std::string& checkpoint_dir);
 
-/// The options of the run that a checkpoint is of, as words of a command line. Throws std::invalid_argument.
-std::vector<std::string> options_of(const std::filesystem::path& checkpoint);
+/// The options of the run that a checkpoint is of. Throws std::invalid_argument.
+std::vector<GivenOption> options_of(const std::filesystem::path& checkpoint);
 
 /// The checkpoint as logs have it, but for its time: what they hold of its updates is before it.
 CheckpointRecord record_of(const Checkpoint& checkpoint);

@@ -15,10 +15,10 @@
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
 #include "runtime/learning_rate.h"
-#include "runtime/nearest_name.h"
 #include "runtime/safetensors.h"
 #include "runtime/say.h"
 #include "tools/abandoned.h"
+#include "tools/option_values.h"
 #include "tools/version.h"
 
 namespace tardigrad {
@@ -113,16 +113,7 @@ void check_problem(const TrainOptions& options) {
       refuse("--eval-examples has no use with --model quadratic, which has no images");
     return;
   }
-  std::vector<std::string> models = models::architecture_names();
-  if (std::find(models.begin(), models.end(), options.model) == models.end()) {
-    models.insert(models.end(), {"quadratic:FILE.json", "quadratic:tridiagonal:D"});
-    refuse(unknown_name_message("--model", options.model, models));
-  }
   if (options.dataset.empty()) refuse(fmt::format("--model {} needs a --dataset", options.model));
-  const auto known = data::dataset_names();
-  if (std::find(known.begin(), known.end(), options.dataset) == known.end()) {
-    refuse(unknown_name_message("--dataset", options.dataset, {known.begin(), known.end()}));
-  }
 }
 
 std::optional<LostRows> lost_rows(const TrainOptions& options) {
@@ -195,9 +186,11 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.evaluate_objective = options.eval_objective;
   run.evaluate_gradient = options.eval_gradient;
   run.estimate_smoothness = !options.smoothness && (is_quadratic(options) || options.init.empty());
-  const EvaluationPeriod period = parse_eval_every(options.eval_every);
-  run.evaluate_every_updates = period.updates;
-  run.evaluate_every_time = period.time;
+  if (!options.eval_every.empty()) {
+    const Period period = parse_period("--eval-every", options.eval_every);
+    run.evaluate_every_updates = period.updates;
+    run.evaluate_every_time = period.time;
+  }
   return run;
 }
 

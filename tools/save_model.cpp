@@ -32,6 +32,14 @@ std::vector<fs::path> refuges(const fs::path& path) {
 
 }  // namespace
 
+std::string note_on_format(const fs::path& path) {
+  const std::string ending = path.extension();
+  if (ending.empty() || ending == ".safetensors") return "";
+  return fmt::format(
+      "--save {}: the file is safetensors all the same, as safetensors.torch.load_file() reads it in Python",
+      path.string());
+}
+
 SavedModel save_model(const fs::path& path, const ParameterLayout& layout, std::span<const float> model) {
   std::string reason;
   try {

@@ -15,6 +15,10 @@ struct SavedModel {
       trouble;  ///< why it is not where it was to be, in a line that says where it is; empty if it is there
 };
 
+/// What there is to say of a file name whose ending promises another format than safetensors: a line; else
+/// nothing.
+std::string note_on_format(const std::filesystem::path& path);
+
 /// Writes a model file, and rather than losing the model writes it under another name: `FILE.rescued` in the
 /// folder it was meant for, the current one or that of temporary files; an older file there is not replaced.
 /// Throws std::runtime_error where none of them can be written.

@@ -117,6 +117,7 @@ bool can_go_on_recording(const TrainOptions& options, const std::string& record,
 void train(const TrainOptions& options, InterruptWatch& interrupts) {
   check_options(options);
   check_outputs(options);
+  if (const std::string note = note_on_format(options.save); !note.empty()) say(stderr, "{}\n", note);
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Placement placement = choose_placement(options);

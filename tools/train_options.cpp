@@ -5,12 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <limits>
-#include <stdexcept>
 #include <string_view>
 
+#include "data/dataset.h"
+#include "models/architecture.h"
 #include "runtime/methods/method.h"
-#include "runtime/parse_number.h"
+#include "runtime/nearest_name.h"
+#include "tools/option_group.h"
 
 namespace tardigrad {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 constexpr const char* train_description =
     "Train a network, or minimise a quadratic, with one method of asynchronous SGD.\n"
     "\n"
-    "Workers compute gradients on streams of their own; a server folds each one in as it arrives and hands\n"
+    "Workers compute gradients on streams of their own; a server folds each one in as it arrives and hands "
     "the new model back. No worker waits for another unless the method says so.";
 
 constexpr const char* train_example =
@@ -32,335 +33,200 @@ constexpr const char* train_example =
     "after SIGINT, SIGTERM or SIGHUP 128 + the number of the signal (130, 143, 129).";
 
 constexpr const char* length_group = "How long (the first that is reached)";
+constexpr const char* outputs_group = "What it leaves";
 
-/// A number for which `valid` holds. CLI11's own checks let NaN pass, and name no flag in some cases.
-template <class Valid>
-CLI::Validator number(const char* what, Valid valid) {
-  return CLI::Validator(
-      [what, valid](const std::string& text) {
-        const auto value = parse_number<double>(text);
-        return value && valid(*value) ? std::string() : fmt::format("{} is not {}", text, what);
-      },
-      "");
+constexpr std::uint64_t least_log_bytes = 4096;
+
+/// The files of a trace keep their names as they are.
+Reader<std::string> compute_times() {
+  return {"TIMES", [](const std::string&, const std::string& given) {
+            constexpr std::string_view trace = "trace:";
+            const std::string plain = in_plain_spelling(given);
+            if (!plain.starts_with(trace)) return plain;
+            return std::string(trace) + given.substr(given.find(':') + 1);
+          }};
 }
 
-CLI::Validator positive(const char* what) {
-  return number(what, [](double value) { return value > 0; });
+Reader<std::string> model_name() {
+  std::vector<std::string> known = models::architecture_names();
+  known.insert(known.end(), {"quadratic:FILE.json", "quadratic:tridiagonal:D"});
+  return name_of("NAME", known, "models/README.md", "quadratic");
 }
 
-CLI::Validator from_0_to_1() {
-  return number("a number from 0 to 1", [](double value) { return value >= 0 && value <= 1; });
+Reader<std::string> dataset_name() {
+  const auto known = data::dataset_names();
+  return name_of("NAME", {known.begin(), known.end()}, "data/README.md");
 }
 
-/// Bytes, of "64K", "1G" or plain bytes. Throws std::invalid_argument.
-std::uint64_t parse_size(const char* flag, const std::string& text) {
-  constexpr std::string_view units = "KMGT";
-  const std::size_t unit = text.empty() ? units.npos : units.find(text.back());
-  const std::string_view digits(text.data(), text.size() - (unit == units.npos ? 0 : 1));
-  const int shift = unit == units.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
-  const auto value = parse_number<std::uint64_t>(digits);
-  constexpr std::uint64_t least = 4096;
-  if (!value || *value > std::numeric_limits<std::uint64_t>::max() >> shift || *value << shift < least) {
-    throw std::invalid_argument(fmt::format(
-        "{} {}: expected a size of at least 4K, such as 64K, 256M, 1G or plain bytes", flag, text));
-  }
-  return *value << shift;
-}
+Reader<std::string> method_name() { return name_of("NAME", method_names(), "runtime/methods/README.md"); }
 
-void add_problem_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = "What is trained";
-  train
-      .add_option(
-          "--model", options.model,
+void add_problem_options(CLI::App& command, TrainOptions& options) {
+  OptionGroup(command, "What is trained")
+      .require(
+          "--model", options.model, model_name(),
           "mlp, cnn, quadratic:FILE.json, or quadratic:tridiagonal:D[:noise=X][:spread=Y], generated for "
           "any number of --workers")
-      ->required()
-      ->group(group);
-  train.add_option("--dataset", options.dataset, "fashion-mnist, mnist or cifar10 (not for a quadratic)")
-      ->group(group);
-  train
-      .add_option("--data-dir", options.data_dir,
-                  "Folder of its files (default: where tools/fetch_data.sh puts them)")
-      ->group(group);
-  train
-      .add_option(
-          "--partition", options.partition,
-          "Training images of the workers: iid, dirichlet:ALPHA (class shares drawn per worker), shards:K")
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--sampling", options.sampling, "Minibatches of a worker: shuffle, replacement, sequential")
-      ->capture_default_str()
-      ->group(group);
-  train.add_option("--batch-size", options.batch_size, "Images per gradient")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_flag("--augment", options.augment,
-                "Crop training images at random (4 pixels of padding) and flip half of them")
-      ->group(group);
-  train
-      .add_option("--init", options.init,
-                  "Start from this safetensors file (default: PyTorch's initialisation)")
-      ->group(group);
+      .add("--dataset", options.dataset, dataset_name(),
+           "fashion-mnist, mnist or cifar10 (not for a quadratic)")
+      .add("--data-dir", options.data_dir, text("FOLDER"),
+           "Folder of its files (default: where tools/fetch_data.sh puts them)")
+      .add("--partition", options.partition, words("HOW"),
+           "Training images of the workers: iid, dirichlet:ALPHA (class shares drawn per worker), shards:K")
+      .add("--sampling", options.sampling, words("HOW"),
+           "Minibatches of a worker: shuffle, replacement, sequential")
+      .add("--batch-size", options.batch_size, whole_number(1, 65536), "Images per gradient")
+      .add_switch("--augment", options.augment,
+                  "Crop training images at random (4 pixels of padding) and flip half of them")
+      .add("--init", options.init, text("FILE"),
+           "Start from this safetensors file (default: PyTorch's initialisation)");
 }
 
-void add_method_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = "How";
-  train
-      .add_option("--gather", options.gather,
-                  "Gradients for one update: dude 1, fedbuff 10, rennala n by default; malenia: S, default 0")
-      ->check(CLI::Range(0, 1'000'000'000))
-      ->group(group);
-  train
-      .add_option(
-          "--delay-threshold", options.delay_threshold,
-          "asgd-delay-adaptive, ringmaster: staleness from which a step is shortened, or a job stopped "
-          "(default n)")
-      ->check(positive("a positive whole number"))
-      ->group(group);
-  train
-      .add_option("--smoothness", options.smoothness,
-                  "L of f, for warnings of steps too large for the delays (else estimated); "
-                  "asgd-delay-adaptive: also bounds steps of stale gradients to 1/(4 L staleness)")
-      ->check(positive("a positive number"))
-      ->group(group);
-  train
-      .add_option("--availability", options.availability,
-                  "mifa: probability that a worker takes part in a round (default 1)")
-      ->check(from_0_to_1())
-      ->group(group);
-  train
-      .add_option(
-          "--lost-rows", options.lost_rows,
-          "dude, ia2sgd, mifa: the row of a worker that is lost stays in the mean (keep, default), or the "
-          "mean is that of the others until the worker is back (drop)")
-      ->check(CLI::IsMember({"keep", "drop"}))
-      ->group(group);
-  train.add_option("--local-steps", options.local_steps, "fedbuff: steps of SGD in a job (default 1)")
-      ->check(positive("a positive whole number"))
-      ->group(group);
-  train.add_option("--local-lr", options.local_lr, "fedbuff: step size of those")
-      ->check(positive("a positive number"))
-      ->group(group);
-  train.add_option("--seed", options.seed, "Of initialisation, partition, minibatches, delays and method")
-      ->capture_default_str()
-      ->group(group);
+void add_method_options(CLI::App& command, TrainOptions& options) {
+  OptionGroup(command, "How")
+      .add("--gather", options.gather, whole_number(0, 1'000'000'000),
+           "Gradients for one update: dude 1, fedbuff 10, rennala n by default; malenia: S, default 0")
+      .add("--delay-threshold", options.delay_threshold, whole_number(1),
+           "asgd-delay-adaptive, ringmaster: staleness from which a step is shortened, or a job stopped "
+           "(default n)")
+      .add("--smoothness", options.smoothness, positive_number(),
+           "L of f, for warnings of steps too large for the delays (else estimated); asgd-delay-adaptive: "
+           "also "
+           "bounds steps of stale gradients to 1/(4 L staleness)")
+      .add("--availability", options.availability, number_from_0_to_1(),
+           "mifa: probability that a worker takes part in a round (default 1)")
+      .add("--lost-rows", options.lost_rows, one_of({"keep", "drop"}),
+           "dude, ia2sgd, mifa: the row of a worker that is lost stays in the mean (keep, default), or the "
+           "mean "
+           "is that of the others until the worker is back (drop)")
+      .add("--local-steps", options.local_steps, whole_number(1),
+           "fedbuff: steps of SGD in a job (default 1)")
+      .add("--local-lr", options.local_lr, positive_number(), "fedbuff: step size of those")
+      .add("--seed", options.seed, whole_number(std::uint64_t{0}),
+           "Of initialisation, partition, minibatches, delays and method");
 }
 
-void add_server_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = "How the server steps";
-  train.add_option("--momentum", options.momentum, "Of the server's steps, as in PyTorch's SGD")
-      ->check(from_0_to_1())
-      ->capture_default_str()
-      ->group(group);
-  train.add_option("--weight-decay", options.weight_decay, "Adds this much of the model to each direction")
-      ->check(number("a number of at least 0", [](double value) { return value >= 0; }))
-      ->capture_default_str()
-      ->group(group);
-  train.add_option("--clip-norm", options.clip_norm, "Scales longer directions down to this norm")
-      ->check(positive("a positive number"))
-      ->group(group);
-  train
-      .add_option("--lr-schedule", options.lr_schedule,
-                  "constant, cosine (to 0 at the end of the run), step:EVERY:FACTOR (updates)")
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--table-dtype", options.table_dtype,
-                  "Methods with a table: its rows in f32 (default), or in bf16, half the memory")
-      ->check(CLI::IsMember({"f32", "bf16"}))
-      ->group(group);
-  train
-      .add_option("--resum-every", options.resum_every,
-                  "Methods with a table: updates after which its mean is summed anew; the drift is reported")
-      ->check(positive("a positive whole number"))
-      ->group(group);
+void add_server_options(CLI::App& command, TrainOptions& options) {
+  OptionGroup(command, "How the server steps")
+      .add("--momentum", options.momentum, number_from_0_to_1(), "Of the server's steps, as in PyTorch's SGD")
+      .add("--weight-decay", options.weight_decay,
+           number("a number of at least 0", [](double value) { return value >= 0; }),
+           "Adds this much of the model to each direction")
+      .add("--clip-norm", options.clip_norm, positive_number(), "Scales longer directions down to this norm")
+      .add("--lr-schedule", options.lr_schedule, words("HOW"),
+           "constant, cosine (to 0 at the end of the run), step:EVERY:FACTOR (updates)")
+      .add("--table-dtype", options.table_dtype, one_of({"f32", "bf16"}),
+           "Methods with a table: its rows in f32 (default), or in bf16, half the memory")
+      .add("--resum-every", options.resum_every, whole_number(std::uint64_t{1}),
+           "Methods with a table: updates after which its mean is summed anew; the drift is reported");
 }
 
-void add_machine_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = "Where, and how fast";
-  train
-      .add_option("--workers", options.workers, "Workers (default: one a device, or as --compute-time lists)")
-      ->check(CLI::Range(1, 1000000))
-      ->group(group);
-  train.add_option("--device", options.device, "auto, cpu, cpu:K (K CPU devices), cuda, cuda:0,1,...")
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--server-device", options.server_device,
-                  "Where the server is, such as cuda:0, with workers or without (default: first of --device)")
-      ->group(group);
-  train
-      .add_option(
-          "--sync-over", options.sync_over,
-          "sync: server (default), or nccl: every GPU keeps the model, and an all-reduce adds up a round")
-      ->check(CLI::IsMember({"server", "nccl"}))
-      ->group(group);
-  train
-      .add_option("--gradient-route", options.gradient_route,
-                  "Between the server's GPU and others: peer (its kernels use their memory), copy, or auto: "
-                  "what is measured to be faster")
-      ->check(CLI::IsMember({"auto", "peer", "copy"}))
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--precision", options.precision,
-                  "Networks on GPUs: fp32, tf32 (tensor cores, rounded operands), bf16 (activations too)")
-      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_flag("--deterministic", options.deterministic,
-                "Networks on GPUs: only algorithms that give the same bits in every run (a CPU's always do)")
-      ->group(group);
-  train
-      .add_option("--cuda-graphs", options.cuda_graphs,
-                  "Networks on GPUs: relaunch steps as CUDA graphs, on or off")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--compute-time", options.compute_time,
-                  "Time of a gradient: measured; a list such as 1,2,40; linear:A:B; truncnorm:MEAN:STD; "
-                  "lognormal:MU:SIGMA; pareto:SCALE:SHAPE; exponential:MEAN, each drawn once a worker; "
-                  "trace:FILE (recorded). Noise per job: append +halfnormal[:STD] or +exponential[:MEAN]")
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--throttle", options.throttle,
-                  "Makes workers slower: 2=5x,7=1.5x; on top of --compute-time and --events")
-      ->group(group);
-  train
-      .add_option("--completions", options.completions,
-                  "How the host learns that a gradient is complete (wall clock): polling, callback, or auto, "
-                  "the faster one as measured at the start")
-      ->check(CLI::IsMember({"auto", "polling", "callback"}))
-      ->capture_default_str()
-      ->group(group);
-  train.add_option("--events", options.events, "TOML script of workers that slow down, fail and come back")
-      ->group(group);
-  train
-      .add_option(
-          "--worker-timeout", options.worker_timeout_s,
-          "Seconds after which a gradient that does not come takes its worker out of the run (wall "
-          "clock; default: 20 times the worker's mean, at least 5). What --compute-time, --events and "
-          "--throttle make of it is allowed besides")
-      ->check(positive("a positive number of seconds"))
-      ->group(group);
-  train
-      .add_option("--time-unit", options.time_unit_s,
-                  "Seconds of one unit of --compute-time; shorter jobs are stretched (wall clock)")
-      ->check(positive("a positive number of seconds"))
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option(
-          "--clock", options.clock,
-          "wall: arrivals as they happen; virtual: in the order of --compute-time, exactly repeatable")
-      ->check(CLI::IsMember({"wall", "virtual"}))
-      ->capture_default_str()
-      ->group(group);
+void add_device_options(OptionGroup& group, TrainOptions& options) {
+  group
+      .add("--workers", options.workers, whole_number(1, 1'000'000),
+           "Workers (default: one a device, or as --compute-time lists)")
+      .add("--device", options.device, words("DEVICES"),
+           "auto, cpu, cpu:K (K CPU devices), cuda, cuda:0,1,...")
+      .add("--server-device", options.server_device, words("DEVICE"),
+           "Where the server is, such as cuda:0, with workers or without (default: first of --device)")
+      .add("--sync-over", options.sync_over, one_of({"server", "nccl"}),
+           "sync: server (default), or nccl: every GPU keeps the model, and an all-reduce adds up a round")
+      .add("--gradient-route", options.gradient_route, one_of({"auto", "peer", "copy"}),
+           "Between the server's GPU and others: peer (its kernels use their memory), copy, or auto: what is "
+           "measured to be faster")
+      .add("--precision", options.precision, one_of({"fp32", "tf32", "bf16"}),
+           "Networks on GPUs: fp32, tf32 (tensor cores, rounded operands), bf16 (activations too)")
+      .add_switch(
+          "--deterministic", options.deterministic,
+          "Networks on GPUs: only algorithms that give the same bits in every run (a CPU's always do)")
+      .add("--cuda-graphs", options.cuda_graphs, one_of({"on", "off"}),
+           "Networks on GPUs: relaunch steps as CUDA graphs, on or off");
 }
 
-void add_length_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = length_group;
-  train.add_option("--updates", options.updates, "Steps of the model")
-      ->check(positive("a positive whole number"))
-      ->group(group);
-  train.add_option("--epochs", options.epochs, "Passes over as many images as the training set has")
-      ->check(positive("a positive number"))
-      ->group(group);
-  train.add_option("--time-limit", options.time_limit, "Time of the run's own clock")
-      ->check(positive("a positive number"))
-      ->group(group);
-  train
-      .add_option("--eval-every", options.eval_every,
-                  "Evaluate every so many updates (500) or every so much time (10s); the first and last "
-                  "model always are")
-      ->group(group);
-  train
-      .add_flag("--eval-objective", options.eval_objective,
-                "Evaluations also give f(x): the loss over the workers' training images, each worker's mean "
-                "weighing as much")
-      ->group(group);
-  train
-      .add_flag("--eval-gradient", options.eval_gradient,
-                "Evaluations also give f(x) and ||grad f(x)||^2, computed on the host")
-      ->group(group);
-  train
-      .add_option("--eval-examples", options.eval_examples,
-                  "Images that evaluations look at, at most: the first ones of the test set; for f, of each "
-                  "worker's share (default: all)")
-      ->check(positive("a positive whole number"))
-      ->group(group);
+void add_time_options(OptionGroup& group, TrainOptions& options) {
+  group
+      .add("--compute-time", options.compute_time, compute_times(),
+           "Time of a gradient: measured; a list such as 1,2,40; linear:A:B; truncnorm:MEAN:STD; "
+           "lognormal:MU:SIGMA; pareto:SCALE:SHAPE; exponential:MEAN, each drawn once a worker; trace:FILE "
+           "(recorded). Noise per job: append +halfnormal[:STD] or +exponential[:MEAN]")
+      .add("--throttle", options.throttle, words("FACTORS"),
+           "Makes workers slower: 2=5x,7=1.5x; on top of --compute-time and --events")
+      .add("--completions", options.completions, one_of({"auto", "polling", "callback"}),
+           "How the host learns that a gradient is complete (wall clock): polling, callback, or auto, the "
+           "faster "
+           "one as measured at the start")
+      .add("--events", options.events, text("FILE"),
+           "TOML script of workers that slow down, fail and come back")
+      .add("--worker-timeout", options.worker_timeout_s, duration(),
+           "Seconds (or 5m) after which a gradient that does not come takes its worker out of the run (wall "
+           "clock; default: 20 times the worker's mean, at least 5). What --compute-time, --events and "
+           "--throttle make of it is allowed besides")
+      .add("--time-unit", options.time_unit_s, duration(),
+           "Seconds of one unit of --compute-time; shorter jobs are stretched (wall clock)")
+      .add("--clock", options.clock, one_of({"wall", "virtual"}),
+           "wall: arrivals as they happen; virtual: in the order of --compute-time, exactly repeatable");
 }
 
-void add_checkpoint_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = "What survives a power cut";
-  train
-      .add_option("--checkpoint-dir", options.checkpoint_dir,
-                  "Folder for checkpoints: the whole state of the run, and its model as --save has it")
-      ->group(group);
-  train
-      .add_option("--checkpoint-every", options.checkpoint_every,
-                  "Time between them (30s, 5m, 2h) or updates (1000u); the run also ends with one")
-      ->capture_default_str()
-      ->group(group);
-  train.add_option("--keep", options.keep, "Checkpoints that are kept, the newest")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str()
-      ->group(group);
-  train
-      .add_option("--resume", options.resume,
-                  "Go on from a checkpoint, the newest in a folder, or the latest in --checkpoint-dir (the "
-                  "run begins "
-                  "where there is none); the options of the run hold unless given anew")
-      ->group(group);
+void add_length_options(CLI::App& command, TrainOptions& options) {
+  OptionGroup(command, length_group)
+      .add("--updates", options.updates, whole_number(std::uint64_t{1}), "Steps of the model")
+      .add("--epochs", options.epochs, positive_number(),
+           "Passes over as many images as the training set has")
+      .add("--time-limit", options.time_limit, duration(), "Time of the run's own clock: 90, 90s, 5m or 2h")
+      .add("--eval-every", options.eval_every, period(),
+           "Evaluate every so many updates (500 or 500u) or every so much time of the run's own clock (10s, "
+           "5m, "
+           "2h); the first and last model always are")
+      .add_switch(
+          "--eval-objective", options.eval_objective,
+          "Evaluations also give f(x): the loss over the workers' training images, each worker's mean "
+          "weighing as much")
+      .add_switch("--eval-gradient", options.eval_gradient,
+                  "Evaluations also give f(x) and ||grad f(x)||^2, computed on the host")
+      .add(
+          "--eval-examples", options.eval_examples, whole_number(std::uint64_t{1}),
+          "Images that evaluations look at, at most: the first ones of the test set; for f, of each worker's "
+          "share (default: all)");
 }
 
-void add_output_options(CLI::App& train, TrainOptions& options) {
-  constexpr const char* group = "What it leaves";
-  train.add_option("--log", options.log, "JSON lines: run, update, eval, worker and summary records")
-      ->group(group);
-  add_log_options(train, options);
-  train
-      .add_option("--serve", options.serve,
-                  "Port of a page on this machine that shows the run while it goes on (0: any that is free)")
-      ->check(CLI::Range(0, 65535))
-      ->group(group);
-  train.add_option("--save", options.save, "The final model, as safetensors")->group(group);
-  train
-      .add_option("--trace", options.trace,
-                  "Jobs, updates and what led to what, for chrome://tracing and ui.perfetto.dev")
-      ->group(group);
-  train
-      .add_option(
-          "--trace-size", options.trace_size_mib,
-          "MiB that --trace takes at most (default 64): beginning and end of a run that would take more")
-      ->check(CLI::Range(1, 1 << 20))
-      ->group(group);
-  train
-      .add_option("--tensorboard", options.tensorboard,
-                  "Folder for an event file: scalars, and histograms of staleness and compute times")
-      ->group(group);
-  train
-      .add_option("--record", options.record,
-                  "Arrivals in their order, versions and times: enough to repeat the run")
-      ->group(group);
-  train
-      .add_option("--replay", options.replay,
-                  "Repeats a recorded run to the bit; its options hold unless given anew, and must fit")
-      ->group(group);
-  add_checkpoint_options(train, options);
-  train
-      .add_flag("--verify", options.verify,
-                "Check all that the method promises while the run goes on, and that the table's mean is that "
-                "of its rows; what does not hold ends the run (exit code 1)")
-      ->group(group);
-  train.add_flag("--show-memory", options.show_memory, "Only show what the run would take of each device")
-      ->group(group);
+void add_checkpoint_options(CLI::App& command, TrainOptions& options) {
+  OptionGroup(command, "What survives a power cut")
+      .add("--checkpoint-dir", options.checkpoint_dir, text("FOLDER"),
+           "Folder for checkpoints: the whole state of the run, and its model as --save has it")
+      .add("--checkpoint-every", options.checkpoint_every, period(),
+           "Time between them (30s, 5m, 2h) or updates (1000 or 1000u); the run also ends with one")
+      .add("--keep", options.keep, whole_number(1, 1'000'000), "Checkpoints that are kept, the newest")
+      .add("--resume", options.resume, text("WHICH"),
+           "Go on from a checkpoint, the newest in a folder, or the latest in --checkpoint-dir (the run "
+           "begins "
+           "where there is none); the options of the run hold unless given anew");
+}
+
+void add_output_options(CLI::App& command, TrainOptions& options) {
+  OptionGroup group(command, outputs_group);
+  group.add("--log", options.log, text("FILE"), "JSON lines: run, update, eval, worker and summary records");
+  add_log_options(command, options);
+  group
+      .add("--serve", options.serve, whole_number(0, 65535),
+           "Port of a page on this machine that shows the run while it goes on (0: any that is free)")
+      .add("--save", options.save, text("FILE"), "The final model, as safetensors")
+      .add("--trace", options.trace, text("FILE"),
+           "Jobs, updates and what led to what, for chrome://tracing and ui.perfetto.dev")
+      .add("--trace-size", options.trace_size_mib, whole_number(std::uint64_t{1}, std::uint64_t{1} << 20),
+           "MiB that --trace takes at most (default 64): beginning and end of a run that would take more")
+      .add("--tensorboard", options.tensorboard, text("FOLDER"),
+           "Folder for an event file: scalars, and histograms of staleness and compute times")
+      .add("--record", options.record, text("FILE"),
+           "Arrivals in their order, versions and times: enough to repeat the run")
+      .add("--replay", options.replay, text("FILE"),
+           "Repeats a recorded run to the bit; its options hold unless given anew, and must fit");
+  add_checkpoint_options(command, options);
+  group
+      .add_switch(
+          "--verify", options.verify,
+          "Check all that the method promises while the run goes on, and that the table's mean is that of "
+          "its rows; what does not hold ends the run (exit code 1)")
+      .add_switch("--show-memory", options.show_memory, "Only show what the run would take of each device")
+      .mention("--config", "FILE", "Options from this TOML file (lr = 0.05); the command line wins");
 }
 
 }  // namespace
@@ -369,78 +235,43 @@ void add_run_options(CLI::App& command, TrainOptions& options) {
   add_problem_options(command, options);
   add_method_options(command, options);
   add_server_options(command, options);
-  add_machine_options(command, options);
+  OptionGroup machine(command, "Where, and how fast");
+  add_device_options(machine, options);
+  add_time_options(machine, options);
   add_length_options(command, options);
 }
 
 void add_log_options(CLI::App& command, TrainOptions& options) {
-  constexpr const char* group = "What it leaves";
-  command
-      .add_option("--log-detail", options.log_detail,
-                  "What logs hold: evaluations; updates, too; or all jobs, with their times")
-      ->check(CLI::IsMember({"evaluations", "updates", "jobs"}))
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_option_function<std::string>(
-          "--log-size",
-          [&options](const std::string& size) {
-            options.log_rotation.file_bytes = parse_size("--log-size", size);
-          },
-          "Size of a log file (64K, 256M, 1G; plain bytes): what does not fit goes on in a new one, and "
-          "FILE is renamed FILE.1, that FILE.2, ...")
-      ->default_str("256M")
-      ->group(group);
-  command
-      .add_option("--log-files", options.log_rotation.files,
-                  "Files of a log that are kept, at most; older ones go, but for their evaluations")
-      ->check(CLI::Range(2, 1'000'000))
-      ->capture_default_str()
-      ->group(group);
+  OptionGroup(command, outputs_group)
+      .add("--log-detail", options.log_detail, one_of({"evaluations", "updates", "jobs"}),
+           "What logs hold: evaluations; updates, too; or all jobs, with their times")
+      .add("--log-size", options.log_rotation.file_bytes, size_from(least_log_bytes),
+           "Size of a log file (64K, 256M, 1G; plain bytes): what does not fit goes on in a new "
+           "one, and FILE is renamed FILE.1, that FILE.2, ...")
+      .add("--log-files", options.log_rotation.files, whole_number(2, 1'000'000),
+           "Files of a log that are kept, at most; older ones go, but for their evaluations");
 }
 
 void add_target_options(CLI::App& command, TrainOptions& options, const char* group) {
-  command.add_option("--target-accuracy", options.target_accuracy, "Accuracy of an evaluation, in [0, 1]")
-      ->check(from_0_to_1())
-      ->group(group);
-  command.add_option("--target-loss", options.target_loss, "Loss of an evaluation, or less")
-      ->check(number("a number", [](double) { return true; }))
-      ->group(group);
-  command
-      .add_option("--target-gradient-norm-sq", options.target_gradient_norm_sq,
-                  "||grad f||^2 of an evaluation, or less (needs --eval-gradient)")
-      ->check(positive("a positive number"))
-      ->group(group);
+  OptionGroup(command, group)
+      .add("--target-accuracy", options.target_accuracy, number_from_0_to_1(),
+           "Accuracy of an evaluation, in [0, 1]")
+      .add("--target-loss", options.target_loss, number("a number", [](double) { return true; }),
+           "Loss of an evaluation, or less")
+      .add("--target-gradient-norm-sq", options.target_gradient_norm_sq, positive_number(),
+           "||grad f||^2 of an evaluation, or less (needs --eval-gradient)");
 }
 
 CLI::App* add_train_command(CLI::App& app, TrainOptions& options) {
   CLI::App* train = app.add_subcommand("train", train_description);
-  train->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  train->add_option("--method", options.method, fmt::format("{}", fmt::join(method_names(), ", ")))
-      ->required()
-      ->group("How");
-  train->add_option("--lr", options.lr, "Step size")
-      ->required()
-      ->check(positive("a positive number"))
-      ->group("How");
+  OptionGroup(*train, "How")
+      .require("--method", options.method, method_name(), fmt::format("{}", fmt::join(method_names(), ", ")))
+      .require("--lr", options.lr, positive_number(), "Step size");
   add_run_options(*train, options);
   add_target_options(*train, options, length_group);
   add_output_options(*train, options);
-  train->add_option("--config", "Options from this TOML file (lr = 0.05); the command line wins")
-      ->group("What it leaves");
   train->footer(train_example);
   return train;
-}
-
-EvaluationPeriod parse_eval_every(const std::string& value) {
-  if (value.empty()) return {};
-  if (const auto updates = parse_number<std::uint64_t>(value); updates && *updates > 0) {
-    return {.updates = *updates, .time = std::nullopt};
-  }
-  const auto time = parse_number<double>(std::string_view(value).substr(0, value.size() - 1));
-  if (value.back() == 's' && time && *time > 0) return {.updates = std::nullopt, .time = *time};
-  throw std::invalid_argument(
-      fmt::format("--eval-every {}: expected a number of updates (500) or a time (10s), above 0", value));
 }
 
 }  // namespace tardigrad

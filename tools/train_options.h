@@ -106,13 +106,4 @@ std::string repeat_command(const TrainOptions& options);
 /// Adds `--log-detail`, `--log-size` and `--log-files`.
 void add_log_options(CLI::App& command, TrainOptions& options);
 
-/// Evaluation period of `--eval-every`: "500" is updates, "2.5s" time on the run's own clock, "" neither.
-struct EvaluationPeriod {
-  std::optional<std::uint64_t> updates;
-  std::optional<double> time;
-};
-
-/// Throws std::invalid_argument naming the value and what was expected.
-EvaluationPeriod parse_eval_every(const std::string& value);
-
 }  // namespace tardigrad

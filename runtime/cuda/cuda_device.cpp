@@ -26,7 +26,9 @@ const DeviceCount& counted() {
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess) {
       static_cast<void>(cudaGetLastError());
-      return DeviceCount{0, cudaGetErrorString(status)};
+      int driver = 0;
+      const bool no_driver = cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0;
+      return DeviceCount{0, no_driver ? "no NVIDIA driver" : cudaGetErrorString(status)};
     }
     return DeviceCount{count, count == 0 ? "the driver shows no device" : ""};
   }();

@@ -63,7 +63,8 @@ std::unique_ptr<Promise> make_promise(std::string_view name, const MethodOptions
                           make_promise_of_rows_of_means}) {
     if (auto promise = make(name, options)) return promise;
   }
-  throw std::logic_error(fmt::format("method {} has no promise written down to verify", name));
+  throw std::invalid_argument(fmt::format(
+      "--verify: method {} has no promises written down to hold it against; expected a run without --verify", name));
 }
 
 }  // namespace tardigrad

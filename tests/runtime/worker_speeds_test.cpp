@@ -87,10 +87,17 @@ TEST(WorkerSpeeds, AThrottleComesOnTopOfEvents) {
 
 TEST(WorkerSpeeds, AThrottleThatCannotBeReadIsRefused) {
   for (const std::string text :
-       {"2", "2=5", "3=5x", "-1=5x", "2=0x", "2=-1x", "2=nanx", "2=infx", "a=2x", "2=x", "1=2x,,2=2x", ","}) {
+       {"2", "2=5", "2=0x", "2=-1x", "2=nanx", "2=infx", "a=2x", "2=x", "1=2x,,2=2x", ","}) {
     WorkerSpeeds speeds;
     EXPECT_THAT([&] { speeds.throttle(text, 3); }, ::testing::ThrowsMessage<std::invalid_argument>(
                                                        StartsWith("--throttle " + text + ": expected")));
+  }
+  for (const std::string worker : {"3", "-1", "99999999999"}) {
+    const std::string text = worker + "=5x";
+    WorkerSpeeds speeds;
+    EXPECT_THAT([&] { speeds.throttle(text, 3); }, ::testing::ThrowsMessage<std::invalid_argument>(
+                                                       "--throttle " + text + ": there is no worker " +
+                                                       worker + "; expected workers from 0 to 2"));
   }
 }
 

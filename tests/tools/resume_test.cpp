@@ -164,8 +164,8 @@ TEST_F(Resume, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal(quadratic_ + "--updates 9 --resume latest"),
               HasSubstr("--resume latest needs --checkpoint-dir"));
   EXPECT_THAT(refusal(quadratic_ + "--updates 9 --checkpoint-dir D"), HasSubstr("holds checkpoints already"));
-  EXPECT_THAT(refusal(quadratic_ + "--updates 9 --checkpoint-dir E --checkpoint-every 5"),
-              HasSubstr("expected a time such as 30s, 5m or 2h, or updates such as 1000u"));
+  EXPECT_THAT(refusal(quadratic_ + "--updates 9 --checkpoint-dir E --checkpoint-every 5x"),
+              HasSubstr("expected updates such as 500 or 500u, or a time such as 30s"));
   EXPECT_THAT(refusal(quadratic_ + "--updates 9 --checkpoint-dir problem.json"),
               HasSubstr("--checkpoint-dir"));
   fs::create_directory(path("empty"));

@@ -100,13 +100,13 @@ const std::string served_run = "--model quadratic:problem.json --method dude --l
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, BadServing,
-    ::testing::Values(Refusal{served_run + "--serve 65536", "--serve: Value 65536 not in range"},
+    ::testing::Values(Refusal{served_run + "--serve 65536", "--serve: 65536 is not a whole number from 0 to 65535"},
                       Refusal{served_run + "--serve web", "--serve"},
                       Refusal{served_run + "--log-size 5", "--log-size 5: expected a size of at least 4K"},
                       Refusal{served_run + "--log-size 256MB", "--log-size 256MB: expected a size"},
                       Refusal{served_run + "--log-size 99999999999T", "--log-size 99999999999T: expected"},
                       Refusal{served_run + "--log-size ''", "--log-size"},
-                      Refusal{served_run + "--log-files 1", "--log-files: Value 1 not in range"}));
+                      Refusal{served_run + "--log-files 1", "--log-files: 1 is not a whole number from 2 to"}));
 
 }  // namespace
 }  // namespace tardigrad

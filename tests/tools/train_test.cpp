@@ -226,7 +226,7 @@ TEST_F(Train, HelpReadsLikeAManual) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, AllOf(HasSubstr("--compute-time"), HasSubstr("Example:"), HasSubstr("Exit codes:")));
   EXPECT_EQ(tardigrad("--version").exit_code, 0);
-  EXPECT_THAT(tardigrad("devices").out, HasSubstr("cpu:0"));
+  EXPECT_THAT(tardigrad("devices").out, HasSubstr("cpu "));
 }
 
 TEST_F(Train, TableShowsRunsSideBySide) {
@@ -265,11 +265,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"--model quadratic:problem.json --method dude --lr 0.1", "no end given: expected --updates"},
         Refusal{"--model quadratic:problem.json --method dude --updates 3", "--lr is required"},
         Refusal{quadratic_run + "--clock virtual", "--clock virtual needs a delay model"},
-        Refusal{quadratic_run + "--clock sundial", "--clock: sundial not in"},
+        Refusal{quadratic_run + "--clock sundial", "--clock sundial: unknown; known: wall, virtual"},
         Refusal{quadratic_run + "--compute-time 1,2,3", "one time for each of the 2 workers, found 3"},
         Refusal{quadratic_run + "--compute-time never", "--compute-time never: expected measured"},
-        Refusal{quadratic_run + "--throttle 2=5x", "--throttle 2=5x: expected WORKER=FACTORx"},
-        Refusal{quadratic_run + "--completions soon", "--completions: soon not in"},
+        Refusal{quadratic_run + "--throttle 2=5x", "--throttle 2=5x: there is no worker 2; expected"},
+        Refusal{quadratic_run + "--completions soon", "--completions soon: unknown"},
         Refusal{quadratic_run + "--workers 3", "--workers: 3 for the 2 workers of problem.json"},
         Refusal{quadratic_run + "--device cuda:77", "--device cuda:77"},
         Refusal{quadratic_run + "--device cpu:0", "--device cpu:0: expected a number of CPU devices"},
@@ -281,10 +281,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{
             "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --device cpu --sync-over nccl",
             "--sync-over nccl: works between GPUs, and the workers are on cpu:0"},
-        Refusal{quadratic_run + "--gradient-route tunnel", "--gradient-route: tunnel not in"},
+        Refusal{quadratic_run + "--gradient-route tunnel", "--gradient-route tunnel: unknown"},
         Refusal{quadratic_run + "--init absent.safetensors", "absent.safetensors: cannot be read"},
         Refusal{quadratic_run + "--init problem.json", "problem.json: not a safetensors file"},
-        Refusal{quadratic_run + "--eval-every soon", "--eval-every soon: expected a number of updates"},
+        Refusal{quadratic_run + "--eval-every soon", "--eval-every soon: expected updates such as"},
         Refusal{quadratic_run + "--eval-every 0", "--eval-every 0: expected"},
         Refusal{quadratic_run + "--epochs 2", "--epochs has no use with --model quadratic"},
         Refusal{quadratic_run + "--target-accuracy 0.5 --eval-every 1", "--target-accuracy has no use"},
@@ -294,12 +294,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "--precision bf16: --model quadratic is computed in fp32"},
         Refusal{image_run + "--workers 2 --device cpu --precision tf32",
                 "--precision tf32: the run would be on"},
-        Refusal{image_run + "--workers 2 --precision fp8", "--precision: fp8 not in"},
-        Refusal{image_run + "--workers 2 --cuda-graphs maybe", "--cuda-graphs: maybe not in"},
+        Refusal{image_run + "--workers 2 --precision fp8", "--precision fp8: unknown"},
+        Refusal{image_run + "--workers 2 --cuda-graphs maybe", "--cuda-graphs maybe: unknown"},
         Refusal{quadratic_run + "--gather 3", "--gather 3: expected 1 to the number of workers (2)"},
         Refusal{quadratic_run + "--frobnicate", "--frobnicate"},
-        Refusal{quadratic_run + "--updates many", "--updates: many is not a positive whole number"},
-        Refusal{quadratic_run + "--updates 0", "--updates: 0 is not a positive whole number"},
+        Refusal{quadratic_run + "--updates many", "--updates: many is not a whole number from 1 to"},
+        Refusal{quadratic_run + "--updates 0", "--updates: 0 is not a whole number from 1 to"},
         Refusal{quadratic_run + "--updates 1.5", "--updates"},
         Refusal{"--model quadratic:absent.json --method dude --lr 0.1 --updates 3",
                 "absent.json: cannot be read"},
@@ -324,7 +324,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{image_run + "--workers 2 --sampling none", "none"},
         Refusal{image_run + "--workers 0", "--workers"},
         Refusal{image_run + "--batch-size 0", "--batch-size"},
-        Refusal{image_run + "--eval-examples 0", "--eval-examples: 0 is not a positive whole number"},
+        Refusal{image_run + "--eval-examples 0", "--eval-examples: 0 is not a whole number from 1 to"},
         Refusal{quadratic_run + "--eval-examples 5", "--eval-examples has no use with --model quadratic"},
         Refusal{quadratic_run + "--target-gradient-norm-sq 0 --eval-every 1 --eval-gradient",
                 "--target-gradient-norm-sq: 0 is not a positive number"},
