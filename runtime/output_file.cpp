@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <system_error>
+
+#include "runtime/output_path.h"
 
 namespace tardigrad {
 namespace {
@@ -26,12 +29,20 @@ int flags_of(OutputFile::Begin begin) {
 }
 
 int open_to_write(const char* flag, const std::filesystem::path& path, OutputFile::Begin begin) {
+  const auto refuse = [&](int error) {
+    throw std::invalid_argument(
+        fmt::format("{} {}: cannot be written: {}", flag, path.string(), std::strerror(error)));
+  };
+  if (is_stream(path) && begin != OutputFile::Begin::new_one) {
+    try {
+      return open_stream(path);
+    } catch (const std::system_error& error) {
+      refuse(error.code().value());
+    }
+  }
   constexpr mode_t everybody = 0666;  // within the umask
   const int descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC | flags_of(begin), everybody);
-  if (descriptor < 0) {
-    throw std::invalid_argument(
-        fmt::format("{} {}: cannot be written: {}", flag, path.string(), std::strerror(errno)));
-  }
+  if (descriptor < 0) refuse(errno);
   if (begin == OutputFile::Begin::behind) lseek(descriptor, 0, SEEK_END);
   return descriptor;
 }
@@ -56,6 +67,7 @@ bool cut(int descriptor, off_t end) {
 
 OutputFile::OutputFile(const char* flag, const std::filesystem::path& path, Begin begin, Limits limits)
     : descriptor_(open_to_write(flag, path, begin)),
+      can_be_cut_(!is_stream(path)),
       most_waiting_(limits.waiting_bytes),
       trouble_(fmt::format("{} {}", flag, path.string()), limits.patience),
       waiting_(1) {}
@@ -106,7 +118,7 @@ bool OutputFile::write_out() {
 /// All of the first block, or none of it, but on what cannot be cut. 0, or the errno of what failed.
 int OutputFile::write_front() {
   std::string& block = waiting_.front();
-  const off_t begin = lseek(descriptor_, 0, SEEK_CUR);
+  const off_t begin = can_be_cut_ ? lseek(descriptor_, 0, SEEK_CUR) : -1;
   std::string_view rest = block;
   const int error = write_part(descriptor_, rest);
   if (error == 0) {

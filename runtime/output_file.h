@@ -15,7 +15,8 @@ namespace tardigrad {
 /// A file that a run writes while it goes on, record by record. A full disk or a closed pipe never throws:
 /// what could not be written is said once (Trouble), kept up to a limit, and tried again. Beyond that whole
 /// records are left out. What follows in a file is always a whole record, behind a whole record: a
-/// half-written one is cut off again, or completed by the next try where nothing can be cut, as of pipes.
+/// half-written one is cut off again, or completed by the next try where nothing can be cut, as of streams
+/// (output_path.h).
 class OutputFile {
  public:
   enum class Begin {
@@ -57,6 +58,7 @@ class OutputFile {
   int write_front();
 
   int descriptor_;
+  bool can_be_cut_;
   std::size_t most_waiting_;
   Trouble trouble_;
   // Blocks of whole records, at least one; of the first the rest, where nothing can be cut.

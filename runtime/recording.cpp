@@ -7,6 +7,7 @@
 
 #include "runtime/json_text.h"
 #include "runtime/log_parts.h"
+#include "runtime/output_path.h"
 #include "runtime/trouble.h"
 
 namespace tardigrad {
@@ -29,7 +30,7 @@ RunRecorder::RunRecorder(const std::filesystem::path& path, const std::string& r
   constexpr const char* flag = "--record";
   if (!after) {
     file_.emplace(flag, path, run_json, limits);
-  } else if (cut_file(flag, path, run_json, *after)) {
+  } else if (!is_stream(path) && cut_file(flag, path, run_json, *after)) {
     file_.emplace(flag, path, limits);
   } else {
     Trouble(fmt::format("{} {}", flag, path.string()))

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/json_text.h"
+#include "runtime/output_path.h"
 
 namespace tardigrad {
 
@@ -19,6 +20,7 @@ RotatingJsonLines::RotatingJsonLines(const char* flag, std::filesystem::path pat
       path_(std::move(path)),
       run_json_(beginning.part ? beginning.run_json : run_json),
       rotation_(rotation),
+      rotates_(!is_stream(path_)),
       limits_(limits),
       trouble_(fmt::format("{} {}", flag_, path_.string()), limits.patience),
       file_(begin(beginning)) {}
@@ -30,6 +32,7 @@ std::unique_ptr<JsonLines> RotatingJsonLines::begin(const LogBeginning& beginnin
     full_bytes_ = rotation_.file_bytes;
     return std::make_unique<JsonLines>(flag_, path_, limits_);
   }
+  if (!rotates_) return begin_part();
   const auto stale = stale_parts(flag_, path_, rotation_.files);
   auto first = begin_part();
   for (const auto& part : stale) std::filesystem::remove(part);
@@ -83,7 +86,7 @@ void RotatingJsonLines::keep(const std::string& lasting) {
 
 /// Not before all of the old part is written: what waits would wait in memory, in file after file.
 void RotatingJsonLines::rotate() {
-  if (trouble_.rests() || !file_->flush()) return;
+  if (!rotates_ || trouble_.rests() || !file_->flush()) return;
   bool renamed = false;
   try {
     rename_parts();

@@ -21,7 +21,8 @@ struct LogRotation {
 /// renamed `FILE.1`, what that was `FILE.2`, and so on; the oldest goes. Each part begins with the run
 /// record, to which it adds "log", the name of `FILE`; "part", counted from 0; and "repeated", how many lines
 /// after it repeat what older parts hold. Where no new part can be begun the old one grows beyond its size;
-/// that is said once, and tried again. Nothing but the constructor throws.
+/// that is said once, and tried again. A stream (output_path.h) has one part, of any size. Nothing but the
+/// constructor throws.
 class RotatingJsonLines {
  public:
   /// Removes the parts that an older log of that name has left, unless it goes on with one of them. Throws
@@ -53,6 +54,7 @@ class RotatingJsonLines {
   std::filesystem::path path_;
   std::string run_json_;
   LogRotation rotation_;
+  bool rotates_;
   OutputFile::Limits limits_;
   Trouble trouble_;  // with new parts
   std::uint64_t part_ = 0;

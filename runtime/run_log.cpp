@@ -8,6 +8,7 @@
 #include "runtime/json_text.h"
 #include "runtime/log_parts.h"
 #include "runtime/nearest_name.h"
+#include "runtime/output_path.h"
 #include "runtime/trouble.h"
 
 namespace tardigrad {
@@ -30,7 +31,12 @@ std::string to_line(const Json& record) {
 LogBeginning beginning_of(const std::filesystem::path& path, const std::string& run_json, int files,
                           const std::optional<CheckpointRecord>& after) {
   if (!after) return {};
-  LogBeginning beginning = cut_log("--log", path, files, run_json, *after);
+  LogBeginning beginning;
+  if (is_stream(path)) {
+    beginning.complaint = "is a stream";
+  } else {
+    beginning = cut_log("--log", path, files, run_json, *after);
+  }
   if (beginning.complaint) {
     Trouble("--log " + path.string())
         .tell(fmt::format(

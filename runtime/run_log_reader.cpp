@@ -6,16 +6,21 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "runtime/json_text.h"
 #include "runtime/log_parts.h"
+#include "runtime/output_path.h"
 
 namespace tardigrad {
 namespace {
@@ -181,7 +186,7 @@ bool tell_update(const json& record, RunObserver& observer) {
 }
 
 /// False for a record that no log has.
-bool tell(const json& record, LogPlace& place, RunObserver& observer) {
+bool tell_record(const json& record, LogPlace& place, RunObserver& observer) {
   if (!record.is_object() || !counts_are_whole(record) || !times_are_moderate(record)) return false;
   const std::string event = record.at("event");
   place.update = record.value("update", place.update);
@@ -222,11 +227,15 @@ std::optional<json> run_record_of(const std::string& line) {
   return known ? std::optional(std::move(run)) : std::nullopt;
 }
 
-std::string first_line_of(const std::string& path) {
-  std::ifstream file(path);
+std::string first_line_of(std::istream& file) {
   std::string line;
   std::getline(file, line);
   return line;
+}
+
+std::string first_line_of(const std::string& path) {
+  std::ifstream file(path);
+  return first_line_of(file);
 }
 
 /// Whether `older` begins the part before that of `run`.
@@ -252,12 +261,6 @@ std::vector<std::string> parts_of(const std::string& path, json run) {
   return parts;
 }
 
-/// A whole number of the line that a part begins with; 0 where it is not there.
-std::uint64_t number_of_part(const std::string& part, const char* name) {
-  const auto run = run_record_of(first_line_of(part));
-  return run ? run->value(name, std::uint64_t{0}) : 0;
-}
-
 /// As far as the beginning of the line says, which is how logs are written.
 bool is_of_more_detail(std::string_view line, LogDetail most) {
   if (most == LogDetail::jobs) return false;
@@ -265,48 +268,103 @@ bool is_of_more_detail(std::string_view line, LogDetail most) {
   return most == LogDetail::evaluations && line.starts_with(R"({"event":"update",)");
 }
 
-/// Tells what stands after the first lines.
-void tell_part(const std::string& path, std::uint64_t skipped_lines, LogDetail most, LogPlace& place,
-               RunObserver& observer) {
-  std::ifstream file(path);
-  std::uint64_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    if (++number <= skipped_lines || is_of_more_detail(line, most)) continue;
-    const bool whole = !file.eof();  // it has its end of line
-    bool known = false;
-    try {
-      known = tell(parse_json(line), place, observer);
-    } catch (const json::exception&) {
+/// How many lines behind it repeat what older parts hold. A part may be replaced while it is read.
+std::uint64_t repeated_lines_of(const json& run) {
+  return run.is_object() ? run.value("repeated", std::uint64_t{0}) : 0;
+}
+
+/// Tells the lines of a part behind its run record, without those that repeat what parts before it have told;
+/// and then those of the next part, which a stream may hold behind them.
+class PartTeller {
+ public:
+  PartTeller(LogDetail most, RunObserver& observer) : most_(most), observer_(observer) {}
+
+  /// The stream is behind the run record, `run`. `name`: for messages.
+  void tell(std::istream& part, const std::string& name, json run, bool is_first) {
+    std::uint64_t repeated = is_first ? 0 : repeated_lines_of(run);
+    std::uint64_t number = 1;
+    for (std::string line; std::getline(part, line);) {
+      ++number;
+      if (repeated > 0) {
+        --repeated;
+        continue;
+      }
+      const bool whole = !part.eof();  // it has its end of line
+      if (is_of_more_detail(line, most_) || tell_line(line)) continue;
+      if (!whole) return;
+      auto next = run_record_of(line);
+      if (!next || !run.is_object() || !comes_before(run, *next)) {
+        throw std::invalid_argument(
+            fmt::format("{}:{}: not a record of a log written by --log", name, number));
+      }
+      run = std::move(*next);
+      repeated = repeated_lines_of(run);
     }
-    if (known) continue;
-    if (!whole) return;
-    throw std::invalid_argument(fmt::format("{}:{}: not a record of a log written by --log", path, number));
   }
+
+ private:
+  bool tell_line(const std::string& line) {
+    try {
+      return tell_record(parse_json(line), place_, observer_);
+    } catch (const json::exception&) {
+      return false;
+    }
+  }
+
+  LogDetail most_;
+  RunObserver& observer_;
+  LogPlace place_;
+};
+
+/// Whether it is stdin, a pipe or a device, which can be read but once.
+bool is_read_once(const std::string& path) {
+  std::error_code none;
+  const auto status = std::filesystem::status(path, none);
+  return path == "-" || (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status));
+}
+
+/// Null for a file.
+std::shared_ptr<std::istream> open_source(const std::string& path) {
+  if (!is_read_once(path)) return nullptr;
+  if (path == "-") return {&std::cin, [](std::istream*) {}};
+  return std::make_shared<std::ifstream>(path);
 }
 
 }  // namespace
 
-RunLogReader::RunLogReader(const std::string& path) {
-  const auto refuse = [&path](const char* reason) {
-    throw std::invalid_argument(fmt::format("{}: {}; expected a file written by --log", path, reason));
+void require_streams_once(const std::vector<std::string>& files) {
+  std::set<std::string> seen;
+  for (const std::string& file : files) {
+    if (!is_read_once(file)) continue;
+    const auto identity = identity_of(file == "-" ? "/dev/stdin" : file);
+    if (!identity || seen.insert(*identity).second) continue;
+    throw std::invalid_argument(fmt::format("{}: is named twice, and can be read but once", file));
+  }
+}
+
+RunLogReader::RunLogReader(const std::string& path)
+    : name_(path == "-" ? "stdin" : path), stream_(open_source(path)) {
+  const auto refuse = [this](const char* reason) {
+    throw std::invalid_argument(fmt::format("{}: {}; expected a file written by --log", name_, reason));
   };
-  if (!std::ifstream(path)) refuse("cannot be read");
-  const std::string first_line = first_line_of(path);
-  const auto run = run_record_of(first_line);
+  if (stream_ ? !*stream_ : !std::ifstream(path)) refuse("cannot be read");
+  first_line_ = stream_ ? first_line_of(*stream_) : first_line_of(path);
+  const auto run = run_record_of(first_line_);
   if (!run) refuse("does not begin with a run record");
-  parts_ = parts_of(path, *run);
-  has_all_parts_ = number_of_part(parts_.front(), "part") == 0;
-  auto record = OrderedJson::parse(first_line);
+  if (!stream_) parts_ = parts_of(path, *run);
+  const auto first = stream_ ? run : run_record_of(first_line_of(parts_.front()));
+  has_all_parts_ = !first || first->value("part", std::uint64_t{0}) == 0;
+  auto record = OrderedJson::parse(first_line_);
   for (const char* of_the_part : {"log", "part", "repeated"}) record.erase(of_the_part);
   run_json_ = record.dump();
 }
 
 void RunLogReader::tell(RunObserver& observer, LogDetail most) {
-  LogPlace place;
+  PartTeller teller(most, observer);
+  if (stream_) teller.tell(*stream_, name_, run_record_of(first_line_).value_or(json()), true);
   for (const std::string& part : parts_) {
-    // What a part repeats has been told where the parts before it are there.
-    const std::uint64_t repeated = part == parts_.front() ? 0 : number_of_part(part, "repeated");
-    tell_part(part, 1 + repeated, most, place, observer);
+    std::ifstream file(part);
+    teller.tell(file, part, run_record_of(first_line_of(file)).value_or(json()), part == parts_.front());
   }
 }
 

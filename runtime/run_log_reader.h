@@ -1,5 +1,7 @@
 #pragma once
 
+#include <istream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,12 +10,20 @@
 
 namespace tardigrad {
 
+/// Throws std::invalid_argument where stdin, a pipe or a device is among the files of logs twice: what has
+/// been read of it is gone.
+void require_streams_once(const std::vector<std::string>& files);
+
 /// A file of RunLog, with the older parts beside it, told again to observers, in its order: what draws a run
-/// draws its log, too.
+/// draws its log, too. "-" is stdin; that, a pipe or a device is told once, and may hold the parts of a log
+/// behind each other, the oldest first.
 class RunLogReader {
  public:
   /// Throws std::invalid_argument naming the file if it cannot be read or does not begin with a run record.
   explicit RunLogReader(const std::string& path);
+
+  /// The file's name in messages.
+  const std::string& name() const { return name_; }
 
   /// The run record, as a JSON object, without what RotatingJsonLines adds to it of its parts.
   const std::string& run_json() const { return run_json_; }
@@ -30,7 +40,10 @@ class RunLogReader {
   bool has_all_parts() const { return has_all_parts_; }
 
  private:
-  std::vector<std::string> parts_;  // the oldest first
+  std::string name_;
+  std::shared_ptr<std::istream> stream_;  // null where a file has it
+  std::string first_line_;
+  std::vector<std::string> parts_;  // of a file, the oldest first
   std::string run_json_;
   bool has_all_parts_ = false;
 };

@@ -10,8 +10,10 @@
 #include <fstream>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 
 #include "runtime/json_text.h"
+#include "runtime/output_path.h"
 #include "runtime/refuse_file.h"
 
 namespace tardigrad {
@@ -49,10 +51,15 @@ std::string safetensors_header(const ParameterLayout& layout) {
   return safetensors_header(tensors);
 }
 
-SafetensorsContents read_safetensors_header(const std::filesystem::path& path, std::ifstream& file) {
+std::uint64_t file_bytes(const std::filesystem::path& path, const std::istream& file) {
   std::error_code error;
-  const std::uint64_t file_bytes = std::filesystem::file_size(path, error);
+  const std::uint64_t bytes = std::filesystem::file_size(path, error);
   if (!file || error) refuse_file(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  return bytes;
+}
+
+SafetensorsContents read_safetensors_header(const std::filesystem::path& path, std::istream& file,
+                                            std::uint64_t file_bytes) {
   std::uint64_t header_bytes = 0;
   if (!file.read(reinterpret_cast<char*>(&header_bytes), sizeof(header_bytes))) {
     refuse_file(path, "not a safetensors file: shorter than 8 bytes");
@@ -87,43 +94,71 @@ SafetensorsEntry read_safetensors_entry(const std::filesystem::path& path,
   }
 }
 
-namespace {
-
-/// "2, 3"
-std::string describe(std::span<const std::int64_t> shape) {
+std::string describe_shape(std::span<const std::int64_t> shape) {
   constexpr std::size_t most = 8;
   return fmt::format("{}{}", fmt::join(shape.first(std::min(most, shape.size())), ", "),
                      shape.size() > most ? ", …" : "");
 }
 
-void read_tensor(const std::filesystem::path& path, std::ifstream& file, const Contents& contents,
-                 const TensorSpec& tensor, std::span<float> values) {
-  const auto [dtype, shape, offsets] = read_safetensors_entry(path, contents, tensor.name);
-  if (dtype != "F32") {
-    refuse_file(path, fmt::format("tensor \"{}\" is {}; expected \"F32\"", tensor.name, in_quotes(dtype)));
-  }
-  if (shape != tensor.shape) {
-    refuse_file(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name, describe(shape),
-                                  describe(tensor.shape)));
-  }
-  const std::uint64_t bytes = tensor.elements() * sizeof(float);
+std::uint64_t begin_of_tensor(const std::filesystem::path& path, const SafetensorsContents& contents,
+                              const TensorSpec& tensor, const SafetensorsEntry& entry,
+                              std::size_t element_bytes) {
+  const std::uint64_t bytes = tensor.elements() * element_bytes;
+  const std::vector<std::uint64_t>& offsets = entry.offsets;
   if (offsets.size() != 2 || offsets[0] > contents.data_bytes || offsets[1] > contents.data_bytes ||
       offsets[0] + bytes != offsets[1]) {
     refuse_file(
         path, fmt::format("tensor \"{}\": its {} bytes are not where data_offsets says", tensor.name, bytes));
   }
-  file.seekg(static_cast<std::streamoff>(contents.data_begin + offsets[0]));
-  file.read(reinterpret_cast<char*>(values.data() + tensor.offset), static_cast<std::streamsize>(bytes));
+  return contents.data_begin + offsets[0];
+}
+
+void require_data_bytes(const std::filesystem::path& path, const SafetensorsContents& contents,
+                        std::uint64_t bytes) {
+  if (contents.data_bytes == bytes) return;
+  refuse_file(path, fmt::format("holds {} bytes of data; expected {} as its tensors have",
+                                contents.data_bytes, bytes));
+}
+
+namespace {
+
+void read_tensor(const std::filesystem::path& path, std::ifstream& file, const Contents& contents,
+                 const TensorSpec& tensor, std::span<float> values) {
+  const SafetensorsEntry entry = read_safetensors_entry(path, contents, tensor.name);
+  if (entry.dtype != "F32") {
+    refuse_file(path,
+                fmt::format("tensor \"{}\" is {}; expected \"F32\"", tensor.name, in_quotes(entry.dtype)));
+  }
+  if (entry.shape != tensor.shape) {
+    refuse_file(path, fmt::format("tensor \"{}\" has shape [{}]; expected [{}]", tensor.name,
+                                  describe_shape(entry.shape), describe_shape(tensor.shape)));
+  }
+  file.seekg(static_cast<std::streamoff>(begin_of_tensor(path, contents, tensor, entry, sizeof(float))));
+  file.read(reinterpret_cast<char*>(values.data() + tensor.offset),
+            static_cast<std::streamsize>(tensor.elements() * sizeof(float)));
   if (!file) refuse_file(path, fmt::format("tensor \"{}\" cannot be read", tensor.name));
+}
+
+void save_to_stream(const std::filesystem::path& path, const std::string& header,
+                    std::span<const float> values) {
+  try {
+    write_to_stream(path, {std::as_bytes(std::span(header)), std::as_bytes(values)});
+  } catch (const std::system_error& error) {
+    throw std::runtime_error(fmt::format("{}: cannot be written: {}", path.string(), error.code().message()));
+  }
 }
 
 }  // namespace
 
 void save_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
                       std::span<const float> values) {
+  const std::string header = safetensors_header(layout);
+  if (is_stream(path)) {
+    save_to_stream(path, header, values);
+    return;
+  }
   std::filesystem::path beside = path;
   beside += ".partial";
-  const std::string header = safetensors_header(layout);
   std::ofstream file(beside, std::ios::binary | std::ios::trunc);
   write_bytes(file, header.data(), header.size());
   write_bytes(file, values.data(), values.size_bytes());
@@ -140,7 +175,7 @@ void save_safetensors(const std::filesystem::path& path, const ParameterLayout& 
 void load_safetensors(const std::filesystem::path& path, const ParameterLayout& layout,
                       std::span<float> values) {
   std::ifstream file(path, std::ios::binary);
-  const Contents contents = read_safetensors_header(path, file);
+  const Contents contents = read_safetensors_header(path, file, file_bytes(path, file));
   std::set<std::string> known;
   for (const TensorSpec& tensor : layout.tensors()) {
     read_tensor(path, file, contents, tensor, values);
@@ -150,10 +185,7 @@ void load_safetensors(const std::filesystem::path& path, const ParameterLayout& 
     if (!known.contains(name))
       refuse_file(path, fmt::format("tensor {} does not belong to this model", in_quotes(name)));
   }
-  if (contents.data_bytes != values.size_bytes()) {
-    refuse_file(path, fmt::format("holds {} bytes of data; expected {} as its tensors have",
-                                  contents.data_bytes, values.size_bytes()));
-  }
+  require_data_bytes(path, contents, values.size_bytes());
 }
 
 }  // namespace tardigrad

@@ -1,8 +1,11 @@
-// Model files.
+// Model files, of this program and of others.
 #include "runtime/safetensors.h"
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
+#include "runtime/model_import.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;
@@ -14,5 +17,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::vector<float> values(layout.dimension());
   const fuzz::InputFile file(fuzz::as_text(data, size));
   fuzz::taken_or_refused([&] { load_safetensors(file.path(), layout, values); });
+  fuzz::taken_or_refused([&] {
+    import_model(file.path(), layout, values);
+    fuzz::require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
+                  "finite numbers");
+  });
   return 0;
 }
