@@ -120,14 +120,14 @@ void compare(const CompareOptions& options, InterruptWatch& interrupts) {
   const std::vector<RunResult> results = execute_with_progress(batch, interrupts.run());
   const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
   std::FILE* out = table_stream(options);
-  fmt::print(out, "{}{}", describe_configuration(batch.runs.front(), seeds),
-             comparison_table(methods, batch.target));
+  say(out, "{}{}", describe_configuration(batch.runs.front(), seeds),
+      comparison_table(methods, batch.target));
   write_comparison_outputs(options, batch, results, methods, logs);
   const auto missing = std::ranges::count(results, RunResult::Outcome::missing, &RunResult::outcome);
   if (missing == 0) return;
-  fmt::print(out, "\ninterrupted: {} of {} runs are missing; {}\n", missing, results.size(),
-             options.log_dir.empty() ? "with --log-dir DIR the same command would go on where it stopped"
-                                     : "the same command goes on with them");
+  say(out, "\ninterrupted: {} of {} runs are missing; {}\n", missing, results.size(),
+      options.log_dir.empty() ? "with --log-dir DIR the same command would go on where it stopped"
+                              : "the same command goes on with them");
 }
 
 }  // namespace tardigrad

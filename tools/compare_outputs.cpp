@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "runtime/output_path.h"
 #include "runtime/say.h"
 #include "tools/evaluations_csv.h"
 #include "tools/logged_run.h"
@@ -50,9 +51,13 @@ void require_place_for(const char* flag, const std::string& file) {
 bool has_ended(const RunResult& result) { return result.outcome != RunResult::Outcome::missing; }
 
 void write_csv(const std::string& file, const std::string& csv) {
-  if (file == "-") {
-    if (say(stdout, "{}", csv) && std::fflush(stdout) == 0) return;
-    throw std::runtime_error(fmt::format("--csv -: stdout cannot be written: {}", std::strerror(errno)));
+  if (is_stream(file)) {
+    try {
+      write_to_stream(file, {std::as_bytes(std::span(csv))});
+      return;
+    } catch (const std::system_error& error) {
+      throw std::runtime_error(fmt::format("--csv {}: cannot be written: {}", file, error.code().message()));
+    }
   }
   std::ofstream out(file, std::ios::binary);
   if (!(out << csv) || !out.flush()) {
@@ -108,13 +113,18 @@ void LogFolder::make() const {
 }
 
 void check_comparison_outputs(const CompareOptions& options) {
-  if (!options.csv.empty() && options.csv != "-") require_place_for("--csv", options.csv);
+  if (!options.csv.empty() && !is_stream(options.csv)) require_place_for("--csv", options.csv);
   if (options.report.empty()) return;
   require_pages();
-  require_place_for("--report", options.report);
+  if (!is_stream(options.report)) require_place_for("--report", options.report);
 }
 
-std::FILE* table_stream(const CompareOptions& options) { return options.csv == "-" ? stderr : stdout; }
+std::FILE* table_stream(const CompareOptions& options) {
+  const auto goes_to_stdout = [](const std::string& path) {
+    return !path.empty() && descriptor_of(path) == STDOUT_FILENO;
+  };
+  return goes_to_stdout(options.csv) || goes_to_stdout(options.report) ? stderr : stdout;
+}
 
 void write_comparison_outputs(const CompareOptions& options, const RunBatch& batch,
                               std::span<const RunResult> results, const std::vector<MethodRuns>& methods,

@@ -9,6 +9,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "runtime/say.h"
 #include "tools/run_setup.h"
 
 namespace tardigrad {
@@ -66,7 +67,8 @@ int try_set_ups(const RunBatch& batch) {
     if (run.method == method) continue;
     method = run.method;
     const RunSetup setup = set_up_run(run, batch.placement, batch.dataset);
-    static_cast<void>(first_model(run, *setup.objective));
+    const std::string note = first_model(run, *setup.objective).note;
+    if (!note.empty() && workers == 0) say(stderr, "{}\n", note);
     workers = setup.objective->workers();
   }
   return workers;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -33,17 +34,32 @@ enum ExitCode { ok = 0, internal_error = 1, bad_input = 2, device_lost = 3, not_
 void print_devices() {
   for (const DeviceDescription& description : describe_devices()) {
     const bool is_cpu = description.device.backend == Backend::cpu;  // cpu:0 would be none of it
-    fmt::print("{:<8} {}, {:.1f} GiB\n", is_cpu ? "cpu" : description.device.name(), description.model,
-               static_cast<double>(description.memory_bytes) / (1 << 30));
+    say(stdout, "{:<8} {}, {:.1f} GiB\n", is_cpu ? "cpu" : description.device.name(), description.model,
+        static_cast<double>(description.memory_bytes) / (1 << 30));
   }
-  if (cuda_device_count() == 0) fmt::print("no GPU: {}\n", why_no_cuda());
+  if (cuda_device_count() == 0) say(stdout, "no GPU: {}\n", why_no_cuda());
   if (const std::string versions = cuda_library_versions(); !versions.empty())
-    fmt::print("built with {}\n", versions);
+    say(stdout, "built with {}\n", versions);
 }
 
 int report(ExitCode code, const char* message) {
   say(stderr, "tardigrad: {}\n", message);
   return code;
+}
+
+/// Not by way of std::cout, which would lose why it cannot be written.
+void print_answer(const CLI::App& app, const CLI::Success& asked) {
+  std::ostringstream text;
+  app.exit(asked, text, text);
+  say(stdout, "{}", text.str());
+}
+
+/// What a command prints is what it is for, or part of it; a run has been saved by then.
+int after_printing(int code) {
+  const auto trouble = trouble_with_stdout();
+  if (!trouble) return code;
+  report(internal_error, trouble->c_str());
+  return code == ok ? internal_error : code;
 }
 
 constexpr const char* devices_example =
@@ -83,7 +99,7 @@ int until_interrupted(std::string answer, const Command& command) {
 }
 
 /// Runs what the command line asks for; errors become one line and an exit code.
-int run(CLI::App& app, const std::vector<std::string>& arguments) {
+int run(CLI::App& app, const std::vector<std::string>& arguments, const std::string& command_line) {
   TrainOptions train_options;
   const CLI::App* train_command = add_train_command(app, train_options);
   CompareOptions compare_options;
@@ -103,6 +119,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments) {
   report_command->add_option("LOG", logs, "Files written by train --log")->required();
   report_command->add_option("-o,--output", page, "The page")->capture_default_str();
   report_command->footer(report_example);
+  train_options.command_line = compare_options.shared.command_line = command_line;
   try {
     read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
@@ -119,10 +136,10 @@ int run(CLI::App& app, const std::vector<std::string>& arguments) {
     }
     return ok;
   } catch (const CLI::CallForHelp& help) {
-    app.exit(help);
+    print_answer(app, help);
     return ok;
   } catch (const CLI::CallForVersion& asked) {
-    app.exit(asked);
+    print_answer(app, asked);
     return ok;
   } catch (const CLI::ParseError& error) {
     return report(bad_input, error.what());
@@ -143,12 +160,14 @@ int run(CLI::App& app, const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   open_standard_streams();
+  const std::vector<std::string> words(argv, argv + argc);
   CLI::App app("tardigrad: asynchronous SGD on the GPUs of one workstation, or on its CPU.", "tardigrad");
   app.set_version_flag("--version", program_version);
   app.require_subcommand(1);
   app.formatter(std::make_shared<HelpPage>());
   app.footer(example);
-  const int code = run(app, {argv + 1, argv + argc});
+  const int code =
+      after_printing(run(app, {words.begin() + std::min(argc, 1), words.end()}, command_line_of(words)));
   if (!anything_abandoned() && code != exit_code_of(SIGINT)) return code;
   std::fflush(nullptr);
   end_program(code);  // nothing of what a job that hangs may still use comes to its end before

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 
 #include "runtime/say.h"
 #include "runtime/state_archive.h"
+#include "tools/outputs.h"
+#include "tools/worker_table.h"
 
 namespace tardigrad {
 namespace {
@@ -22,20 +22,10 @@ std::string percent(const std::optional<double>& share) {
   return share ? fmt::format("{:.2f} %", 100 * *share) : std::string("-");
 }
 
-void print_workers(const RunSummary& summary, const char* time_unit) {
-  say(stdout, "\n{:>6}  {:<8} {:>8} {:>18} {:>8} {:>10} {:>17}\n", "worker", "device", "jobs",
-      fmt::format("mean compute, {}", time_unit), "busy", "discarded", "staleness med/max");
-  for (const WorkerRecord& worker : summary.workers) {
-    say(stdout, "{:>6}  {:<8} {:>8} {:>18.4g} {:>8} {:>10} {:>17}\n", worker.worker, worker.device,
-        worker.jobs, worker.mean_compute_time, fmt::format("{:.0f} %", 100 * worker.busy_share),
-        fmt::format("{:.0f} %", 100 * worker.discarded_share),
-        fmt::format("{} / {}", worker.staleness.median(), worker.staleness.max()));
-  }
-}
-
 }  // namespace
 
-Progress::Progress(const char* time_unit) : time_unit_(time_unit), terminal_(isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(const char* time_unit, std::FILE* result)
+    : time_unit_(time_unit), result_(result), terminal_(isatty(STDERR_FILENO) != 0) {}
 
 Progress::~Progress() { clear_line(); }
 
@@ -92,23 +82,21 @@ void Progress::on_checkpoint_saved(const SavedCheckpoint& saved) {
 
 void Progress::on_summary(const RunSummary& summary) {
   clear_line();
-  print_workers(summary, time_unit_);
-  say(stdout,
+  say(result_, "\n{}", worker_table(summary.workers, time_unit_));
+  say(result_,
       "\n{} updates from {} gradients in {:.1f} {} (training took {:.1f} s of wall time; ended by {})\n",
       summary.updates, summary.gradients, summary.time, time_unit_, summary.train_time_s,
       to_string(summary.stop_reason));
   const bool whole = summary.evaluated_update == summary.updates;
-  say(stdout, "{} {:.4f}", whole ? "final loss" : "loss", summary.final_evaluation.loss);
+  say(result_, "{} {:.4f}", whole ? "final loss" : "loss", summary.final_evaluation.loss);
   if (summary.final_evaluation.accuracy)
-    say(stdout, "  accuracy {}", percent(summary.final_evaluation.accuracy));
-  if (!whole) say(stdout, "  of update {}, the latest evaluated", summary.evaluated_update);
-  say(stdout, "\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
+    say(result_, "  accuracy {}", percent(summary.final_evaluation.accuracy));
+  if (!whole) say(result_, "  of update {}, the latest evaluated", summary.evaluated_update);
+  say(result_, "\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
       100 * summary.discarded_share);
   if (summary.largest_drift)
-    say(stdout, "largest drift of the table's mean: {:.2g}\n", *summary.largest_drift);
-  if (std::fflush(stdout) != 0) {
-    say(stderr, "tardigrad: stdout: the summary cannot be written: {}\n", std::strerror(errno));
-  }
+    say(result_, "largest drift of the table's mean: {:.2g}\n", *summary.largest_drift);
+  flush_stdout();  // the model is saved only now
 }
 
 void Progress::on_resume(const ResumeRecord& record) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -10,12 +11,13 @@
 namespace tardigrad {
 
 /// What a person sees of a run: on a terminal one live line on stderr, elsewhere a plain line every few
-/// seconds, and a line at every evaluation, warning, and loss or return of a worker; at the end, on stdout, a
-/// table of the workers and the result. Goes on where nobody reads it any more.
+/// seconds, and a line at every evaluation, warning, and loss or return of a worker; at the end a table of
+/// the workers and the result. Goes on where nobody reads it any more.
 class Progress final : public RunObserver {
  public:
-  /// `time_unit`: what the run's own clock counts, "s" or "units".
-  explicit Progress(const char* time_unit);
+  /// `time_unit`: what the run's own clock counts, "s" or "units". `result`: where the table and the result
+  /// go, stdout or, where that has other things to carry, stderr.
+  Progress(const char* time_unit, std::FILE* result);
   ~Progress() override;
 
   void on_update(const UpdateRecord& record) override;
@@ -34,6 +36,7 @@ class Progress final : public RunObserver {
   void clear_line();
 
   const char* time_unit_;
+  std::FILE* result_;
   bool terminal_;
   bool live_line_ = false;  // a line stands on the terminal without its end
   SteadyClock::time_point next_show_;

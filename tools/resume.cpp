@@ -1,6 +1,7 @@
 #include "tools/resume.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -8,6 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "runtime/output_path.h"
 #include "runtime/say.h"
 #include "runtime/state_archive.h"
 #include "tools/option_files.h"
@@ -46,6 +48,15 @@ bool is_whole(const fs::path& checkpoint) {
   } catch (const std::invalid_argument&) {
     return false;
   }
+}
+
+/// What a run leaves, for whoever resumes it: descriptors that a shell has opened for this one will be no
+/// more.
+TrainOptions without_descriptors(TrainOptions options) {
+  for (std::string* output : {&options.save, &options.log, &options.record, &options.trace}) {
+    if (descriptor_of(*output).value_or(STDOUT_FILENO) != STDOUT_FILENO) output->clear();
+  }
+  return options;
 }
 
 /// Checkpoints that the run would mix with its own.
@@ -128,7 +139,7 @@ CheckpointOptions checkpoint_options(const TrainOptions& options, const std::str
   checkpoints.folder = options.checkpoint_dir;
   checkpoints.keep = static_cast<std::size_t>(options.keep);
   Json run = Json::parse(run_json);
-  run.update(Json::parse(outputs_json(options)));
+  run.update(Json::parse(outputs_json(without_descriptors(options))));
   checkpoints.run_json = run.dump();
   require_no_others(options);
   return checkpoints;

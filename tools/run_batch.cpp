@@ -35,7 +35,7 @@ RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement&
   const auto start = SteadyClock::now();
   const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, batch.dataset));
   RunSetup& setup = *shared_setup;
-  std::vector<float> model = first_model(options, *setup.objective);
+  std::vector<float> model = first_model(options, *setup.objective).values;
   TargetWatch watch(batch.target);
   const auto meter = progress.begin(index, setup.options.limits());
   std::vector<RunObserver*> observers{&watch, meter.get()};

@@ -15,9 +15,10 @@
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
 #include "runtime/learning_rate.h"
-#include "runtime/safetensors.h"
+#include "runtime/model_import.h"
 #include "runtime/say.h"
 #include "tools/abandoned.h"
+#include "tools/build_info.h"
 #include "tools/option_values.h"
 #include "tools/version.h"
 
@@ -342,13 +343,14 @@ std::uint64_t gradients_in(double epochs, const Objective& objective) {
                                               static_cast<double>(objective.examples_per_job())));
 }
 
-std::vector<float> first_model(const TrainOptions& options, const Objective& objective) {
-  std::vector<float> model(objective.dimension());
+FirstModel first_model(const TrainOptions& options, const Objective& objective) {
+  FirstModel model{std::vector<float>(objective.dimension()), ""};
   if (options.init.empty()) {
-    objective.initialise(model, options.seed);
-  } else {
-    load_safetensors(options.init, objective.layout(), model);
+    objective.initialise(model.values, options.seed);
+    return model;
   }
+  const std::string done = import_model(options.init, objective.layout(), model.values);
+  if (!done.empty()) model.note = fmt::format("--init {}: {}", options.init, done);
   return model;
 }
 
@@ -391,6 +393,10 @@ std::string log_record(const TrainOptions& options, const RunSetup& setup) {
     record["memory_bytes"][device.name()] = setup.memory.total(device);
   }
   record["command"] = repeat_command(options);
+  record["command_line"] = options.command_line;
+  record["commit"] = commit_of_build();
+  record["build"] = build_of_program();
+  record.update(date_and_host());
   record["table"] = setup.method->memory().tables > 0;
   return record.dump();
 }

@@ -67,8 +67,14 @@ std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string&
 /// So many gradients are so many epochs, of an objective with examples.
 std::uint64_t gradients_in(double epochs, const Objective& objective);
 
-/// x⁰: from `--init`, or the objective's own. Throws std::invalid_argument.
-std::vector<float> first_model(const TrainOptions& options, const Objective& objective);
+/// x⁰: from `--init`, or the objective's own.
+struct FirstModel {
+  std::vector<float> values;
+  std::string note;  ///< what was done to that of `--init`, in a line for people; empty if nothing was
+};
+
+/// Throws std::invalid_argument.
+FirstModel first_model(const TrainOptions& options, const Objective& objective);
 
 /// Trains from `model`, or goes on from a checkpoint, and leaves the final model there; a set-up serves one
 /// run. Throws what Coordinator::run does. What a worker that hangs still uses is abandoned (abandoned.h).
@@ -79,7 +85,8 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
 /// The run as the members of a JSON object: its options and what came of them; the same for its replay.
 std::string run_record(const TrainOptions& options, const RunSetup& setup);
 
-/// The same for logs, with what was reckoned and measured for this run on this machine.
+/// The same for logs, with what was reckoned and measured for this run on this machine, and by which build,
+/// when, where and how it was started. Nothing else may take these: repeated runs have others.
 std::string log_record(const TrainOptions& options, const RunSetup& setup);
 
 }  // namespace tardigrad

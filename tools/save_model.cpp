@@ -6,6 +6,7 @@
 #include <system_error>
 #include <vector>
 
+#include "runtime/output_path.h"
 #include "runtime/safetensors.h"
 
 namespace tardigrad {
@@ -23,8 +24,9 @@ fs::path free_name(const fs::path& folder, const std::string& name) {
   return path;
 }
 
+/// A stream has no folder of its own.
 std::vector<fs::path> refuges(const fs::path& path) {
-  std::vector<fs::path> folders{path.has_parent_path() ? path.parent_path() : fs::path("."), "."};
+  std::vector<fs::path> folders{path.has_parent_path() && !is_stream(path) ? path.parent_path() : ".", "."};
   std::error_code none;
   if (const fs::path temporary = fs::temp_directory_path(none); !none) folders.push_back(temporary);
   return folders;
@@ -48,8 +50,9 @@ SavedModel save_model(const fs::path& path, const ParameterLayout& layout, std::
   } catch (const std::runtime_error& error) {
     reason = fmt::format("--save {}", error.what());
   }
+  const std::string name = is_stream(path) ? "model.safetensors" : path.filename().string();
   for (const fs::path& folder : refuges(path)) {
-    const fs::path refuge = free_name(folder, path.filename().string());
+    const fs::path refuge = free_name(folder, name);
     try {
       save_safetensors(refuge, layout, model);
       return {refuge, fmt::format("{}; the model is in {}", reason,

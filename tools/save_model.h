@@ -20,7 +20,8 @@ struct SavedModel {
 std::string note_on_format(const std::filesystem::path& path);
 
 /// Writes a model file, and rather than losing the model writes it under another name: `FILE.rescued` in the
-/// folder it was meant for, the current one or that of temporary files; an older file there is not replaced.
+/// folder it was meant for, the current one or that of temporary files, or `model.safetensors.rescued` where
+/// FILE is a stream (output_path.h); an older file there is not replaced.
 /// Throws std::runtime_error where none of them can be written.
 SavedModel save_model(const std::filesystem::path& path, const ParameterLayout& layout,
                       std::span<const float> model);

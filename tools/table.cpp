@@ -12,6 +12,8 @@
 #include <stdexcept>
 
 #include "runtime/refuse_file.h"
+#include "runtime/run_log_reader.h"
+#include "runtime/say.h"
 #include "runtime/telemetry.h"
 #include "tools/evaluations_csv.h"
 #include "tools/logged_run.h"
@@ -61,6 +63,7 @@ struct TableRun {
 };
 
 std::vector<LoggedRun> read_logs(const std::vector<std::string>& log_files) {
+  require_streams_once(log_files);
   std::vector<LoggedRun> logs;
   std::ranges::transform(log_files, std::back_inserter(logs), read_logged_run);
   return logs;
@@ -84,11 +87,11 @@ std::string format_score(const TableRun& run, const std::optional<double>& score
 /// As wide as the labels need.
 void print_row(const std::string& head, const std::vector<TableRun>& runs,
                const std::function<std::string(const TableRun&)>& cell) {
-  fmt::print("{:>24}", head);
+  say(stdout, "{:>24}", head);
   for (const TableRun& run : runs) {
-    fmt::print(" {:>{}}", cell(run), std::max<std::size_t>(12, run.label.size()));
+    say(stdout, " {:>{}}", cell(run), std::max<std::size_t>(12, run.label.size()));
   }
-  fmt::print("\n");
+  say(stdout, "\n");
 }
 
 std::string summary_member(const TableRun& run, std::uint64_t RunSummary::*member) {
@@ -138,7 +141,7 @@ void print_table(const std::vector<std::string>& log_files) {
 }
 
 void print_csv(const std::vector<std::string>& log_files) {
-  fmt::print("{}", evaluations_csv(read_logs(log_files)));
+  say(stdout, "{}", evaluations_csv(read_logs(log_files)));
 }
 
 }  // namespace tardigrad

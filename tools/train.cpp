@@ -1,10 +1,9 @@
 #include "tools/train.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "runtime/batched_observer.h"
+#include "runtime/output_path.h"
 #include "runtime/recording.h"
 #include "runtime/run_log_reader.h"
 #include "runtime/say.h"
@@ -19,6 +19,7 @@
 #include "tools/guarded_run.h"
 #include "tools/live/live_run.h"
 #include "tools/option_files.h"
+#include "tools/output_checks.h"
 #include "tools/progress.h"
 #include "tools/resume.h"
 #include "tools/resumed_options.h"
@@ -28,55 +29,6 @@
 
 namespace tardigrad {
 namespace {
-
-void require_folder_of(const char* flag, const std::string& file) {
-  const auto refuse = [&](const std::string& reason) {
-    throw std::invalid_argument(fmt::format("{} {}: {}", flag, file, reason));
-  };
-  const std::filesystem::path path(file);
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  if (!std::filesystem::is_directory(folder)) refuse("there is no folder " + folder.string());
-  if (access(folder.c_str(), W_OK) != 0) refuse("folder " + folder.string() + " is not writable");
-  if (std::filesystem::is_directory(path)) refuse("is a folder; expected a file");
-}
-
-/// However its path is written.
-void require_not_replayed(const char* flag, const std::string& file, const std::string& replay) {
-  std::error_code absent;
-  if (!std::filesystem::equivalent(file, replay, absent)) return;
-  throw std::invalid_argument(fmt::format("{} {}: is the file to --replay", flag, file));
-}
-
-void check_outputs(const TrainOptions& options) {
-  struct Output {
-    const char* flag;
-    const std::string& path;
-    void (*check)(const char* flag, const std::string& path) = require_folder_of;
-  };
-  const Output outputs[] = {{"--save", options.save},
-                            {"--log", options.log},
-                            {"--record", options.record},
-                            {"--trace", options.trace},
-                            {"--tensorboard", options.tensorboard, check_event_folder}};
-  std::map<std::filesystem::path, const char*> flags;  // by the files they name
-  for (const auto& [flag, file, check] : outputs) {
-    if (file.empty()) continue;
-    check(flag, file);
-    require_not_replayed(flag, file, options.replay);
-    std::filesystem::path path = std::filesystem::weakly_canonical(std::filesystem::absolute(file));
-    if (!path.has_filename()) path = path.parent_path();  // that of folder/ is folder
-    const auto [other, is_new] = flags.emplace(path, flag);
-    if (is_new) continue;
-    throw std::invalid_argument(fmt::format("{} {}: is the file of {}", flag, file, other->second));
-  }
-  if (!options.replay.empty() && !(options.checkpoint_dir.empty() && options.resume.empty())) {
-    throw std::invalid_argument(
-        "--checkpoint-dir and --resume have no use with --replay, which can begin again");
-  }
-  if (options.trace_size_mib && options.trace.empty()) {
-    throw std::invalid_argument("--trace-size has no use without --trace");
-  }
-}
 
 std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const std::string& run_json) {
   constexpr std::uint64_t default_mib = 64;
@@ -102,7 +54,7 @@ void tell_of_before(RunObserver& page, const std::string& log) try {
 /// A recording holds one configuration: if what the numbers depend on changes on the way, it has to end.
 bool can_go_on_recording(const TrainOptions& options, const std::string& record, bool resumed) {
   std::error_code absent;
-  if (!resumed || !std::filesystem::exists(options.record, absent)) return true;
+  if (!resumed || is_stream(options.record) || !std::filesystem::exists(options.record, absent)) return true;
   try {
     check_same_numbers("--record", options.record, Recording(options.record).run_json(), record);
     return true;
@@ -110,6 +62,15 @@ bool can_go_on_recording(const TrainOptions& options, const std::string& record,
     say(stderr, "{}: nothing more is recorded\n", error.what());
     return false;
   }
+}
+
+/// A run that is resumed takes its model from the checkpoint.
+std::vector<float> model_to_begin_with(const TrainOptions& options, const Objective& objective,
+                                       bool resumed) {
+  if (resumed) return std::vector<float>(objective.dimension());
+  auto [model, note] = first_model(options, objective);
+  if (!note.empty()) say(stderr, "{}\n", note);
+  return std::move(model);
 }
 
 }  // namespace
@@ -126,7 +87,7 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
   const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, load_data(options)));
   RunSetup& setup = *shared_setup;
   if (options.show_memory) {
-    fmt::print("{}\n", show_memory(setup.memory));
+    say(stdout, "{}\n", show_memory(setup.memory));
     return;
   }
   const std::string record = run_record(options, setup);
@@ -141,9 +102,10 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
     }
   }
   const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
-  std::vector<float> model = first_model(options, *setup.objective);
+  std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint.has_value());
 
-  Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units");
+  Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units",
+                    takes_stdout(options) ? stderr : stdout);
   std::vector<RunObserver*> observers{&progress};
   std::unique_ptr<RunRecorder> recorder;
   if (!options.record.empty() && can_go_on_recording(options, record, after.has_value())) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,7 @@ struct TrainOptions {
   std::string resume;
   bool verify = false;
   bool show_memory = false;
+  std::string command_line;  ///< of the program, as typed, quoted for a shell; for the log alone
 };
 
 /// Adds the `train` subcommand and binds its flags to `options`, which must outlive `app`.
@@ -102,6 +104,9 @@ std::string outputs_json(const TrainOptions& options);
 /// The command line of `tardigrad train` that runs the same again, without what it leaves; quoted for a
 /// shell.
 std::string repeat_command(const TrainOptions& options);
+
+/// The words of a command line, quoted for a shell.
+std::string command_line_of(std::span<const std::string> words);
 
 /// Adds `--log-detail`, `--log-size` and `--log-files`.
 void add_log_options(CLI::App& command, TrainOptions& options);

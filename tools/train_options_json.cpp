@@ -98,6 +98,12 @@ std::string outputs_json(const TrainOptions& options) {
       .dump();
 }
 
+std::string command_line_of(std::span<const std::string> words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + quoted(word);
+  return line;
+}
+
 std::string repeat_command(const TrainOptions& options) {
   const Json defaults = Json::parse(to_json({}));
   const Json given = Json::parse(to_json(options));

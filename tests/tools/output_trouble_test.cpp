@@ -68,7 +68,7 @@ TEST_F(OutputTrouble, AClosedPipeOfALogEndsNothing) {
 TEST_F(OutputTrouble, ASummaryThatCannotBePrintedIsNamed) {
   tardigrad(run_ + "--log log.jsonl 2>errors >/dev/full | cat");
   EXPECT_THAT(read_file(path("errors")),
-              HasSubstr("tardigrad: stdout: the summary cannot be written: No space left on device\n"));
+              HasSubstr("tardigrad: stdout: cannot be written: No space left on device\n"));
   EXPECT_EQ(records_of(path("log.jsonl"), "summary").size(), 1u);
 }
 

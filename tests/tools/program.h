@@ -64,6 +64,16 @@ class ProgramTest : public ::testing::Test {
     return finished(std::system(command(arguments).c_str()));
   }
 
+  /// Runs a script of bash in the folder, in which "$tardigrad" is the program; the script's own redirections
+  /// win.
+  Finished shell(const std::string& script) const {
+    write(".script", "tardigrad='" + binary() + "'\n" + script);
+    const Finished run = finished(
+        std::system(("cd '" + folder_.string() + "' && exec bash .script >.out 2>.err </dev/null").c_str()));
+    std::filesystem::remove(path(".script"));
+    return run;
+  }
+
   /// The same in the background, until wait_for; `before` are commands of the shell that it comes from.
   /// Signals that whoever started the tests ignores are not ignored there.
   pid_t start(const std::string& arguments, const std::string& before = "true") const {
@@ -112,9 +122,12 @@ class ProgramTest : public ::testing::Test {
  private:
   /// The shell gives way to the program, which thus gets the signals sent to it.
   std::string command(const std::string& arguments) const {
+    return "cd '" + folder_.string() + "' && exec " + binary() + " " + arguments + " >.out 2>.err </dev/null";
+  }
+
+  static std::string binary() {
     const char* other = std::getenv("TARDIGRAD_BINARY");  // the one with emulated GPUs
-    return "cd '" + folder_.string() + "' && exec " + (other != nullptr ? other : TARDIGRAD_BINARY) + " " +
-           arguments + " >.out 2>.err </dev/null";
+    return other != nullptr ? other : TARDIGRAD_BINARY;
   }
 
   Finished finished(int status) const {
