@@ -27,7 +27,7 @@ void Trouble::over(const std::string& outcome) {
 
 void Trouble::tell(const std::string& text) const {
   const char* clear_line = isatty(STDERR_FILENO) != 0 ? "\r\033[K" : "";  // that of Progress
-  say(stderr, "{}tardigrad: {}: {}\n", clear_line, what_, text);
+  say_line("{}tardigrad: {}: {}", clear_line, what_, text);
 }
 
 }  // namespace tardigrad

@@ -56,9 +56,11 @@ class BatchProgress::Meter final : public RunObserver {
   RunLimits limits_;
 };
 
-BatchProgress::Display BatchProgress::standard_display() {
+BatchProgress::Display BatchProgress::standard_display(bool quiet) {
   Display display;
+  display.quiet = quiet;
   display.terminal = isatty(STDERR_FILENO) != 0;
+  display.timed = !display.terminal;
   if (display.terminal) display.period = std::chrono::milliseconds(200);
   return display;
 }
@@ -88,18 +90,20 @@ std::unique_ptr<RunObserver> BatchProgress::begin(std::size_t run, const RunLimi
   return std::make_unique<Meter>(*this, begun, limits);
 }
 
-void BatchProgress::end(std::size_t run, const std::string& line) {
+void BatchProgress::end(std::size_t run, const std::string& line, bool failed) {
   const std::lock_guard lock(mutex_);
   Run& ended = *runs_[run];
   ended.phase = Phase::over;
   ++over_;
   seconds_of_kind_[ended.kind].push_back(seconds_between(ended.began_at, display_.now()));
+  if (display_.quiet && !failed) return;
   clear_line();
-  say(display_.out, "{:>{}}/{}  {}\n", over_, fmt::formatted_size("{}", runs_.size()), runs_.size(), line);
+  print(fmt::format("{:>{}}/{}  {}", over_, fmt::formatted_size("{}", runs_.size()), runs_.size(), line));
 }
 
 /// Takes no lock as long as nothing is to be shown: runs call it for every gradient.
 void BatchProgress::tick() {
+  if (display_.quiet) return;
   const auto now = display_.now();
   if (now.time_since_epoch().count() < next_show_.load(std::memory_order_relaxed)) return;
   const std::unique_lock lock(mutex_, std::try_to_lock);
@@ -109,9 +113,12 @@ void BatchProgress::tick() {
 }
 
 void BatchProgress::show(SteadyClock::time_point now) {
-  say(display_.out, "{}{}{}", display_.terminal ? "\r\033[K" : "", describe(now),
-      display_.terminal ? "" : "\n");
-  std::fflush(display_.out);
+  if (display_.terminal) {
+    say(display_.out, "\r\033[K{}", describe(now));
+    std::fflush(display_.out);
+  } else {
+    print(describe(now));
+  }
   live_line_ = display_.terminal;
   shown_at_ = now;
   gradients_shown_ = gradients();
@@ -177,6 +184,11 @@ std::uint64_t BatchProgress::gradients() const {
   std::uint64_t sum = 0;
   for (const auto& run : runs_) sum += run->gradients.load(std::memory_order_relaxed);
   return sum;
+}
+
+void BatchProgress::print(const std::string& line) const {
+  say(display_.out, "{}{}\n", display_.timed ? zoned_time(std::chrono::system_clock::now()) + " " : "", line);
+  std::fflush(display_.out);
 }
 
 void BatchProgress::clear_line() {

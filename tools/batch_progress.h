@@ -28,12 +28,14 @@ class BatchProgress {
   struct Display {
     std::FILE* out = stderr;
     bool terminal = false;  ///< one live line, which the next replaces
+    bool timed = false;     ///< a zoned_time() stands before each line
+    bool quiet = false;     ///< only runs that failed are told of
     SteadyClock::duration period = std::chrono::seconds(10);
     SteadyClock::time_point (*now)() = SteadyClock::now;
   };
 
   /// Of stderr, as it is.
-  static Display standard_display();
+  static Display standard_display(bool quiet = false);
 
   /// `kinds`: of each run; runs of one kind take about as long as each other.
   BatchProgress(std::vector<std::string> kinds, Display display);
@@ -49,7 +51,7 @@ class BatchProgress {
   std::unique_ptr<RunObserver> begin(std::size_t run, const RunLimits& limits);
 
   /// The run has ended, and `line` says how; what is printed besides is how many have by now.
-  void end(std::size_t run, const std::string& line);
+  void end(std::size_t run, const std::string& line, bool failed = false);
 
  private:
   class Meter;
@@ -64,6 +66,7 @@ class BatchProgress {
 
   void tick();
   void show(SteadyClock::time_point now);
+  void print(const std::string& line) const;
   void clear_line();
   std::string describe(SteadyClock::time_point now) const;
   std::string describe_running() const;

@@ -78,9 +78,10 @@ std::vector<RunResult> execute_with_progress(const RunBatch& batch, const std::s
     return fmt::format("{} lr {} seed {}: {}  ({:.1f} s)", run.method, run.lr, run.seed,
                        describe_result(result, batch), result.wall_s);
   };
-  BatchProgress progress(methods_of(batch), BatchProgress::standard_display());
+  const bool quiet = batch.runs.front().quiet;
+  BatchProgress progress(methods_of(batch), BatchProgress::standard_display(quiet));
   std::vector<RunResult> results = execute_batch(batch, progress, describe, stop);
-  say(stderr, "\n");
+  if (!quiet) say(stderr, "\n");
   return results;
 }
 
@@ -89,8 +90,8 @@ void take_over_earlier_results(RunBatch& batch, const std::string& log_dir) {
   if (log_dir.empty()) return;
   batch.known = earlier_results(batch);
   if (batch.known.empty()) return;
-  say(stderr, "--log-dir {}: {} of {} runs are there already, and are taken over from their logs\n", log_dir,
-      batch.known.size(), batch.runs.size());
+  say_line("--log-dir {}: {} of {} runs are there already, and are taken over from their logs", log_dir,
+           batch.known.size(), batch.runs.size());
 }
 
 /// The results as plan_runs() ordered them.

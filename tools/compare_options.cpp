@@ -131,6 +131,7 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
       .add("--report", options.report, text("FILE"),
            "A page, as of tardigrad report, that draws each method at its best step size");
   add_log_options(*compare, options.shared);
+  add_quiet_option(*compare, options.shared);
   OptionGroup(*compare, outputs)
       .mention("--config", "FILE", "Options from this TOML file (seeds = 3); the command line wins");
   compare->footer(compare_example);

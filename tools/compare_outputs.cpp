@@ -133,7 +133,7 @@ void write_comparison_outputs(const CompareOptions& options, const RunBatch& bat
   if (options.report.empty()) return;
   const std::vector<std::string> best = best_logs(batch, results, methods);
   if (best.empty()) {
-    say(stderr, "--report {}: there is no run to draw yet\n", options.report);
+    say_line("--report {}: there is no run to draw yet", options.report);
     return;
   }
   write_report(best, options.report, "--report");

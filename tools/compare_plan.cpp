@@ -68,7 +68,7 @@ int try_set_ups(const RunBatch& batch) {
     method = run.method;
     const RunSetup setup = set_up_run(run, batch.placement, batch.dataset);
     const std::string note = first_model(run, *setup.objective).note;
-    if (!note.empty() && workers == 0) say(stderr, "{}\n", note);
+    if (!note.empty() && workers == 0) say_line(note);
     workers = setup.objective->workers();
   }
   return workers;

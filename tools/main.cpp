@@ -48,6 +48,12 @@ int report(ExitCode code, const char* message) {
   return code;
 }
 
+/// The same of what ended a run, so that it stands among the run's lines.
+int report_of_run(ExitCode code, const char* message) {
+  say_line("tardigrad: {}", message);
+  return code;
+}
+
 /// Not by way of std::cout, which would lose why it cannot be written.
 void print_answer(const CLI::App& app, const CLI::Success& asked) {
   std::ostringstream text;
@@ -94,7 +100,7 @@ int until_interrupted(std::string answer, const Command& command) {
   try {
     command(interrupts);
   } catch (const StoppedEarlyError& stopped) {
-    say(stderr, "tardigrad: {}\n", stopped.what());
+    say_line("tardigrad: {}", stopped.what());
   }
   return interrupts.signal() != 0 ? exit_code_of(interrupts.signal()) : int{ok};
 }
@@ -147,13 +153,14 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   } catch (const std::invalid_argument& error) {
     return report(bad_input, error.what());
   } catch (const DeviceError& error) {
-    return report(device_lost, error.what());
+    return report_of_run(device_lost, error.what());
   } catch (const WorkersLostError& error) {
-    return report(device_lost, error.what());
+    return report_of_run(device_lost, error.what());
   } catch (const NotFiniteError& error) {
-    return report(not_finite, error.what());
+    return report_of_run(not_finite, error.what());
   } catch (const std::exception& error) {
-    return report(internal_error, error.what());
+    const bool of_run = train_command->parsed() || compare_command->parsed();
+    return (of_run ? report_of_run : report)(internal_error, error.what());
   }
 }
 

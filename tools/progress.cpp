@@ -24,12 +24,13 @@ std::string percent(const std::optional<double>& share) {
 
 }  // namespace
 
-Progress::Progress(const char* time_unit, std::FILE* result)
-    : time_unit_(time_unit), result_(result), terminal_(isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(const char* time_unit, std::FILE* result, bool quiet)
+    : time_unit_(time_unit), result_(result), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
 
 Progress::~Progress() { clear_line(); }
 
 void Progress::on_update(const UpdateRecord& record) {
+  if (quiet_) return;
   update_ = record.update;
   gradients_ = record.gradients;
   staleness_max_ = std::max(staleness_max_, record.staleness);
@@ -46,38 +47,41 @@ void Progress::on_update(const UpdateRecord& record) {
 void Progress::show(double time, SteadyClock::time_point now) {
   const double elapsed_s = std::chrono::duration<double>(now - shown_at_).count();
   const double rate = static_cast<double>(gradients_ - gradients_shown_) / elapsed_s;
-  say(stderr, "{}update {}  time {:.1f} {}  loss {:.4f}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}{}",
-      terminal_ ? "\r\033[K" : "", update_, time, time_unit_, loss_.value_or(0), percent(accuracy_), rate,
-      staleness_max_, terminal_ ? "" : "\n");
+  const std::string line =
+      fmt::format("update {}  time {:.1f} {}  loss {:.4f}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}",
+                  update_, time, time_unit_, loss_.value_or(0), percent(accuracy_), rate, staleness_max_);
+  if (!terminal_) return say_line(line);
+  say(stderr, "\r\033[K{}", line);
   std::fflush(stderr);
-  live_line_ = terminal_;
+  live_line_ = true;
 }
 
 void Progress::on_evaluation(const EvaluationRecord& record) {
+  if (quiet_) return;
   accuracy_ = record.evaluation.accuracy;
   clear_line();
   const auto& norm_sq = record.evaluation.gradient_norm_sq;
-  say(stderr, "evaluation at update {}  time {:.1f} {}: loss {:.4f}{}{}\n", record.update, record.time,
-      time_unit_, record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "",
-      norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
+  say_line("evaluation at update {}  time {:.1f} {}: loss {:.4f}{}{}", record.update, record.time, time_unit_,
+           record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "",
+           norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
 }
 
 void Progress::on_warning(const Warning& warning) {
   if (warning.kind == Warning::Kind::not_finite) return;  // ends the program with that
   clear_line();
-  say(stderr, "tardigrad: warning: at update {}: {}\n", warning.update, warning.text);
+  say_line("tardigrad: warning: at update {}: {}", warning.update, warning.text);
 }
 
 void Progress::on_worker_change(const WorkerChange& change) {
   clear_line();
-  say(stderr, "tardigrad: worker {} is {} at update {}, time {:.6g} {}: {}\n", change.worker,
-      change.lost ? "lost" : "back", change.update, change.time, time_unit_, change.reason);
+  say_line("tardigrad: worker {} is {} at update {}, time {:.6g} {}: {}", change.worker,
+           change.lost ? "lost" : "back", change.update, change.time, time_unit_, change.reason);
 }
 
 void Progress::on_checkpoint_saved(const SavedCheckpoint& saved) {
   if (!saved.asked) return;
   clear_line();
-  say(stderr, "tardigrad: the checkpoint of update {} is in {}\n", saved.record.update, saved.path.string());
+  say_line("tardigrad: the checkpoint of update {} is in {}", saved.record.update, saved.path.string());
 }
 
 void Progress::on_summary(const RunSummary& summary) {
@@ -101,8 +105,8 @@ void Progress::on_summary(const RunSummary& summary) {
 
 void Progress::on_resume(const ResumeRecord& record) {
   clear_line();
-  say(stderr, "going on at update {}, time {:.1f} {}, from checkpoint {}\n", record.checkpoint.update,
-      record.checkpoint.time, time_unit_, record.path);
+  say_line("going on at update {}, time {:.1f} {}, from checkpoint {}", record.checkpoint.update,
+           record.checkpoint.time, time_unit_, record.path);
   accuracy_ = record.evaluation.evaluation.accuracy;
 }
 

@@ -10,14 +10,15 @@
 
 namespace tardigrad {
 
-/// What a person sees of a run: on a terminal one live line on stderr, elsewhere a plain line every few
-/// seconds, and a line at every evaluation, warning, and loss or return of a worker; at the end a table of
-/// the workers and the result. Goes on where nobody reads it any more.
+/// What a person sees of a run: on a terminal one live line on stderr, elsewhere a plain line with its time
+/// every few seconds, and a line at every evaluation, warning, and loss or return of a worker; at the end a
+/// table of the workers and the result. Goes on where nobody reads it any more.
 class Progress final : public RunObserver {
  public:
   /// `time_unit`: what the run's own clock counts, "s" or "units". `result`: where the table and the result
-  /// go, stdout or, where that has other things to carry, stderr.
-  Progress(const char* time_unit, std::FILE* result);
+  /// go, stdout or, where that has other things to carry, stderr. `quiet`: nothing else on stderr but
+  /// warnings and workers that are lost or back.
+  Progress(const char* time_unit, std::FILE* result, bool quiet);
   ~Progress() override;
 
   void on_update(const UpdateRecord& record) override;
@@ -37,6 +38,7 @@ class Progress final : public RunObserver {
 
   const char* time_unit_;
   std::FILE* result_;
+  bool quiet_;
   bool terminal_;
   bool live_line_ = false;  // a line stands on the terminal without its end
   SteadyClock::time_point next_show_;

@@ -30,7 +30,7 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
   for (auto one = checkpoints.rbegin(); one != checkpoints.rend(); ++one) {
     try {
       static_cast<void>(Checkpoint::read(*one));
-      if (!damage.empty()) say(stderr, "--resume: {}; going on from {}\n", damage, one->string());
+      if (!damage.empty()) say_line("--resume: {}; going on from {}", damage, one->string());
       return *one;
     } catch (const std::invalid_argument& error) {
       if (damage.empty()) damage = error.what();
@@ -93,7 +93,7 @@ std::optional<fs::path> find_checkpoint(const std::string& resume, const std::st
   if (resume == "latest") {
     if (checkpoint_dir.empty()) refuse_resume("--resume latest needs --checkpoint-dir");
     auto newest = newest_in(checkpoint_dir);
-    if (!newest) say(stderr, "--resume latest: no checkpoint in {} yet: the run begins\n", checkpoint_dir);
+    if (!newest) say_line("--resume latest: no checkpoint in {} yet: the run begins", checkpoint_dir);
     return newest;
   }
   std::error_code error;

@@ -112,7 +112,8 @@ class BatchThreads {
       for (std::size_t i = next_++; i < results_.size() && !stop_.stop_requested(); i = next_++) {
         if (batch_.known.contains(i)) continue;
         results_[i] = execute_one(batch_, i, placement, progress_, stop_.get_token());
-        if (results_[i].outcome != RunResult::Outcome::missing) progress_.end(i, describe_(i, results_[i]));
+        if (results_[i].outcome != RunResult::Outcome::missing)
+          progress_.end(i, describe_(i, results_[i]), results_[i].failed());
       }
     } catch (...) {
       const std::lock_guard lock(mutex_);

@@ -299,7 +299,7 @@ Placement choose_placement(const TrainOptions& options) {
                        options.precision));
   }
   if (options.device == "auto" && built_with_cuda && on_cpu) {
-    say(stderr, "running on the CPU (no GPU: {})\n", why_no_cuda());
+    say_line("running on the CPU (no GPU: {})", why_no_cuda());
   }
   return place(options, std::move(devices));
 }

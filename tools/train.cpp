@@ -25,6 +25,7 @@
 #include "tools/resumed_options.h"
 #include "tools/run_setup.h"
 #include "tools/save_model.h"
+#include "tools/serving.h"
 #include "tools/tensorboard/tensorboard.h"
 
 namespace tardigrad {
@@ -38,10 +39,11 @@ std::unique_ptr<TraceFile> make_trace(const TrainOptions& options, const std::st
                                      options.trace_size_mib.value_or(default_mib) * mib_bytes);
 }
 
-std::unique_ptr<LiveRun> serve(const TrainOptions& options, const std::string& run_json) {
-  if (!options.serve) return nullptr;
-  auto live = std::make_unique<LiveRun>(run_json, *options.serve);
-  say(stderr, "watch the run at {}\n", live->url());
+std::unique_ptr<LiveRun> serve(const std::optional<LiveOptions>& served, const TrainOptions& options,
+                               const std::string& run_json) {
+  if (!served) return nullptr;
+  auto live = std::make_unique<LiveRun>(run_json, *served, options.checkpoint_dir);
+  say_line("watch the run at {}", live->url());
   return live;
 }
 
@@ -59,7 +61,7 @@ bool can_go_on_recording(const TrainOptions& options, const std::string& record,
     check_same_numbers("--record", options.record, Recording(options.record).run_json(), record);
     return true;
   } catch (const std::invalid_argument& error) {
-    say(stderr, "{}: nothing more is recorded\n", error.what());
+    say_line("{}: nothing more is recorded", error.what());
     return false;
   }
 }
@@ -69,7 +71,7 @@ std::vector<float> model_to_begin_with(const TrainOptions& options, const Object
                                        bool resumed) {
   if (resumed) return std::vector<float>(objective.dimension());
   auto [model, note] = first_model(options, objective);
-  if (!note.empty()) say(stderr, "{}\n", note);
+  if (!note.empty()) say_line(note);
   return std::move(model);
 }
 
@@ -78,7 +80,8 @@ std::vector<float> model_to_begin_with(const TrainOptions& options, const Object
 void train(const TrainOptions& options, InterruptWatch& interrupts) {
   check_options(options);
   check_outputs(options);
-  if (const std::string note = note_on_format(options.save); !note.empty()) say(stderr, "{}\n", note);
+  if (const std::string note = note_on_format(options.save); !note.empty()) say_line(note);
+  const auto served = serving(options);
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Placement placement = choose_placement(options);
@@ -96,23 +99,23 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
   setup.options.checkpoints.request = &interrupts.checkpoint_request();
   if (checkpoint) {
     check_resume(*checkpoint, record);
-    if (const auto change = change_of_workers(*checkpoint, record)) say(stderr, "{}\n", *change);
+    if (const auto change = change_of_workers(*checkpoint, record)) say_line(*change);
     if (const auto change = change_of_step_size(*checkpoint, record, *setup.objective)) {
-      say(stderr, "{}\n", *change);
+      say_line(*change);
     }
   }
   const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
   std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint.has_value());
 
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units",
-                    takes_stdout(options) ? stderr : stdout);
+                    takes_stdout(options) ? stderr : stdout, options.quiet);
   std::vector<RunObserver*> observers{&progress};
   std::unique_ptr<RunRecorder> recorder;
   if (!options.record.empty() && can_go_on_recording(options, record, after.has_value())) {
     observers.push_back((recorder = std::make_unique<RunRecorder>(options.record, record, after)).get());
   }
   const std::string run_json = log_record(options, setup);
-  const auto live = serve(options, run_json);
+  const auto live = serve(served, options, run_json);
   const auto log = make_log(options, run_json, after);
   if (live && log && after) tell_of_before(*live, options.log);
   const auto trace = make_trace(options, run_json);
@@ -163,14 +166,13 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
     throw NotFiniteError(fmt::format("{}, {}", error.what(), whereabouts()), error.update());
   }
   if (replay && replay->is_cut_off() && summary.stop_reason == StopReason::recording_ended) {
-    say(stderr,
-        "tardigrad: --replay {}: the recording breaks off: its run was killed, or could not write it\n",
-        options.replay);
+    say_line("tardigrad: --replay {}: the recording breaks off: its run was killed, or could not write it",
+             options.replay);
   }
   if (const VerifiedMethod* verified = setup.options.verified) {
-    say(stderr, "--verify: everything held: {}\n", verified->describe());
+    say_line("--verify: everything held: {}", verified->describe());
   }
-  if (trace && !trace->note().empty()) say(stderr, "--trace {}: {}\n", options.trace, trace->note());
+  if (trace && !trace->note().empty()) say_line("--trace {}: {}", options.trace, trace->note());
   if (options.save.empty()) return;
   if (!trouble) save_at_last();
   if (!trouble->empty()) throw std::runtime_error(*trouble);

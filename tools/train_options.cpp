@@ -206,8 +206,17 @@ void add_output_options(CLI::App& command, TrainOptions& options) {
   group.add("--log", options.log, text("FILE"), "JSON lines: run, update, eval, worker and summary records");
   add_log_options(command, options);
   group
-      .add("--serve", options.serve, whole_number(0, 65535),
-           "Port of a page on this machine that shows the run while it goes on (0: any that is free)")
+      .add("--serve", options.serve, text("[HOST:]PORT"),
+           "PORT or HOST:PORT of a page that shows the run while it goes on, for this machine only; with an "
+           "address that others reach (0.0.0.0:8080) it needs --serve-token. /metrics is for Prometheus, "
+           "/health "
+           "says whether it goes on. Port 0: any that is free")
+      .add("--serve-token", options.serve_token, text("TOKEN"),
+           "What requests to --serve must have, as Authorization: Bearer TOKEN or ?token=TOKEN; @FILE reads "
+           "it, "
+           "and TARDIGRAD_SERVE_TOKEN in the environment is one, too")
+      .add("--serve-host", options.serve_host, text("NAMES"),
+           "Further names, NAME[:PORT],..., that --serve may be called by, as behind a proxy")
       .add("--save", options.save, text("FILE"), "The final model, as safetensors")
       .add("--trace", options.trace, text("FILE"),
            "Jobs, updates and what led to what, for chrome://tracing and ui.perfetto.dev")
@@ -220,6 +229,7 @@ void add_output_options(CLI::App& command, TrainOptions& options) {
       .add("--replay", options.replay, text("FILE"),
            "Repeats a recorded run to the bit; its options hold unless given anew, and must fit");
   add_checkpoint_options(command, options);
+  add_quiet_option(command, options);
   group
       .add_switch(
           "--verify", options.verify,
@@ -250,6 +260,19 @@ void add_log_options(CLI::App& command, TrainOptions& options) {
            "one, and FILE is renamed FILE.1, that FILE.2, ...")
       .add("--log-files", options.log_rotation.files, whole_number(2, 1'000'000),
            "Files of a log that are kept, at most; older ones go, but for their evaluations");
+}
+
+void add_quiet_option(CLI::App& command, TrainOptions& options) {
+  command
+      .add_flag("-q,--quiet", options.quiet,
+                "No progress on stderr: only warnings, errors, and workers that are lost or back")
+      ->group("What it leaves");
+}
+
+void add_quiet_option(CLI::App& command, TrainOptions& options) {
+  OptionGroup(command, outputs_group)
+      .add_switch("-q,--quiet", options.quiet,
+                  "No progress on stderr: only warnings, errors, and workers that are lost or back");
 }
 
 void add_target_options(CLI::App& command, TrainOptions& options, const char* group) {

@@ -68,7 +68,9 @@ struct TrainOptions {
   std::string log;
   std::string log_detail = "jobs";
   LogRotation log_rotation;
-  std::optional<int> serve;
+  std::optional<std::string> serve;
+  std::optional<std::string> serve_host;
+  std::optional<std::string> serve_token;  // no record, file or message of a run may hold it
   std::string save;
   std::string trace;
   std::optional<std::uint64_t> trace_size_mib;
@@ -80,6 +82,7 @@ struct TrainOptions {
   int keep = 3;
   std::string resume;
   bool verify = false;
+  bool quiet = false;
   bool show_memory = false;
   std::string command_line;  ///< of the program, as typed, quoted for a shell; for the log alone
 };
@@ -111,4 +114,6 @@ std::string command_line_of(std::span<const std::string> words);
 /// Adds `--log-detail`, `--log-size` and `--log-files`.
 void add_log_options(CLI::App& command, TrainOptions& options);
 
+/// Adds `--quiet`.
+void add_quiet_option(CLI::App& command, TrainOptions& options);
 }  // namespace tardigrad

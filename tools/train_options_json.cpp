@@ -87,6 +87,7 @@ std::string outputs_json(const TrainOptions& options) {
               {"log_size", std::to_string(options.log_rotation.file_bytes)},
               {"log_files", options.log_rotation.files},
               {"serve", or_null(options.serve)},
+              {"serve_host", or_null(options.serve_host)},
               {"save", options.save},
               {"trace", options.trace},
               {"trace_size", or_null(options.trace_size_mib)},
@@ -99,8 +100,15 @@ std::string outputs_json(const TrainOptions& options) {
 }
 
 std::string command_line_of(std::span<const std::string> words) {
+  constexpr std::string_view secret = "--serve-token";
   std::string line;
-  for (const std::string& word : words) line += (line.empty() ? "" : " ") + quoted(word);
+  bool is_secret = false;
+  for (const std::string& word : words) {
+    const bool holds_secret = word.starts_with(std::string(secret) + "=");
+    line += line.empty() ? "" : " ";
+    line += is_secret ? "..." : holds_secret ? std::string(secret) + "=..." : quoted(word);
+    is_secret = word == secret;
+  }
   return line;
 }
 

@@ -331,11 +331,13 @@ class LiveServer:
 
     def __init__(self, page):
         news = self.news = queue.Queue()
+        asked = self.asked = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
+                asked.append(self.path)
                 self.send_response(200)
-                if self.path == "/":
+                if self.path.startswith("/?") or self.path == "/":
                     self.send_header("Content-Type", "text/html")
                     self.end_headers()
                     self.wfile.write(page)
@@ -376,7 +378,7 @@ class LivePageTest(BrowserTest):
         server = LiveServer(html)
         self.addCleanup(server.close)
         self.addCleanup(server.news.put, None)
-        page = self.open(server.url)
+        page = self.open(server.url + "?token=a%2Bb")
         server.news.put(now)
         page.wait("document.getElementById('live').textContent === 'live'")
         page.click("#zoom-in")
@@ -386,6 +388,7 @@ class LivePageTest(BrowserTest):
         before = page.evaluate(updates)
         server.news.put(later)
         page.wait(f"{updates} !== {json.dumps(before)}")
+        self.assertIn("/events?token=a%2Bb", server.asked)  # a page that needs a token needs it for its data
         page.painted()
         self.assertEqual(page.text("#timeline-span"), view)
         self.assertEqual(page.evaluate("Chart.getChart('curve-accuracy').options.scales.x.title.text"), "updates")

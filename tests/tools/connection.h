@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -15,15 +16,20 @@ namespace tardigrad::testing {
 class Connection {
  public:
   /// `flags`: SOCK_NONBLOCK for one that does not wait to be accepted.
-  explicit Connection(int port, const char* address = "127.0.0.1", int flags = 0)
-      : socket_(socket(AF_INET, SOCK_STREAM | flags, 0)) {
+  explicit Connection(int port, const std::string& address = "127.0.0.1", int flags = 0)
+      : socket_(socket(family_of(address), SOCK_STREAM | flags, 0)) {
     const timeval patience{30, 0};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    inet_pton(AF_INET, address, &to.sin_addr);
-    error_ = connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 ? 0 : errno;
+    sockaddr_in four{};
+    four.sin_family = AF_INET;
+    four.sin_port = htons(static_cast<std::uint16_t>(port));
+    inet_pton(AF_INET, address.c_str(), &four.sin_addr);
+    sockaddr_in6 six{};
+    six.sin6_family = AF_INET6;
+    six.sin6_port = four.sin_port;
+    inet_pton(AF_INET6, address.c_str(), &six.sin6_addr);
+    const int status = family_of(address) == AF_INET ? connect_to(four) : connect_to(six);
+    error_ = status == 0 ? 0 : errno;
   }
   ~Connection() { close(socket_); }
   Connection(const Connection&) = delete;
@@ -62,6 +68,15 @@ class Connection {
   }
 
  private:
+  static int family_of(const std::string& address) {
+    return address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  }
+
+  template <class Address>
+  int connect_to(const Address& address) const {
+    return connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  }
+
   bool receive() {
     char bytes[65536];
     const ssize_t count = recv(socket_, bytes, sizeof(bytes), 0);

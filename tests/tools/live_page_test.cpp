@@ -146,12 +146,11 @@ TEST_F(LivePageTest, APortInUseIsRefused) {
   const int taken = port();
   const auto mine = std::move(page_);
   try {
-    open({.port = taken});
+    open({.where = parse_serve_address(std::to_string(taken))});
     FAIL();
   } catch (const std::invalid_argument& error) {
-    EXPECT_EQ(error.what(),
-              "--serve " + std::to_string(taken) +
-                  ": 127.0.0.1 cannot be listened on: Address already in use; expected a free port");
+    EXPECT_EQ(error.what(), "--serve " + std::to_string(taken) + ": 127.0.0.1:" + std::to_string(taken) +
+                                " cannot be listened on: Address already in use; expected a free port");
   }
 }
 

@@ -84,7 +84,7 @@ class Telemetry {
     if (all || kind == "trace") add(std::make_unique<TraceFile>(file("trace"), run, std::uint64_t{64} << 20));
     if (kind == "picture") add(std::make_unique<RunPicture>(run));
     if (all || kind == "served") {
-      auto live = std::make_unique<LiveRun>(run, 0);
+      auto live = std::make_unique<LiveRun>(run, LiveOptions{});
       listener_ = std::make_unique<Listener>(live->port());
       add(std::move(live));
     }

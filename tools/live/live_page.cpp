@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <future>
+#include <optional>
+#include <shared_mutex>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -16,6 +18,7 @@
 #include "runtime/start_thread.h"
 #include "tools/live/guarded_server.h"
 #include "tools/live/live_feed.h"
+#include "tools/live/request_guard.h"
 
 namespace tardigrad {
 namespace {
@@ -23,7 +26,6 @@ namespace {
 using httplib::Request;
 using httplib::Response;
 
-constexpr const char* address = "127.0.0.1";
 constexpr std::size_t threads_for_pages = 8;
 
 /// The page holds all that it needs; nobody else may frame, read or keep it.
@@ -38,44 +40,6 @@ const httplib::Headers& page_headers() {
       {"Referrer-Policy", "no-referrer"},
       {"Cache-Control", "no-store"}};
   return headers;
-}
-
-void answer(Response& response, int status, const char* text) {
-  response.status = status;
-  response.set_content(std::string(text) + "\n", "text/plain");
-}
-
-/// A name of this server. Not so for a page elsewhere whose own name was made to lead here.
-bool is_own_host(const std::string& host, int port) {
-  return host == fmt::format("{}:{}", address, port) || host == fmt::format("localhost:{}", port) ||
-         (port == 80 && (host == address || host == "localhost"));
-}
-
-bool is_own_origin(const std::string& origin, int port) {
-  constexpr std::string_view scheme = "http://";
-  return origin.starts_with(scheme) && is_own_host(origin.substr(scheme.size()), port);
-}
-
-bool has_body(const Request& request) {
-  const auto [first, last] = request.headers.equal_range("Content-Length");
-  return request.has_header("Transfer-Encoding") ||
-         std::any_of(first, last, [](const auto& length) { return length.second != "0"; });
-}
-
-/// Answers what is no request of our page's; false where it may be one.
-bool refused(const Request& request, Response& response, int port) {
-  if (request.get_header_value_count("Host") != 1 || !is_own_host(request.get_header_value("Host"), port) ||
-      (request.has_header("Origin") && !is_own_origin(request.get_header_value("Origin"), port))) {
-    answer(response, 403, "only for pages of this server");
-  } else if (request.method != "GET" && request.method != "HEAD") {
-    response.set_header("Allow", "GET, HEAD");
-    answer(response, 405, "only GET and HEAD");
-  } else if (has_body(request)) {
-    answer(response, 413, "a request has no body here");
-  } else {
-    return false;
-  }
-  return true;
 }
 
 /// In pieces, so that a client that reads slowly cannot hold up the end for long.
@@ -121,14 +85,23 @@ class LivePage::Server {
   Server(LiveContent content, const LiveOptions& options)
       : page_(std::move(content.page)),
         feed_(std::move(content.data), options.period, options.max_listeners),
+        texts_(std::move(content.texts)),
         patience_(options.patience),
+        where_(options.where),
         http_(static_cast<std::size_t>(options.max_listeners) + threads_for_pages) {
     http_.set_payload_max_length(0);
+    bind();
+    guard_.emplace(where_, options.hosts, options.token);
     route();
-    bind(options.port);
   }
 
-  int port() const { return port_; }
+  int port() const { return where_.port; }
+
+  std::string url() const {
+    // Not the token itself: this goes into logs.
+    return fmt::format("http://{}/{}", host_and_port(where_.host, where_.port),
+                       guard_->needs_token() ? "?token=TOKEN (the token of --serve-token)" : "");
+  }
 
   /// The threads keep `self` as long as they need it.
   static void start(const std::shared_ptr<Server>& self) {
@@ -146,6 +119,10 @@ class LivePage::Server {
       feed_.end(patience_);
     } catch (const std::exception&) {  // no last message, then
     }
+    {
+      const std::scoped_lock no_more(texts_mutex_);  // a thread that is left behind asks nobody any more
+      texts_over_ = true;
+    }
     http_.hurry();
     const auto deadline = std::chrono::steady_clock::now() + patience_;
     do {
@@ -159,7 +136,7 @@ class LivePage::Server {
     using Handled = httplib::Server::HandlerResponse;
     http_.set_default_headers(page_headers());
     http_.set_pre_routing_handler([this](const Request& request, Response& response) {
-      return refused(request, response, port_) ? Handled::Handled : Handled::Unhandled;
+      return guard_->refuses(request, response) ? Handled::Handled : Handled::Unhandled;
     });
     http_.Get("/", [this](const Request&, Response& response) {
       // By a provider, which the library does not compress: that would take more than it saves.
@@ -175,30 +152,51 @@ class LivePage::Server {
       if (!listener) return answer(response, 503, "enough are listening");
       response.set_chunked_content_provider("text/event-stream", EventStream(feed_, std::move(listener)));
     });
+    for (const LiveText& text : texts_) {
+      http_.Get(text.path, [this, &text](const Request&, Response& response) {
+        const std::shared_lock present(texts_mutex_);
+        if (texts_over_) return answer(response, 503, "the run has ended");
+        const LiveText::Answer said = text.answer();
+        response.status = said.status;
+        response.set_content(said.text, text.content_type);
+      });
+    }
   }
 
   bool has_ended(std::chrono::milliseconds patience) {
     return is_over_.wait_for(patience) == std::future_status::ready;
   }
 
-  void bind(int port) {
+  void bind() {
     // Not the library's SO_REUSEPORT, with which two programs would share a port.
     http_.set_socket_options([](socket_t socket) {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     });
     errno = 0;
-    port_ = port == 0 ? http_.bind_to_any_port(address) : port;
-    if (port_ > 0 && (port == 0 || http_.bind_to_port(address, port))) return;
-    throw std::invalid_argument(fmt::format("--serve {}: {} cannot be listened on: {}; expected a free port",
-                                            port, address, std::strerror(errno)));
+    const char* address = where_.address.c_str();
+    const int port = where_.port == 0 ? http_.bind_to_any_port(address) : where_.port;
+    if (port > 0 && (where_.port == 0 || http_.bind_to_port(address, port))) {
+      where_.port = port;
+      return;
+    }
+    const int error = errno;
+    throw std::invalid_argument(
+        fmt::format("--serve {}: {} cannot be listened on: {}; expected {}",
+                    where_.given.empty() ? std::to_string(where_.port) : where_.given,
+                    host_and_port(where_.address, where_.port), std::strerror(error),
+                    error == EADDRNOTAVAIL ? "an address of this machine" : "a free port"));
   }
 
   std::function<std::string(const std::string&)> page_;
   LiveFeed feed_;
+  std::vector<LiveText> texts_;
+  std::shared_mutex texts_mutex_;
+  bool texts_over_ = false;
   std::chrono::milliseconds patience_;
+  ServeAddress where_;
+  std::optional<RequestGuard> guard_;
   GuardedServer http_;
-  int port_ = 0;
   std::promise<void> ended_;  // of the thread
   std::future<void> is_over_ = ended_.get_future();
   std::jthread listener_;
@@ -211,6 +209,6 @@ LivePage::LivePage(LiveContent content, LiveOptions options)
 
 LivePage::~LivePage() { server_->end(); }
 int LivePage::port() const { return server_->port(); }
-std::string LivePage::url() const { return fmt::format("http://{}:{}/", address, port()); }
+std::string LivePage::url() const { return server_->url(); }
 
 }  // namespace tardigrad

@@ -4,8 +4,22 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "tools/live/serve_address.h"
 
 namespace tardigrad {
+
+/// What a server answers besides the page, and does not keep: for programs that watch a run.
+struct LiveText {
+  struct Answer {
+    int status = 200;
+    std::string text;
+  };
+  std::string path;  ///< "/health"
+  std::string content_type;
+  std::function<Answer()> answer;  ///< called on the server's threads, several at once, and quick
+};
 
 /// What a live page shows. Called on the server's threads, and on the thread that ends it; never two at once.
 struct LiveContent {
@@ -13,26 +27,30 @@ struct LiveContent {
   std::function<std::string(bool live)> data;
   /// The page with that data in it, which listens to `events` for newer data.
   std::function<std::string(const std::string& data)> page;
+  std::vector<LiveText> texts = {};
 };
 
 struct LiveOptions {
-  int port = 0;                            ///< 0: any that is free
+  ServeAddress where = {};
+  std::vector<std::string> hosts = {};     ///< further names that it is called by (RequestGuard)
+  std::string token = {};                  ///< that requests need; empty: none
   std::chrono::milliseconds period{1000};  ///< between messages, and between looks at the data
   int max_listeners = 16;                  ///< to events; further ones get 503
   /// For listeners to hear of the end, and again for connections to close; what is open then is left behind.
   std::chrono::milliseconds patience{1000};
 };
 
-/// `--serve PORT`: a page of a run while it goes on, to browsers on this machine only. `/` is the page,
-/// `/events` a stream of server-sent events, each of which holds the data anew.
+/// `--serve`: a page of a run while it goes on. `/` is the page, `/events` a stream of server-sent events,
+/// each of which holds the data anew.
 ///
 /// It has threads of its own: whoever listens, or stops reading, takes nothing from the run but what a call
-/// of LiveContent::data does, at most once in a period, and only while somebody listens. Requests that a page
-/// elsewhere on the web may have made (another Host or Origin) get 403. Connections are limited in number,
-/// and requests in length and time (GuardedServer).
+/// of LiveContent::data does, at most once in a period, and only while somebody listens, and what is asked of
+/// LiveContent::texts. Who may ask is up to RequestGuard. Connections are limited in number, and requests in
+/// length and time (GuardedServer).
 class LivePage {
  public:
-  /// Throws std::invalid_argument where the port cannot be had, or the program was built without cpp-httplib.
+  /// Throws std::invalid_argument where the address or the port cannot be had, or the program was built
+  /// without cpp-httplib.
   LivePage(LiveContent content, LiveOptions options);
   /// Sends every listener the data once more, no longer live; takes no longer than twice `patience`.
   ~LivePage();
@@ -40,7 +58,7 @@ class LivePage {
   LivePage& operator=(const LivePage&) = delete;
 
   int port() const;
-  std::string url() const;  ///< "http://127.0.0.1:8080/"
+  std::string url() const;  ///< "http://127.0.0.1:8080/", for a person: it does not hold the token
 
  private:
   class Server;

@@ -56,7 +56,7 @@ function showLive(text, kind) {
 /// Newer data, whole, until some that is not live.
 function follow() {
   showLive("live", "");
-  const events = new EventSource("events");
+  const events = new EventSource(`events${location.search}`);  // with the token, where the page has one
   events.onmessage = (event) => {
     const data = JSON.parse(event.data);
     render(data);

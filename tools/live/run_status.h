@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tools/live/live_page.h"
+#include "tools/live/run_metrics.h"
+
+namespace tardigrad {
+
+/// For Prometheus (Exposition). `run_json`: the run record, for the labels of tardigrad_run_info.
+std::string metrics_text(const std::string& run_json, const RunValues& values,
+                         std::optional<double> checkpoint_age_s, RunValues::SteadyClock::time_point now);
+
+/// A JSON object; with status 503 where no worker is left, or nothing has come for `stall_patience`.
+LiveText::Answer health_answer(const RunValues& values, RunValues::SteadyClock::time_point now);
+
+/// How long it may be silent: a minute, but ten times as long as it ever was, and before the first gradient
+/// ten minutes.
+RunValues::SteadyClock::duration stall_patience(const RunValues& values);
+
+}  // namespace tardigrad
