@@ -24,13 +24,24 @@ struct KnownDataset {
   std::string_view name;
   Format format;
   Normalisation normalisation;
+  std::vector<std::string_view> class_names;
 };
 
 const std::array<KnownDataset, 3>& known_datasets() {
   static const std::array<KnownDataset, 3> known = {{
-      {"fashion-mnist", Format::idx, {{0.2860F}, {0.3530F}}},
-      {"mnist", Format::idx, {{0.1307F}, {0.3081F}}},
-      {"cifar10", Format::cifar10, {{0.4914F, 0.4822F, 0.4465F}, {0.2470F, 0.2435F, 0.2616F}}},
+      {"fashion-mnist",
+       Format::idx,
+       {{0.2860F}, {0.3530F}},
+       {"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+        "ankle boot"}},
+      {"mnist",
+       Format::idx,
+       {{0.1307F}, {0.3081F}},
+       {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}},
+      {"cifar10",
+       Format::cifar10,
+       {{0.4914F, 0.4822F, 0.4465F}, {0.2470F, 0.2435F, 0.2616F}},
+       {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}},
   }};
   return known;
 }
@@ -120,6 +131,7 @@ Dataset load_dataset(const std::string& name, const Path& dir) {
                   .train = {},
                   .test = {},
                   .classes = classes_of_each,
+                  .class_names = known.class_names,
                   .normalisation = known.normalisation};
   switch (known.format) {
     case Format::idx:

@@ -49,6 +49,7 @@ struct Dataset {
   Images train;
   Images test;  ///< Of the same shape as `train`.
   int classes = 0;
+  std::vector<std::string_view> class_names = {};  ///< [classes], or none.
   Normalisation
       normalisation;  ///< The usual values of the real training set, whatever images the files hold.
 };

@@ -202,4 +202,21 @@ std::vector<Indices> partition(std::span<const std::uint8_t> labels, int classes
   return result;
 }
 
+std::vector<ClassHolder> class_holders(const std::vector<Indices>& parts,
+                                       std::span<const std::uint8_t> labels, int classes) {
+  std::vector<std::size_t> examples(static_cast<std::size_t>(classes));
+  for (const std::uint8_t label : labels) ++examples[label];
+  std::vector<ClassHolder> holders(examples.size());
+  for (std::size_t worker = 0; worker < parts.size(); ++worker) {
+    std::vector<std::size_t> own(examples.size());
+    for (const std::uint32_t example : parts[worker]) ++own[labels[example]];
+    for (std::size_t c = 0; c < own.size(); ++c) {
+      if (own[c] == 0) continue;
+      const double share = static_cast<double>(own[c]) / static_cast<double>(examples[c]);
+      if (share > holders[c].share) holders[c] = {static_cast<int>(worker), share};
+    }
+  }
+  return holders;
+}
+
 }  // namespace tardigrad::data

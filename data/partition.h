@@ -47,4 +47,14 @@ PartitionSpec parse_partition(std::string_view text);
 std::vector<std::vector<std::uint32_t>> partition(std::span<const std::uint8_t> labels, int classes,
                                                   int workers, const PartitionSpec& spec, std::uint64_t seed);
 
+/// The worker that has most examples of a class, the first of equals.
+struct ClassHolder {
+  int worker = 0;
+  double share = 0;  ///< Of the class's examples, in [0, 1]; 0 where it has none.
+};
+
+/// Of each class; `parts` as partition() gives them.
+std::vector<ClassHolder> class_holders(const std::vector<std::vector<std::uint32_t>>& parts,
+                                       std::span<const std::uint8_t> labels, int classes);
+
 }  // namespace tardigrad::data

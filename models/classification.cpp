@@ -7,6 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "models/class_accuracy.h"
 #include "models/gather.h"
 #include "runtime/start_thread.h"
 
@@ -120,12 +121,14 @@ class Classification::TestBatches {
         batch_(owner.dataset_->test.shape, evaluation_batch(owner.dataset_->test)),
         classifier_(make_classifier(owner.architecture_, static_cast<int>(batch_.examples().size()))) {}
 
-  Classifier::Evaluation evaluate(std::span<const float> model, std::size_t begin) {
+  /// The sum of the losses of the batch that begins there. `hits` are those of all test images.
+  double evaluate(std::span<const float> model, std::size_t begin, std::span<std::uint8_t> hits) {
     const data::Images& test = owner_.dataset_->test;
     const std::size_t count = std::min(batch_.examples().size(), test.size() - begin);
     for (std::size_t i = 0; i < count; ++i) batch_.examples()[i] = static_cast<std::uint32_t>(begin + i);
     batch_.gather(test, owner_.dataset_->normalisation, count, nullptr);
-    return classifier_->evaluate(model.data(), batch_.images(), batch_.labels(), static_cast<int>(count));
+    return classifier_->evaluate(model.data(), batch_.images(), batch_.labels(), static_cast<int>(count),
+                                 hits.subspan(begin).data());
   }
 
  private:
@@ -201,7 +204,7 @@ class Classification::TrainingBatches {
     const float* images = scratch.batch.images();
     const std::int32_t* labels = scratch.batch.labels();
     if (!with_gradient) {
-      return scratch.classifier->evaluate(model.data(), images, labels, count).loss_sum / count;
+      return scratch.classifier->evaluate(model.data(), images, labels, count, nullptr) / count;
     }
     scratch.gradient.resize(model.size());
     return static_cast<double>(
@@ -339,21 +342,13 @@ Evaluation Classification::evaluate_on_cpu(std::span<const float> model, const B
   const std::size_t batches = divide_up(dataset_->test.size(), batch);
   const std::size_t threads = std::min(batches, evaluation_threads());
   while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));
-  std::vector<Classifier::Evaluation> parts(batches);
+  std::vector<double> loss_sums(batches);
+  std::vector<std::uint8_t> hits(dataset_->test.size());
   share_out(batches, threads, break_off, [&](std::size_t thread, std::size_t i) {
-    parts[i] = evaluators_[thread]->evaluate(model, i * batch);
+    loss_sums[i] = evaluators_[thread]->evaluate(model, i * batch, hits);
   });
-  double loss_sum = 0;
-  std::int64_t correct = 0;
-  for (const auto& part : parts) {
-    loss_sum += part.loss_sum;
-    correct += part.correct;
-  }
-  const auto examples = static_cast<double>(dataset_->test.size());
-  Evaluation evaluation;
-  evaluation.loss = loss_sum / examples;
-  evaluation.accuracy = static_cast<double>(correct) / examples;
-  return evaluation;
+  return evaluation_of(std::accumulate(loss_sums.begin(), loss_sums.end(), 0.0), hits, dataset_->test.labels,
+                       dataset_->classes);
 }
 
 }  // namespace tardigrad::models

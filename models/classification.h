@@ -31,10 +31,10 @@ struct ClassificationOptions {
 };
 
 /// A network trained to classify the images of a data set: f_i is the mean cross-entropy over worker i's
-/// share of the training images; evaluate() gives loss and accuracy over all test images. The engine of a
-/// stream holds a network and a minibatch. On a CPU stream it gathers from the data set; each GPU has a copy
-/// of the training images as bytes, uploaded by its first engine. Objects that share a data set are
-/// independent otherwise: each may be used by a thread of its own.
+/// share of the training images; evaluate() gives loss and accuracy over all test images, and the accuracy of
+/// each class. The engine of a stream holds a network and a minibatch. On a CPU stream it gathers from the
+/// data set; each GPU has a copy of the training images as bytes, uploaded by its first engine. Objects that
+/// share a data set are independent otherwise: each may be used by a thread of its own.
 class Classification final : public Objective {
  public:
   /// Throws std::invalid_argument where the data cannot be shared out (more workers than examples), and for a
@@ -57,6 +57,8 @@ class Classification final : public Objective {
                        const BreakOff& break_off = {}) override;
   std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
   std::size_t examples() const override { return dataset_->train.size(); }
+  /// The training examples of each worker.
+  const std::vector<std::vector<std::uint32_t>>& shares() const { return minibatches_.shares(); }
 
  private:
   class CpuEngine;

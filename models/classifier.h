@@ -30,11 +30,6 @@ CpuEngine best_cpu_engine();
 /// height, width]; `labels` [count] lie in [0, classes). Non-finite numbers give a NaN loss, no error.
 class Classifier {
  public:
-  struct Evaluation {
-    double loss_sum = 0;       ///< Of the cross-entropies, in nats.
-    std::int64_t correct = 0;  ///< Examples whose largest logit is that of their label.
-  };
-
   Classifier() = default;
   Classifier(const Classifier&) = delete;
   Classifier& operator=(const Classifier&) = delete;
@@ -51,9 +46,11 @@ class Classifier {
   virtual float gradient_of(const float* parameters, const float* images, const std::int32_t* labels,
                             int count, float* gradient) = 0;
 
-  /// Loss and hits of `count` examples, 1 ≤ count ≤ batch_size(). Costs as much for any count.
-  virtual Evaluation evaluate(const float* parameters, const float* images, const std::int32_t* labels,
-                              int count) = 0;
+  /// The sum of the cross-entropies, in nats, of `count` examples, 1 ≤ count ≤ batch_size(). Where `hits`
+  /// [count] is not null, also whether the largest logit of each is that of its label: 1, or 0. Costs as much
+  /// for any count.
+  virtual double evaluate(const float* parameters, const float* images, const std::int32_t* labels, int count,
+                          std::uint8_t* hits) = 0;
 
   /// Outputs of the last layer, [count, classes], 1 ≤ count ≤ batch_size().
   virtual void logits(const float* parameters, const float* images, int count, float* logits) = 0;

@@ -21,7 +21,7 @@ float Network::gradient_of(const float* parameters, const float* images, const s
                            int count, float* gradient) {
   images = whole_batch(images, count);
   float* logits = forward(parameters, images);
-  const CrossEntropy loss = plain::cross_entropy(count, classes_, logits, labels, logits);
+  const double loss_sum = plain::cross_entropy(count, classes_, logits, labels, logits);
   const auto padding = static_cast<std::ptrdiff_t>(batch_size_ - count) * classes_;  // has no part in it
   std::fill_n(logits + static_cast<std::ptrdiff_t>(count) * classes_, padding, 0.0F);
   for (std::size_t l = layers_.size(); l-- > 0;) {
@@ -29,14 +29,13 @@ float Network::gradient_of(const float* parameters, const float* images, const s
     float* input_gradient = l == 0 ? nullptr : outputs_[l - 1].data();
     layers_[l]->backward(parameters, input(l, images), outputs_[l].data(), input_gradient, gradient);
   }
-  return static_cast<float>(loss.loss_sum / count);
+  return static_cast<float>(loss_sum / count);
 }
 
-Classifier::Evaluation Network::evaluate(const float* parameters, const float* images,
-                                         const std::int32_t* labels, int count) {
+double Network::evaluate(const float* parameters, const float* images, const std::int32_t* labels, int count,
+                         std::uint8_t* hits) {
   const float* logits = forward(parameters, whole_batch(images, count));
-  const CrossEntropy loss = plain::cross_entropy<float>(count, classes_, logits, labels, nullptr);
-  return {loss.loss_sum, loss.correct};
+  return plain::cross_entropy<float>(count, classes_, logits, labels, nullptr, hits);
 }
 
 void Network::logits(const float* parameters, const float* images, int count, float* logits) {

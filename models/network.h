@@ -27,8 +27,8 @@ class Network final : public Classifier {
   int batch_size() const override { return batch_size_; }
   float gradient_of(const float* parameters, const float* images, const std::int32_t* labels, int count,
                     float* gradient) override;
-  Evaluation evaluate(const float* parameters, const float* images, const std::int32_t* labels,
-                      int count) override;
+  double evaluate(const float* parameters, const float* images, const std::int32_t* labels, int count,
+                  std::uint8_t* hits) override;
   void logits(const float* parameters, const float* images, int count, float* logits) override;
 
  private:

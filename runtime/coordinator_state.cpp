@@ -18,6 +18,8 @@ constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
 /// Vectors that one call has saved, as many as an update moves in about the same time.
 constexpr std::size_t vectors_at_once = 3;
 
+constexpr std::size_t most_classes = 1 << 16;
+
 constexpr int most_late_hand_overs = 1000;  // of a worker; there is one mostly
 
 constexpr const char* evaluated_name = "evaluated";
@@ -106,6 +108,7 @@ void Coordinator::visit_evaluation(StateArchive& state) {
   state.real("train_time_s", record.train_time_s);
   state.real("loss", record.evaluation.loss);
   state.real("accuracy", record.evaluation.accuracy);
+  state.reals("class_accuracy", record.evaluation.class_accuracy, most_classes);
   state.real("objective", record.evaluation.objective);
   state.real("gradient_norm_sq", record.evaluation.gradient_norm_sq);
   state.real("train_loss", record.train_loss);

@@ -7,6 +7,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "runtime/break_off.h"
 #include "runtime/buffer.h"
@@ -19,6 +20,8 @@ namespace tardigrad {
 struct Evaluation {
   double loss = 0;                      ///< mean over the held-out examples; f(x) where there are no examples
   std::optional<double> accuracy = {};  ///< share of held-out examples classified rightly, in [0, 1]
+  /// The same of each class; nothing for one without held-out examples. Empty where there is no accuracy.
+  std::vector<std::optional<double>> class_accuracy = {};
   std::optional<double> objective = {};         ///< f(x), over the training examples (full_gradient)
   std::optional<double> gradient_norm_sq = {};  ///< ||∇f(x)||², likewise
 };

@@ -23,6 +23,14 @@ Json to_json(const Histogram& histogram) {
   return counts;
 }
 
+/// A list; null where there is no accuracy.
+Json class_accuracy_of(const Evaluation& evaluation) {
+  if (evaluation.class_accuracy.empty()) return nullptr;
+  Json list = Json::array();
+  for (const auto& accuracy : evaluation.class_accuracy) list.push_back(or_null(accuracy));
+  return list;
+}
+
 /// Texts may come from anywhere.
 std::string to_line(const Json& record) {
   return record.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -115,6 +123,7 @@ void RunLog::on_evaluation(const EvaluationRecord& record) {
                                {"gradients", record.gradients},
                                {"loss", record.evaluation.loss},
                                {"accuracy", or_null(record.evaluation.accuracy)},
+                               {"class_accuracy", class_accuracy_of(record.evaluation)},
                                {"objective", or_null(record.evaluation.objective)},
                                {"gradient_norm_sq", or_null(record.evaluation.gradient_norm_sq)},
                                {"train_loss", or_null(record.train_loss)},

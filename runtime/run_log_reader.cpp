@@ -85,6 +85,17 @@ UpdateRecord update_of(const json& record) {
           record.at("lr"),     record.at("gradients"), record.at("loss")};
 }
 
+/// Logs of older programs have none.
+std::vector<std::optional<double>> class_accuracy_of(const json& record) {
+  std::vector<std::optional<double>> classes;
+  const json list = record.value("class_accuracy", json());
+  if (list.is_null()) return classes;
+  for (const json& accuracy : list.get_ref<const json::array_t&>()) {
+    classes.push_back(or_nothing<double>(accuracy));
+  }
+  return classes;
+}
+
 EvaluationRecord evaluation_of(const json& record) {
   return {.update = record.at("update"),
           .time = record.at("time"),
@@ -92,6 +103,7 @@ EvaluationRecord evaluation_of(const json& record) {
           .gradients = record.at("gradients"),
           .evaluation = {.loss = record.at("loss"),
                          .accuracy = or_nothing<double>(record.at("accuracy")),
+                         .class_accuracy = class_accuracy_of(record),
                          .objective = or_nothing<double>(record.value("objective", json())),
                          .gradient_norm_sq = or_nothing<double>(record.value("gradient_norm_sq", json()))},
           .train_loss = or_nothing<double>(record.at("train_loss")),

@@ -32,6 +32,10 @@ double StateArchive::real_of(const char* name, const Json& value) const {
   return value.get<double>();
 }
 
+std::optional<double> StateArchive::real_or_nothing(const char* name, const Json& value) const {
+  return value.is_null() ? std::nullopt : std::optional(real_of(name, value));
+}
+
 void StateArchive::flag(const char* name, bool& value) {
   if (!restoring_) {
     json_[name] = value;
@@ -65,8 +69,7 @@ void StateArchive::real(const char* name, std::optional<double>& value) {
     json_[name] = value ? Json(*value) : Json();
     return;
   }
-  const Json& given = member(name);
-  value = given.is_null() ? std::nullopt : std::optional(real_of(name, given));
+  value = real_or_nothing(name, member(name));
 }
 
 void StateArchive::lists(const char* name, std::vector<std::vector<std::uint64_t>>& values,
@@ -105,6 +108,17 @@ void StateArchive::texts(const char* name, std::vector<std::string>& values, std
     if (!value.is_string()) refuse(name, "texts");
     values.push_back(value.get<std::string>());
   }
+}
+
+void StateArchive::reals(const char* name, std::vector<std::optional<double>>& values, std::size_t most) {
+  if (!restoring_) {
+    json_[name] = Json::array();
+    for (const auto& value : values) json_[name].push_back(value ? Json(*value) : Json());
+    return;
+  }
+  values.clear();
+  if (json_.is_object() && !json_.contains(name)) return;
+  for (const Json& value : array(name, 0, most)) values.push_back(real_or_nothing(name, value));
 }
 
 void StateArchive::flags(const char* name, std::vector<bool>& values, std::size_t count) {

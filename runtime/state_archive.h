@@ -80,6 +80,10 @@ class StateArchive {
   /// So many texts.
   void texts(const char* name, std::vector<std::string>& values, std::size_t count);
 
+  /// So many doubles at most, or nothing in the place of one. None where the member is not there, as in what
+  /// older programs saved.
+  void reals(const char* name, std::vector<std::optional<double>>& values, std::size_t most);
+
   /// So many flags.
   void flags(const char* name, std::vector<bool>& values, std::size_t count);
 
@@ -101,6 +105,7 @@ class StateArchive {
   const Json& member(const char* name) const;
   const Json& array(const char* name, std::size_t least, std::size_t most) const;
   double real_of(const char* name, const Json& value) const;
+  std::optional<double> real_or_nothing(const char* name, const Json& value) const;
 
   template <std::integral T>
   T whole(const char* name, const Json& value, T least, T most) const {

@@ -16,6 +16,7 @@
 #include "runtime/device.h"
 #include "runtime/say.h"
 #include "tools/abandoned.h"
+#include "tools/class_table.h"
 #include "tools/command_line.h"
 #include "tools/compare.h"
 #include "tools/help_page.h"
@@ -118,7 +119,13 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
       app.add_subcommand("table", "Show accuracy over time of several runs, from their logs");
   table_command->add_option("LOG", logs, "Files written by train --log")->required();
   bool csv = false;
-  table_command->add_flag("--csv", csv, "All evaluations as comma-separated values, a row each");
+  auto* csv_flag =
+      table_command->add_flag("--csv", csv, "All evaluations as comma-separated values, a row each");
+  bool by_class = false;
+  table_command
+      ->add_flag("--by-class", by_class,
+                 "The accuracy of each class at the end, and which worker has most of its images")
+      ->excludes(csv_flag);
   table_command->footer(table_example);
   std::string page = "report.html";
   CLI::App* report_command =
@@ -130,7 +137,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   try {
     read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
-    if (table_command->parsed()) csv ? print_csv(logs) : print_table(logs);
+    if (table_command->parsed()) (by_class ? print_class_table : csv ? print_csv : print_table)(logs);
     if (report_command->parsed()) write_report(logs, page);
     if (train_command->parsed() || compare_command->parsed()) outlive_outputs();
     if (train_command->parsed()) {

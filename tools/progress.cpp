@@ -22,6 +22,17 @@ std::string percent(const std::optional<double>& share) {
   return share ? fmt::format("{:.2f} %", 100 * *share) : std::string("-");
 }
 
+/// The classes that are known worst and best; nothing where there are none.
+void print_classes(std::FILE* out, const Evaluation& evaluation) {
+  const auto& classes = evaluation.class_accuracy;
+  if (classes.empty()) return;
+  const auto known = [](const auto& accuracy) { return accuracy.value_or(2); };  // those without images last
+  const auto worst = std::ranges::min_element(classes, {}, known);
+  const auto best = std::ranges::max_element(classes);
+  say(out, ", of the classes {} (class {}) to {} (class {})", percent(*worst), worst - classes.begin(),
+      percent(*best), best - classes.begin());
+}
+
 }  // namespace
 
 Progress::Progress(const char* time_unit, std::FILE* result, bool quiet)
@@ -95,6 +106,7 @@ void Progress::on_summary(const RunSummary& summary) {
   say(result_, "{} {:.4f}", whole ? "final loss" : "loss", summary.final_evaluation.loss);
   if (summary.final_evaluation.accuracy)
     say(result_, "  accuracy {}", percent(summary.final_evaluation.accuracy));
+  print_classes(result_, summary.final_evaluation);
   if (!whole) say(result_, "  of update {}, the latest evaluated", summary.evaluated_update);
   say(result_, "\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
       100 * summary.discarded_share);

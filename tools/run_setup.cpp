@@ -69,9 +69,9 @@ std::size_t workspace_limit(int workers, const std::vector<Device>& devices) {
   return std::max(limit, 16 * mib);
 }
 
-std::unique_ptr<Objective> make_classification(const TrainOptions& options,
-                                               const std::vector<Device>& devices,
-                                               std::shared_ptr<const data::Dataset> dataset) {
+std::unique_ptr<models::Classification> make_classification(const TrainOptions& options,
+                                                            const std::vector<Device>& devices,
+                                                            std::shared_ptr<const data::Dataset> dataset) {
   models::ClassificationOptions classification;
   classification.workers = count_workers(options, devices.size());
   classification.batch_size = options.batch_size;
@@ -309,8 +309,13 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   RunSetup setup;
   setup.placement = placement;
   setup.placement.replicated = options.sync_over == "nccl";
-  setup.objective = is_quadratic(options) ? make_quadratic(options)
-                                          : make_classification(options, placement.workers, dataset);
+  if (is_quadratic(options)) {
+    setup.objective = make_quadratic(options);
+  } else {
+    auto classification = make_classification(options, placement.workers, dataset);
+    setup.classes = classes_of(*dataset, classification->shares());
+    setup.objective = std::move(classification);
+  }
   const int workers = setup.objective->workers();
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = WorkerSpeeds::read(options.events, workers);
@@ -392,6 +397,7 @@ std::string log_record(const TrainOptions& options, const RunSetup& setup) {
   for (const Device device : setup.memory.devices()) {
     record["memory_bytes"][device.name()] = setup.memory.total(device);
   }
+  if (!setup.classes.empty()) record["classes"] = to_json(setup.classes);
   record["command"] = repeat_command(options);
   record["command_line"] = options.command_line;
   record["commit"] = commit_of_build();

@@ -19,6 +19,7 @@
 #include "runtime/recording.h"
 #include "runtime/run_log.h"
 #include "runtime/worker_speeds.h"
+#include "tools/data_classes.h"
 #include "tools/train_options.h"
 
 namespace tardigrad {
@@ -32,6 +33,7 @@ struct RunSetup {
   WorkerSpeeds speeds;
   RunOptions options;
   MemoryPlan memory;
+  std::vector<DataClass> classes;  ///< of the training data; none where it has none
 };
 
 /// Whether the model is a quadratic problem.

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/evaluation_sums.h"
+#include "kernels/loss_sum.h"
+#include "models/class_accuracy.h"
 #include "models/cuda/graph_cache.h"
 #include "models/cuda/plans.h"
 #include "models/gather.h"
@@ -139,7 +140,9 @@ class CudaEvaluator final : public Evaluator {
         examples_(stream_, (dataset.test.size() + batch_ - 1) / batch_ * batch_),
         model_(stream_, architecture.layout().dimension()),
         losses_(stream_, dataset.test.size()),
-        hits_(stream_, dataset.test.size()) {
+        hits_(stream_, dataset.test.size()),
+        labels_(dataset.test.labels),
+        classes_(dataset.classes) {
     for (std::size_t i = 0; i < evaluations_ahead; ++i) evaluated_.emplace_back(device);
     gather_.images = images_.pixels();
     gather_.labels = images_.labels();
@@ -175,12 +178,14 @@ class CudaEvaluator final : public Evaluator {
       });
       stream.record(evaluated);
     }
-    EvaluationSums::Result sums;
-    tardigrad::cuda::call_native<EvaluationSums>(stream, [&](CudaStream native) {
-      sums = EvaluationSums{count, losses_.ref().data(), hits_.ref().data()}.launch(native);
+    double loss_sum = 0;
+    tardigrad::cuda::call_native<LossSum>(stream, [&](CudaStream native) {
+      loss_sum = LossSum{count, losses_.ref().data()}.launch(native);
     });
-    const auto examples = static_cast<double>(count);
-    return {.loss = sums.loss_sum / examples, .accuracy = static_cast<double>(sums.hits) / examples};
+    std::vector<std::uint8_t> hits(count);
+    stream.copy(host_view(hits.data(), count), hits_.ref());
+    stream.synchronize();
+    return evaluation_of(loss_sum, hits, labels_, classes_);
   }
 
  private:
@@ -193,7 +198,9 @@ class CudaEvaluator final : public Evaluator {
   Buffer<float> model_;
   Buffer<float> losses_;
   Buffer<std::uint8_t> hits_;
-  std::vector<Event> evaluated_;  // ring
+  std::vector<Event> evaluated_;          // ring
+  std::span<const std::uint8_t> labels_;  // of the data set, which outlives it
+  int classes_;
 };
 
 }  // namespace

@@ -181,6 +181,28 @@ TEST(PartitionTest, ShardsHoldFewClasses) {
   }
 }
 
+TEST(PartitionTest, OneShardAWorkerIsOneClassAWorker) {
+  const Bytes labels = mixed_labels(10'000);
+  const Parts parts = partition(labels, classes, classes, Shards{1}, 1);
+  std::set<int> workers;
+  for (const ClassHolder& holder : class_holders(parts, labels, classes)) {
+    EXPECT_EQ(holder.share, 1);
+    workers.insert(holder.worker);
+  }
+  EXPECT_THAT(workers, SizeIs(classes));
+}
+
+TEST(PartitionTest, AClassIsHeldByWhoeverHasMostOfIt) {
+  const Bytes labels = {0, 0, 0, 0, 2, 2, 3, 3};
+  const std::vector<ClassHolder> holders = class_holders({{4, 6}, {0, 1, 2, 7}, {3, 5}}, labels, 4);
+  ASSERT_THAT(holders, SizeIs(4));
+  EXPECT_EQ(holders[0].worker, 1);
+  EXPECT_EQ(holders[0].share, 0.75);
+  EXPECT_EQ(holders[1].share, 0);   // nobody has what is not there
+  EXPECT_EQ(holders[2].worker, 0);  // the first of equals
+  EXPECT_EQ(holders[2].share, 0.5);
+}
+
 TEST(PartitionTest, ShardsRefuseMoreSlicesThanExamples) {
   EXPECT_THAT(error_of([] { partition(mixed_labels(29), classes, 10, Shards{3}, 1); }),
               HasSubstr("partition shards:3: 10 workers need 30 slices, expected at most 29"));

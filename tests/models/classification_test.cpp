@@ -72,6 +72,9 @@ TEST(Classification, EvaluatesEveryTestImageOnce) {
   EXPECT_NEAR(evaluation.loss, std::log(10), 1e-6);  // all logits 0
   // The first class wins ties: images 0, 10, … 610.
   EXPECT_DOUBLE_EQ(evaluation.accuracy.value(), 62.0 / 613);
+  std::vector<std::optional<double>> classes(10, 0.0);
+  classes[0] = 1.0;
+  EXPECT_EQ(evaluation.class_accuracy, classes);
 }
 
 TEST(Classification, EvaluatesTheSameOnAnyNumberOfThreads) {

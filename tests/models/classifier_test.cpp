@@ -130,12 +130,14 @@ TEST_P(Classifiers, EvaluatePartsOfABatch) {
   std::vector<float> logits(static_cast<std::size_t>(10 * batch));
   classifier->logits(problem_.parameters.data(), problem_.images.data(), batch, logits.data());
   for (const int count : {1, std::max(1, batch - 1), batch}) {
-    const auto expected =
-        plain::cross_entropy<float>(count, 10, logits.data(), problem_.labels.data(), nullptr);
-    const auto evaluation = classifier->evaluate(problem_.parameters.data(), problem_.images.data(),
-                                                 problem_.labels.data(), count);
-    EXPECT_EQ(evaluation.loss_sum, expected.loss_sum);
-    EXPECT_EQ(evaluation.correct, expected.correct);
+    std::vector<std::uint8_t> expected_hits(static_cast<std::size_t>(count), 9);
+    std::vector<std::uint8_t> hits(expected_hits);
+    const double expected = plain::cross_entropy<float>(count, 10, logits.data(), problem_.labels.data(),
+                                                        nullptr, expected_hits.data());
+    EXPECT_EQ(classifier->evaluate(problem_.parameters.data(), problem_.images.data(), problem_.labels.data(),
+                                   count, hits.data()),
+              expected);
+    EXPECT_EQ(hits, expected_hits);
     std::vector<float> some(static_cast<std::size_t>(10 * count));
     classifier->logits(problem_.parameters.data(), problem_.images.data(), count, some.data());
     EXPECT_THAT(some, ::testing::ElementsAreArray(logits.data(), some.size()));
@@ -154,9 +156,8 @@ TEST_P(Classifiers, NonFiniteInputsGiveANanLoss) {
   Problem diverged = problem_;
   std::ranges::fill(diverged.parameters, nan);
   EXPECT_TRUE(std::isnan(gradient_of(*classifier, diverged).loss));
-  const auto evaluation = classifier->evaluate(diverged.parameters.data(), diverged.images.data(),
-                                               diverged.labels.data(), GetParam().batch);
-  EXPECT_TRUE(std::isnan(evaluation.loss_sum));
+  EXPECT_TRUE(std::isnan(classifier->evaluate(diverged.parameters.data(), diverged.images.data(),
+                                              diverged.labels.data(), GetParam().batch, nullptr)));
   EXPECT_EQ(gradient_of(*classifier, problem_), gradient_of(*make(), problem_)) << "a NaN stayed behind";
 }
 

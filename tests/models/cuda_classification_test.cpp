@@ -94,6 +94,7 @@ TEST_F(CudaClassification, EvaluatesLikeACpu) {
 
   const std::vector<float> zero(on_gpu.dimension(), 0.0f);
   EXPECT_DOUBLE_EQ(on_gpu.evaluate(zero).accuracy.value(), 62.0 / 613);  // ties, as on a CPU
+  EXPECT_EQ(on_gpu.evaluate(zero).class_accuracy, on_cpu.evaluate(zero).class_accuracy);
 }
 
 TEST_F(CudaClassification, DeterministicEnginesOfEveryPrecisionRepeatTheirBits) {

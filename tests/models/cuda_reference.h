@@ -31,8 +31,7 @@ inline ReferenceGradient reference_gradient(const Architecture& architecture, in
   }
   ReferenceGradient result{0, std::vector<double>(parameters.size())};
   double* logits = activations.back().data();
-  result.loss =
-      plain::cross_entropy(batch, architecture.classes(), logits, labels.data(), logits).loss_sum / batch;
+  result.loss = plain::cross_entropy(batch, architecture.classes(), logits, labels.data(), logits) / batch;
   for (std::size_t l = architecture.layers().size(); l-- > 0;) {
     std::visit(
         [&](const auto& layer) {

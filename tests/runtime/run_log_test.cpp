@@ -13,12 +13,15 @@
 namespace tardigrad {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// A run with a record of each kind.
 void tell_a_run(RunObserver& observer) {
-  observer.on_evaluation({.evaluation = {.loss = 2.5, .accuracy = 0.1}, .train_loss = std::nullopt});
+  observer.on_evaluation(
+      {.evaluation = {.loss = 2.5, .accuracy = 0.125, .class_accuracy = {0.25, std::nullopt, 0.0}},
+       .train_loss = std::nullopt});
   GradientRecord gradient{.job = {.worker = 1, .job = 0, .version = 0, .time = 1.5, .compute_time = 1.5},
                           .gradients = 1,
                           .loss = 2.25f};
@@ -85,6 +88,12 @@ TEST(RunLog, HoldsAsMuchAsItIsToldTo) {
   EXPECT_THAT(events_of(log_of_a_run(LogDetail::jobs)),
               ElementsAre("run", "eval", "gradient", "update", "discard", "warning", "worker-lost",
                           "checkpoint", "worker-back", "eval", "worker", "worker", "summary"));
+}
+
+TEST(RunLog, WritesTheAccuracyOfEachClass) {
+  EXPECT_THAT(log_of_a_run(LogDetail::evaluations),
+              AllOf(HasSubstr(R"("accuracy":0.125,"class_accuracy":[0.25,null,0.0],)"),
+                    HasSubstr(R"("accuracy":null,"class_accuracy":null,)")));
 }
 
 TEST(RunLog, WritesTheNumbersOfAnUpdate) {
@@ -156,6 +165,23 @@ TEST(RunLogReader, TellsOnlyAsMuchAsIsAskedFor) {
   }
 }
 
+// As programs wrote it that knew no accuracy of classes.
+TEST(RunLogReader, ReadsOlderEvaluations) {
+  struct Evaluations final : RunObserver {
+    void on_evaluation(const EvaluationRecord& record) override { latest = record; }
+    std::optional<EvaluationRecord> latest;
+  } evaluations;
+  const TemporaryFile file(
+      R"({"event":"run","method":"dude"})"
+      "\n"
+      R"({"event":"eval","update":7,"time":1,"train_time_s":1,"gradients":7,"loss":0.5,"accuracy":0.75,"train_loss":null})"
+      "\n");
+  RunLogReader(file.path()).tell(evaluations);
+  ASSERT_TRUE(evaluations.latest);
+  EXPECT_EQ(evaluations.latest->evaluation.accuracy, 0.75);
+  EXPECT_TRUE(evaluations.latest->evaluation.class_accuracy.empty());
+}
+
 TEST(RunLogReader, ALogMayEndInTheMiddleOfALine) {
   const std::string log = log_of_a_run(LogDetail::jobs);
   for (const std::size_t missing : {1u, 20u, 200u}) {
@@ -168,6 +194,8 @@ TEST(RunLogReader, ALogMayEndInTheMiddleOfALine) {
 TEST(RunLogReader, SaysWhereARecordIsNone) {
   for (const char* line :
        {"{", "[]", R"({"event":"party"})", R"({"event":"eval","update":"no"})", "\xff",
+        R"({"event":"eval","update":0,"time":0,"train_time_s":0,"gradients":0,"loss":1,"accuracy":1,)"
+        R"("train_loss":null,"class_accuracy":{"0":1}})",
         R"({"event":"discard","worker":1e300,"job":0,"version":0,"time":1,"compute_time":1})",
         R"({"event":"discard","worker":0,"job":0,"version":0,"time":1e308,"compute_time":1})"}) {
     const TemporaryFile file(R"({"event":"run","method":"dude"})"

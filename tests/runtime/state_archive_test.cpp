@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <optional>
 
 namespace tardigrad {
 namespace {
@@ -18,6 +19,7 @@ struct Members {
   std::vector<int> waiting;
   std::vector<double> ends;
   std::vector<bool> pending;
+  std::vector<std::optional<double>> shares;
 
   void visit(StateArchive& state) {
     state.number("count", count, -2, 5);
@@ -27,6 +29,7 @@ struct Members {
     state.workers("waiting", waiting, 4);
     state.reals("ends", ends, 2);
     state.flags("pending", pending, 3);
+    state.reals("shares", shares, 3);
   }
 };
 
@@ -51,7 +54,8 @@ Members some() {
           true,
           {3, 0},
           {1e-300, never},
-          {true, false, true}};
+          {true, false, true},
+          {0.1, std::nullopt}};
 }
 
 TEST(StateArchive, GivesBackTheVeryBits) {
@@ -63,6 +67,13 @@ TEST(StateArchive, GivesBackTheVeryBits) {
   EXPECT_THAT(back.waiting, ElementsAre(3, 0));
   EXPECT_EQ(back.ends, some().ends);
   EXPECT_THAT(back.pending, ElementsAre(true, false, true));
+  EXPECT_EQ(back.shares, some().shares);
+}
+
+TEST(StateArchive, WhatOlderProgramsHadNoneOfMayBeMissing) {
+  StateArchive::Json json = saved(some());
+  json.erase("shares");
+  EXPECT_TRUE(restored(json).shares.empty());
 }
 
 TEST(StateArchive, RefusesWhatDoesNotFitAndNamesTheMember) {
@@ -85,6 +96,8 @@ TEST(StateArchive, RefusesWhatDoesNotFitAndNamesTheMember) {
   EXPECT_EQ(refused("waiting", {4}), "state: waiting: expected a whole number from 0 to 3");
   EXPECT_EQ(refused("ends", {1}), "state: ends: expected a list of 2");
   EXPECT_EQ(refused("ends", {1, "x"}), "state: ends: expected a number");
+  EXPECT_EQ(refused("shares", {1, 2, 3, 4}), "state: shares: expected a list of at most 3");
+  EXPECT_EQ(refused("shares", {"x"}), "state: shares: expected a number");
   EXPECT_EQ(refused("inner", StateArchive::Json::object()), "state.inner: time: expected it to be there");
   EXPECT_EQ(refused("inner", 3), "state.inner: time: expected it to be there");
 }

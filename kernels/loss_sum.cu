@@ -4,23 +4,21 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/evaluation_sums.h"
-#include "kernels/evaluation_sums_math.h"
+#include "kernels/loss_sum.h"
+#include "kernels/loss_sum_math.h"
 #include "kernels/thrust_policy.cuh"
 
 namespace tardigrad {
 
-EvaluationSums::Result EvaluationSums::launch(CudaStream stream) const {
+double LossSum::launch(CudaStream stream) const {
   if (count == 0) {
-    return {};
+    return 0;
   }
   check(*this);
   try {
     ThrustScratch scratch(name, stream);
-    const auto policy = thrust_policy(scratch);
-    // The initial values say in what type the sums are kept.
-    return {thrust::reduce(policy, losses, losses + count, 0.0),
-            thrust::reduce(policy, hits, hits + count, std::uint64_t{0})};
+    // The initial value says in what type the sum is kept.
+    return thrust::reduce(thrust_policy(scratch), losses, losses + count, 0.0);
   } catch (const thrust::system_error& error) {
     throw std::runtime_error(std::string(name) + ": thrust::reduce: " + error.what());
   }
