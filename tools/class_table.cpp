@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "runtime/refuse_file.h"
+#include "runtime/say.h"
 #include "tools/data_classes.h"
 #include "tools/logged_run.h"
 

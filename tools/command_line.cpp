@@ -62,9 +62,8 @@ void read_command_line(CLI::App& app, const std::vector<std::string>& arguments)
     return parse(app, words);
   }
   const GivenWords given = read_words(command, {words.begin() + 1, words.end()});
-  const bool asks_for_help = std::ranges::any_of(given.options, [](const GivenOption& option) {
-    return option.flag == help_flag || option.flag == "-h";
-  });
+  const bool asks_for_help =
+      std::ranges::any_of(given.options, [](const GivenOption& option) { return option.flag == help_flag; });
   if (asks_for_help) return parse(app, {command.get_name(), help_flag});
   const std::vector<GivenOption> options = expand_option_files(command, given.options);
   std::vector<std::string> expanded{command.get_name()};

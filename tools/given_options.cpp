@@ -103,6 +103,7 @@ class WordReader {
       return;
     }
     if (takes_value(*known) && !option.value) option.value = next_value(option.flag);
+    if (!known->get_lnames().empty()) option.flag = "--" + known->get_lnames().front();
     given_.options.push_back(std::move(option));
   }
 

@@ -12,7 +12,7 @@ namespace tardigrad {
 
 /// An option as somebody gave it.
 struct GivenOption {
-  std::string flag;                  ///< "--lr"
+  std::string flag;                  ///< "--lr", also of an option that was given by its letter
   std::optional<std::string> value;  ///< nothing for a flag alone
   std::string source = {};           ///< "--config run.toml:3: "; empty: the command line
 };

@@ -36,7 +36,7 @@ class LogCollector final : public RunObserver {
 using RunSet = std::vector<std::size_t>;
 
 std::vector<std::string> option_names_in_records() {
-  const RunJson options = RunJson::parse(to_json({}));  // items() refers to it
+  const RunJson options = RunJson::parse(to_json(TrainOptions{}));  // items() refers to it
   std::vector<std::string> names;
   for (const auto& [name, value] : options.items()) names.push_back(name);
   return names;

@@ -25,7 +25,7 @@ std::string to_flag(std::string name) {
 
 /// The names that options have in a run record; it holds other members, too.
 std::vector<std::string> option_names() {
-  const Json options = Json::parse(to_json({}));  // items() refers to it
+  const Json options = Json::parse(to_json(TrainOptions{}));  // items() refers to it
   std::vector<std::string> names;
   for (const auto& [name, value] : options.items()) names.push_back(name);
   return names;
@@ -78,7 +78,7 @@ std::vector<GivenOption> expand_option_files(const CLI::App& command, const std:
   std::erase_if(by_hand, [](const GivenOption& option) { return option.flag == "--config"; });
   std::vector<GivenOption> expanded;
   if (const auto replay = value_of(by_hand, "--replay")) {
-    expanded = options_in(Json::parse(Recording(*replay).run_json()), to_json({}),
+    expanded = options_in(Json::parse(Recording(*replay).run_json()), to_json(TrainOptions{}),
                           fmt::format("--replay {}: ", *replay));
   }
   if (const auto resume = value_of(by_hand, "--resume")) {

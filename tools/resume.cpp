@@ -110,7 +110,7 @@ std::vector<GivenOption> options_of(const fs::path& path) {
   const Checkpoint checkpoint = Checkpoint::read(path);
   const Json& run = run_record_of(checkpoint);
   const std::string source = fmt::format("--resume {}: ", path.string());
-  std::vector<GivenOption> options = options_in(run, to_json({}), source);
+  std::vector<GivenOption> options = options_in(run, to_json(TrainOptions{}), source);
   for (const GivenOption& output : options_in(run, outputs_json({}), source)) options.push_back(output);
   const fs::path folder = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
   options.push_back({"--checkpoint-dir", (folder.empty() ? fs::path(".") : folder).string(), source});

@@ -80,7 +80,7 @@ bool is_free(const std::string& name, const Json& before, const Json& run) {
 
 std::vector<std::string> compared_names() {
   std::vector<std::string> names{"dimension"};
-  const Json options = Json::parse(to_json({}));  // items() refers to it
+  const Json options = Json::parse(to_json(TrainOptions{}));  // items() refers to it
   for (const auto& [name, value] : options.items()) names.push_back(name);
   return names;
 }

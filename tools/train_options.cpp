@@ -263,13 +263,6 @@ void add_log_options(CLI::App& command, TrainOptions& options) {
 }
 
 void add_quiet_option(CLI::App& command, TrainOptions& options) {
-  command
-      .add_flag("-q,--quiet", options.quiet,
-                "No progress on stderr: only warnings, errors, and workers that are lost or back")
-      ->group("What it leaves");
-}
-
-void add_quiet_option(CLI::App& command, TrainOptions& options) {
   OptionGroup(command, outputs_group)
       .add_switch("-q,--quiet", options.quiet,
                   "No progress on stderr: only warnings, errors, and workers that are lost or back");

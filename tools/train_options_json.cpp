@@ -113,7 +113,7 @@ std::string command_line_of(std::span<const std::string> words) {
 }
 
 std::string repeat_command(const TrainOptions& options) {
-  const Json defaults = Json::parse(to_json({}));
+  const Json defaults = Json::parse(to_json(TrainOptions{}));
   const Json given = Json::parse(to_json(options));
   std::string command = "tardigrad train";
   for (const auto& [name, value] : given.items()) {

@@ -62,8 +62,8 @@ TEST_F(CompareAgain, DoesOnlyTheRunsThatHaveNoEnd) {
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(again.out, whole.out);
   EXPECT_THAT(again.err, AllOf(HasSubstr("--log-dir logs: 3 of 8 runs are there already, and are taken over"),
-                               HasSubstr("\n4/8  "), HasSubstr("\n8/8  "),
-                               HasSubstr("/8  asgd lr 0.05 seed 0"), Not(HasSubstr("asgd lr 0.1"))));
+                               HasSubstr(" 4/8  "), HasSubstr(" 8/8  "), HasSubstr("/8  asgd lr 0.05 seed 0"),
+                               Not(HasSubstr("asgd lr 0.1"))));
   EXPECT_EQ(read_file(path(log("asgd-0.1-1"))), kept);
   EXPECT_THAT(compare(target).err, HasSubstr("8 of 8 runs are there already"));
 }

@@ -49,7 +49,18 @@ class ServedRun : public testing::QuadraticTest {
     if (child_ != 0) end();
   }
 
+  /// Interrupts the run; where it has a log, once it has made an update.
   Finished end() {
+    const auto goes_on = [this] {
+      siginfo_t ended{};
+      return waitid(P_PID, static_cast<id_t>(child_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+             ended.si_pid == 0;
+    };
+    const bool logs = std::filesystem::exists(path("log.jsonl"));
+    while (logs && testing::read_file(path("log.jsonl")).find("\"event\":\"update\"") == std::string::npos &&
+           goes_on()) {
+      std::this_thread::yield();
+    }
     kill(child_, SIGINT);
     return wait_for(std::exchange(child_, 0));
   }
