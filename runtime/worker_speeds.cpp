@@ -160,10 +160,11 @@ void WorkerSpeeds::throttle(const std::string& text, int workers) {
     rest.remove_prefix(std::min(rest.size(), part.size() + 1));
     const std::size_t equals = std::min(part.find('='), part.size());
     const auto worker = parse_number<std::int64_t>(part.substr(0, equals));
-    const auto factor = part.ends_with('x') && equals < part.size()
-                            ? parse_number<double>(part.substr(equals + 1, part.size() - equals - 2))
-                            : std::nullopt;
-    if (!worker || !factor || *factor <= 0) {
+    const bool has_factor = part.ends_with('x') && equals < part.size();
+    const std::string_view number =
+        has_factor ? part.substr(equals + 1, part.size() - equals - 2) : std::string_view();
+    const double factor = parse_number<double>(number).value_or(0);
+    if (!worker || factor <= 0) {
       refuse(fmt::format("expected WORKER=FACTORx, such as 2=5x, with factors above 0, found '{}'", part));
     }
     if (*worker < 0 || *worker >= workers) {
@@ -171,7 +172,7 @@ void WorkerSpeeds::throttle(const std::string& text, int workers) {
     }
     Phases& phases = phases_[static_cast<std::size_t>(*worker)];
     if (phases.empty()) phases.push_back({-infinity, 1});
-    for (Phase& phase : phases) phase.slowdown *= *factor;
+    for (Phase& phase : phases) phase.slowdown *= factor;
   }
 }
 
