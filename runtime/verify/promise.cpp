@@ -64,7 +64,8 @@ std::unique_ptr<Promise> make_promise(std::string_view name, const MethodOptions
     if (auto promise = make(name, options)) return promise;
   }
   throw std::invalid_argument(fmt::format(
-      "--verify: method {} has no promises written down to hold it against; expected a run without --verify", name));
+      "--verify: method {} has no promises written down to hold it against; expected a run without --verify",
+      name));
 }
 
 }  // namespace tardigrad
