@@ -12,6 +12,7 @@
 #include "runtime/run_log.h"
 #include "runtime/run_log_reader.h"
 #include "tests/runtime/temporary_file.h"
+#include "tests/runtime/without_times.h"
 
 namespace tardigrad {
 namespace {
@@ -205,7 +206,7 @@ TEST(LogRotation, GoesOnInTheOldFileWhereThereCannotBeANewOne) {
   RunLog log(folder.path(), run_of_parts, LogDetail::updates, {.file_bytes = 4096, .files = 2}, {}, eager);
   std::filesystem::create_directory(folder.path("log.1"));
   for (std::uint64_t update = 1; update <= 500; ++update) log.on_update(update_to(update));
-  const std::string trouble = ::testing::internal::GetCapturedStderr();
+  const std::string trouble = testing::without_times(::testing::internal::GetCapturedStderr());
   EXPECT_THAT(trouble, HasSubstr("tardigrad: --log " + folder.path() + ": cannot go on in a new file: "));
   EXPECT_EQ(lines_of(trouble), 1u);
   EXPECT_GT(std::filesystem::file_size(folder.path()), 3 * 4096u);
@@ -214,7 +215,7 @@ TEST(LogRotation, GoesOnInTheOldFileWhereThereCannotBeANewOne) {
   std::filesystem::remove(folder.path("log.1"));
   log.on_update(update_to(501));
   log.on_summary({});
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+  EXPECT_EQ(testing::without_times(::testing::internal::GetCapturedStderr()),
             "tardigrad: --log " + folder.path() + ": goes on in a new file again\n");
   EXPECT_THAT(folder.files(), ElementsAre("log", "log.1"));
   EXPECT_EQ(read(folder.path()).updates, from_to(1, 501));
@@ -230,7 +231,7 @@ TEST(LogRotation, OlderPartsOutliveTrouble) {
   std::filesystem::create_directory(folder.path("log.5"));
   ::testing::internal::CaptureStderr();
   for (const std::uint64_t last = update + 500; update < last;) log.on_update(update_to(++update));
-  EXPECT_EQ(lines_of(::testing::internal::GetCapturedStderr()), 1u);
+  EXPECT_EQ(lines_of(testing::without_times(::testing::internal::GetCapturedStderr())), 1u);
   log.on_summary({});
   EXPECT_EQ(read(folder.path()).updates, from_to(1, update));
 }

@@ -16,6 +16,7 @@
 #include "runtime/json_lines.h"
 #include "runtime/run_log_reader.h"
 #include "tests/runtime/temporary_file.h"
+#include "tests/runtime/without_times.h"
 
 namespace tardigrad {
 namespace {
@@ -61,7 +62,7 @@ std::string lines(int first, int last) {
 class Said {
  public:
   Said() { ::testing::internal::CaptureStderr(); }
-  std::string text() { return ::testing::internal::GetCapturedStderr(); }
+  std::string text() { return testing::without_times(::testing::internal::GetCapturedStderr()); }
 };
 
 TEST(OutputFile, WhatCannotBeOpenedIsNamed) {

@@ -12,6 +12,7 @@
 #include "tests/runtime/experiment.h"
 #include "tests/runtime/gate.h"
 #include "tests/runtime/temporary_file.h"
+#include "tests/runtime/without_times.h"
 
 namespace tardigrad {
 namespace {
@@ -483,7 +484,7 @@ TEST(RunRecorder, WhatIsNotItsRecordingIsLeftAlone) {
       recorder.on_checkpoint({"update-6", 6, 6, 5});
       recorder.on_summary({});
     }
-    EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+    EXPECT_EQ(testing::without_times(::testing::internal::GetCapturedStderr()),
               "tardigrad: --record " + file.path() +
                   ": is no recording of this run up to checkpoint update-3; nothing is recorded\n");
     EXPECT_EQ(testing::read_file(file.path()), text);
@@ -495,7 +496,7 @@ TEST(RunRecorder, StopsAtTheFirstHole) {
   RunRecorder recorder("/dev/full", R"({"clock":"virtual"})", {}, {.waiting_bytes = 10'000});
   tell_arrivals(recorder, 0, 1000);
   recorder.on_summary({});
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+  EXPECT_EQ(testing::without_times(::testing::internal::GetCapturedStderr()),
             "tardigrad: --record /dev/full: cannot be written: No space left on device; the run goes on, and "
             "tries again\n"
             "tardigrad: --record /dev/full: the recording ends here: more than what waits to be written is "

@@ -11,6 +11,7 @@
 
 #include "tests/runtime/experiment.h"
 #include "tests/runtime/temporary_file.h"
+#include "tests/runtime/without_times.h"
 
 namespace tardigrad {
 namespace {
@@ -330,7 +331,7 @@ TEST(TraceFile, SaysWhatCannotBeWritten) {
   TraceFile full("/dev/full", run_record, plenty);
   full.on_evaluation({});
   full.on_summary({});
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+  EXPECT_EQ(testing::without_times(::testing::internal::GetCapturedStderr()),
             "tardigrad: --trace /dev/full: cannot be written: No space left on device; the run goes on, and "
             "tries again\n");
 }
