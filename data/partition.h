@@ -53,7 +53,7 @@ struct ClassHolder {
   double share = 0;  ///< Of the class's examples, in [0, 1]; 0 where it has none.
 };
 
-/// Of each class; `parts` as partition() gives them.
+/// Finds for each class the worker that holds most of its examples; `parts` are as partition() gives them.
 std::vector<ClassHolder> class_holders(const std::vector<std::vector<std::uint32_t>>& parts,
                                        std::span<const std::uint8_t> labels, int classes);
 

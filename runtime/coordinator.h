@@ -161,7 +161,8 @@ class Coordinator {
   /// where a recording does not fit; `model` is then as it was.
   RunSummary run(std::span<float> model, const std::stop_token& stop);
 
-  /// After a requested stop, from the end of the running gradients.
+  /// The last evaluation after a requested stop may take so long, counted from the end of the running
+  /// gradients.
   static constexpr std::chrono::milliseconds last_evaluation_takes_at_most{1500};
 
   /// Whether a worker still hangs now that the run is over. Its job goes on, on what this refers to; the

@@ -33,7 +33,7 @@ class ParameterLayout {
   std::size_t dimension_ = 0;
 };
 
-/// Whether all of its numbers are.
+/// Tells whether all numbers of the model are finite.
 bool is_finite(std::span<const float> model);
 
 }  // namespace tardigrad

@@ -77,7 +77,7 @@ class StateArchive {
   /// So many doubles.
   void reals(const char* name, std::vector<double>& values, std::size_t count);
 
-  /// So many texts.
+  /// Visits a list of exactly `count` texts.
   void texts(const char* name, std::vector<std::string>& values, std::size_t count);
 
   /// So many doubles at most, or nothing in the place of one. None where the member is not there, as in what

@@ -34,7 +34,7 @@ class BatchProgress {
     SteadyClock::time_point (*now)() = SteadyClock::now;
   };
 
-  /// Of stderr, as it is.
+  /// Makes the display that fits stderr: a live line on a terminal, plain lines elsewhere.
   static Display standard_display(bool quiet = false);
 
   /// `kinds`: of each run; runs of one kind take about as long as each other.

@@ -25,8 +25,7 @@ constexpr const char* compare_description =
     "\n"
     "Every method is run with each of its step sizes and with every seed. The table shows, for the best step "
     "size of a method, medians over the seeds, with quartiles: \"12.3 [11.9, 13.0]\". The best one reaches "
-    "the "
-    "target first; where none does, or there is no target, it ends with the best accuracy (without "
+    "the target first; where none does, or there is no target, it ends with the best accuracy (without "
     "accuracies, "
     "or with --target-loss: the least loss; with --target-gradient-norm-sq: the least of those). Runs that "
     "fail, having left the finite numbers, say, count as the worst.\n"
@@ -123,8 +122,7 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
   OptionGroup(*compare, outputs)
       .add("--log-dir", options.log_dir, text("FOLDER"),
            "Folder for the log of each run, METHOD-LR-SEED.jsonl, as of train --log; runs whose logs are "
-           "there "
-           "already are not done again")
+           "there already are not done again")
       .add("--csv", options.csv, text("FILE"),
            "File for the evaluations of all runs as comma-separated values; -: stdout, and the table goes to "
            "stderr")

@@ -90,14 +90,12 @@ void add_method_options(CLI::App& command, TrainOptions& options) {
            "(default n)")
       .add("--smoothness", options.smoothness, positive_number(),
            "L of f, for warnings of steps too large for the delays (else estimated); asgd-delay-adaptive: "
-           "also "
-           "bounds steps of stale gradients to 1/(4 L staleness)")
+           "also bounds steps of stale gradients to 1/(4 L staleness)")
       .add("--availability", options.availability, number_from_0_to_1(),
            "mifa: probability that a worker takes part in a round (default 1)")
       .add("--lost-rows", options.lost_rows, one_of({"keep", "drop"}),
            "dude, ia2sgd, mifa: the row of a worker that is lost stays in the mean (keep, default), or the "
-           "mean "
-           "is that of the others until the worker is back (drop)")
+           "mean is that of the others until the worker is back (drop)")
       .add("--local-steps", options.local_steps, whole_number(1),
            "fedbuff: steps of SGD in a job (default 1)")
       .add("--local-lr", options.local_lr, positive_number(), "fedbuff: step size of those")
@@ -152,8 +150,7 @@ void add_time_options(OptionGroup& group, TrainOptions& options) {
            "Makes workers slower: 2=5x,7=1.5x; on top of --compute-time and --events")
       .add("--completions", options.completions, one_of({"auto", "polling", "callback"}),
            "How the host learns that a gradient is complete (wall clock): polling, callback, or auto, the "
-           "faster "
-           "one as measured at the start")
+           "faster one as measured at the start")
       .add("--events", options.events, text("FILE"),
            "TOML script of workers that slow down, fail and come back")
       .add("--worker-timeout", options.worker_timeout_s, duration(),
@@ -197,8 +194,7 @@ void add_checkpoint_options(CLI::App& command, TrainOptions& options) {
       .add("--keep", options.keep, whole_number(1, 1'000'000), "Checkpoints that are kept, the newest")
       .add("--resume", options.resume, text("WHICH"),
            "Go on from a checkpoint, the newest in a folder, or the latest in --checkpoint-dir (the run "
-           "begins "
-           "where there is none); the options of the run hold unless given anew");
+           "begins where there is none); the options of the run hold unless given anew");
 }
 
 void add_output_options(CLI::App& command, TrainOptions& options) {
@@ -213,8 +209,7 @@ void add_output_options(CLI::App& command, TrainOptions& options) {
            "says whether it goes on. Port 0: any that is free")
       .add("--serve-token", options.serve_token, text("TOKEN"),
            "What requests to --serve must have, as Authorization: Bearer TOKEN or ?token=TOKEN; @FILE reads "
-           "it, "
-           "and TARDIGRAD_SERVE_TOKEN in the environment is one, too")
+           "it, and TARDIGRAD_SERVE_TOKEN in the environment is one, too")
       .add("--serve-host", options.serve_host, text("NAMES"),
            "Further names, NAME[:PORT],..., that --serve may be called by, as behind a proxy")
       .add("--save", options.save, text("FILE"), "The final model, as safetensors")
