@@ -18,6 +18,7 @@ template <class Owners, class Value, class Visit>
 void visit_members(const Owners& owners, Value member, const Visit& visit) {
   using Member = std::remove_cvref_t<decltype((*owners.begin())->*member)>;
   std::vector<Member> values;
+  values.reserve(owners.size());
   for (const auto* owner : owners) values.push_back(owner->*member);
   visit(values);
   std::size_t i = 0;

@@ -31,11 +31,13 @@ std::vector<DataClass> classes_in_record(const LoggedRun& log) {
 
 std::vector<ClassRun> read_class_runs(const std::vector<std::string>& log_files) {
   std::vector<LoggedRun> logs;
+  logs.reserve(log_files.size());
   for (const std::string& file : log_files) logs.push_back(read_logged_run(file));
   const std::vector<std::string> labels = labels_of(logs);
   std::vector<ClassRun> runs;
+  runs.reserve(logs.size());
   for (std::size_t i = 0; i < logs.size(); ++i) {
-    ClassRun& run = runs.emplace_back(labels[i], classes_in_record(logs[i]));
+    ClassRun& run = runs.emplace_back(ClassRun{labels[i], classes_in_record(logs[i]), {}});
     if (!logs[i].evaluations.empty()) run.accuracies = logs[i].evaluations.back().evaluation.class_accuracy;
     if (run.accuracies.empty()) {
       refuse_file(logs[i].log,

@@ -109,6 +109,7 @@ std::vector<GivenOption> read_config(const std::string& path) {
   }
   std::ranges::stable_sort(lines, {}, &Line::number);
   std::vector<GivenOption> options;
+  options.reserve(lines.size());
   for (Line& line : lines) options.push_back(std::move(line.option));
   return options;
 }

@@ -24,7 +24,7 @@ std::string values_of(const TrainOptions& options, std::initializer_list<const c
 }
 
 std::string step_origin(const TrainOptions& options) {
-  const std::string steps = values_of(
+  std::string steps = values_of(
       options, {"lr", "lr_schedule", "momentum", "local_steps", "local_lr", "clip_norm", "smoothness"});
   if (options.lr_schedule != "cosine") return steps;
   return steps + values_of(options, {"updates", "epochs", "time_limit"});
@@ -32,7 +32,7 @@ std::string step_origin(const TrainOptions& options) {
 
 /// In wall time also where jobs are computed, and how.
 std::string speed_origin(const TrainOptions& options) {
-  const std::string script = values_of(options, {"clock", "compute_time", "throttle", "events"});
+  std::string script = values_of(options, {"clock", "compute_time", "throttle", "events"});
   if (options.clock == "virtual") return script;
   std::array<char, 256> host{};
   static_cast<void>(gethostname(host.data(), host.size() - 1));

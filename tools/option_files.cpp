@@ -31,10 +31,6 @@ std::vector<std::string> option_names() {
   return names;
 }
 
-bool is_given(const Json& value) {
-  return !value.is_null() && !(value.is_string() && value.get_ref<const std::string&>().empty());
-}
-
 std::string to_text(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 /// The options of the files that `--config` names, in the order of these.
@@ -58,6 +54,10 @@ void append(std::vector<GivenOption>& options, const std::vector<GivenOption>& m
 }
 
 }  // namespace
+
+bool is_given(const Json& value) {
+  return !value.is_null() && !(value.is_string() && value.get_ref<const std::string&>().empty());
+}
 
 std::vector<GivenOption> options_in(const Json& run, const std::string& names_json,
                                     const std::string& source) {

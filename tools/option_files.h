@@ -15,6 +15,9 @@ namespace tardigrad {
 /// the file if it cannot be read, or holds an option that `command` does not know.
 std::vector<GivenOption> expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given);
 
+/// Tells whether an option of a run record has a value; where it was not given it is null or an empty text.
+bool is_given(const nlohmann::ordered_json& value);
+
 /// The members of `run` that the object `names_json` also has, as options; not those that were not given.
 std::vector<GivenOption> options_in(const nlohmann::ordered_json& run, const std::string& names_json,
                                     const std::string& source);

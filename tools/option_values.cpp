@@ -87,7 +87,7 @@ Reader<std::string> text(const std::string& values) {
 Reader<std::string> one_of(const std::vector<std::string>& known) {
   return {fmt::format("{}", fmt::join(known, "|")),
           [known](const std::string& flag, const std::string& given) {
-            const std::string name = known_spelling(given, known);
+            std::string name = known_spelling(given, known);
             if (name.empty()) throw BadValue(flag, unknown_name_message(flag, given, known));
             return name;
           }};
@@ -105,7 +105,7 @@ Reader<std::string> name_of(const std::string& values, const std::vector<std::st
                 !known_spelling(given.substr(0, colon), {with_arguments}).empty()) {
               return with_arguments + given.substr(colon);
             }
-            const std::string name = known_spelling(given, known);
+            std::string name = known_spelling(given, known);
             if (!name.empty()) return name;
             throw BadValue(flag, fmt::format("{}; {} says how to add one",
                                              unknown_name_message(flag, given, known), readme));

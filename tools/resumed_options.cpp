@@ -13,6 +13,7 @@
 
 #include "models/tridiagonal.h"
 #include "runtime/learning_rate.h"
+#include "tools/option_files.h"
 #include "tools/resume.h"
 #include "tools/run_setup.h"
 #include "tools/train_options.h"
@@ -85,8 +86,6 @@ std::vector<std::string> compared_names() {
   return names;
 }
 
-bool was_given(const Json& value) { return !value.is_null() && value != ""; }
-
 std::string as_flag(std::string name) {
   std::ranges::replace(name, '_', '-');
   return "--" + name;
@@ -97,8 +96,8 @@ std::string describe_change(const std::string& name, const Json& was, const Json
   const auto text = [](const Json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
   };
-  if (!was_given(is)) return fmt::format("{} is not given any more, and was {}", as_flag(name), text(was));
-  return fmt::format("{} {} was {}", as_flag(name), text(is), was_given(was) ? text(was) : "not given");
+  if (!is_given(is)) return fmt::format("{} is not given any more, and was {}", as_flag(name), text(was));
+  return fmt::format("{} {} was {}", as_flag(name), text(is), is_given(was) ? text(was) : "not given");
 }
 
 /// The step size of a run, as its record has it.

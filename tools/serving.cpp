@@ -46,7 +46,7 @@ std::string token_in_file(const std::string& path) {
 std::string token_of(const TrainOptions& options) {
   if (options.serve_token) {
     const bool is_file = options.serve_token->starts_with('@');
-    const std::string token = is_file ? token_in_file(options.serve_token->substr(1)) : *options.serve_token;
+    std::string token = is_file ? token_in_file(options.serve_token->substr(1)) : *options.serve_token;
     check_token(is_file ? "--serve-token " + *options.serve_token : "--serve-token", token);
     return token;
   }

@@ -41,7 +41,7 @@ constexpr std::uint64_t least_log_bytes = 4096;
 Reader<std::string> compute_times() {
   return {"TIMES", [](const std::string&, const std::string& given) {
             constexpr std::string_view trace = "trace:";
-            const std::string plain = in_plain_spelling(given);
+            std::string plain = in_plain_spelling(given);
             if (!plain.starts_with(trace)) return plain;
             return std::string(trace) + given.substr(given.find(':') + 1);
           }};
