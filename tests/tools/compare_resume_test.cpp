@@ -20,9 +20,8 @@ class CompareAgain : public testing::QuadraticTest {
  protected:
   Finished compare(const std::string& more) const {
     return tardigrad(
-        "compare --model quadratic:problem.json --clock virtual --compute-time 1,3 --updates 60 --eval-every "
-        "5 "
-        "--eval-gradient --methods sync,asgd --lr 0.05,0.1 --log-dir logs " +
+        "compare --model quadratic:problem.json --device cpu --clock virtual --compute-time 1,3 --updates 60 "
+        "--eval-every 5 --eval-gradient --methods sync,asgd --lr 0.05,0.1 --log-dir logs " +
         more);
   }
 

@@ -145,7 +145,7 @@ TEST_F(Options, NamesAndListsMayBeSpelledInOtherWays) {
   EXPECT_EQ(records_of(path("log.jsonl"), "run").at(0).at("dataset"), "mnist");
   EXPECT_THAT(
       refusal("train --model mlp --dataset FashionMNIST --data-dir . --method dude --lr 1 --updates 1 "
-              "--workers 41"),
+              "--device cpu --workers 41"),
       HasSubstr("41 workers"));
   const Finished compared = tardigrad(
       "compare --methods 'asgd, DuDe' --lr '0.1, Dude=0.2' --seeds '3, 7' --model quadratic:tridiagonal:5 "

@@ -29,6 +29,7 @@ class ServedRun : public testing::QuadraticTest {
  protected:
   /// Waits until the page is there.
   void begin(const std::string& arguments) {
+    logs_ = arguments.find("--log ") != std::string::npos;
     child_ = start(run + arguments);
     const std::regex address("watch the run at http://[^ ]*:([0-9]+)/[^\n]*\n");
     std::smatch match;
@@ -56,8 +57,7 @@ class ServedRun : public testing::QuadraticTest {
       return waitid(P_PID, static_cast<id_t>(child_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
              ended.si_pid == 0;
     };
-    const bool logs = std::filesystem::exists(path("log.jsonl"));
-    while (logs && testing::read_file(path("log.jsonl")).find("\"event\":\"update\"") == std::string::npos &&
+    while (logs_ && testing::read_file(path("log.jsonl")).find("\"event\":\"update\"") == std::string::npos &&
            goes_on()) {
       std::this_thread::yield();
     }
@@ -94,6 +94,7 @@ class ServedRun : public testing::QuadraticTest {
   const std::string run =
       "train --model quadratic:problem.json --method asgd --lr 0.1 --compute-time 1,1 --time-unit 0.001 ";
   pid_t child_ = 0;
+  bool logs_ = false;
   int port_ = 0;
 };
 
