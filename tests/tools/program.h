@@ -61,7 +61,7 @@ class ProgramTest : public ::testing::Test {
 
   /// Runs `tardigrad ARGUMENTS` (shell words) in the folder.
   Finished tardigrad(const std::string& arguments) const {
-    return finished(std::system(command(arguments).c_str()));
+    return finished(std::system(command(arguments, in_front_).c_str()), in_front_);
   }
 
   /// Runs a script of bash in the folder, in which "$tardigrad" is the program; the script's own redirections
@@ -121,8 +121,10 @@ class ProgramTest : public ::testing::Test {
 
  private:
   /// The shell gives way to the program, which thus gets the signals sent to it.
-  std::string command(const std::string& arguments) const {
-    return "cd '" + folder_.string() + "' && exec " + binary() + " " + arguments + " >.out 2>.err </dev/null";
+  /// What it prints goes to the files `name`.out and `name`.err.
+  std::string command(const std::string& arguments, const std::string& name = "") const {
+    return "cd '" + folder_.string() + "' && exec " + binary() + " " + arguments + " >" + name + ".out 2>" +
+           name + ".err </dev/null";
   }
 
   static std::string binary() {
@@ -130,11 +132,11 @@ class ProgramTest : public ::testing::Test {
     return other != nullptr ? other : TARDIGRAD_BINARY;
   }
 
-  Finished finished(int status) const {
+  Finished finished(int status, const std::string& name = "") const {
     Finished finished{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                      read_file(path(".out")), read_file(path(".err"))};
-    std::filesystem::remove(path(".out"));
-    std::filesystem::remove(path(".err"));
+                      read_file(path(name + ".out")), read_file(path(name + ".err"))};
+    std::filesystem::remove(path(name + ".out"));
+    std::filesystem::remove(path(name + ".err"));
     return finished;
   }
 
@@ -161,6 +163,8 @@ class ProgramTest : public ::testing::Test {
     write(split + "-labels-idx1-ubyte", labels);
   }
 
+  /// Files of a program that is waited for, beside those of one in the background.
+  static constexpr const char* in_front_ = ".front";
   std::filesystem::path folder_;
 };
 
