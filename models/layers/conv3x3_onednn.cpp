@@ -1,5 +1,6 @@
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 
 #include "models/layers/conv3x3.h"
 #include "models/layers/onednn.h"
@@ -27,18 +28,16 @@ class Conv final : public Layer {
         describe({batch, conv.in_channels, conv.height, conv.width}, reads_images ? Tag::nchw : Tag::nhwc));
     const memory::dims weight_shape{conv.out_channels, conv.in_channels, 3, 3};
     weight_ = view(describe(weight_shape, Tag::oihw));
-    const memory::desc any_weight = describe(weight_shape, Tag::any);
-    const memory::desc any_output =
-        describe({batch, conv.out_channels, conv.height, conv.width}, reads_images ? Tag::any : Tag::nhwc);
+    any_weight_ = describe(weight_shape, Tag::any);
     const OneThread one_thread;
-    const convolution_forward::primitive_desc forward(
-        {dnnl::prop_kind::forward_training, direct, input_.get_desc(), any_weight, bias_.get_desc(),
-         any_output, stride_, padding_, padding_},
-        attributes(), cpu());
+    convolution_forward::primitive_desc forward = describe_forward(reads_images ? Tag::any : Tag::nhwc);
+    if (reads_images && is_reference(describe_backward_weights(forward))) {
+      forward = describe_forward(Tag::nchw);
+    }
     output_ = view(forward.dst_desc());
     make_forward(forward);
-    make_backward_weights(forward, any_weight);
-    if (!reads_images) make_backward_data(forward, any_weight);
+    make_backward_weights(forward);
+    if (!reads_images) make_backward_data(forward);
   }
 
   memory::desc output_description() const { return output_.get_desc(); }
@@ -72,6 +71,30 @@ class Conv final : public Layer {
   }
 
  private:
+  convolution_forward::primitive_desc describe_forward(Tag output) const {
+    const memory::dims shape{input_.get_desc().dims()[0], conv_.out_channels, conv_.height, conv_.width};
+    return {{dnnl::prop_kind::forward_training, direct, input_.get_desc(), any_weight_, bias_.get_desc(),
+             describe(shape, output), stride_, padding_, padding_},
+            attributes(),
+            cpu()};
+  }
+
+  convolution_backward_weights::primitive_desc describe_backward_weights(
+      const convolution_forward::primitive_desc& forward) const {
+    return {{direct, input_.get_desc(), any_weight_, bias_.get_desc(), forward.dst_desc(), stride_, padding_,
+             padding_},
+            attributes(),
+            cpu(),
+            forward};
+  }
+
+  /// Whether oneDNN has no kernel for that but a loop over indices. So it is of one channel with AVX2, where
+  /// what forward chooses to write made the gradient 200 times as slow as with NCHW, for which it has a
+  /// product of matrices.
+  static bool is_reference(const convolution_backward_weights::primitive_desc& description) {
+    return std::string_view(description.impl_info_str()).starts_with("ref");
+  }
+
   void make_forward(const convolution_forward::primitive_desc& forward) {
     const memory packed(forward.weights_desc(), cpu());
     pack_weight_ = Operation::make_reorder(weight_, packed);
@@ -81,12 +104,8 @@ class Conv final : public Layer {
                                                               {DNNL_ARG_DST, output_}});
   }
 
-  void make_backward_weights(const convolution_forward::primitive_desc& forward,
-                             const memory::desc& any_weight) {
-    const convolution_backward_weights::primitive_desc description(
-        {direct, input_.get_desc(), any_weight, bias_.get_desc(), output_.get_desc(), stride_, padding_,
-         padding_},
-        attributes(), cpu(), forward);
+  void make_backward_weights(const convolution_forward::primitive_desc& forward) {
+    const auto description = describe_backward_weights(forward);
     const memory packed(description.diff_weights_desc(), cpu());
     unpack_weight_gradient_ = Operation::make_reorder(packed, weight_);
     backward_weights_ =
@@ -96,10 +115,9 @@ class Conv final : public Layer {
                                                                     {DNNL_ARG_DIFF_BIAS, bias_}});
   }
 
-  void make_backward_data(const convolution_forward::primitive_desc& forward,
-                          const memory::desc& any_weight) {
+  void make_backward_data(const convolution_forward::primitive_desc& forward) {
     const convolution_backward_data::primitive_desc description(
-        {direct, input_.get_desc(), any_weight, output_.get_desc(), stride_, padding_, padding_},
+        {direct, input_.get_desc(), any_weight_, output_.get_desc(), stride_, padding_, padding_},
         attributes(), cpu(), forward);
     const memory packed(description.weights_desc(), cpu());
     pack_weight_for_data_ = Operation::make_reorder(weight_, packed);
@@ -110,6 +128,7 @@ class Conv final : public Layer {
   Conv3x3 conv_;
   memory::dims stride_{1, 1};
   memory::dims padding_{1, 1};
+  memory::desc any_weight_;
   // The caller's: an activation or the gradient with respect to it, parameters or gradient.
   memory input_, weight_, bias_, output_;
   Operation pack_weight_, forward_;
