@@ -5,6 +5,9 @@ namespace {
 
 /// Asynchronous SGD (Koloskova, Stich, Jaggi 2022, Algorithm 1 with immediate restart): every arrival is a
 /// step.
+///
+/// Source: Sharper Convergence Guarantees for Asynchronous SGD for Distributed and Federated Learning,
+/// arXiv:2206.08307.
 class Asgd final : public Method {
  public:
   explicit Asgd(const MethodOptions& options) : workers_(options.workers) {}

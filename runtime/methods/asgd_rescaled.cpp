@@ -13,6 +13,9 @@ namespace {
 /// τ_i is given, or else the mean of the compute times observed so far; τ_h is then that of the workers
 /// observed so far. A worker that is lost is left out of τ_h: the others share the model's way among them.
 /// Its τ_i is kept for when it is back.
+///
+/// Source: Rescaled Asynchronous SGD: Optimal Distributed Optimization under Data and System Heterogeneity,
+/// arXiv:2605.13434.
 class AsgdRescaled final : public Method {
  public:
   explicit AsgdRescaled(const MethodOptions& options)

@@ -9,6 +9,8 @@ namespace {
 /// Shuffled asynchronous SGD (Islamov, Safaryan, Alistarh 2024, AsGrad): as asgd-uniform, but the workers are
 /// drawn without replacement, in an order that is shuffled anew after every n draws. The turns of the lost
 /// are left out.
+///
+/// Source: AsGrad: A Sharp Unified Analysis of Asynchronous-SGD Algorithms, arXiv:2310.20452.
 class AsgdShuffled final : public Assigned {
  public:
   using Assigned::Assigned;

@@ -5,6 +5,9 @@ namespace {
 
 /// Asynchronous SGD with random assignment (Koloskova, Stich, Jaggi 2022, (iii)): each new model is queued at
 /// a worker drawn uniformly, so that all take part alike however fast they are.
+///
+/// Source: Sharper Convergence Guarantees for Asynchronous SGD for Distributed and Federated Learning,
+/// arXiv:2206.08307.
 class AsgdUniform final : public Assigned {
  public:
   using Assigned::Assigned;

@@ -17,6 +17,8 @@ namespace {
 ///
 /// Nobody waits for the lost: fewer than c workers are gathered where fewer work. The row of one that is lost
 /// stays in the mean, as that of one which is very slow would, or, with LostRows::drop, is left out.
+///
+/// Source: Dual-Delayed Asynchronous SGD for Arbitrarily Heterogeneous Data, arXiv:2405.16966.
 class Dude final : public Method {
  public:
   explicit Dude(const MethodOptions& options)

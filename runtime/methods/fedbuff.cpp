@@ -5,6 +5,8 @@ namespace {
 
 /// FedBuff (Nguyen et al. 2022, Algorithm 1): every K-th arrival makes a step along the mean of the last K. A
 /// worker goes on at once with the newest model: the one whose arrival makes the step, with what it made.
+///
+/// Source: Federated Learning with Buffered Asynchronous Aggregation, arXiv:2106.06639.
 class Fedbuff final : public Method {
  public:
   explicit Fedbuff(const MethodOptions& options)

@@ -11,6 +11,9 @@ namespace {
 /// Warm-up: until every row is filled the workers go on at x⁰, a newer gradient replacing the older one; the
 /// arrival that fills the last row makes no update yet. Rows of the lost are not waited for. Later they stay
 /// in the mean, or, with LostRows::drop, are left out until their workers are back and fill them.
+///
+/// Source: Ringleader ASGD: The First Asynchronous SGD with Optimal Time Complexity under Data Heterogeneity,
+/// arXiv:2509.22860.
 class Ia2sgd final : public Method {
  public:
   explicit Ia2sgd(const MethodOptions& options) : workers_(options.workers), rows_(options.lost_rows) {}

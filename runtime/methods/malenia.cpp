@@ -9,6 +9,9 @@ namespace {
 
 /// A sum that terms are added to and taken from again, without the drift that rounding would bring (Neumaier
 /// 1974): however many there were, it is the sum of those left to the last place or so.
+///
+/// Source: Optimal Time Complexities of Parallel Stochastic Optimization Methods Under a Fixed Computation
+/// Model, arXiv:2305.12387.
 class RunningSum {
  public:
   void add(double term) {

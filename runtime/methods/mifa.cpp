@@ -13,6 +13,8 @@ namespace {
 /// All take part in the first round, as the paper assumes, so that no row is empty. A round that nobody would
 /// take part in is skipped. A worker that is lost is not waited for; its row is that of an absent one, or,
 /// with LostRows::drop, left out of the mean until it is back. Then it takes part at once.
+///
+/// Source: Fast Federated Learning in the Presence of Arbitrary Device Unavailability, arXiv:2106.04159.
 class Mifa final : public Method {
  public:
   explicit Mifa(const MethodOptions& options)

@@ -5,6 +5,9 @@ namespace {
 
 /// Rennala SGD (Tyurin, Richtárik 2023): a step along the mean of the first B gradients of the newest model,
 /// by default n, whoever computes them. What is in flight by then is thrown away.
+///
+/// Source: Optimal Time Complexities of Parallel Stochastic Optimization Methods Under a Fixed Computation
+/// Model, arXiv:2305.12387.
 class Rennala final : public Method {
  public:
   explicit Rennala(const MethodOptions& options)

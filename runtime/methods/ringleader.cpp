@@ -22,6 +22,9 @@ namespace {
 /// mean has of it stays until the round ends. Where gathering is thus over, the next arrival makes the first
 /// update. One that is back fills its row at the newest model, as the others that are not pending do: rounds
 /// are of n updates at most, and delays within their bound, whoever is lost.
+///
+/// Source: Ringleader ASGD: The First Asynchronous SGD with Optimal Time Complexity under Data Heterogeneity,
+/// arXiv:2509.22860.
 class Ringleader final : public Method {
  public:
   explicit Ringleader(const MethodOptions& options) : workers_(options.workers) {}

@@ -9,6 +9,8 @@ namespace {
 /// Ringmaster ASGD (Maranjyan, Tyurin, Richtárik 2025, Algorithm 5, "with calculation stops"): asynchronous
 /// SGD in which a job whose staleness reaches R, by default n, is stopped and begun again with the newest
 /// model. A worker that is lost has no job that could grow stale.
+///
+/// Source: Ringmaster ASGD: The First Asynchronous SGD with Optimal Time Complexity, arXiv:2501.16168.
 class Ringmaster final : public Method {
  public:
   explicit Ringmaster(const MethodOptions& options)

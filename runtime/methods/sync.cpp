@@ -9,6 +9,9 @@ namespace {
 /// Those that work, that is: a gradient that came counts, whatever became of its worker, and the mean is over
 /// those that came. The weights are for as many as took part when the first one came; where that changed,
 /// the mean is scaled before the step.
+///
+/// Source: Ringleader ASGD: The First Asynchronous SGD with Optimal Time Complexity under Data Heterogeneity,
+/// arXiv:2509.22860.
 class Sync final : public Method {
  public:
   explicit Sync(const MethodOptions& options) : workers_(options.workers) {}
