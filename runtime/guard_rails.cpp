@@ -15,6 +15,20 @@ constexpr std::uint32_t jobs_to_learn = 24;
 constexpr std::uint64_t late_rounds = 10;
 constexpr int most_of_a_kind = 5;
 
+/// How old a row may be, per worker, before that is worth a word. A row is of the model that its job began
+/// with, and stays until the next job has ended: it is as old as all make updates in twice the time of a job;
+/// half of that is left for jobs that are no equals.
+std::vector<std::uint64_t> oldest_rows(const GuardedRun& run) {
+  const auto workers = static_cast<std::size_t>(run.workers);
+  std::vector<std::uint64_t> oldest(workers, late_rounds * workers);
+  double rate = 0;
+  for (const double time : run.job_times) rate += 1 / time;
+  for (std::size_t i = 0; i < run.job_times.size(); ++i) {
+    oldest[i] = std::max(oldest[i], static_cast<std::uint64_t>(1.5 * 2 * run.job_times[i] * rate));
+  }
+  return oldest;
+}
+
 }  // namespace
 
 double largest_stable_step(double smoothness, double delay, double momentum) {
@@ -46,6 +60,7 @@ GuardRails::GuardRails(const GuardedRun& run, std::vector<RunObserver*> observer
     : run_(run),
       observers_(std::move(observers)),
       workers_(static_cast<std::size_t>(run.workers)),
+      oldest_rows_(oldest_rows(run)),
       next_check_(workers_.size()),
       smoothness_(run.smoothness) {}
 
@@ -108,16 +123,19 @@ void GuardRails::check_step_size(std::uint64_t update, double time) {
 }
 
 void GuardRails::check_rows(std::uint64_t update, double time) {
-  const std::uint64_t oldest = late_rounds * workers_.size();
+  const std::uint64_t late = late_rounds * workers_.size();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const std::uint64_t age = update - workers_[i].version;
-    if (age <= oldest || std::exchange(workers_[i].told_of_age, true)) continue;
-    warn(
-        {Warning::Kind::old_row, update, time,
-         fmt::format(
-             "the row of worker {} in the table is {} updates old, more than {} rounds of {}: it is slow, or "
-             "lost; a smaller --lr keeps old rows harmless",
-             i, age, late_rounds, workers_.size())});
+    if (age <= oldest_rows_[i] || std::exchange(workers_[i].told_of_age, true)) continue;
+    const std::string expected =
+        oldest_rows_[i] == late
+            ? fmt::format("{} rounds of {}", late_rounds, workers_.size())
+            : fmt::format("the {} that --compute-time and --throttle explain", oldest_rows_[i]);
+    warn({Warning::Kind::old_row, update, time,
+          fmt::format(
+              "the row of worker {} in the table is {} updates old, more than {}: it is slow, or lost; "
+              "a smaller --lr keeps old rows harmless",
+              i, age, expected)});
   }
 }
 

@@ -53,6 +53,9 @@ struct GuardedRun {
   /// are too curved, and later are just as curved as steps let them be; so what is estimated is the first
   /// model's.
   double tolerance = 1;
+  /// How long a job of each worker takes, to any scale, as far as --compute-time and --throttle say so; else
+  /// empty. What slowness explains of the age of a row is not warned of.
+  std::vector<double> job_times{};
   /// What step sizes come from, and what the times of jobs do: a run that goes on with other ones is judged
   /// anew by those.
   std::string step_origin{};
@@ -60,8 +63,9 @@ struct GuardedRun {
 };
 
 /// Warns, in one line each, of step sizes that the observed delays are too long for (once), of workers whose
-/// row of the table is older than 10 rounds of n updates, and of workers whose speed has changed by 3 times
-/// (once a worker, and of five at most). That losses are not finite is the coordinator's to say.
+/// row of the table is older than 10 rounds of n updates and than its slowness explains, and of workers whose
+/// speed has changed by 3 times (once a worker, and of five at most). That losses are not finite is the
+/// coordinator's to say.
 ///
 /// The delay is the mean over the gradients that made the steps, by table methods over the rows. The largest
 /// delay, which theory bounds steps by, says less: a straggler's gradient, or row, weighs little.
@@ -97,8 +101,9 @@ class GuardRails final : public RunObserver {
   GuardedRun run_;
   std::vector<RunObserver*> observers_;
   std::vector<Worker> workers_;
-  std::uint64_t version_sum_ = 0;  // over the workers
-  std::uint64_t next_check_ = 0;   // an update
+  std::vector<std::uint64_t> oldest_rows_;  // per worker, in updates
+  std::uint64_t version_sum_ = 0;           // over the workers
+  std::uint64_t next_check_ = 0;            // an update
   std::optional<double> smoothness_;
 
   // Of the gradients since the latest step.

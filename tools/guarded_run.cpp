@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace tardigrad {
 namespace {
@@ -41,6 +42,16 @@ std::string speed_origin(const TrainOptions& options) {
                              "deterministic", "cuda_graphs", "completions"});
 }
 
+/// GuardedRun::job_times.
+std::vector<double> job_times(const RunSetup& setup) {
+  std::vector<double> times = setup.delays.base();
+  if (times.empty() && setup.delays.measured() && setup.speeds.any()) {
+    times.assign(static_cast<std::size_t>(setup.objective->workers()), 1.0);
+  }
+  for (std::size_t i = 0; i < times.size(); ++i) times[i] *= setup.speeds.slowdown(static_cast<int>(i), 0);
+  return times;
+}
+
 }  // namespace
 
 GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
@@ -51,6 +62,7 @@ GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
           .clipped = options.clip_norm.has_value(),
           .smoothness = options.smoothness,
           .tolerance = is_quadratic(options) ? 1.0 : tolerance_of_networks,
+          .job_times = job_times(setup),
           .step_origin = step_origin(options),
           .speed_origin = speed_origin(options)};
 }

@@ -112,12 +112,13 @@ TEST(GuardRails, TakeTheEstimateOfTheFirstModel) {
 
 // ---- Old rows ----
 
-std::vector<std::string> old_rows(const std::string& method, const std::string& compute_time) {
+std::vector<std::string> old_rows(const std::string& method, const std::string& compute_time,
+                                  const std::vector<double>& job_times = {}) {
   RunOptions options = in_virtual_time(2000);
   options.lr = 0.001;
   Experiment run(4, method, compute_time, options);
   Heard heard(Warning::Kind::old_row);
-  GuardRails guard_rails({.workers = 4, .table = true}, {&heard});
+  GuardRails guard_rails({.workers = 4, .table = true, .job_times = job_times}, {&heard});
   run.observers = {&guard_rails};
   run.go();
   return heard.texts;
@@ -131,6 +132,17 @@ TEST(GuardRails, WarnOfARowOlderThanTenRounds) {
   EXPECT_THAT(warned[0], HasSubstr("the row of worker 3 in the table is "));
   EXPECT_THAT(old_rows("ringleader", "1,1,1,20"), SizeIs(0));
   EXPECT_THAT(old_rows("malenia", "1,1,1,20"), SizeIs(0));
+}
+
+// A row of the slow worker is 2 · 20 · 3.05 = 122 updates old at most; 183 is what is too much.
+TEST(GuardRails, DoNotWarnOfRowsThatAreAsOldAsTheirWorkersWereMadeSlow) {
+  const std::vector<double> times = {0.5, 0.5, 0.5, 10};
+  EXPECT_THAT(old_rows("dude", "1,1,1,20", times), SizeIs(0));
+  const auto warned = old_rows("dude", "1,1,1,40", times);
+  ASSERT_THAT(warned, SizeIs(1));
+  EXPECT_THAT(warned[0], AllOf(HasSubstr("the row of worker 3 in the table is "),
+                               HasSubstr("more than the 183 that --compute-time and --throttle explain")));
+  EXPECT_THAT(old_rows("dude", "1,1,1,20", {1, 1, 1, 1}), SizeIs(1));
 }
 
 TEST(GuardRails, FloodNobody) {
