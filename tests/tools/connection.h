@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <regex>
 #include <string>
 
 namespace tardigrad::testing {
@@ -59,6 +60,14 @@ class Connection {
     const std::string text = received_.substr(0, at + mark.size());
     received_.erase(0, text.size());
     return text;
+  }
+
+  /// The data of the next server-sent event. A long one comes in chunks of HTTP/1.1, whose lengths it holds
+  /// between "\r\n", which JSON never has.
+  std::string read_event() {
+    read_until("data: ");
+    static const std::regex length_of_chunk("\r\n[0-9a-fA-F]+\r\n");
+    return std::regex_replace(read_until("\n\n"), length_of_chunk, "");
   }
 
   std::string read_all() {

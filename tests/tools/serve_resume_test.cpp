@@ -49,8 +49,7 @@ TEST_F(ServeResume, ShowsWhatTheLogHoldsOfBefore) {
   events.get(*port, "/events");
   nlohmann::json run;
   do {  // the page is there a little before the log is read
-    events.read_until("data: ");
-    run = nlohmann::json::parse(events.read_until("\n\n")).at("runs").at(0);
+    run = nlohmann::json::parse(events.read_event()).at("runs").at(0);
   } while (run.at("updates") < 30 && !HasFailure());
   const nlohmann::json updates = run.at("evaluations").at("update");
   ASSERT_GE(updates.size(), 3u) << run;

@@ -87,8 +87,7 @@ class ServedRun : public testing::QuadraticTest {
   }
 
   nlohmann::json next_event(Connection& connection) const {
-    connection.read_until("data: ");
-    return nlohmann::json::parse(connection.read_until("\n\n"));
+    return nlohmann::json::parse(connection.read_event());
   }
 
   const std::string run =
