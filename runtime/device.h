@@ -49,7 +49,7 @@ int cuda_device_count();
 /// Why cuda_device_count() is 0, in the words of the driver; empty if it is not.
 std::string why_no_cuda();
 
-/// Versions of the CUDA libraries in this build ("CUDA 13.0, cuBLAS …"); empty without CUDA.
+/// Versions of the CUDA libraries ("CUDA 13.0, cuBLAS …"), that of cuBLAS as of the build; empty without CUDA.
 std::string cuda_library_versions();
 
 std::vector<DeviceDescription> describe_devices();

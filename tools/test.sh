@@ -1,37 +1,38 @@
 #!/usr/bin/env bash
-# Sets up what is missing, builds, and runs every test under AddressSanitizer and UndefinedBehaviorSanitizer, those of the
-# runtime also under ThreadSanitizer, with emulated GPUs; and those of kernels and the command line on what is really used.
-# Where there is a GPU, every test also runs there.
-#   --sanitize thread   everything under ThreadSanitizer instead
-#   --sanitize none     everything as it is used, on the GPUs that are there
-#   anything else       goes to ctest, e.g. -R Coordinator
+# Sets up what is missing, builds, and runs the tests. tests/README.md says what each form proves.
+#   tools/test.sh            every day: all tests under AddressSanitizer and UndefinedBehaviorSanitizer, on emulated GPUs
+#   tools/test.sh --all      before a large piece of work is done: as it is used, on the GPUs that are there; under these
+#                            sanitizers; under ThreadSanitizer; in an order that is shuffled; all sources linted
+#   --sanitize KIND          one build of these: address, thread or none
+#   anything else            goes to ctest, e.g. -R runtime; GTEST_FILTER='Coordinator*' picks cases
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kind=address
-if [ "${1:-}" = --sanitize ]; then
-  kind=${2:?"--sanitize: expected address, thread or none"}
+kinds=(address)
+if [ "${1:-}" = --all ]; then
+  shift
+  kinds=(none address thread)
+  export LINT_ALL=1 GTEST_SHUFFLE=1 GTEST_RANDOM_SEED=${GTEST_RANDOM_SEED:-$((RANDOM + 1))}
+  echo "in an order shuffled by GTEST_RANDOM_SEED=$GTEST_RANDOM_SEED"
+elif [ "${1:-}" = --sanitize ]; then
+  kinds=("${2:?"--sanitize: expected address, thread or none"}")
   shift 2
 elif nvidia-smi -L >/dev/null 2>&1; then
-  tools/test.sh --sanitize none "$@"
+  kinds=(none address)
 fi
 tools/dependencies.sh build test
 
-folder=build
-if [ "$kind" = none ]; then
-  tools/build.sh build all
-else
-  folder=build-$kind
-  options=(-DTARDIGRAD_SANITIZE="$kind" -DTARDIGRAD_BENCHMARKS=OFF)
-  # A test asks for more memory than there is; the sanitizer is to answer as malloc would.
-  export TSAN_OPTIONS=allocator_may_return_null=1 ASAN_OPTIONS=allocator_may_return_null=1
-  # oneDNN runs on an OpenMP that ThreadSanitizer cannot see into.
-  if [ "$kind" = thread ]; then options+=(-DTARDIGRAD_ONEDNN=OFF); fi
-  if [ "$kind" = address ]; then
-    tools/build.sh build tools/all  # the program and the benchmarks
-    tools/build.sh build kernels_test
-    options+=(-DTARDIGRAD_PLAIN_BUILD="$PWD/build")
-  fi
+# run KIND [argument of ctest...]
+run() {
+  local folder=build-$1 options=(-DTARDIGRAD_SANITIZE="$1" -DTARDIGRAD_BENCHMARKS=OFF)
+  case $1 in
+    none) folder=build options=() ;;
+    thread) options+=(-DTARDIGRAD_ONEDNN=OFF) ;;  # it runs on an OpenMP that ThreadSanitizer cannot see into
+    address) tools/build.sh build tardigrad_cuda_kernels ;;  # where nvcc is, it compiles every kernel
+    *) echo "test.sh: --sanitize $1: expected address, thread or none" >&2; exit 2 ;;
+  esac
   tools/build.sh "$folder" all "${options[@]}"
-fi
-ctest --no-tests=error --test-dir "$folder" --output-on-failure --parallel "$(nproc)" "$@"
+  shift
+  ctest --no-tests=error --test-dir "$folder" --output-on-failure --parallel "$(nproc)" "$@"
+}
+for kind in "${kinds[@]}"; do run "$kind" "$@"; done

@@ -23,7 +23,7 @@ inline void check(cudnnStatus_t status, const char* expression, Device device) {
 /// Throws DeviceError "cuda:1: <expression>: <cuBLAS's text>" unless the status is a success.
 inline void check(cublasStatus_t status, const char* expression, Device device) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw DeviceError(device, device.name() + ": " + expression + ": " + cublasGetStatusString(status));
+  throw DeviceError(device, device.name() + ": " + expression + ": " + cublasLtGetStatusString(status));
 }
 
 }  // namespace tardigrad::cuda

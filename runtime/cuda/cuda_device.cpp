@@ -1,4 +1,4 @@
-#include <cublas_v2.h>
+#include <cublasLt.h>
 #include <cudnn.h>
 #include <fmt/format.h>
 #include <nccl.h>
@@ -45,13 +45,10 @@ std::string library_versions() {
   static_cast<void>(cudaRuntimeGetVersion(&runtime));
   int nccl = 0;
   static_cast<void>(ncclGetVersion(&nccl));
-  int cublas[3] = {};
-  const libraryPropertyType parts[] = {MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL};
-  for (int i = 0; i < 3; ++i) static_cast<void>(cublasGetProperty(parts[i], &cublas[i]));
   const std::size_t cudnn = cudnnGetVersion();
   return fmt::format("CUDA {}.{}, cuBLAS {}.{}.{}, cuDNN {}.{}.{}, NCCL {}.{}.{}", runtime / 1000,
-                     runtime % 1000 / 10, cublas[0], cublas[1], cublas[2], cudnn / 10000, cudnn % 10000 / 100,
-                     cudnn % 100, nccl / 10000, nccl % 10000 / 100, nccl % 100);
+                     runtime % 1000 / 10, CUBLAS_VER_MAJOR, CUBLAS_VER_MINOR, CUBLAS_VER_PATCH, cudnn / 10000,
+                     cudnn % 10000 / 100, cudnn % 100, nccl / 10000, nccl % 10000 / 100, nccl % 100);
 }
 
 void* allocate_pinned(Device device, std::size_t bytes) {

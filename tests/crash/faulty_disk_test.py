@@ -81,7 +81,7 @@ class Disk:
         program.run(TRAIN, self.reference)
 
     def environment(self, folder, kind, first):
-        return {**os.environ, "LD_PRELOAD": str(self.library), "FAULTY_DISK_LOG": str(folder / "calls"),
+        return {**os.environ, "LD_PRELOAD": self.library, "FAULTY_DISK_LOG": str(folder / "calls"),
                 "FAULTY_DISK_FOLDER": str(folder), "FAULTY_DISK_FAULT": kind.fault,
                 "FAULTY_DISK_FIRST": str(first), "FAULTY_DISK_COUNT": str(kind.count),
                 "FAULTY_DISK_STEP": str(kind.step)}
@@ -300,7 +300,7 @@ def make_tests(disk, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program", type=pathlib.Path)
-    parser.add_argument("library", type=pathlib.Path)
+    parser.add_argument("library", type=runs.preloaded)
     parser.add_argument("--all", action="store_true", help="every call, not a sample")
     parser.add_argument("--sample", type=int, default=10, help="calls of each kind")
     parser.add_argument("--only", default="", help="kinds with this text in their names")
@@ -308,7 +308,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="kinds at the same time")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tardigrad-faulty-disk-"))
-    disk = Disk(runs.Program(arguments.program.resolve()), arguments.library.resolve(), folder)
+    disk = Disk(runs.Program(arguments.program.resolve()), arguments.library, folder)
     if arguments.all:
         check_second_try(disk)
     tests = [test for test in make_tests(disk, arguments) if arguments.only in test.name]

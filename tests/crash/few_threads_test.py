@@ -51,7 +51,7 @@ class Runner:
         self.count += 1
         folder = self.folder / str(self.count)
         folder.mkdir()
-        environment = {**os.environ, "LD_PRELOAD": str(self.library), "FEW_THREADS_FIRST": str(first),
+        environment = {**os.environ, "LD_PRELOAD": self.library, "FEW_THREADS_FIRST": str(first),
                        "FEW_THREADS_COUNT": str(count), "FEW_THREADS_LOG": str(folder / "threads")}
         code, errors = self.program.run(scenario.arguments, folder, exit_codes, environment)
         return folder, code, errors
@@ -87,11 +87,11 @@ def go_through(runner, scenario, longest):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program", type=pathlib.Path)
-    parser.add_argument("library", type=pathlib.Path)
+    parser.add_argument("library", type=runs.preloaded)
     parser.add_argument("--longest", type=int, default=6, help="threads of a scenario that are tried")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tardigrad-few-threads-") as folder:
-        runner = Runner(runs.Program(arguments.program.resolve()), arguments.library.resolve(), pathlib.Path(folder))
+        runner = Runner(runs.Program(arguments.program.resolve()), arguments.library, pathlib.Path(folder))
         for scenario in SCENARIOS:
             go_through(runner, scenario, arguments.longest)
 

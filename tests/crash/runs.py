@@ -1,6 +1,7 @@
 """Runs of tardigrad, what they leave, and what is compared of it."""
 import concurrent.futures
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,11 @@ class Program:
         assert done.returncode in exit_codes, (
             f"exit code {done.returncode}, not of {exit_codes}: {' '.join(arguments)}: {done.stderr}")
         return done.returncode, done.stderr
+
+
+def preloaded(libraries):
+    """Those of a list with colons, for LD_PRELOAD in any folder: one of a sanitizer, maybe, and one of ours."""
+    return ":".join(os.path.abspath(library) for library in libraries.split(":"))
 
 
 def event_script(absences):

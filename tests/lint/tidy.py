@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy on what a build compiles of the program's own sources: tidy.py CLANG_TIDY BUILD_FOLDER
+"""Runs clang-tidy on what a build compiles of the program's own sources: tidy.py CLANG_TIDY BUILD_FOLDER [COMMIT]
+
+With a commit, on what has changed since: those sources, and for a header that has, one that includes it.
 
 Nearly all of its time goes into headers, so the sources of a target are read several at a time, as one file that
 includes them. Where that finds something, or cannot be compiled since two sources use a name each for themselves, each
@@ -40,10 +42,33 @@ def own_sources(build):
                 yield source, entry["directory"], words[output + 1], words[:output]
 
 
-def batches(build):
+def changed_since(commit, sources):
+    """Those of the sources that show all that has changed since the commit."""
+    names = subprocess.run(["git", "diff", "--name-only", commit], cwd=ROOT, capture_output=True, text=True, check=True)
+    changed = {ROOT / name for name in names.stdout.splitlines()}
+    if any(path.name == ".clang-tidy" or path == pathlib.Path(__file__).resolve() for path in changed):
+        return set(sources)
+    chosen = changed & set(sources)
+    for header in (path for path in changed if path.suffix == ".h" and path.exists()):
+        include = f'#include "{header.relative_to(ROOT)}"'
+        users = [source for source in sources if include in source.read_text()]
+        if users and not chosen.intersection(users):
+            chosen.add(next((user for user in users if user.stem == header.stem), users[0]))
+    return chosen
+
+
+def batches(build, commit):
     """[(directory, command, sources)]: of one target, and thus with the same flags."""
     targets = {}
-    for source, directory, output, command in own_sources(build):
+    own = list(own_sources(build))
+    chosen = {source for source, *_ in own}
+    if not chosen:
+        sys.exit(f"{build}/compile_commands.json names none of the program's sources")
+    if commit:
+        chosen = changed_since(commit, chosen)
+    for source, directory, output, command in own:
+        if source not in chosen:
+            continue
         target = output.partition(".dir/")[0]
         targets.setdefault((directory, target, tuple(command)), []).append(source)
     for (directory, _, command), sources in targets.items():
@@ -78,9 +103,7 @@ def check(tidy, database, batch):
 
 def main():
     tidy, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
-    todo = list(batches(build))
-    if not todo:
-        sys.exit(f"{build}/compile_commands.json names none of the program's sources")
+    todo = list(batches(build, sys.argv[3] if len(sys.argv) > 3 else None))
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda part, batch: check(tidy, pathlib.Path(folder) / str(part), batch), itertools.count(), todo)
         text = "".join(found)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/reproduce: its parts (units), or every figure in its tiny form (tiny PROGRAM). Exit code 77: what it needs is not
-# installed.
+# tools/reproduce: its parts (units), or a figure, or all, in the tiny form (tiny PROGRAM FIGURE). Exit code 77: what it
+# needs is not installed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -24,12 +24,19 @@ fi
 python=$(python_with matplotlib)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-run() { "$python" "$here/../../tools/reproduce/reproduce.py" all --tiny --out "$out" --program "$2"; }
-run "$@"
-for file in dude.md dude-figure2.svg dude-figure3.svg ringleader.md ringleader.svg complexity.md complexity.svg \
-  koloskova.md koloskova.svg; do
+run() { "$python" "$here/../../tools/reproduce/reproduce.py" "$figure" --tiny --out "$out" --program "$1"; }
+figure=$3
+run "$2"
+declare -A files=(
+  [dude]="dude.md dude-figure2.svg dude-figure3.svg"
+  [ringleader]="ringleader.md ringleader.svg"
+  [complexity]="complexity.md complexity.svg"
+  [koloskova]="koloskova.md koloskova.svg"
+)
+files[all]=${files[*]}
+for file in ${files[$figure]}; do
   [ -s "$out/tiny/$file" ] || { echo "no $file" >&2; exit 1; }
 done
 # A second time there is nothing left to execute: the program is not even asked.
-run tiny /bin/false >"$out/again"
+run /bin/false >"$out/again"
 if grep 'of CPU)$' "$out/again"; then exit 1; fi

@@ -6,12 +6,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds_each=${SECONDS_EACH:-120}
+eval_every=$(awk "BEGIN { print $seconds_each / 24 }")s
 runs=runs/straggler
 mkdir -p "$runs"
 train() {  # METHOD LR
   build/tools/tardigrad train --model cnn --dataset fashion-mnist --method "$1" --lr "$2" \
     --workers 10 --partition dirichlet:0.1 --compute-time 1,1,1,1,1,1,1,1,1,20 --time-unit 0.1 --seed "${SEED:-1}" \
-    --time-limit "$seconds_each" --eval-every "$((seconds_each / 24))s" --log "$runs/$1-$2.jsonl" >/dev/null 2>&1
+    --time-limit "$seconds_each" --eval-every "$eval_every" --log "$runs/$1-$2.jsonl" >/dev/null 2>&1
 }
 train sync 0.1
 train sync 0.2

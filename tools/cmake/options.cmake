@@ -65,19 +65,19 @@ elseif(CMAKE_UNITY_BUILD)
   list(APPEND warnings -Wno-shadow)  # clang minds names that another source has for itself
 endif()
 if(TARDIGRAD_SANITIZE)
-  set(thread_sanitizer -fsanitize=thread)
-  set(address_sanitizer -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow)
-  if(NOT DEFINED ${TARDIGRAD_SANITIZE}_sanitizer)
+  if(TARDIGRAD_SANITIZE STREQUAL "thread")
+    set(sanitize -fsanitize=thread)
+  elseif(TARDIGRAD_SANITIZE STREQUAL "address")
+    set(sanitize -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow)
+  else()
     message(FATAL_ERROR "TARDIGRAD_SANITIZE is '${TARDIGRAD_SANITIZE}'; expected thread or address")
   endif()
   # Such a build looks for mistakes and need not be fast: little optimisation, and assertions, also those of the standard
   # library.
-  set(sanitize ${${TARDIGRAD_SANITIZE}_sanitizer})
   list(APPEND warnings -Wno-array-bounds -Wno-maybe-uninitialized)  # false alarms of g++ 12 at -Og
-  set(shared "$<NOT:$<BOOL:$<TARGET_PROPERTY:TARDIGRAD_OWN_SANITIZER>>>")  # but for targets that bring one of their own
   target_compile_options(tardigrad_options INTERFACE -Og -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer
-                         "$<${shared}:${sanitize}>")
-  target_link_options(tardigrad_options INTERFACE "$<${shared}:${sanitize}>")
+                         ${sanitize})
+  target_link_options(tardigrad_options INTERFACE ${sanitize})
 endif()
 target_compile_options(tardigrad_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${warnings};-Wpedantic>)
 if(TARDIGRAD_NATIVE)
@@ -144,8 +144,18 @@ endif()
 if(TARDIGRAD_CUDA STREQUAL "EMULATED")
   message(STATUS "tardigrad: every program runs on emulated GPUs (tests/cuda_emulation), for tests")
 elseif(TARDIGRAD_HAS_CUDA)
+  # For the GPUs that are here, or where there is none, for one generation, to see that all compiles. Releases ask for
+  # all: -DCMAKE_CUDA_ARCHITECTURES="75;80;90;100;120".
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 75 80 90 100 120)
+    execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+                    OUTPUT_VARIABLE capabilities RESULT_VARIABLE no_gpu ERROR_QUIET)
+    string(REGEX MATCHALL "[0-9]+[.][0-9]+" capabilities "${capabilities}")
+    if(no_gpu OR NOT capabilities)
+      set(capabilities 9.0)
+    endif()
+    list(REMOVE_DUPLICATES capabilities)
+    list(SORT capabilities COMPARE NATURAL)
+    string(REPLACE "." "" CMAKE_CUDA_ARCHITECTURES "${capabilities}")
   endif()
   enable_language(CUDA)
   # CMake before 3.25.2 does not know the C++20 flag of nvcc 12 and later.
@@ -158,8 +168,7 @@ elseif(TARDIGRAD_HAS_CUDA)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   add_library(tardigrad_cuda_libraries INTERFACE)
   add_library(tardigrad::cuda_libraries ALIAS tardigrad_cuda_libraries)
-  target_link_libraries(tardigrad_cuda_libraries INTERFACE CUDA::cudart CUDA::cublas CUDA::cublasLt cuDNN::cuDNN
-                        NCCL::NCCL)
+  target_link_libraries(tardigrad_cuda_libraries INTERFACE CUDA::cudart cuDNN::cuDNN NCCL::NCCL)
   # Some static libraries that use these come behind them on the command line; by then a linker that keeps only what is
   # needed so far (GNU ld as compilers call it, unlike mold) would have dropped them.
   target_link_options(tardigrad_cuda_libraries INTERFACE LINKER:--no-as-needed)
