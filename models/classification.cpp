@@ -17,6 +17,10 @@ namespace {
 /// Images evaluated at once by one thread, at most.
 constexpr std::size_t largest_evaluation_batch = 250;
 
+/// Training images that sample_gradient() takes, at least. Among 32 the largest curvature varied from 0.6 to
+/// 4 times that of 2,048.
+constexpr std::size_t sample_examples = 256;
+
 /// Test images evaluated at once; fewer where there are fewer, since a batch is computed whole.
 std::size_t evaluation_batch(const data::Images& test) {
   return std::min(largest_evaluation_batch, test.size());
@@ -137,12 +141,12 @@ class Classification::TestBatches {
   std::unique_ptr<Classifier> classifier_;
 };
 
-/// Batches of the workers' training images, each within one share, for f and its gradient on the host.
+/// Batches of the workers' training images, each within one share, for f and its gradient on the host. They
+/// are the first images of each share, as many of each as make at least `bound`, or all where that is 0.
 class Classification::TrainingBatches {
  public:
-  explicit TrainingBatches(const Classification& owner) : owner_(owner) {
+  TrainingBatches(const Classification& owner, std::size_t bound) : owner_(owner) {
     const auto& shares = owner.minibatches_.shares();
-    const std::size_t bound = owner.options_.evaluation_examples;
     const std::size_t most = bound > 0 ? divide_up(bound, shares.size()) : owner.examples();
     std::size_t largest = 0;
     for (const auto& share : shares) largest = std::max(largest, std::min(share.size(), most));
@@ -215,34 +219,6 @@ class Classification::TrainingBatches {
   std::size_t batch_size_ = 0;
   std::vector<Batch> batches_;
   std::vector<std::unique_ptr<Scratch>> scratch_;
-};
-
-/// One batch of training images, of the shares in turn.
-class Classification::Sample {
- public:
-  explicit Sample(const Classification& owner)
-      : batch_(owner.dataset_->train.shape, sample_size),
-        classifier_(make_classifier(owner.architecture_, static_cast<int>(sample_size))),
-        gradient_(owner.dimension()) {
-    const auto& shares = owner.minibatches_.shares();
-    for (std::size_t i = 0; i < sample_size; ++i) {
-      const auto& share = shares[i % shares.size()];
-      batch_.examples()[i] = share[i / shares.size() % share.size()];
-    }
-    batch_.gather(owner.dataset_->train, owner.dataset_->normalisation, sample_size, nullptr);
-  }
-
-  void gradient(std::span<const float> model, std::span<double> gradient) {
-    classifier_->gradient(model.data(), batch_.images(), batch_.labels(), gradient_.data());
-    std::ranges::copy(gradient_, gradient.begin());
-  }
-
- private:
-  static constexpr std::size_t sample_size = 32;
-
-  GatheredBatch batch_;
-  std::unique_ptr<Classifier> classifier_;
-  std::vector<float> gradient_;
 };
 
 Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Architecture architecture,
@@ -318,15 +294,16 @@ Evaluation Classification::evaluate(std::span<const float> model, const BreakOff
 
 double Classification::full_gradient(std::span<const float> model, std::span<double> gradient,
                                      const BreakOff& break_off) {
-  if (!training_batches_) training_batches_ = std::make_unique<TrainingBatches>(*this);
+  if (!training_batches_) {
+    training_batches_ = std::make_unique<TrainingBatches>(*this, options_.evaluation_examples);
+  }
   return training_batches_->evaluate(model, gradient, evaluation_threads(), break_off);
 }
 
 bool Classification::sample_gradient(std::span<const float> model, std::span<double> gradient,
                                      const BreakOff& break_off) {
-  break_off.check();
-  if (!sample_) sample_ = std::make_unique<Sample>(*this);
-  sample_->gradient(model, gradient);
+  if (!sample_) sample_ = std::make_unique<TrainingBatches>(*this, sample_examples);
+  sample_->evaluate(model, gradient, evaluation_threads(), break_off);
   return true;
 }
 

@@ -64,7 +64,6 @@ class Classification final : public Objective {
   class CpuEngine;
   class TestBatches;
   class TrainingBatches;
-  class Sample;
 
   std::shared_ptr<const cuda::DeviceImages> training_images(const StreamRef& stream);
   Evaluation evaluate_on_cpu(std::span<const float> model, const BreakOff& break_off);
@@ -78,7 +77,7 @@ class Classification final : public Objective {
   std::unique_ptr<cuda::Evaluator> evaluator_;            // on a GPU, made when first needed
   std::vector<std::unique_ptr<TestBatches>> evaluators_;  // on CPUs, one a thread, made when first needed
   std::unique_ptr<TrainingBatches> training_batches_;     // made when first needed
-  std::unique_ptr<Sample> sample_;                        // made when first needed
+  std::unique_ptr<TrainingBatches> sample_;               // made when first needed
 };
 
 }  // namespace tardigrad::models

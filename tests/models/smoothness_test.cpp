@@ -25,11 +25,11 @@ TEST(Smoothness, OfAQuadraticIsItsLargestEigenvalue) {
   EXPECT_GT(*smoothness, 0.95 * largest);
 }
 
-// Of 32 images, the first of each share: full_gradient takes the same where it may take so many.
+// Of 256 images, the first of each share: full_gradient takes the same where it may take so many.
 TEST(Smoothness, OfANetworkIsThatOfItsFirstImages) {
   ClassificationOptions options{.workers = 4, .batch_size = 8, .partition = {}, .evaluation_device = {}};
-  options.evaluation_examples = 32;
-  Classification problem = make(options, 200);
+  options.evaluation_examples = 256;
+  Classification problem = make(options, 400);
   std::vector<float> model(problem.dimension());
   problem.initialise(model, 1);
   std::vector<double> sample(model.size());
