@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "kernels/random.h"
-#include "runtime/nearest_name.h"
+#include "runtime/base/nearest_name.h"
 
 namespace tardigrad::models {
 namespace {

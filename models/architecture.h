@@ -11,7 +11,7 @@
 #include "models/layers/linear.h"
 #include "models/layers/max_pool.h"
 #include "models/layers/relu.h"
-#include "runtime/parameters.h"
+#include "runtime/objective/parameters.h"
 
 namespace tardigrad::models {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "runtime/objective.h"
+#include "runtime/objective/objective.h"
 
 namespace tardigrad::models {
 

@@ -9,7 +9,7 @@
 
 #include "models/class_accuracy.h"
 #include "models/gather.h"
-#include "runtime/start_thread.h"
+#include "runtime/base/start_thread.h"
 
 namespace tardigrad::models {
 namespace {

@@ -5,11 +5,11 @@
 
 #include "data/dataset.h"
 #include "data/minibatch.h"
+#include "data/minibatch_source.h"
 #include "data/partition.h"
 #include "models/classifier.h"
 #include "models/cuda/classification.h"
-#include "models/minibatch_source.h"
-#include "runtime/objective.h"
+#include "runtime/objective/objective.h"
 
 namespace tardigrad::models {
 
@@ -72,7 +72,7 @@ class Classification final : public Objective {
   std::shared_ptr<const data::Dataset> dataset_;
   Architecture architecture_;
   ClassificationOptions options_;
-  MinibatchSource minibatches_;
+  data::MinibatchSource minibatches_;
   std::vector<std::shared_ptr<const cuda::DeviceImages>> training_images_;  // of each GPU with engines
   std::unique_ptr<cuda::Evaluator> evaluator_;            // on a GPU, made when first needed
   std::vector<std::unique_ptr<TestBatches>> evaluators_;  // on CPUs, one a thread, made when first needed

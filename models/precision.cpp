@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "runtime/nearest_name.h"
+#include "runtime/base/nearest_name.h"
 
 namespace tardigrad::models {
 namespace {

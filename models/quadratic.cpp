@@ -10,8 +10,8 @@
 #include <sstream>
 
 #include "kernels/quadratic_gradient.h"
-#include "runtime/json_text.h"
-#include "runtime/refuse_file.h"
+#include "runtime/base/json_text.h"
+#include "runtime/base/refuse_file.h"
 
 namespace tardigrad::models {
 namespace {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "runtime/objective.h"
+#include "runtime/objective/objective.h"
 
 namespace tardigrad::models {
 

@@ -9,8 +9,8 @@
 
 #include "kernels/quadratic_gradient.h"
 #include "kernels/random.h"
-#include "runtime/nearest_name.h"
-#include "runtime/parse_number.h"
+#include "runtime/base/nearest_name.h"
+#include "runtime/base/parse_number.h"
 
 namespace tardigrad::models {
 namespace {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/objective.h"
+#include "runtime/objective/objective.h"
 
 namespace tardigrad::models {
 

@@ -8,7 +8,7 @@
 #include "models/cuda/graph_cache.h"
 #include "models/cuda/plans.h"
 #include "models/gather.h"
-#include "runtime/cuda/native_call.h"
+#include "runtime/device/cuda/native_call.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -118,7 +118,7 @@ class CudaEngine final : public GradientEngine {
   };
 
   StreamRef stream_;
-  MinibatchSource& minibatches_;
+  data::MinibatchSource& minibatches_;
   std::shared_ptr<const DeviceImages> images_;
   std::unique_ptr<Network> network_;
   GraphCache graphs_;

@@ -4,10 +4,10 @@
 #include <span>
 
 #include "data/dataset.h"
+#include "data/minibatch_source.h"
 #include "models/architecture.h"
-#include "models/minibatch_source.h"
 #include "models/precision.h"
-#include "runtime/objective.h"
+#include "runtime/objective/objective.h"
 
 /// What Classification needs of CUDA; this header needs nothing of it. Defined in builds with CUDA only.
 namespace tardigrad::models::cuda {
@@ -43,7 +43,7 @@ class DeviceImages {
 struct TrainingData {
   const data::Dataset& dataset;
   const Architecture& architecture;
-  MinibatchSource& minibatches;
+  data::MinibatchSource& minibatches;
 };
 
 /// An engine on a stream of a GPU; it keeps `images`, which are the training images there. Throws

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "kernels/operation.h"
-#include "runtime/cuda/check_libraries.h"
+#include "runtime/device/cuda/check_libraries.h"
 
 namespace tardigrad::models::cuda {
 

@@ -8,8 +8,8 @@
 #include "models/cuda/blueprint.h"
 #include "models/cuda/convolution.h"
 #include "models/cuda/linear_layer.h"
-#include "runtime/buffer.h"
-#include "runtime/stream.h"
+#include "runtime/device/buffer.h"
+#include "runtime/device/stream.h"
 
 namespace tardigrad::models::cuda {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "models/cuda/graph_cache.h"
-#include "runtime/cuda/native_call.h"
+#include "runtime/device/cuda/native_call.h"
 
 namespace tardigrad::models::cuda {
 namespace {

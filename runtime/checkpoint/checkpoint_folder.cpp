@@ -14,12 +14,12 @@
 #include <system_error>
 #include <utility>
 
+#include "runtime/base/json_text.h"
+#include "runtime/base/parse_number.h"
+#include "runtime/base/refuse_file.h"
+#include "runtime/base/trouble.h"
 #include "runtime/checkpoint/durable_file.h"
-#include "runtime/json_text.h"
-#include "runtime/parse_number.h"
-#include "runtime/refuse_file.h"
-#include "runtime/safetensors.h"
-#include "runtime/trouble.h"
+#include "runtime/checkpoint/safetensors.h"
 
 namespace tardigrad {
 namespace {

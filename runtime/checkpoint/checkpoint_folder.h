@@ -9,7 +9,7 @@
 
 #include "runtime/checkpoint/file_lock.h"
 #include "runtime/checkpoint/vector_file.h"
-#include "runtime/parameters.h"
+#include "runtime/objective/parameters.h"
 
 namespace tardigrad {
 

@@ -12,7 +12,7 @@
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/checkpoint_request.h"
 #include "runtime/checkpoint/snapshot.h"
-#include "runtime/telemetry.h"
+#include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
 

@@ -8,8 +8,8 @@
 #include <exception>
 #include <utility>
 
+#include "runtime/base/start_thread.h"
 #include "runtime/checkpoint/durable_file.h"
-#include "runtime/start_thread.h"
 
 namespace tardigrad {
 namespace {

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "kernels/bf16.h"
-#include "runtime/buffer.h"
+#include "runtime/checkpoint/safetensors.h"
 #include "runtime/checkpoint/vector_file.h"
-#include "runtime/safetensors.h"
-#include "runtime/stream.h"
+#include "runtime/device/buffer.h"
+#include "runtime/device/stream.h"
 
 namespace tardigrad {
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "kernels/bf16.h"
-#include "runtime/safetensors.h"
+#include "runtime/checkpoint/safetensors.h"
 
 namespace tardigrad {
 

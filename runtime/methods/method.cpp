@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "runtime/nearest_name.h"
+#include "runtime/base/nearest_name.h"
 
 namespace tardigrad {
 namespace {

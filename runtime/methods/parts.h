@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "kernels/random.h"
+#include "runtime/base/state_archive.h"
 #include "runtime/methods/method.h"
-#include "runtime/state_archive.h"
 
 // What several methods are built from. What has state visits it as Method::visit_state does.
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "runtime/base/state_archive.h"
 #include "runtime/methods/method.h"
-#include "runtime/state_archive.h"
 #include "runtime/verify/checks.h"
 
 namespace tardigrad {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/state_archive.h"
 #include "runtime/methods/method.h"
-#include "runtime/state_archive.h"
 #include "runtime/verify/checks.h"
 #include "runtime/verify/job_ledger.h"
 #include "runtime/verify/mean_ledger.h"

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "runtime/model_owner.h"
-#include "runtime/state_archive.h"
+#include "runtime/base/state_archive.h"
+#include "runtime/server/model_owner.h"
 #include "runtime/verify/checks.h"
 
 namespace tardigrad {

@@ -3,7 +3,6 @@
 #include <zlib.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -11,48 +10,31 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
+
 namespace tardigrad::data {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// A folder of its own for a test, removed with it.
-class TemporaryFolder {
+/// A folder of its own for a test, with files.
+class TemporaryFolder : public tardigrad::TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "tardigrad-data-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder(TemporaryFolder&&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
   std::filesystem::path write(const std::string& name, std::span<const std::uint8_t> bytes) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream file(path_ / name, std::ios::binary);
+    std::filesystem::create_directories((path() / name).parent_path());
+    std::ofstream file(path() / name, std::ios::binary);
     file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     if (!file.flush()) throw std::runtime_error("cannot write " + name);
-    return path_ / name;
+    return path() / name;
   }
 
   std::filesystem::path write_gz(const std::string& name, std::span<const std::uint8_t> bytes) const {
-    const gzFile file = gzopen((path_ / name).c_str(), "wb");
+    const gzFile file = gzopen((path() / name).c_str(), "wb");
     const int written = gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
     if (gzclose(file) != Z_OK || written != static_cast<int>(bytes.size())) {
       throw std::runtime_error("cannot write " + name);
     }
-    return path_ / name;
+    return path() / name;
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 /// An IDX file of bytes: header, then `values`, whether they fit the dimensions or not.

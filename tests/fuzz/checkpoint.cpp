@@ -8,8 +8,8 @@
 #include <stop_token>
 
 #include "models/tridiagonal.h"
-#include "runtime/coordinator.h"
-#include "runtime/guard_rails.h"
+#include "runtime/coordinator/coordinator.h"
+#include "runtime/telemetry/guard_rails.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;

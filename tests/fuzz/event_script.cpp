@@ -1,7 +1,7 @@
 // Scripts of `--events FILE`, and what they make of the workers' jobs.
 #include <cmath>
 
-#include "runtime/worker_speeds.h"
+#include "runtime/events/worker_speeds.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;

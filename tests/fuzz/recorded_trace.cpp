@@ -3,8 +3,8 @@
 #include <limits>
 #include <stop_token>
 
-#include "runtime/delays.h"
-#include "runtime/recording.h"
+#include "runtime/events/delays.h"
+#include "runtime/events/recording.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;

@@ -1,7 +1,7 @@
 // Logs, as `tardigrad report` reads them, and the picture of the run that it draws from them.
 #include <nlohmann/json.hpp>
 
-#include "runtime/run_log_reader.h"
+#include "runtime/telemetry/run_log_reader.h"
 #include "tests/fuzz/input.h"
 #include "tools/report/run_picture.h"
 

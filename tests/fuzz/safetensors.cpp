@@ -1,11 +1,11 @@
 // Model files, of this program and of others.
-#include "runtime/safetensors.h"
+#include "runtime/checkpoint/safetensors.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "runtime/model_import.h"
+#include "runtime/checkpoint/model_import.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;

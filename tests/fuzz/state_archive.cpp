@@ -1,9 +1,10 @@
 // The state of a run, as a checkpoint's manifest holds it: the first byte chooses whose.
-#include "runtime/state_archive.h"
+#include "runtime/base/state_archive.h"
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
-#include "runtime/json_text.h"
+#include "runtime/base/json_text.h"
 #include "runtime/methods/method.h"
 #include "tests/fuzz/input.h"
 

@@ -1,6 +1,6 @@
 // Option files, `--config FILE`.
 #include "tests/fuzz/input.h"
-#include "tools/config_file.h"
+#include "tools/options/config_file.h"
 
 using namespace tardigrad;
 

@@ -1,6 +1,6 @@
 // Objectives break off what they compute, and compute the same afterwards.
 
-#include "runtime/break_off.h"
+#include "runtime/base/break_off.h"
 
 #include <gtest/gtest.h>
 
@@ -11,9 +11,9 @@
 
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
-#include "runtime/smoothness.h"
+#include "runtime/coordinator/smoothness.h"
 #include "tests/models/classification_problem.h"
-#include "tests/runtime/no_threads.h"
+#include "tests/support/no_threads.h"
 
 namespace tardigrad::models {
 namespace {

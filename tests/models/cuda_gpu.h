@@ -9,8 +9,8 @@
 #include "kernels/bf16.h"
 #include "models/cuda/handles.h"
 #include "models/precision.h"
-#include "runtime/cuda/native_call.h"
-#include "runtime/stream.h"
+#include "runtime/device/cuda/native_call.h"
+#include "runtime/device/stream.h"
 #include "tests/models/layer_checks.h"
 
 namespace tardigrad::models::testing {

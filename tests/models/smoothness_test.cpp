@@ -1,4 +1,4 @@
-#include "runtime/smoothness.h"
+#include "runtime/coordinator/smoothness.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/coordinator.h"
+#include "runtime/coordinator/coordinator.h"
 #include "tools/bench/paired.h"
 
 namespace {

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "models/tridiagonal.h"
-#include "runtime/batched_observer.h"
-#include "runtime/coordinator.h"
-#include "runtime/run_log.h"
-#include "runtime/trace_file.h"
+#include "runtime/coordinator/coordinator.h"
+#include "runtime/telemetry/batched_observer.h"
+#include "runtime/telemetry/run_log.h"
+#include "runtime/telemetry/trace_file.h"
 #include "tools/bench/measurements.h"
 #include "tools/bench/paired.h"
 #include "tools/live/live_run.h"

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "kernels/device_time.h"
-#include "runtime/coordinator.h"
+#include "runtime/coordinator/coordinator.h"
 #include "tools/bench/measurements.h"
 #include "tools/bench/noise_images.h"
 

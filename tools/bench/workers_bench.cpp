@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/coordinator.h"
+#include "runtime/coordinator/coordinator.h"
 #include "tools/bench/measurements.h"
 #include "tools/bench/noise_images.h"
 #include "tools/bench/paired.h"

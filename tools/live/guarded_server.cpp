@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/start_thread.h"
+#include "runtime/base/start_thread.h"
 
 namespace tardigrad {
 namespace {

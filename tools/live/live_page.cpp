@@ -15,7 +15,7 @@
 #include <string_view>
 #include <thread>
 
-#include "runtime/start_thread.h"
+#include "runtime/base/start_thread.h"
 #include "tools/live/guarded_server.h"
 #include "tools/live/live_feed.h"
 #include "tools/live/request_guard.h"

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <string>
 
-#include "runtime/telemetry.h"
+#include "runtime/telemetry/telemetry.h"
 #include "tools/live/live_page.h"
 #include "tools/live/run_metrics.h"
 #include "tools/report/run_picture.h"

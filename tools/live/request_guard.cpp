@@ -4,7 +4,7 @@
 #include <cctype>
 #include <utility>
 
-#include "runtime/parse_number.h"
+#include "runtime/base/parse_number.h"
 
 namespace tardigrad {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/histogram.h"
-#include "runtime/telemetry.h"
+#include "runtime/base/histogram.h"
+#include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
 

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "runtime/parse_number.h"
+#include "runtime/base/parse_number.h"
 
 namespace tardigrad {
 namespace {

@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "runtime/output_path.h"
-#include "runtime/run_log_reader.h"
+#include "runtime/base/output_path.h"
+#include "runtime/telemetry/run_log_reader.h"
 #include "tools/report/page.h"
 #include "tools/report/run_picture.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/telemetry.h"
+#include "runtime/telemetry/telemetry.h"
 #include "tools/report/bounded_series.h"
 #include "tools/report/row_ages.h"
 #include "tools/report/straggler.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "tools/quartiles.h"
+#include "tools/report/quartiles.h"
 
 namespace tardigrad {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/histogram.h"
+#include "runtime/base/histogram.h"
 
 namespace tardigrad {
 

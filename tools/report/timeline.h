@@ -6,7 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "runtime/telemetry.h"
+#include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
 

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "runtime/output_file.h"
+#include "runtime/base/output_file.h"
 
 namespace tardigrad {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/telemetry.h"
+#include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
 

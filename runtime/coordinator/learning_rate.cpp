@@ -1,0 +1,66 @@
+#include "runtime/coordinator/learning_rate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+
+#include "runtime/base/parse_number.h"
+
+namespace tardigrad {
+
+double RunLimits::share_over(const RunPosition& position) const {
+  double share = position.time / time;
+  const auto count = [&](std::uint64_t done, const std::optional<std::uint64_t>& limit) {
+    if (limit) share = std::max(share, static_cast<double>(done) / static_cast<double>(*limit));
+  };
+  count(position.updates, updates);
+  count(position.gradients, gradients);
+  return std::min(1.0, share);
+}
+
+LearningRate::LearningRate(double lr, const std::string& schedule) : lr_(lr) {
+  constexpr std::string_view step = "step:";
+  const std::string_view text = schedule;
+  if (text == "constant") return;
+  if (text == "cosine") {
+    kind_ = Kind::cosine;
+    return;
+  }
+  if (text.starts_with(step)) {
+    kind_ = Kind::step;
+    const std::string_view rest = text.substr(step.size());
+    const std::size_t colon = rest.find(':');
+    const auto every = parse_number<std::uint64_t>(rest.substr(0, colon));
+    const auto factor =
+        colon == std::string_view::npos ? std::nullopt : parse_number<double>(rest.substr(colon + 1));
+    if (every && *every > 0 && factor && *factor > 0) {
+      every_ = *every;
+      factor_ = *factor;
+      return;
+    }
+  }
+  throw std::invalid_argument(fmt::format(
+      "--lr-schedule {}: expected constant, cosine, or step:EVERY:FACTOR with updates and a positive number",
+      schedule));
+}
+
+double LearningRate::at(std::uint64_t version, double progress) const {
+  switch (kind_) {
+    case Kind::cosine:
+      return lr_ * (1 + std::cos(std::numbers::pi * progress)) / 2;
+    case Kind::step: {
+      const std::uint64_t steps = version / every_;
+      return lr_ * std::pow(factor_, static_cast<double>(steps));
+    }
+    case Kind::constant:
+      break;
+  }
+  return lr_;
+}
+
+}  // namespace tardigrad

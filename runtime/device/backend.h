@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "runtime/device/collectives.h"
+#include "runtime/device/event.h"
+#include "runtime/device/stream.h"
+
+/// What a backend implements, and the functions that choose one. Only runtime/ includes this.
+namespace tardigrad::detail {
+
+/// One event of a backend; Event documents the contract.
+class EventImpl {
+ public:
+  EventImpl(Device device, bool timed) : device_(device), timed_(timed) {}
+  EventImpl(const EventImpl&) = delete;
+  EventImpl& operator=(const EventImpl&) = delete;
+  virtual ~EventImpl() = default;
+
+  Device device() const { return device_; }
+  bool timed() const { return timed_; }
+
+  virtual bool complete() const = 0;
+  virtual void synchronize() const = 0;
+  /// Seconds from `start`, of the same device and backend, to this one; both timed and complete.
+  virtual double seconds_since(const EventImpl& start) const = 0;
+
+ private:
+  Device device_;
+  bool timed_;
+};
+
+/// What a failed operation is reported as, on every backend.
+std::string failure_message(const char* operation, const StreamImpl& stream, const char* what);
+
+}  // namespace tardigrad::detail
+
+namespace tardigrad::cpu {
+std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name);
+std::shared_ptr<detail::StreamImpl> make_immediate_stream(Device device, std::string name);
+std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed);
+void* allocate(Device device, std::size_t bytes);
+void deallocate(void* memory) noexcept;
+DeviceDescription describe(Device device);
+std::size_t free_memory();
+}  // namespace tardigrad::cpu
+
+namespace tardigrad::cuda {
+std::shared_ptr<detail::StreamImpl> make_stream(Device device, std::string name, Priority priority);
+std::unique_ptr<detail::EventImpl> make_event(Device device, bool timed);
+void* allocate_pinned(Device device, std::size_t bytes);
+void deallocate_pinned(void* memory) noexcept;
+int device_count();
+std::string why_no_device();
+std::string library_versions();
+DeviceDescription describe(Device device);
+bool peer_access(Device from, Device to);
+std::unique_ptr<Collectives> make_collectives(std::span<const StreamRef> streams);
+std::size_t free_memory(Device device);
+}  // namespace tardigrad::cuda

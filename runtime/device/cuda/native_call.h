@@ -1,0 +1,29 @@
+#pragma once
+
+#include <stdexcept>
+#include <utility>
+
+#include "runtime/device/stream.h"
+
+namespace tardigrad::cuda {
+
+/// An operation (kernels/operation.h) that is a function of the native stream. Name is a type with the
+/// operation's name.
+template <class Name, class Function>
+struct NativeCall {
+  static constexpr const char* name = Name::name;
+
+  Function function;
+
+  void run() const { throw std::logic_error("of CUDA streams only"); }
+  void launch(CudaStream stream) const { function(stream); }
+};
+
+/// Calls function(native stream) at once, the stream's device current; what it throws is thrown as
+/// DeviceError with the name, the stream and the device.
+template <class Name, class Function>
+void call_native(const StreamRef& stream, Function function) {
+  stream.enqueue(NativeCall<Name, Function>{std::move(function)});
+}
+
+}  // namespace tardigrad::cuda

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/events/clock.h"
+#include "runtime/telemetry/json_lines.h"
+#include "runtime/telemetry/telemetry.h"
+
+namespace tardigrad {
+
+/// Writes what came to the coordinator, in its order: all that a run depends on besides its configuration.
+/// JSON lines: a `run` record that the caller gives; then `arrival` records of worker, job (with the seed the
+/// key of its minibatch), version, time and compute_time; `discarded` where the wall clock heard of the end
+/// of a job thrown away earlier; `lost` and `back` of workers, with time and reason; `checkpoint` records;
+/// `end` at the end. A recording with a hole would be of no use: where the disk has been full for too long it
+/// stops, and lacks its `end`.
+class RunRecorder final : public RunObserver {
+ public:
+  /// `run_json`: the members of the run record, as an object. Throws std::invalid_argument if the file cannot
+  /// be written.
+  ///
+  /// `after`: the run goes on from that checkpoint, and so does its recording: what stands behind the
+  /// checkpoint's line is removed. Where the line is not found, nothing is recorded: that is said on stderr.
+  RunRecorder(const std::filesystem::path& path, const std::string& run_json,
+              const std::optional<CheckpointRecord>& after = {}, OutputFile::Limits limits = default_limits);
+
+  void on_arrival(const JobRecord& record) override;
+  void on_discarded_over(int worker, double time) override;
+  void on_checkpoint(const CheckpointRecord& record) override;
+  void on_worker_change(const WorkerChange& change) override;
+  void on_summary(const RunSummary&) override;
+
+  static constexpr OutputFile::Limits default_limits = {.waiting_bytes = std::size_t{64} << 20};
+
+ private:
+  void write(const std::string& line);
+
+  std::optional<JsonLines> file_;
+  bool whole_ = true;  // so far
+};
+
+/// A file of RunRecorder, read from front to back.
+class Recording {
+ public:
+  /// Throws std::invalid_argument naming the file if it cannot be read or does not begin with a run record.
+  explicit Recording(std::string path);
+
+  /// The run record, as a JSON object.
+  const std::string& run_json() const { return run_json_; }
+
+  /// Whether it was made in wall time.
+  bool wall() const { return wall_; }
+
+  struct Event {
+    enum class Kind { arrival, discarded_over, lost, back };
+    Kind kind = Kind::arrival;
+    JobRecord record;    ///< of an arrival; of others worker and time
+    std::string reason;  ///< of lost and back
+  };
+
+  /// Whether it came to its end without the record that says so: its run was killed, or could not write it.
+  bool is_cut_off() const { return cut_off_; }
+
+  /// The next event; nothing at the end, or where the file breaks off. Throws std::invalid_argument naming
+  /// file and line.
+  std::optional<Event> next();
+
+  /// "--replay FILE:LINE: ", of the event returned last.
+  std::string place() const;
+
+ private:
+  Event event_of(const nlohmann::json& json);
+
+  std::string path_;
+  std::ifstream file_;
+  std::uint64_t line_ = 0;
+  double latest_time_ = 0;
+  std::string run_json_;
+  bool wall_ = false;
+  bool cut_off_ = false;
+};
+
+/// Arrivals in the order of a recording, at its times.
+class ReplayClock final : public Clock {
+ public:
+  /// The recording outlives the clock.
+  ReplayClock(Recording& recording, int workers);
+
+  double now() const override { return now_; }
+  void start_job(int worker, std::uint64_t job) override;
+  void discard(int worker) override;
+  bool lets_discarded_jobs_end() const override { return recording_.wall(); }
+  bool expects_changes() const override { return next_.has_value(); }
+  std::string reason() const override { return latest_->reason; }
+  bool at_end() const override { return !next_.has_value(); }
+  std::optional<Arrived> next(double deadline, const std::stop_token& stop) override;
+
+  /// Throws std::invalid_argument if the arrival returned last was of another job or version.
+  void check(std::uint64_t job, std::uint64_t version) const override;
+
+ private:
+  enum class State { idle, computing, discarded };
+
+  void check_worker(int worker) const;
+  void check_change(int worker, bool lost) const;
+  void check_end(int worker) const;
+
+  Recording& recording_;
+  double now_ = 0;
+  std::vector<State> states_;
+  std::vector<bool> lost_;
+  std::optional<Recording::Event> next_;
+  std::optional<Recording::Event> latest_;
+  std::string place_;  // of latest_
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "runtime/device/stream.h"
+#include "runtime/execution/executor.h"
+#include "runtime/objective/objective.h"
+
+namespace tardigrad {
+
+/// Enqueues whole jobs on one stream: a gradient, or several local steps with their gradients summed.
+class GradientJobs {
+ public:
+  /// The stream outlives it.
+  GradientJobs(Objective& objective, StreamRef stream, const JobOptions& options);
+
+  /// The part of a job that needs no model: drawing and gathering its (first) minibatch. Followed by
+  /// enqueue_gradient() of the same job.
+  void enqueue_minibatch(int worker, std::uint64_t job);
+
+  /// gradient [d] ← that of the job at `model` [d]; *loss ← that of its first minibatch, at `model`. With Q
+  /// local steps: y_0 = model, y_{q+1} = y_q − η ∇f(y_q; minibatch jQ + q), gradient = Σ_q ∇f(y_q; …), which
+  /// is (y_0 − y_Q)/η without its cancellation.
+  void enqueue_gradient(int worker, std::uint64_t job, BufferRef<const float> model,
+                        BufferRef<float> gradient, float* loss);
+
+ private:
+  void enqueue_local_steps(int worker, std::uint64_t job, BufferRef<const float> model,
+                           BufferRef<float> gradient);
+  void step_locally(BufferRef<const float> gradient);
+
+  StreamRef stream_;
+  JobOptions options_;
+  std::unique_ptr<GradientEngine> engine_;
+  // With several local steps:
+  std::optional<Buffer<float>> local_model_;
+  std::optional<Buffer<float>> local_gradient_;
+  std::optional<PinnedBuffer<float>> local_loss_;
+};
+
+}  // namespace tardigrad

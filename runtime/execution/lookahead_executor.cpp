@@ -1,0 +1,310 @@
+#include "runtime/execution/lookahead_executor.h"
+
+#include <set>
+#include <variant>
+
+#include "runtime/base/start_thread.h"
+#include "runtime/device/profiler_range.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace tardigrad {
+namespace {
+
+/// Looks for work before a helper goes to sleep; waking it costs as much as several small gradients.
+constexpr int looks_before_sleep = 4096;
+
+/// Between looks for what another thread is about to do; now and then it may need this one's processor for
+/// that.
+void pause(int& looks) {
+  constexpr int looks_between_yields = 256;
+  if (++looks % looks_between_yields == 0) {
+    std::this_thread::yield();
+    return;
+  }
+#if defined(__SSE2__)
+  _mm_pause();
+#endif
+}
+
+}  // namespace
+
+LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Device>& devices,
+                                     ServerMemory memory, const ServerOptions& server, const JobOptions& job)
+    : dimension_(objective.dimension()),
+      capacity_(arrivals_ahead(devices.size())),
+      server_options_(server),
+      server_stream_(Stream::immediate(devices.front(), "server")),
+      gradient_memory_(server_stream_, capacity_ * vector_stride(dimension_)),
+      server_(server_stream_, dimension_, objective.workers(), memory, server,
+              [this](std::size_t count, const auto& body) { share(count, body); }),
+      replicas_(devices.front(), devices.front(), dimension_),
+      workers_(static_cast<std::size_t>(objective.workers())),
+      ring_(std::make_unique<Arrival[]>(capacity_)) {
+  for (std::size_t i = 0; i < capacity_; ++i) {
+    free_gradients_.push_back(gradient_memory_.ref().data() + i * vector_stride(dimension_));
+  }
+  for (const Device device : devices) lanes_.push_back(std::make_unique<Lane>(objective, device, job));
+  helpers_ = start_helpers("gradients in virtual time", lanes_.size() - 1,
+                           [this](std::size_t helper) { help(*lanes_[helper + 1]); });
+}
+
+LookaheadExecutor::~LookaheadExecutor() { LookaheadExecutor::drain(); }
+
+bool LookaheadExecutor::drain(const Patience&) noexcept {
+  ending_ = true;
+  wake_helpers();
+  helpers_.clear();
+  return true;
+}
+
+/// None of them is being computed: those that are have arrived.
+void LookaheadExecutor::lose(int worker) {
+  Fifo<Job>& jobs = workers_[static_cast<std::size_t>(worker)].waiting;
+  while (!jobs.empty()) release(*jobs.pop().replica);
+}
+
+/// Finds out where the models of hand-overs go, and makes their jobs. `number` arrivals are planned before.
+void LookaheadExecutor::resolve(const Actions& actions, std::uint64_t number,
+                                std::vector<Replica*>& replicas) {
+  replicas.clear();
+  for (const Action& action : actions) {
+    if (std::holds_alternative<Step>(action)) ++version_;
+    if (looks_at_tables(action)) tables_settled_ = number;
+    if (const auto* hand_over = std::get_if<HandOver>(&action)) {
+      WorkerJobs& worker = workers_[static_cast<std::size_t>(hand_over->worker)];
+      bool fresh = false;
+      Replica& replica = replicas_.take(version_, fresh);
+      if (fresh) replica.order = number;
+      replicas.push_back(fresh ? &replica : nullptr);
+      worker.waiting.push({worker.handed_over++, &replica});
+    } else if (const auto* discard = std::get_if<Discard>(&action)) {
+      release(*workers_[static_cast<std::size_t>(discard->worker)].waiting.pop().replica);
+    }
+  }
+}
+
+void LookaheadExecutor::release(Replica& replica) {
+  replica_snapshot_.save(replica, server_stream_);
+  replicas_.release(replica);
+}
+
+/// What is planned from here on is ordered behind all replicas as they are.
+std::vector<std::uint64_t> LookaheadExecutor::begin_snapshot(Snapshot& snapshot) {
+  server_.begin_snapshot(snapshot);
+  for (const WorkerJobs& worker : workers_) {
+    worker.waiting.for_each([this](const Job& job) { replica_snapshot_.add(*job.replica, server_stream_); });
+  }
+  return replica_snapshot_.begin(snapshot);
+}
+
+std::size_t LookaheadExecutor::save_more(std::size_t vectors) {
+  const std::size_t saved = replica_snapshot_.save_more(vectors);
+  return saved + server_.save_more(vectors - saved);
+}
+
+void LookaheadExecutor::restore(VectorFile& vectors, std::uint64_t version,
+                                std::span<const JobsOfWorker> jobs, std::span<const std::uint64_t> models,
+                                ModelOwner::Restored what) {
+  server_.restore(vectors, version, what);
+  version_ = version;
+  std::set<std::uint64_t> versions;
+  for (const JobsOfWorker& worker : jobs) versions.insert(worker.versions.begin(), worker.versions.end());
+  const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].handed_over = jobs[i].handed_over;
+    std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();
+    for (const std::uint64_t job_version : jobs[i].versions) {
+      workers_[i].waiting.push({number++, &ReplicaPool::share(*replicas.at(job_version))});
+    }
+  }
+}
+
+/// What a lazy fold must not come before: it would be seen too early. CountRow and ScaleMean look at no row.
+/// Of a step, the version is counted already.
+bool LookaheadExecutor::looks_at_tables(const Action& action) const {
+  const auto& every = server_options_.resum_every;
+  return std::holds_alternative<AverageRows>(action) || std::holds_alternative<SwapTables>(action) ||
+         (std::holds_alternative<Step>(action) && every && version_ % *every == 0);
+}
+
+void LookaheadExecutor::act(const Actions& actions, double lr) {
+  apply_until(planned_);
+  resolve(actions, planned_, act_replicas_);
+  server_.apply(actions, lr, act_replicas_, nullptr);
+}
+
+/// The job's replica may be written anew by hand-overs of this arrival and of later ones: that comes only
+/// after the gradient has been computed at it.
+void LookaheadExecutor::arrive(int worker, const Actions& actions, double lr) {
+  const std::uint64_t number = planned_.load(std::memory_order_relaxed);
+  Arrival& next = arrival(number);
+  WorkerJobs& jobs = workers_[static_cast<std::size_t>(worker)];
+  const Job job = jobs.waiting.pop();
+  release(*job.replica);
+  std::uint64_t ready_after = job.replica->order;
+  next.worker = worker;
+  next.job = job.number;
+  next.model = job.replica;
+  // One job of a worker at a time: its minibatches are drawn in order, and its folds, too.
+  ready_after = std::max(ready_after, jobs.applied_after);
+  const auto* fold = actions.empty() ? nullptr : std::get_if<FoldRow>(&actions.front());
+  next.fold.reset();
+  if (fold && !fold->update_mean) {
+    next.fold = *fold;
+    ready_after = std::max(ready_after, tables_settled_);
+  }
+  next.ready_after.store(ready_after, std::memory_order_relaxed);
+  next.actions.assign(actions.begin() + (next.fold ? 1 : 0), actions.end());
+  next.lr = lr;
+  resolve(actions, number + 1, next.replicas);
+  jobs.applied_after = number + 1;
+  next.ticket.store(ticket(number, planned), std::memory_order_relaxed);
+  planned_.store(number + 1);
+  if (!helpers_.empty()) wake_helpers();
+}
+
+float LookaheadExecutor::collect() {
+  apply_until(collected_ + 1);
+  return arrival(collected_++).loss;
+}
+
+void LookaheadExecutor::read_model(std::span<float> values) {
+  if (!failed_) apply_until(planned_);
+  server_.read_model(values);
+}
+
+void LookaheadExecutor::read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) {
+  apply_until(planned_);
+  server_.read_mean_and_rows(mean, row);
+}
+
+void LookaheadExecutor::apply_until(std::uint64_t count) {
+  int looks = 0;
+  while (true) {
+    const std::uint64_t number = applied_.load(std::memory_order_relaxed);
+    if (number >= count) return;
+    if (arrival(number).ticket.load(std::memory_order_acquire) == ticket(number, computed)) {
+      apply(number);
+    } else if (!compute_one(*lanes_.front())) {
+      pause(looks);
+    }
+  }
+}
+
+void LookaheadExecutor::apply(std::uint64_t number) {
+  Arrival& next = arrival(number);
+  if (next.error) {
+    failed_ = true;
+    std::rethrow_exception(next.error);
+  }
+  const ArrivedGradient gradient = arrived(next);
+  server_.apply(next.actions, next.lr, next.replicas, &gradient);
+  {
+    const std::lock_guard lock(gradients_mutex_);
+    free_gradients_.push_back(next.gradient);
+  }
+  applied_.store(number + 1);
+  if (!helpers_.empty()) wake_helpers();
+}
+
+/// Takes the arrival for computing, if nobody has and its model is there.
+bool LookaheadExecutor::claim(std::uint64_t number) {
+  Arrival& one = arrival(number);
+  std::uint64_t expected = ticket(number, planned);
+  return one.ticket.load(std::memory_order_acquire) == expected &&
+         one.ready_after.load(std::memory_order_relaxed) <= applied_.load() &&
+         one.ticket.compare_exchange_strong(expected, ticket(number, computing));
+}
+
+/// Computes the earliest gradient that can be; false if there is none.
+bool LookaheadExecutor::compute_one(Lane& lane) {
+  for (std::uint64_t number = applied_.load(); number < planned_.load(); ++number) {
+    if (!claim(number)) continue;
+    compute(number, lane);
+    return true;
+  }
+  return false;
+}
+
+void LookaheadExecutor::compute(std::uint64_t number, Lane& lane) {
+  Arrival& one = arrival(number);
+  try {
+    one.gradient = take_gradient();
+    const BufferRef<float> gradient(one.gradient, dimension_, server_stream_.device());
+    lane.jobs.enqueue_minibatch(one.worker, one.job);
+    lane.jobs.enqueue_gradient(one.worker, one.job, one.model->model, gradient, &one.loss);
+    if (one.fold) server_.fold(*one.fold, arrived(one));
+  } catch (...) {
+    one.error = std::current_exception();
+  }
+  one.ticket.store(ticket(number, computed), std::memory_order_release);
+}
+
+float* LookaheadExecutor::take_gradient() {
+  const std::lock_guard lock(gradients_mutex_);
+  float* gradient = free_gradients_.back();
+  free_gradients_.pop_back();
+  return gradient;
+}
+
+ArrivedGradient LookaheadExecutor::arrived(Arrival& one) {
+  return {{one.gradient, dimension_, server_stream_.device()}, nullptr, &one.gradient};
+}
+
+void LookaheadExecutor::help(Lane& lane) {
+  name_this_thread(lane.stream.ref().name().c_str());
+  int looks = 0;
+  while (!ending_) {
+    if (help_with_shared() || compute_one(lane)) {
+      looks = 0;
+    } else if (looks < looks_before_sleep) {
+      pause(looks);
+    } else {
+      // Whoever makes work after this count sees that somebody sleeps; what was made before is found now.
+      const std::uint32_t seen = wake_ups_.load();
+      ++sleeping_;
+      if (!compute_one(lane) && !ending_) wake_ups_.wait(seen);
+      --sleeping_;
+      looks = 0;
+    }
+  }
+}
+
+void LookaheadExecutor::Shared::work() {
+  for (std::size_t i = next++; i < count; i = next++) {
+    body(i);
+    ++done;
+  }
+}
+
+/// Helpers that are busy with a gradient don't come; then the caller does it alone.
+void LookaheadExecutor::share(std::size_t count, const std::function<void(std::size_t)>& body) {
+  Shared shared{count, body};
+  shared_ = &shared;
+  wake_helpers();
+  shared.work();
+  int looks = 0;
+  while (shared.done != count) pause(looks);
+  shared_ = nullptr;
+  while (sharing_ != 0) pause(looks);
+}
+
+bool LookaheadExecutor::help_with_shared() {
+  if (!shared_.load()) return false;
+  ++sharing_;
+  Shared* const shared = shared_;
+  if (shared) shared->work();
+  --sharing_;
+  return shared != nullptr;
+}
+
+void LookaheadExecutor::wake_helpers() {
+  if (sleeping_.load() == 0) return;
+  ++wake_ups_;
+  wake_ups_.notify_all();
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,248 @@
+#include "runtime/execution/memory_plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "kernels/clip_scale.h"
+#include "runtime/execution/lookahead_executor.h"
+#include "runtime/execution/stream_layout.h"
+#include "runtime/server/replica.h"
+
+namespace tardigrad {
+namespace {
+
+/// Gathers items by device and purpose.
+class Planner {
+ public:
+  explicit Planner(const PlannedRun& run)
+      : run_(run),
+        vector_bytes_(run.dimension * sizeof(float)),
+        workers_(static_cast<std::size_t>(run.workers)) {}
+
+  MemoryPlan plan() {
+    if (run_.placement.replicated) {
+      for (const Device device : run_.placement.in_use(workers_)) plan_server(device);
+    } else {
+      plan_server(run_.placement.server);
+    }
+    if (run_.lookahead) {
+      plan_threads();
+    } else {
+      plan_streams();
+    }
+    MemoryPlan plan;
+    for (const auto& [key, bytes] : bytes_) plan.items.push_back({key.first, key.second, bytes});
+    std::stable_sort(plan.items.begin(), plan.items.end(), [](const MemoryItem& a, const MemoryItem& b) {
+      return std::pair(a.device, b.bytes) < std::pair(b.device, a.bytes);
+    });
+    return plan;
+  }
+
+ private:
+  void add(Device device, const char* what, std::size_t bytes) {
+    const Device owner = device.backend == Backend::cpu ? Device{} : device;
+    if (bytes > 0) bytes_[{owner, what}] += bytes;
+  }
+
+  void plan_server(Device device) {
+    add(device, "model", vector_bytes_);
+    if (run_.memory.mean) add(device, "mean", vector_bytes_);
+    if (run_.server.momentum != 0) add(device, "momentum", vector_bytes_);
+    if (run_.server.clip_norm) {
+      add(device, "sums for clipping", ClipScale::chunks(run_.dimension) * sizeof(double) + sizeof(float));
+    }
+    const bool narrow = run_.server.table_type == TableType::bf16;
+    const std::size_t row = vector_stride(run_.dimension) * (narrow ? sizeof(Bf16) : sizeof(float));
+    const std::size_t address = device.backend == Backend::cuda ? sizeof(float*) : 0;
+    const auto tables = static_cast<std::size_t>(run_.memory.tables);
+    add(device, narrow ? "gradient table (bf16)" : "gradient table (f32)",
+        tables * workers_ * (row + address));
+    if (!run_.placement.replicated && copies_gradients(device))
+      add(device, "copy of another GPU's gradient", vector_bytes_);
+  }
+
+  bool copies_gradients(Device server) const {
+    return std::ranges::any_of(run_.placement.in_use(workers_), [&](Device device) {
+      if (device.backend == Backend::cpu || device == server) return false;
+      const auto route = run_.server.routes.find(device);
+      return route == run_.server.routes.end() || route->second == GradientRoute::copy;
+    });
+  }
+
+  void plan_streams() {
+    const std::vector<Device> devices = run_.placement.in_use(workers_);
+    const StreamLayout layout(workers_, run_.placement.workers.size(), run_.wall);
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      const std::size_t streams = layout.on_device(i, devices.size());
+      add(devices[i], "gradients", streams * layout.jobs_ahead * vector_bytes_);
+      plan_engines(devices[i], streams, devices[i].backend == Backend::cuda || i == 0);
+      if (devices[i].backend == Backend::cuda) {
+        plan_replicas(devices[i], workers_ / devices.size() + (i < workers_ % devices.size() ? 1 : 0));
+      }
+    }
+    if (devices.front().backend == Backend::cpu) plan_replicas(devices.front(), workers_);
+  }
+
+  void plan_threads() {
+    const std::vector<Device>& devices = run_.placement.workers;
+    const std::size_t gradients = LookaheadExecutor::arrivals_ahead(devices.size());
+    add(devices.front(), "gradients", gradients * vector_stride(run_.dimension) * sizeof(float));
+    plan_engines(devices.front(), devices.size(), true);
+    plan_replicas(devices.front(), workers_);
+  }
+
+  void plan_engines(Device device, std::size_t engines, bool first) {
+    const EngineMemory memory = run_.engine(device);
+    if (first) add(device, "data that all workers share", memory.shared_bytes);
+    add(device, "scratch of gradients", engines * memory.engine_bytes);
+    if (run_.job.local_steps > 1) add(device, "local steps", engines * 2 * vector_bytes_);
+  }
+
+  void plan_replicas(Device device, std::size_t workers_there) {
+    const std::size_t jobs = run_.memory.jobs == JobSpread::anywhere ? workers_ : workers_there;
+    const std::size_t models = run_.memory.jobs == JobSpread::rounds ? 1 : jobs + 1;
+    add(device, "models handed over", ReplicaPool::bytes(run_.dimension, models));
+  }
+
+  const PlannedRun& run_;
+  std::size_t vector_bytes_;
+  std::size_t workers_;
+  std::map<std::pair<Device, std::string>, std::size_t> bytes_;
+};
+
+/// For what is not in the plan: code of kernels, workspaces of the libraries, pages that are not full.
+std::size_t margin(std::size_t free_bytes) { return std::min(std::size_t{512} << 20, free_bytes / 8); }
+
+std::vector<Device> too_small(const MemoryPlan& plan, const FreeMemory& free) {
+  std::vector<Device> devices = plan.devices();
+  std::erase_if(devices, [&](Device device) {
+    const std::size_t free_bytes = free(device);
+    return plan.total(device) <= free_bytes - margin(free_bytes);
+  });
+  return devices;
+}
+
+bool fits(const PlannedRun& run, const FreeMemory& free) { return too_small(plan_memory(run), free).empty(); }
+
+std::size_t most_on_a_device(const PlannedRun& run) {
+  const MemoryPlan plan = plan_memory(run);
+  std::size_t most = 0;
+  for (const Device device : plan.devices()) most = std::max(most, plan.total(device));
+  return most;
+}
+
+/// The most workers that fit, fewer than those of the run; nothing if not even one does.
+std::optional<int> workers_that_fit(PlannedRun run, const FreeMemory& free) {
+  int fit = 0;
+  int too_many = run.workers;
+  while (too_many - fit > 1) {
+    run.workers = fit + (too_many - fit) / 2;
+    (fits(run, free) ? fit : too_many) = run.workers;
+  }
+  return fit > 0 ? std::optional(fit) : std::nullopt;
+}
+
+std::optional<Device> server_that_fits(PlannedRun run, const FreeMemory& free) {
+  if (run.placement.server.backend == Backend::cpu || run.placement.replicated) return std::nullopt;
+  for (int i = cuda_device_count() - 1; i >= 0; --i) {  // the last are the likeliest to carry no workers
+    run.placement.server = {Backend::cuda, i};
+    if (fits(run, free)) return run.placement.server;
+  }
+  return std::nullopt;
+}
+
+/// Each found by planning the run anew with it.
+std::vector<std::string> what_would_fit(const PlannedRun& run, const FreeMemory& free) {
+  std::vector<std::string> ways;
+  const auto try_both = [&](const PlannedRun& changed, const std::string& with) {
+    if (const auto server = server_that_fits(changed, free)) {
+      ways.push_back(fmt::format("{}--server-device {}", with, server->name()));
+    }
+    const auto workers = changed.fixed_workers ? std::nullopt : workers_that_fit(changed, free);
+    if (workers) ways.push_back(fmt::format("{}--workers {} or fewer", with, *workers));
+  };
+  PlannedRun narrow = run;
+  narrow.server.table_type = TableType::bf16;
+  const bool can_be_narrow = run.memory.tables > 0 && run.server.table_type == TableType::f32;
+  if (can_be_narrow && fits(narrow, free)) {
+    ways.push_back(fmt::format("--table-dtype bf16, which needs {}", format_bytes(most_on_a_device(narrow))));
+  }
+  try_both(run, "");
+  if (ways.empty() && can_be_narrow) try_both(narrow, "--table-dtype bf16 with ");
+  return ways;
+}
+
+std::string list_items(const MemoryPlan& plan, Device device) {
+  std::string lines;
+  for (const MemoryItem& item : plan.items) {
+    if (item.device == device) {
+      lines += fmt::format("\n  {:<8} {:>10}  {}", device.name(), format_bytes(item.bytes), item.what);
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::vector<Device> MemoryPlan::devices() const {
+  std::vector<Device> devices;
+  for (const MemoryItem& item : items) {
+    if (devices.empty() || devices.back() != item.device) devices.push_back(item.device);
+  }
+  return devices;
+}
+
+std::size_t MemoryPlan::total(Device device) const {
+  std::size_t bytes = 0;
+  for (const MemoryItem& item : items) bytes += item.device == device ? item.bytes : 0;
+  return bytes;
+}
+
+MemoryPlan plan_memory(const PlannedRun& run) { return Planner(run).plan(); }
+
+void require_memory(const PlannedRun& run, const FreeMemory& free) {
+  const MemoryPlan plan = plan_memory(run);
+  const std::vector<Device> devices = too_small(plan, free);
+  if (devices.empty()) return;
+  std::string message = "the run does not fit into memory";
+  for (const Device device : devices) {
+    const std::size_t free_bytes = free(device);
+    message += fmt::format("; {} has {} free, {} of them kept as a margin, and it needs {}", device.name(),
+                           format_bytes(free_bytes), format_bytes(margin(free_bytes)),
+                           format_bytes(plan.total(device)));
+  }
+  for (const Device device : devices) message += list_items(plan, device);
+  const std::vector<std::string> ways = what_would_fit(run, free);
+  message += ways.empty() ? "\nneither fewer workers nor another server device or table would make it fit"
+                          : fmt::format("\nwhat would fit: {}", fmt::join(ways, "; "));
+  throw std::invalid_argument(message);
+}
+
+std::string show_memory(const MemoryPlan& plan, const FreeMemory& free) {
+  std::string text;
+  for (const Device device : plan.devices()) {
+    text += fmt::format("{}{}: {} of {} free", text.empty() ? "" : "\n", device.name(),
+                        format_bytes(plan.total(device)), format_bytes(free(device)));
+    text += list_items(plan, device);
+  }
+  return text;
+}
+
+std::string format_bytes(std::size_t bytes) {
+  const auto count = static_cast<double>(bytes);
+  if (bytes >= std::size_t{1} << 40)
+    return fmt::format("{:.1f} TiB", count / static_cast<double>(std::size_t{1} << 40));
+  if (bytes >= std::size_t{1} << 30) return fmt::format("{:.1f} GiB", count / (1 << 30));
+  if (bytes >= std::size_t{1} << 20) return fmt::format("{:.1f} MiB", count / (1 << 20));
+  if (bytes >= std::size_t{1} << 10) return fmt::format("{:.1f} KiB", count / (1 << 10));
+  return fmt::format("{} B", bytes);
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/device/placement.h"
+#include "runtime/execution/executor.h"
+#include "runtime/methods/method.h"
+#include "runtime/objective/objective.h"
+#include "runtime/server/server.h"
+
+namespace tardigrad {
+
+/// What the memory of a run depends on.
+struct PlannedRun {
+  std::size_t dimension = 0;
+  int workers = 0;
+  ServerMemory memory;
+  ServerOptions server;
+  JobOptions job;
+  Placement placement;
+  bool wall = true;            ///< each worker has a stream of its own
+  bool lookahead = false;      ///< CPU threads compute ahead of the server (LookaheadExecutor)
+  bool fixed_workers = false;  ///< the problem is of that many workers
+  std::function<EngineMemory(Device)> engine = [](Device) { return EngineMemory{}; };
+};
+
+struct MemoryItem {
+  Device device;  ///< CPU devices share one memory: all of theirs is cpu:0's
+  std::string what;
+  std::size_t bytes = 0;
+};
+
+/// What takes how much of which device's memory, at the most. Left out are single numbers (losses, sums) and
+/// what the libraries keep for themselves.
+struct MemoryPlan {
+  std::vector<MemoryItem> items;  ///< none of 0 bytes; the largest of a device first
+
+  std::vector<Device> devices() const;
+  std::size_t total(Device device) const;
+};
+
+/// Asks nothing of any device.
+MemoryPlan plan_memory(const PlannedRun& run);
+
+/// Bytes free on a device.
+using FreeMemory = std::function<std::size_t(Device)>;
+
+/// Throws std::invalid_argument where a device has less memory free than the run needs, and a margin: with a
+/// line for every item, the largest first, and one that names what would fit.
+void require_memory(const PlannedRun& run, const FreeMemory& free = free_memory);
+
+/// The plan as a table, with what is free.
+std::string show_memory(const MemoryPlan& plan, const FreeMemory& free = free_memory);
+
+/// "1.5 GiB", "20.0 MiB", "16 B".
+std::string format_bytes(std::size_t bytes);
+
+}  // namespace tardigrad

@@ -1,0 +1,384 @@
+#include "runtime/execution/stream_executor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "runtime/execution/stream_layout.h"
+#include "runtime/server/replicated_server.h"
+
+namespace tardigrad {
+namespace {
+
+/// How a failure is told: the stream that it struck knows more of it than the call that met it.
+std::string told_by(const StreamRef& stream, const DeviceError& error) {
+  try {
+    stream.check();
+  } catch (const DeviceError& known) {
+    return known.what();
+  }
+  return error.what();
+}
+
+/// Whether a stream comes to the end of its work until so many seconds after `began`.
+bool ends_within(const Worker& stream, std::chrono::steady_clock::time_point began, double patience_s) {
+  constexpr std::chrono::microseconds nap(200);
+  while (!stream.drained()) {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
+    if (waited.count() > patience_s) return false;
+    std::this_thread::sleep_for(nap);
+  }
+  return true;
+}
+
+}  // namespace
+
+StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
+                               const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
+    : wall_(std::move(wall)), workers_(static_cast<std::size_t>(objective.workers())) {
+  make_server(objective, placement, memory, server);
+  const std::vector<Device>& devices = placement.workers;
+  const StreamLayout layout(workers_.size(), devices.size(), wall_.has_value());
+  const std::size_t streams = layout.streams;
+  capacity_ = layout.jobs_ahead * streams;
+  for (std::size_t i = 0; i < streams; ++i) {
+    const Device device = devices[i % devices.size()];
+    const Device home = placement.replicated ? device : placement.server;
+    streams_.push_back(
+        std::make_unique<Worker>(objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i),
+                                 home, job, static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
+    // All CPU devices have the same memory.
+    if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
+      replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
+    }
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].stream = streams_[i % streams].get();
+    workers_[i].replicas = replicas_[i % replicas_.size()].get();
+  }
+  show_pauses_to_devices();
+}
+
+void StreamExecutor::make_server(const Objective& objective, const Placement& placement, ServerMemory memory,
+                                 const ServerOptions& options) {
+  const std::size_t dimension = objective.dimension();
+  if (!placement.replicated) {
+    server_streams_.emplace_back(placement.server, "server", Priority::high);
+    server_ =
+        std::make_unique<Server>(server_streams_.front(), dimension, objective.workers(), memory, options);
+    return;
+  }
+  for (const Device device : placement.in_use(workers_.size())) {
+    server_streams_.emplace_back(device, "server of " + device.name(), Priority::high);
+  }
+  const std::vector<StreamRef> streams(server_streams_.begin(), server_streams_.end());
+  server_ = std::make_unique<ReplicatedServer>(streams, make_collectives(streams), dimension,
+                                               objective.workers(), options);
+}
+
+StreamExecutor::~StreamExecutor() {
+  StreamExecutor::drain({});
+  if (pauses_) wall_->throttle->stopwatch.show_pauses(nullptr);
+}
+
+void StreamExecutor::show_pauses_to_devices() {
+  const Device device = server_streams_.front().device();
+  if (device.backend == Backend::cpu || !wall_ || !wall_->throttle) return;
+  pauses_.emplace(device, 1);
+  wall_->throttle->pauses = pauses_->data();
+  wall_->throttle->stopwatch.show_pauses(pauses_->data());
+}
+
+/// Finds out where the models of hand-overs go, and makes their jobs.
+void StreamExecutor::resolve(const Actions& actions) {
+  resolved_.clear();
+  for (const Action& action : actions) {
+    if (std::holds_alternative<Step>(action)) {
+      ++version_;
+    } else if (const auto* hand_over = std::get_if<HandOver>(&action)) {
+      WorkerJobs& worker = state(hand_over->worker);
+      bool fresh = false;
+      Replica& replica = worker.replicas->take(version_, fresh);
+      resolved_.push_back(fresh ? &replica : nullptr);
+      worker.jobs.push({worker.handed_over++, &replica});
+    } else if (const auto* thrown_away = std::get_if<Discard>(&action)) {
+      discard(thrown_away->worker);
+    }
+  }
+}
+
+void StreamExecutor::act(const Actions& actions, double lr) {
+  resolve(actions);
+  apply(actions, lr, nullptr);
+  start_handed_over(actions);
+}
+
+void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradient* gradient) {
+  const ProfilerRange range("update", version_);
+  try {
+    server_->apply(actions, lr, resolved_, gradient);
+  } catch (const DeviceError& error) {
+    const auto struck = std::find_if(server_streams_.begin(), server_streams_.end(),
+                                     [&](const Stream& stream) { return stream.device() == error.device(); });
+    if (struck == server_streams_.end()) throw;
+    throw DeviceError(error.device(), told_by(struck->ref(), error));
+  }
+}
+
+void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
+  WorkerJobs& worker = state(index);
+  if (!wall_) {
+    while (worker.stream->full()) harvest();
+    start(index);
+  }
+  Worker::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
+  job_is_over(worker);
+  resolve(actions);
+  // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
+  const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
+  apply(actions, lr, &gradient);
+  computing_s_ = job.computing_s();
+  unharvested_.push(worker.stream);
+  if (!wall_) return;
+  harvest();  // the gradient is there already, and the stream free for its next job
+  start_if_waiting(index);
+  start_handed_over(actions);
+}
+
+/// Asked before the server's stream meets a failure, which ends with the worker thus.
+bool StreamExecutor::sound(int index) {
+  WorkerJobs& worker = state(index);
+  if (worker.failed) return false;
+  try {
+    worker.stream->oldest().complete.synchronize();
+    return true;
+  } catch (const DeviceError& error) {
+    fail(index, error);
+    return false;
+  }
+}
+
+bool StreamExecutor::has_ended(int index) {
+  try {
+    return state(index).stream->oldest().complete.complete();
+  } catch (const DeviceError& error) {
+    fail(index, error);
+    return true;
+  }
+}
+
+std::string StreamExecutor::describe_failure(int index, const DeviceError& error) const {
+  const WorkerJobs& worker = state(index);
+  std::string how = told_by(worker.stream->stream(), error);
+  if (worker.jobs.empty()) return how;
+  return fmt::format("job {} of worker {} is lost: {}", worker.jobs.front().number, index, how);
+}
+
+/// In wall time the worker is to be lost, and with it all others of its device if it was the device that
+/// failed; in virtual time the run.
+void StreamExecutor::fail(int index, const DeviceError& error) {
+  std::string what = describe_failure(index, error);
+  if (!wall_) throw DeviceError(error.device(), what);
+  WorkerJobs& worker = state(index);
+  if (std::exchange(worker.failed, true)) return;
+  failures_.push({index, std::move(what)});
+}
+
+std::optional<Executor::Failure> StreamExecutor::next_failure() {
+  if (failures_.empty()) return std::nullopt;
+  check_server();  // whose failures its workers meet, too
+  check_workers();
+  return failures_.pop();
+}
+
+void StreamExecutor::release(const WorkerJobs& worker, Replica& replica) {
+  replica_snapshot_.save(replica, server_stream(replica.model.device()));
+  worker.replicas->release(replica);
+}
+
+/// Whatever writes the job's replica next is ordered behind the gradient.
+void StreamExecutor::job_is_over(WorkerJobs& worker) {
+  release(worker, *worker.jobs.pop().replica);
+  worker.computing = false;
+}
+
+/// The one that writes replicas in that device's memory.
+StreamRef StreamExecutor::server_stream(Device device) const {
+  for (const Stream& stream : server_streams_) {
+    if (stream.device() == device) return stream;
+  }
+  return server_streams_.front();
+}
+
+std::vector<std::uint64_t> StreamExecutor::begin_snapshot(Snapshot& snapshot) {
+  server_->begin_snapshot(snapshot);
+  for (const WorkerJobs& worker : workers_) {
+    worker.jobs.for_each([this](const Job& job) {
+      replica_snapshot_.add(*job.replica, server_stream(job.replica->model.device()));
+    });
+  }
+  return replica_snapshot_.begin(snapshot);
+}
+
+std::size_t StreamExecutor::save_more(std::size_t vectors) {
+  const std::size_t saved = replica_snapshot_.save_more(vectors);
+  return saved + server_->save_more(vectors - saved);
+}
+
+void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
+                             std::span<const std::uint64_t> models, ModelOwner::Restored what) {
+  server_->restore(vectors, version, what);
+  version_ = version;
+  for (const auto& pool : replicas_) {
+    std::set<std::uint64_t> versions;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      if (workers_[i].replicas == pool.get())
+        versions.insert(jobs[i].versions.begin(), jobs[i].versions.end());
+    }
+    if (versions.empty()) continue;
+    const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions, models);
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      if (workers_[i].replicas != pool.get()) continue;
+      std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();
+      for (const std::uint64_t job_version : jobs[i].versions) {
+        workers_[i].jobs.push({number++, &ReplicaPool::share(*replicas.at(job_version))});
+      }
+    }
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].handed_over = jobs[i].handed_over;
+  }
+}
+
+void StreamExecutor::go_on() {
+  if (!wall_) return;
+  for (std::size_t i = 0; i < workers_.size(); ++i) start_if_waiting(static_cast<int>(i));
+}
+
+/// In wall time a job starts as soon as its worker computes no other.
+void StreamExecutor::start_handed_over(const Actions& actions) {
+  if (!wall_) return;
+  for (const Action& action : actions) {
+    if (const auto* hand_over = std::get_if<HandOver>(&action)) start_if_waiting(hand_over->worker);
+  }
+}
+
+void StreamExecutor::start_if_waiting(int index) {
+  const WorkerJobs& worker = state(index);
+  if (!worker.computing && !worker.failed && !worker.jobs.empty()) start(index);
+}
+
+void StreamExecutor::start(int index) {
+  WorkerJobs& worker = state(index);
+  worker.computing = true;
+  const Throttle* throttle = wall_ && wall_->throttle ? &*wall_->throttle : nullptr;
+  std::function<void()> on_complete;
+  if (wall_ && wall_->completions == Completions::polling) {
+    polled_.push_back(index);
+  } else if (wall_) {
+    on_complete = [this, index] { wall_->on_complete(index); };
+  }
+  try {
+    const Job& job = worker.jobs.front();
+    worker.stream->start(index, job.number, *job.replica, throttle, std::move(on_complete));
+  } catch (const DeviceError& error) {
+    fail(index, error);
+  }
+}
+
+/// In wall time the job is ended early where it can be, and heard of once more; the stream and the replica
+/// are its own until then.
+void StreamExecutor::discard(int index) {
+  WorkerJobs& worker = state(index);
+  if (!wall_) return job_is_over(worker);
+  if (!worker.failed) worker.stream->oldest().cut();
+}
+
+/// A job on a stream stays there until its end, or for good where the stream failed.
+void StreamExecutor::lose(int index) {
+  WorkerJobs& worker = state(index);
+  const bool one_goes_on = worker.computing && !worker.failed;
+  if (one_goes_on) worker.stream->oldest().cut();
+  while (worker.jobs.size() > (one_goes_on ? 1 : 0)) release(worker, *worker.jobs.pop_back().replica);
+}
+
+void StreamExecutor::discarded_is_over(int index) {
+  if (!wall_) return;  // it was over at once
+  WorkerJobs& worker = state(index);
+  worker.stream->over();
+  job_is_over(worker);
+  start_if_waiting(index);
+}
+
+/// In the order of the list, in which a worker that was found comes last again.
+void StreamExecutor::poll() {
+  const auto complete = [this](int index) {
+    if (state(index).failed) return true;
+    if (!has_ended(index)) return false;
+    if (!state(index).failed) wall_->on_complete(index);
+    return true;
+  };
+  if (std::erase_if(polled_, complete) == 0) std::this_thread::yield();
+}
+
+/// Waits for the oldest arrival that was not waited for yet.
+void StreamExecutor::harvest() {
+  Worker& stream = *unharvested_.pop();
+  const Worker::Job& job = stream.oldest();
+  try {
+    if (!wall_) job.complete.synchronize();
+  } catch (const DeviceError& error) {
+    throw DeviceError(error.device(), told_by(stream.stream(), error));
+  }
+  losses_.push(*job.loss.data());
+  stream.over();
+}
+
+float StreamExecutor::collect() {
+  if (losses_.empty()) harvest();
+  return losses_.pop();
+}
+
+void StreamExecutor::check() {
+  check_server();
+  check_workers();
+}
+
+void StreamExecutor::check_server() const {
+  for (const Stream& stream : server_streams_) stream.ref().check();
+  server_->check();
+}
+
+void StreamExecutor::check_workers() {
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    const StreamRef stream = streams_[i]->stream();
+    try {
+      stream.check();
+    } catch (const DeviceError& error) {
+      if (!wall_) throw;
+      fail(static_cast<int>(i), error);  // each worker has a stream of its own
+    }
+  }
+}
+
+bool StreamExecutor::drain(const Patience& patience) noexcept {
+  for (const auto& stream : streams_) stream->begin_drain();
+  bool all_over = true;
+  const auto began = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    if (wall_ && patience) {
+      all_over = ends_within(*streams_[i], began, patience(static_cast<int>(i))) && all_over;
+    } else {
+      streams_[i]->drain();
+    }
+  }
+  for (Stream& stream : server_streams_) stream.drain();
+  return all_over;
+}
+
+}  // namespace tardigrad

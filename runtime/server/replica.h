@@ -1,0 +1,187 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "runtime/checkpoint/snapshot.h"
+#include "runtime/device/buffer.h"
+#include "runtime/device/event.h"
+#include "runtime/device/stream.h"
+
+namespace tardigrad {
+
+/// The model of one version [d], in the memory of a worker's device, as handed over. Jobs that start from the
+/// same version read the same replica.
+struct Replica {
+  Replica(BufferRef<float> memory, Device server) : model(memory), written(server) {}
+
+  BufferRef<float> model;
+  Event written;  ///< recorded by the server
+  std::uint64_t version = 0;
+  std::uint64_t order = 0;                      ///< for its owner: when it is written
+  int users = 0;                                ///< jobs, and one for being the newest
+  std::optional<Snapshot::Place> unsaved = {};  ///< where a snapshot that is being taken is to have it
+};
+
+/// Saves the models of jobs in flight, each version once: some at a time, or when its replica may be written
+/// anew.
+class ReplicaSnapshot {
+ public:
+  static constexpr const char* name = "models";
+
+  /// Before begin(); `stream` is one that its next writer is ordered behind.
+  void add(Replica& replica, StreamRef stream) {
+    if (versions_.insert(replica.version).second) waiting_.push_back({&replica, stream});
+  }
+
+  /// Announces them, and returns their versions in the order of the rows.
+  std::vector<std::uint64_t> begin(Snapshot& snapshot) {
+    snapshot_ = &snapshot;
+    versions_.clear();
+    std::vector<std::uint64_t> rows;
+    if (waiting_.empty()) return rows;
+    const Snapshot::Place first = snapshot.add(name, ElementType::f32, waiting_.size());
+    for (const Waiting& one : waiting_) {
+      one.replica->unsaved = snapshot.row(first, ElementType::f32, rows.size());
+      rows.push_back(one.replica->version);
+    }
+    return rows;
+  }
+
+  /// If it is not saved yet; whether it was not.
+  bool save(Replica& replica, StreamRef stream) {
+    if (!replica.unsaved) return false;
+    stream.wait(replica.written);
+    snapshot_->save(stream, replica.model, *std::exchange(replica.unsaved, std::nullopt));
+    return true;
+  }
+
+  /// Up to so many; returns how many.
+  std::size_t save_more(std::size_t count) {
+    std::size_t saved = 0;
+    while (saved < count && !waiting_.empty()) {
+      if (save(*waiting_.back().replica, waiting_.back().stream)) ++saved;
+      waiting_.pop_back();
+    }
+    return saved;
+  }
+
+ private:
+  struct Waiting {
+    Replica* replica;
+    StreamRef stream;
+  };
+  Snapshot* snapshot_ = nullptr;
+  std::vector<Waiting> waiting_;
+  std::set<std::uint64_t> versions_;
+};
+
+/// The replicas of one device: at most one more than there are jobs. One that is no longer used is the next
+/// to be written, while the caches still hold it.
+class ReplicaPool {
+ public:
+  ReplicaPool(Device device, Device server, std::size_t dimension)
+      : memory_(device.backend == Backend::cpu ? Stream::immediate(device, "replicas")
+                                               : Stream(device, "replicas")),
+        server_(server),
+        dimension_(dimension) {}
+
+  Device device() const { return memory_.device(); }
+
+  /// Throws DeviceError if memory cannot be had. The replica of a version, which only grows, for one more
+  /// job. Whether it is new, and so is still to be written, `order` to be set, is told in `fresh`.
+  Replica& take(std::uint64_t version, bool& fresh) {
+    fresh = !newest_ || newest_->version != version;
+    if (fresh) {
+      if (newest_) release(*newest_);
+      newest_ = &unused();
+      newest_->version = version;
+      newest_->users = 1;
+    }
+    ++newest_->users;
+    return *newest_;
+  }
+
+  /// One more job on a replica that has some.
+  static Replica& share(Replica& replica) {
+    ++replica.users;
+    return replica;
+  }
+
+  /// Replicas of these versions, each as a snapshot has it, and without jobs: whoever shares them first must
+  /// do it before the next take(). Before the first take(); `stream` is the server's. std::invalid_argument
+  /// if a vector is not there.
+  std::map<std::uint64_t, Replica*> restore(VectorFile& vectors, StreamRef stream,
+                                            const std::set<std::uint64_t>& versions,
+                                            std::span<const std::uint64_t> rows) {
+    std::map<std::uint64_t, Replica*> replicas;
+    std::vector<float> values(dimension_);
+    for (const std::uint64_t version : versions) {
+      const auto row = std::ranges::find(rows, version) - rows.begin();
+      vectors.read(ReplicaSnapshot::name, static_cast<std::size_t>(row), values);
+      Replica& replica = unused();
+      replica.version = version;
+      stream.copy(replica.model, host_view(values.data(), values.size()));
+      stream.record(replica.written);
+      stream.synchronize();
+      replicas[version] = &replica;
+    }
+    return replicas;
+  }
+
+  /// What a pool takes, in bytes, that has held so many replicas at once.
+  static std::size_t bytes(std::size_t dimension, std::size_t replicas) {
+    std::size_t present = 0;
+    while (present < replicas) present += growth(dimension, present);
+    return present * vector_stride(dimension) * sizeof(float);
+  }
+
+  /// A job on it is over, or, if work still reads it, whoever writes next is ordered behind that.
+  void release(Replica& replica) {
+    if (--replica.users == 0) unused_.push_back(&replica);
+  }
+
+ private:
+  Replica& unused() {
+    if (unused_.empty()) grow();
+    Replica& replica = *unused_.back();
+    unused_.pop_back();
+    return replica;
+  }
+
+  /// How many replicas are added to those that are there: as many, up to a size.
+  static std::size_t growth(std::size_t dimension, std::size_t present) {
+    constexpr std::size_t largest_bytes = std::size_t{64} << 20;
+    const std::size_t replica_bytes = vector_stride(dimension) * sizeof(float);
+    return std::clamp<std::size_t>(largest_bytes / replica_bytes, 1, std::max<std::size_t>(1, present));
+  }
+
+  void grow() {
+    const std::size_t stride = vector_stride(dimension_);
+    const std::size_t count = growth(dimension_, all_.size());
+    Buffer<float>& slab = slabs_.emplace_back(memory_, count * stride);
+    memory_.ref().synchronize();  // there for every stream; nothing else runs on this one
+    for (std::size_t i = 0; i < count; ++i) {
+      all_.push_back(std::make_unique<Replica>(slab.ref().subview(i * stride, dimension_), server_));
+      unused_.push_back(all_.back().get());
+    }
+  }
+
+  Stream memory_;
+  Device server_;
+  std::size_t dimension_;
+  std::vector<Buffer<float>> slabs_;
+  std::vector<std::unique_ptr<Replica>> all_;
+  std::vector<Replica*> unused_;
+  Replica* newest_ = nullptr;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kernels/bf16.h"
+#include "kernels/mean_of_rows.h"
+#include "kernels/server_update.h"
+#include "runtime/checkpoint/snapshot.h"
+#include "runtime/device/buffer.h"
+#include "runtime/device/event.h"
+#include "runtime/device/stream.h"
+#include "runtime/methods/method.h"
+#include "runtime/server/gradient_route.h"
+#include "runtime/server/model_owner.h"
+#include "runtime/server/replica.h"
+
+namespace tardigrad {
+
+/// How rows of gradient tables are stored.
+enum class TableType { f32, bf16 };
+
+/// What the server does besides what a method asks for; works with every method that has what it is about.
+struct ServerOptions {
+  double momentum = 0;                   ///< μ: m ← μ m + p, x ← x − γ m (PyTorch's SGD)
+  double weight_decay = 0;               ///< λ: p = direction + λ x
+  std::optional<double> clip_norm = {};  ///< the direction is scaled down to this norm where it is longer
+  TableType table_type = TableType::f32;
+  std::optional<std::uint64_t> resum_every = {};  ///< updates after which ū is summed anew from the rows
+  GradientRoutes routes = {};                     ///< to the memory of other GPUs
+
+  /// Whether a step is more than x ← x − γ·direction.
+  bool plain_step() const { return momentum == 0 && weight_decay == 0 && !clip_norm; }
+};
+
+/// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are; returns when all
+/// are done.
+using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)>& body)>;
+
+/// The arithmetic of all methods: keeps the model and what the method needs besides, in the memory of one
+/// device, and carries out actions as fused kernels on one stream.
+class Server final : public ModelOwner {
+ public:
+  /// The stream outlives the server. std::logic_error for a resum of a table that there is not. With
+  /// `parallel_for`, which needs an immediate stream, long work is shared out; that changes no bit.
+  Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
+         const ServerOptions& options, ParallelFor parallel_for = {});
+
+  void set_model(std::span<const float> values) override;
+
+  /// The work is ordered on stream().
+  void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
+             const ArrivedGradient* gradient) override;
+
+  /// One lazy fold by itself, on an immediate stream. May run beside other calls that don't touch that row.
+  void fold(const FoldRow& fold, const ArrivedGradient& gradient);
+
+  void read_model(std::span<float> values) override;
+  std::optional<double> largest_drift() override;
+  void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) override;
+  std::uint64_t version() const override { return version_; }
+  void begin_snapshot(Snapshot& snapshot) override;
+  std::size_t save_more(std::size_t vectors) override;
+  void visit_state(StateArchive& state) override;
+  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
+
+  StreamRef stream() const { return stream_; }
+
+  /// x and ū themselves [d], to be used on stream(). std::bad_optional_access where no mean is kept.
+  BufferRef<float> model() { return model_.ref(); }
+  BufferRef<float> mean() { return mean_.value().ref(); }
+
+ private:
+  class Fusion;
+
+  /// A gradient table: rows where they lie, and the same as the device reads it.
+  template <class T>
+  struct Rows {
+    Rows(StreamRef stream, std::size_t dimension, int workers);
+    const T* const* all() const;
+    const T* const* those(const std::vector<bool>& count, StreamRef stream);
+    Buffer<T> memory;
+    std::vector<T*> pointers;          // where they lie
+    std::optional<Buffer<T*>> on_gpu;  // the same; nothing exchanges rows there
+    std::vector<T*> some;              // those asked for last, where they are not all
+    std::optional<Buffer<T*>> some_on_gpu;
+  };
+  /// Of a row, while a snapshot is taken: whoever is about to change one that is not saved saves it first.
+  /// Rows may be folded into by several threads at once, each of them by one.
+  enum class RowState : std::uint8_t { saved, saving, unsaved };
+  struct GradientTable {
+    void count_row(std::size_t worker, bool counts);
+    bool all_count() const { return counting == counts.size(); }
+    std::vector<bool> counts;  // in the mean
+    std::size_t counting = 0;  // how many do
+    std::optional<Rows<float>> f32;
+    std::optional<Rows<Bf16>> bf16;
+    std::vector<std::atomic<RowState>> states;
+    Snapshot::Place place;  // of its first row
+    ElementType type() const { return f32 ? ElementType::f32 : ElementType::bf16; }
+  };
+
+  std::unique_ptr<GradientTable> make_table() const;
+  bool save_row(GradientTable& table, std::size_t row);
+  void restore_table(GradientTable& table, const std::string& name, VectorFile& vectors);
+  bool reaches(Device other) const;
+  GradientTable& table(Table which) const;
+  const float* on_server_device(BufferRef<const float> gradient);
+  void average_rows(double* drift);
+  void average_no_rows(double* drift);
+  void average_rows_in_parallel(const MeanOfRows& whole);
+  void resum();
+  void note_drift();
+
+  StreamRef stream_;
+  ServerMemory memory_;
+  ServerOptions options_;
+  int workers_;
+  ParallelFor parallel_for_;
+  std::uint64_t version_ = 0;
+  Buffer<float> model_;
+  std::optional<Buffer<float>> mean_;
+  std::optional<Buffer<float>> momentum_;
+  std::optional<Buffer<float>> clip_scale_;             // one number
+  std::optional<Buffer<double>> clip_sums_;             // scratch
+  std::vector<std::unique_ptr<GradientTable>> tables_;  // main, next
+  Snapshot* snapshot_ = nullptr;                        // while any row is not saved
+  std::vector<GradientTable*> snapshot_tables_;         // as they were then
+  std::size_t looked_at_ = 0;                           // rows of them
+  std::optional<Buffer<float>> staging_;                // for gradients of other devices
+
+  std::optional<Buffer<double>> drift_sums_;  // of a resum, two
+  PinnedBuffer<double> drift_;                // the latest, for the host
+  Event resummed_;
+  bool drift_pending_ = false;
+  std::optional<double> largest_drift_;
+};
+
+}  // namespace tardigrad

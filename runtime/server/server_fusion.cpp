@@ -1,0 +1,218 @@
+// What a Server does with a method's actions: as few kernels as can do them in their order.
+
+#include <stdexcept>
+#include <variant>
+
+#include "kernels/clip_scale.h"
+#include "kernels/sgd_step.h"
+#include "runtime/server/server.h"
+
+namespace tardigrad {
+
+/// Gathers consecutive actions into one ServerUpdate for as long as one kernel can do them in their order:
+/// fold or accumulate, then step, then hand over. Steps with momentum, weight decay or clipping are kernels
+/// of their own.
+class Server::Fusion {
+ public:
+  Fusion(Server& server, double lr, std::span<Replica* const> replicas, const ArrivedGradient* gradient)
+      : server_(server), lr_(lr), replicas_(replicas) {
+    if (gradient) {
+      if (gradient->ready) server.stream_.wait(*gradient->ready);
+      gradient_ = server.on_server_device(gradient->values);
+      exchangeable_ = gradient->exchangeable;
+    }
+    begin();
+  }
+
+  void add(const FoldRow& fold) {
+    flush_if(touched_);
+    GradientTable& table = server_.table(fold.table);
+    const auto worker = static_cast<std::size_t>(fold.worker);
+    server_.save_row(table, worker);
+    if (fold.update_mean) {
+      if (!table.counts[worker]) throw std::logic_error("a row that does not count cannot move the mean");
+      update_.mean_update = Mean::accumulate;
+      update_.mean_weight = 1.0f / static_cast<float>(table.counting);
+    }
+    if (table.bf16) {
+      update_.row_bf16 = table.bf16->pointers[worker];
+    } else {
+      update_.row = table.f32->pointers[worker];
+    }
+    if (fold.weight != 1) {
+      update_.fold = Fold::average;
+      update_.fold_weight = fold.weight;
+    } else if (exchangeable_ && table.f32) {
+      // The gradient becomes the row, and the row's old memory the worker's next gradient.
+      update_.fold = Fold::exchange;
+      exchange_ = &table.f32->pointers[worker];
+    } else {
+      update_.fold = Fold::replace;
+    }
+    touched_ = true;
+  }
+
+  void add(const AverageRows&) {
+    flush_if(touched_);
+    server_.average_rows(nullptr);
+  }
+
+  /// What is gathered so far has its weights already.
+  void add(const CountRow& row) {
+    server_.table(Table::main).count_row(static_cast<std::size_t>(row.worker), row.counts);
+  }
+
+  void add(const SwapTables&) {
+    flush_if(touched_);
+    std::swap(server_.tables_[0], server_.tables_[1]);
+  }
+
+  void add(const Accumulate& accumulate) {
+    flush_if(touched_);
+    update_.mean_update = accumulate.restart ? Mean::start : Mean::accumulate;
+    update_.mean_weight = accumulate.weight;
+    touched_ = true;
+  }
+
+  /// As a fold of zeros into ū: ū + (1 − factor)·(0 − ū). It is rare, a kernel of its own would be idle.
+  void add(const ScaleMean& scale) {
+    flush_if(touched_);
+    Buffer<float> zeros(server_.stream_, server_.model_.size());
+    server_.stream_.zero(zeros.ref());
+    ServerUpdate scaling;
+    scaling.dimension = server_.model_.size();
+    scaling.gradient = zeros.ref().data();
+    scaling.row = server_.mean_.value().ref().data();
+    scaling.fold = Fold::average;
+    scaling.fold_weight = static_cast<float>(1 - scale.factor);
+    server_.stream_.enqueue(scaling);
+  }
+
+  void add(const Step& step) {
+    ++server_.version_;
+    const auto step_size = static_cast<float>(lr_ * step.scale);
+    if (server_.options_.plain_step()) {
+      flush_if(update_.step);
+      update_.step = true;
+      update_.step_size = step_size;
+      touched_ = true;
+    } else {
+      flush_if(touched_);
+      begin_sgd_step(step_size);
+    }
+    const auto& resum_every = server_.options_.resum_every;
+    if (resum_every && server_.version_ % *resum_every == 0) {
+      flush_if(touched_);
+      server_.resum();
+    }
+  }
+
+  /// The first hand-over after other work is written by its kernel; further ones, to other workers, are
+  /// copies.
+  void add(const HandOver&) {
+    Replica* replica = replicas_.front();
+    replicas_ = replicas_.subspan(1);
+    if (!replica) return;
+    const BufferRef<float> target = replica->model;
+    if (touched_ && server_.reaches(target.device())) {
+      (sgd_step_ ? sgd_step_->hand_over : update_.hand_over) = target.data();
+      flush_if(true);
+    } else {
+      flush_if(touched_);
+      server_.stream_.copy(target, server_.model_.ref());
+    }
+    server_.stream_.record(replica->written);
+  }
+
+  /// Jobs are not the server's concern.
+  void add(const Discard&) {}
+
+  void finish() { flush_if(touched_); }
+
+ private:
+  void begin() {
+    update_ = {};
+    update_.dimension = server_.model_.size();
+    update_.gradient = gradient_;
+    update_.model = server_.model_.ref().data();
+    update_.mean = server_.mean_ ? server_.mean_->ref().data() : nullptr;
+    sgd_step_.reset();
+    exchange_ = nullptr;
+    touched_ = false;
+  }
+
+  void begin_sgd_step(float step_size) {
+    const float* direction = server_.mean_ ? server_.mean_->ref().data() : gradient_;
+    const ServerOptions& options = server_.options_;
+    if (options.clip_norm) {
+      ClipScale clip;
+      clip.dimension = server_.model_.size();
+      clip.vector = direction;
+      clip.max_norm = static_cast<float>(*options.clip_norm);
+      clip.scale = server_.clip_scale_->ref().data();
+      clip.partial_sums = server_.clip_sums_->ref().data();
+      server_.stream_.enqueue(clip);
+    }
+    SgdStep& step = sgd_step_.emplace();
+    step.dimension = server_.model_.size();
+    step.direction = direction;
+    step.scale = server_.clip_scale_ ? server_.clip_scale_->ref().data() : nullptr;
+    step.momentum = server_.momentum_ ? server_.momentum_->ref().data() : nullptr;
+    step.model = server_.model_.ref().data();
+    step.momentum_weight = static_cast<float>(options.momentum);
+    step.weight_decay = static_cast<float>(options.weight_decay);
+    step.step_size = step_size;
+    touched_ = true;
+  }
+
+  void flush_if(bool needed) {
+    if (!needed) return;
+    if (sgd_step_) {
+      server_.stream_.enqueue(*sgd_step_);
+    } else if (!only_exchanges()) {
+      server_.stream_.enqueue(update_);
+    }
+    if (exchange_) exchange();
+    begin();
+  }
+
+  bool only_exchanges() const {
+    return update_.fold == Fold::exchange && update_.mean_update == Mean::none && !update_.step &&
+           !update_.hand_over;
+  }
+
+  /// What follows in the list finds no gradient any more.
+  void exchange() {
+    std::swap(*exchange_, *exchangeable_);
+    gradient_ = nullptr;
+    exchangeable_ = nullptr;
+  }
+
+  Server& server_;
+  double lr_;
+  std::span<Replica* const> replicas_;  // of the hand-overs still to come
+  const float* gradient_ = nullptr;
+  float** exchangeable_ = nullptr;
+  float** exchange_ = nullptr;  // the row that update_ exchanges
+  ServerUpdate update_;
+  std::optional<SgdStep> sgd_step_;  // in place of update_
+  bool touched_ = false;             // one of them has something to do
+};
+
+void Server::fold(const FoldRow& fold, const ArrivedGradient& gradient) {
+  Fusion fusion(*this, 0, {}, &gradient);
+  fusion.add(fold);
+  fusion.finish();
+}
+
+void Server::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
+                   const ArrivedGradient* gradient) {
+  Fusion fusion(*this, lr, replicas, gradient);
+  for (const Action& action : actions) {
+    std::visit([&](const auto& one) { fusion.add(one); }, action);
+  }
+  fusion.finish();
+  if (gradient && gradient->taken) stream_.record(*gradient->taken);
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,55 @@
+#include "runtime/telemetry/telemetry.h"
+
+#include "runtime/base/state_archive.h"
+
+namespace tardigrad {
+
+std::string to_string(StopReason reason) {
+  switch (reason) {
+    case StopReason::updates:
+      return "updates";
+    case StopReason::epochs:
+      return "epochs";
+    case StopReason::time_limit:
+      return "time-limit";
+    case StopReason::target_accuracy:
+      return "target-accuracy";
+    case StopReason::target_loss:
+      return "target-loss";
+    case StopReason::target_gradient_norm_sq:
+      return "target-gradient-norm-sq";
+    case StopReason::recording_ended:
+      return "end-of-recording";
+    case StopReason::interrupted:
+      return "interrupted";
+  }
+  return "unknown";
+}
+
+std::string to_string(Warning::Kind kind) {
+  switch (kind) {
+    case Warning::Kind::step_size:
+      return "step-size";
+    case Warning::Kind::old_row:
+      return "old-row";
+    case Warning::Kind::speed_change:
+      return "speed-change";
+    case Warning::Kind::checkpoint:
+      return "checkpoint";
+    case Warning::Kind::not_finite:
+      return "not-finite";
+    case Warning::Kind::log_gap:
+      return "log-gap";
+  }
+  return "unknown";
+}
+
+void visit_states(std::span<RunObserver* const> observers, StateArchive& state) {
+  for (RunObserver* observer : observers) {
+    const std::string name = observer->state_name();
+    if (name.empty() || (state.restoring() && !state.has(name.c_str()))) continue;
+    state.object(name.c_str(), [observer](StateArchive& inner) { observer->visit_state(inner); });
+  }
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,121 @@
+#include "runtime/base/start_thread.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include "runtime/device/stream.h"
+#include "tests/support/experiment.h"
+#include "tests/support/no_threads.h"
+#include "tests/support/temporary_folder.h"
+
+namespace tardigrad {
+namespace {
+
+using ::testing::AllOf;
+using testing::Experiment;
+using ::testing::HasSubstr;
+using testing::in_virtual_time;
+using testing::in_wall_time;
+using ::testing::Not;
+using testing::NoThreads;
+
+TEST(StartThread, SaysWhatForAndWhichLimits) {
+  const NoThreads none;
+  try {
+    start_thread("worker 3", [] {});
+    FAIL() << "there is one";
+  } catch (const ThreadError& error) {
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("no thread can be started for worker 3: Resource temporarily unavailable; "),
+                      HasSubstr("ulimit -u"), HasSubstr("pids.max"), Not(HasSubstr("\n"))));
+  }
+}
+
+TEST(StartThread, HelpersAreAsManyAsThereAre) {
+  std::atomic<std::size_t> sum = 0;
+  const auto add = [&](std::size_t helper) { sum += helper + 1; };
+  EXPECT_EQ(start_helpers("sums", 3, add).size(), 3u);  // and joined
+  EXPECT_EQ(sum, 6u);
+  const NoThreads none;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0u);
+  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0u);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("no thread can be started for sums: "));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << "once is enough: " << said;
+}
+
+/// The model of a run in virtual time on so many threads.
+std::vector<float> model_of_run(const std::string& method, int devices) {
+  testing::MethodExperiment run(4, method, "linear:1:0.7+exponential:0.5", in_virtual_time(200), devices);
+  run.go();
+  return run.model;
+}
+
+TEST(FewThreads, VirtualTimeGivesTheSameBits) {
+  for (const std::string method : {"dude", "malenia"}) {
+    const std::vector<float> expected = model_of_run(method, 3);
+    const NoThreads none;
+    EXPECT_EQ(model_of_run(method, 3), expected) << method;
+  }
+}
+
+TEST(FewThreads, WallTimeNeedsAThreadAWorker) {
+  Experiment run(2, "asgd", "1,1", in_wall_time(5));
+  const NoThreads none;
+  try {
+    run.go();
+    FAIL() << "there are threads";
+  } catch (const ThreadError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("no thread can be started for the stream '"));
+  }
+}
+
+/// Lets no thread be started while a checkpoint begins, the first `times` times.
+class Shortage final : public RunObserver {
+ public:
+  explicit Shortage(int times) : left_(times) {}
+
+  void on_update(const UpdateRecord&) override {
+    if (left_ > 0 && !none_) none_ = std::make_unique<NoThreads>();
+  }
+  void on_checkpoint(const CheckpointRecord&) override {
+    --left_;
+    none_.reset();
+  }
+
+ private:
+  int left_;
+  std::unique_ptr<NoThreads> none_;
+};
+
+TEST(FewThreads, ACheckpointThatCannotBeWrittenEndsNoRun) {
+  const TemporaryFolder folder;
+  const auto train = [&](bool with_checkpoints) {
+    auto run = std::make_unique<Experiment>(3, "dude", "1,2,3", in_virtual_time(40), 1);
+    Shortage shortage(1);
+    if (with_checkpoints) {
+      run->options.checkpoints.folder = folder.path();
+      run->options.checkpoints.run_json = "{}";
+      run->options.checkpoints.every_updates = 10;
+      run->observers.push_back(&shortage);
+    }
+    run->go();
+    return run;
+  };
+  const auto troubled = train(true);
+  EXPECT_EQ(troubled->model, train(false)->model);
+  ASSERT_EQ(troubled->recorder.warnings.size(), 2u);
+  EXPECT_THAT(troubled->recorder.warnings[0].text,
+              HasSubstr("no checkpoint: no thread can be started for writing checkpoints: "));
+  EXPECT_THAT(troubled->recorder.warnings[1].text, HasSubstr("checkpoints are written again"));
+  ASSERT_EQ(troubled->recorder.saved.size(), 1u);
+  EXPECT_EQ(troubled->recorder.saved[0].record.update, 40u);
+}
+
+}  // namespace
+}  // namespace tardigrad

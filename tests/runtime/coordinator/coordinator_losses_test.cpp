@@ -1,0 +1,184 @@
+// Workers that throw and hang in wall time, as the coordinator sees it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/experiment.h"
+#include "tests/support/gate.h"
+
+namespace tardigrad {
+namespace {
+
+using namespace ::tardigrad::testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class ListenerToLosses final : public RunObserver {
+ public:
+  void on_arrival(const JobRecord& record) override {
+    if (arrival) arrival(record);
+  }
+  void on_worker_change(const WorkerChange& record) override {
+    if (change) change(record);
+  }
+  std::function<void(const JobRecord&)> arrival;
+  std::function<void(const WorkerChange&)> change;
+};
+
+/// A run of asgd that ends when the test has seen enough. Its coordinator is kept until the gate is open.
+struct LosingRun : Experiment {
+  explicit LosingRun(int workers, Completions completions = Completions::callback)
+      : Experiment(workers, "asgd", "measured", in_wall_time(1u << 30)) {
+    options.lr = 0.01;
+    options.completions = completions;
+    observers = {&recorder, &listener};
+  }
+  ~LosingRun() {
+    gate.open();
+    coordinator.reset();
+  }
+
+  RunSummary run() {
+    method = make_method(method_name, method_options);
+    coordinator =
+        std::make_unique<Coordinator>(objective, *method, delays, speeds, cpus, options, observers, replay);
+    return coordinator->run(model, enough.get_token());
+  }
+
+  /// Those of the workers stand in the gate from their job on.
+  void hang(std::vector<int> workers, std::uint64_t from_job) {
+    objective.in_gradient = [this, workers, from_job](int worker, std::uint64_t job) {
+      if (job < from_job || std::find(workers.begin(), workers.end(), worker) == workers.end()) return;
+      gate.pass()();
+    };
+    options.worker_timeout_s = 0.25;  // longer than a machine stalls
+  }
+
+  Gate gate;
+  std::stop_source enough;
+  ListenerToLosses listener;
+  std::unique_ptr<Method> method;
+  std::unique_ptr<Coordinator> coordinator;
+};
+
+class LostWorkers : public ::testing::TestWithParam<Completions> {};
+
+TEST_P(LostWorkers, OneThatThrowsIsTakenOutForGood) {
+  LosingRun run(3, GetParam());
+  run.objective.in_gradient = [](int worker, std::uint64_t job) {
+    if (worker == 1 && job == 3) throw std::runtime_error("bad luck");
+  };
+  int arrivals_since = 0;
+  run.listener.arrival = [&](const JobRecord& record) {
+    if (run.recorder.changes.empty()) return;
+    EXPECT_NE(record.worker, 1);
+    if (++arrivals_since == 100) run.enough.request_stop();
+  };
+  const RunSummary summary = run.run();
+  EXPECT_EQ(summary.stop_reason, StopReason::interrupted);
+  ASSERT_EQ(run.recorder.changes.size(), 1u);
+  const WorkerChange& change = run.recorder.changes.front();
+  EXPECT_TRUE(change.lost);
+  EXPECT_EQ(change.worker, 1);
+  EXPECT_THAT(change.reason, AllOf(HasSubstr("job 3 of worker 1 is lost"), HasSubstr("bad luck")));
+  EXPECT_EQ(summary.workers[1].jobs, 3u);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_FALSE(run.coordinator->hung());
+}
+
+TEST_P(LostWorkers, WhereAllThrowTheNewestModelIsLeft) {
+  LosingRun run(3, GetParam());
+  run.objective.in_gradient = [](int worker, std::uint64_t job) {
+    if (job == 2 + static_cast<std::uint64_t>(worker)) throw std::runtime_error("bad luck");
+  };
+  try {
+    run.run();
+    FAIL() << "no error";
+  } catch (const WorkersLostError& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("worker 0 (job 2"), HasSubstr("worker 2 (job 4")));
+    EXPECT_EQ(error.update(), 2u + 3u + 4u);
+  }
+  EXPECT_EQ(run.recorder.updates.size(), 9u);
+  EXPECT_NE(run.model, std::vector<float>(Pull::dimension));
+}
+
+// It stands in its fourth job, is taken out, and comes back when that has ended.
+TEST_P(LostWorkers, OneThatHangsIsBackWhenItsJobEnds) {
+  LosingRun run(3, GetParam());
+  run.hang({1}, 3);
+  std::vector<std::uint64_t> jobs_after;  // of worker 1, after the loss
+  run.listener.change = [&](const WorkerChange& change) {
+    EXPECT_EQ(change.worker, 1);
+    if (change.lost) run.gate.open();
+  };
+  run.listener.arrival = [&](const JobRecord& record) {
+    if (run.recorder.changes.empty() || record.worker != 1) return;
+    EXPECT_EQ(run.recorder.changes.size(), 2u) << "an arrival of a lost worker";
+    jobs_after.push_back(record.job);
+    if (jobs_after.size() == 5) run.enough.request_stop();
+  };
+  const RunSummary summary = run.run();
+  ASSERT_GE(run.recorder.changes.size(), 2u);
+  EXPECT_THAT(run.recorder.changes[0].reason,
+              AllOf(HasSubstr("no end of job 3 after"), HasSubstr("0.25 s by --worker-timeout")));
+  EXPECT_FALSE(run.recorder.changes[1].lost);
+  EXPECT_EQ(jobs_after, (std::vector<std::uint64_t>{4, 5, 6, 7, 8}));
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_FALSE(run.coordinator->hung());
+}
+
+TEST_P(LostWorkers, TheEndOfARunDoesNotWaitForOneThatHangs) {
+  LosingRun run(3, GetParam());
+  run.hang({1}, 3);
+  run.listener.change = [&](const WorkerChange&) { run.enough.request_stop(); };
+  const RunSummary summary = run.run();
+  EXPECT_EQ(summary.stop_reason, StopReason::interrupted);
+  EXPECT_TRUE(run.coordinator->hung());
+  EXPECT_EQ(run.recorder.evaluations.back().update, summary.updates);
+}
+
+// Nor for one that was not found to hang before.
+TEST_P(LostWorkers, AtTheEndOfARunJobsHaveTheirTimeOut) {
+  LosingRun run(2, GetParam());
+  run.hang({1}, 0);
+  run.options.max_updates = 20;
+  const RunSummary summary = run.run();
+  EXPECT_EQ(summary.updates, 20u);
+  EXPECT_TRUE(run.coordinator->hung());
+}
+
+TEST_P(LostWorkers, WhereAllHangTheyAreGivenAsMuchTimeAgain) {
+  LosingRun run(2, GetParam());
+  run.hang({0, 1}, 2);
+  try {
+    run.run();
+    FAIL() << "no error";
+  } catch (const WorkersLostError& error) {
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("worker 0 (no end of job 2"), HasSubstr("worker 1 (no end of")));
+    EXPECT_EQ(error.update(), 4u);
+  }
+  EXPECT_TRUE(run.coordinator->hung());
+}
+
+// Stretched to a minute by the delay model, or by the script to hours, they are slow and don't hang.
+TEST_P(LostWorkers, OneThatIsToBeSlowDoesNotHang) {
+  for (const std::string compute_time : {"1,60000", "1,1"}) {
+    LosingRun run(2, GetParam());
+    run.delays = Delays::parse(compute_time, 2, 0);
+    run.options.time_unit_s = 1e-3;
+    run.options.worker_timeout_s = 0.3;
+    run.options.time_limit = 1.2;  // is looked for twice
+    if (compute_time == "1,1") run.speeds.throttle("1=10000000x", 2);
+    run.run();
+    EXPECT_TRUE(run.recorder.changes.empty());
+    EXPECT_FALSE(run.coordinator->hung());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Completions, LostWorkers,
+                         ::testing::Values(Completions::polling, Completions::callback),
+                         [](const auto& tested) { return completions_name(tested.param); });
+
+}  // namespace
+}  // namespace tardigrad

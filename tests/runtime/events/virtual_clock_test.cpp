@@ -1,0 +1,272 @@
+// The virtual clock against a plain set of (end, worker), and what events do to clocks.
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "runtime/events/clock.h"
+#include "tests/support/temporary_file.h"
+
+namespace tardigrad {
+namespace {
+
+using Sequence = std::vector<std::pair<double, int>>;
+
+/// The next arrivals of workers that go on at once, each with its next job.
+Sequence next_arrivals(VirtualClock& clock, int count, std::vector<std::uint64_t>& jobs) {
+  Sequence seen;
+  for (int i = 0; i < count; ++i) {
+    const auto arrived = clock.next(Clock::never, {});
+    if (!arrived) break;
+    seen.emplace_back(arrived->time, arrived->worker);
+    clock.start_job(arrived->worker, ++jobs[static_cast<std::size_t>(arrived->worker)]);
+  }
+  return seen;
+}
+
+/// A clock and the jobs that its workers have begun, the first of each at time 0.
+struct Running {
+  Running(const std::string& compute_time, int workers, const std::string& events = "")
+      : delays(Delays::parse(compute_time, workers, 0)),
+        speeds(events.empty() ? WorkerSpeeds() : WorkerSpeeds::read(file.write(events), workers)),
+        clock(delays, speeds, workers),
+        jobs(static_cast<std::size_t>(workers)) {
+    for (int worker = 0; worker < workers; ++worker) clock.start_job(worker, 0);
+  }
+  Sequence next(int count) { return next_arrivals(clock, count, jobs); }
+
+  TemporaryFile file;
+  Delays delays;
+  WorkerSpeeds speeds;
+  VirtualClock clock;
+  std::vector<std::uint64_t> jobs;
+};
+
+TEST(VirtualClock, TiesGoToTheLowerIndex) {
+  for (const int workers : {1, 2, 3, 5, 8, 13}) {
+    Running run("linear:2:0", workers);
+    Sequence expected;
+    for (const double time : {2, 4, 6}) {
+      for (int worker = 0; worker < workers; ++worker) expected.emplace_back(time, worker);
+    }
+    EXPECT_EQ(run.next(3 * workers), expected);
+  }
+}
+
+TEST(VirtualClock, ADiscardedJobNeverArrivesAndDisturbsNobody) {
+  Running run("2,3,5", 3);
+  EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
+  run.clock.discard(1);
+  EXPECT_EQ(run.next(2), (Sequence{{4, 0}, {5, 2}}));
+  run.clock.start_job(1, 1);  // from 5 to 8
+  EXPECT_EQ(run.next(3), (Sequence{{6, 0}, {8, 0}, {8, 1}}));
+}
+
+TEST(VirtualClock, ADiscardAndAStartAtOnceBeginAnew) {
+  Running run("2,3,5", 3);
+  EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
+  run.clock.discard(1);
+  run.clock.start_job(1, 1);  // from 2 to 5
+  EXPECT_EQ(run.next(3), (Sequence{{4, 0}, {5, 1}, {5, 2}}));
+}
+
+TEST(VirtualClock, WhereNoJobGoesOnNothingComes) {
+  Running run("2,3", 2);
+  run.clock.discard(1);
+  EXPECT_EQ(run.clock.next(Clock::never, {})->worker, 0);
+  EXPECT_FALSE(run.clock.next(Clock::never, {}));
+  EXPECT_EQ(run.clock.now(), 2);
+  EXPECT_FALSE(run.clock.next(7, {}));
+  EXPECT_EQ(run.clock.now(), 7);
+  run.clock.start_job(0, 1);
+  EXPECT_EQ(run.clock.next(Clock::never, {})->time, 9);
+}
+
+/// Does to a clock and to a plain set what chance wants, and compares.
+class Comparison {
+ public:
+  Comparison(int workers, const Delays& delays, unsigned seed)
+      : workers_(workers),
+        delays_(delays),
+        clock_(delays, speeds_, workers),
+        jobs_(static_cast<std::size_t>(workers)),
+        ends_(jobs_.size(), Clock::never),
+        random_(seed) {
+    for (int worker = 0; worker < workers; ++worker) start(worker);
+  }
+
+  void step() {
+    if (chance(10)) discard(pick());
+    if (chance(20)) start_if_idle(pick());
+    const double first = queue_.empty() ? Clock::never : queue_.begin()->first;
+    if (first < Clock::never && chance(10)) return stop_before(first);
+    const auto arrived = clock_.next(Clock::never, {});
+    ASSERT_EQ(arrived.has_value(), !queue_.empty());
+    if (!arrived) return start(pick());
+    ASSERT_EQ(std::pair(arrived->time, arrived->worker), *queue_.begin());
+    ASSERT_EQ(clock_.now(), first);
+    queue_.erase(queue_.begin());
+    ends_[static_cast<std::size_t>(arrived->worker)] = Clock::never;
+    now_ = first;
+    if (!chance(15)) start(arrived->worker);
+  }
+
+ private:
+  bool chance(int percent) { return static_cast<int>(random_() % 100) < percent; }
+  int pick() { return static_cast<int>(random_() % static_cast<unsigned>(workers_)); }
+  double& end_of(int worker) { return ends_[static_cast<std::size_t>(worker)]; }
+
+  void start(int worker) {
+    const std::uint64_t job = jobs_[static_cast<std::size_t>(worker)]++;
+    clock_.start_job(worker, job);
+    end_of(worker) = now_ + delays_.duration(worker, job);
+    queue_.emplace(end_of(worker), worker);
+  }
+
+  void start_if_idle(int worker) {
+    if (end_of(worker) == Clock::never) start(worker);
+  }
+
+  void discard(int worker) {
+    if (queue_.erase({end_of(worker), worker}) == 0) return;
+    end_of(worker) = Clock::never;
+    clock_.discard(worker);
+    if (chance(50)) start(worker);
+  }
+
+  void stop_before(double first) {
+    const double deadline = now_ + (first - now_) / 2;
+    if (deadline == first) return;
+    EXPECT_FALSE(clock_.next(deadline, {}));
+    EXPECT_EQ(clock_.now(), deadline);
+    now_ = deadline;
+  }
+
+  int workers_;
+  const Delays& delays_;
+  WorkerSpeeds speeds_;
+  VirtualClock clock_;
+  double now_ = 0;
+  std::vector<std::uint64_t> jobs_;
+  std::vector<double> ends_;
+  std::set<std::pair<double, int>> queue_;
+  std::mt19937 random_;
+};
+
+TEST(VirtualClock, AgreesWithAPlainQueueWhateverHappens) {
+  for (const char* compute_time : {"lognormal:0:1+exponential", "linear:1:1", "linear:1:0"}) {
+    for (unsigned seed = 0; seed < 40; ++seed) {
+      const int workers = 1 + static_cast<int>(seed * 7 % 40);
+      SCOPED_TRACE(std::string(compute_time) + ", workers: " + std::to_string(workers));
+      const Delays delays = Delays::parse(compute_time, workers, seed);
+      Comparison comparison(workers, delays, seed);
+      for (int i = 0; i < 300 && !::testing::Test::HasFatalFailure(); ++i) comparison.step();
+    }
+  }
+}
+
+TEST(VirtualClock, ASlowdownStretchesWhatIsLeftOfAJob) {
+  Running run("2,3", 2, R"(
+[[event]]
+time = 5
+worker = 0
+slowdown = 4
+[[event]]
+time = 14
+worker = 0
+slowdown = 1
+)");
+  // Worker 0's third job has done 1 unit at 5, its second at 9; the fourth 1¼ at 14, the rest at 14¾.
+  EXPECT_EQ(
+      run.next(10),
+      (Sequence{{2, 0}, {3, 1}, {4, 0}, {6, 1}, {9, 0}, {9, 1}, {12, 1}, {14.75, 0}, {15, 1}, {16.75, 0}}));
+}
+
+constexpr const char* both_fail = R"(
+[[event]]
+time = 3
+worker = 0
+state = "failed"
+[[event]]
+time = 3
+worker = 1
+state = "failed"
+)";
+
+const std::string one_fails_and_returns = std::string(both_fail) + R"(
+[[event]]
+time = 10
+worker = 0
+state = "working"
+)";
+
+using What = Clock::What;
+
+/// What comes next, and when.
+std::tuple<double, int, What> next_of(Clock& clock) {
+  const auto next = clock.next(Clock::never, {});
+  return next ? std::tuple(next->time, next->worker, next->what) : std::tuple(Clock::never, -1, What::lost);
+}
+
+// What ends at the time of a failure has ended; failures of one time come in the order of the script.
+TEST(VirtualClock, LossesAndReturnsComeInTheOrderOfTheirTimes) {
+  Running run("2,3", 2, one_fails_and_returns);
+  EXPECT_TRUE(run.clock.expects_changes());
+  EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, What::end_of_job));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 0, What::lost));
+  EXPECT_EQ(run.clock.now(), 3);
+  run.clock.discard(0);
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, What::lost));
+  EXPECT_TRUE(run.clock.expects_changes());
+  EXPECT_FALSE(run.clock.next(7, {}));
+  EXPECT_EQ(run.clock.now(), 7);
+  EXPECT_EQ(next_of(run.clock), std::tuple(10.0, 0, What::back));
+  EXPECT_EQ(run.clock.now(), 10);
+  EXPECT_FALSE(run.clock.expects_changes());
+  run.clock.start_job(0, 2);
+  EXPECT_EQ(next_of(run.clock), std::tuple(12.0, 0, What::end_of_job));
+  EXPECT_FALSE(run.clock.next(Clock::never, {}));
+}
+
+TEST(WallClock, LossesAndReturnsComeWhenTheyAreDue) {
+  const TemporaryFile file;
+  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(one_fails_and_returns), 2);
+  Stopwatch stopwatch;
+  WallClock clock(stopwatch, speeds, 1e-3);
+  stopwatch.resume();
+  std::vector<std::tuple<double, int, What>> seen;
+  while (clock.expects_changes()) {
+    const auto next = clock.next(Clock::never, {});
+    if (next) {
+      EXPECT_GE(stopwatch.elapsed_s(), next->time);
+      seen.emplace_back(next->time, next->worker, next->what);
+    }
+    ASSERT_LT(stopwatch.elapsed_s(), 60);
+  }
+  EXPECT_EQ(seen, (std::vector<std::tuple<double, int, What>>{
+                      {3e-3, 0, What::lost}, {3e-3, 1, What::lost}, {10e-3, 0, What::back}}));
+}
+
+TEST(WallClock, WhatHasArrivedBeforeALossComesFirst) {
+  const TemporaryFile file;
+  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(both_fail), 2);
+  Stopwatch stopwatch;
+  WallClock clock(stopwatch, speeds, 1e-3);
+  clock.gradient_complete(1);  // at 0
+  stopwatch.resume();
+  while (stopwatch.elapsed_s() < 4e-3) {
+  }
+  clock.gradient_complete(0);
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::end_of_job);
+  EXPECT_FALSE(clock.next(2e-3, {}));
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::lost);
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::lost);
+  EXPECT_EQ(clock.next(Clock::never, {})->what, What::end_of_job);
+}
+
+}  // namespace
+}  // namespace tardigrad

@@ -1,0 +1,240 @@
+#include "runtime/execution/memory_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "runtime/coordinator/coordinator.h"
+#include "tests/runtime/device/backends.h"
+#include "tests/support/chain.h"
+#include "tests/support/experiment.h"
+
+namespace tardigrad {
+namespace {
+
+using namespace ::tardigrad::testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr Device gpu(int index) { return {Backend::cuda, index}; }
+
+/// dude with 10 workers on two GPUs; d is a million (its stride, too), and so large that replicas are
+/// allocated one by one from the 16th on.
+PlannedRun two_gpus() {
+  PlannedRun run;
+  run.dimension = 1'000'000;
+  run.workers = 10;
+  run.memory = {.tables = 1, .mean = true};
+  run.placement = Placement({gpu(1), gpu(2)}, gpu(1));
+  run.engine = [](Device) { return EngineMemory{.shared_bytes = 5000, .engine_bytes = 700}; };
+  return run;
+}
+
+std::map<std::string, std::size_t> items_of(const MemoryPlan& plan, Device device) {
+  std::map<std::string, std::size_t> items;
+  for (const MemoryItem& item : plan.items) {
+    if (item.device == device) items[item.what] = item.bytes;
+  }
+  return items;
+}
+
+using Items = std::map<std::string, std::size_t>;
+
+TEST(MemoryPlan, ByHand) {
+  const MemoryPlan plan = plan_memory(two_gpus());
+  EXPECT_EQ(items_of(plan, gpu(1)), (Items{{"model", 4'000'000},
+                                           {"mean", 4'000'000},
+                                           {"gradient table (f32)", 40'000'080},
+                                           {"copy of another GPU's gradient", 4'000'000},
+                                           {"gradients", 20'000'000},
+                                           {"scratch of gradients", 3500},
+                                           {"data that all workers share", 5000},
+                                           {"models handed over", 32'000'000}}));  // 6, and so 8
+  EXPECT_EQ(items_of(plan, gpu(2)), (Items{{"gradients", 20'000'000},
+                                           {"scratch of gradients", 3500},
+                                           {"data that all workers share", 5000},
+                                           {"models handed over", 32'000'000}}));
+  EXPECT_EQ(plan.total(gpu(2)), 52'008'500u);
+  EXPECT_EQ(plan.total(gpu(0)), 0u);
+  EXPECT_EQ(plan.devices(), (std::vector<Device>{gpu(1), gpu(2)}));
+}
+
+TEST(MemoryPlan, FollowsTheOptions) {
+  PlannedRun run = two_gpus();
+  run.placement.server = gpu(0);
+  run.server = {.momentum = 0.9, .clip_norm = 1, .table_type = TableType::bf16};
+  run.server.routes = {{gpu(1), GradientRoute::peer}, {gpu(2), GradientRoute::peer}};
+  run.job.local_steps = 2;
+  run.memory.jobs = JobSpread::rounds;
+  const MemoryPlan plan = plan_memory(run);
+  EXPECT_EQ(items_of(plan, gpu(0)), (Items{{"model", 4'000'000},
+                                           {"mean", 4'000'000},
+                                           {"momentum", 4'000'000},
+                                           {"sums for clipping", 245 * 8 + 4},
+                                           {"gradient table (bf16)", 20'000'080}}));
+  EXPECT_EQ(items_of(plan, gpu(1)).at("local steps"), 40'000'000u);
+  EXPECT_EQ(items_of(plan, gpu(1)).at("models handed over"), 4'000'000u);
+  run.memory.jobs = JobSpread::anywhere;
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("models handed over"), 64'000'000u);  // 11, and so 16
+  run.workers = 1;
+  EXPECT_TRUE(items_of(plan_memory(run), gpu(2)).empty());
+}
+
+TEST(MemoryPlan, OfModelsOnEveryGpu) {
+  PlannedRun run = two_gpus();
+  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
+  run.placement.replicated = true;
+  const MemoryPlan plan = plan_memory(run);
+  for (const Device device : {gpu(1), gpu(2)}) {
+    EXPECT_EQ(items_of(plan, device), (Items{{"model", 4'000'000},
+                                             {"mean", 4'000'000},
+                                             {"gradients", 20'000'000},
+                                             {"scratch of gradients", 3500},
+                                             {"data that all workers share", 5000},
+                                             {"models handed over", 4'000'000}}));
+  }
+}
+
+std::string refusal(const PlannedRun& run, std::size_t free_bytes) {
+  try {
+    require_memory(run, [free_bytes](Device) { return free_bytes; });
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(RequireMemory, LeavesAMargin) {
+  const std::size_t needed = plan_memory(two_gpus()).total(gpu(1));
+  EXPECT_EQ(refusal(two_gpus(), needed * 8 / 7 + 8), "accepted");
+  EXPECT_THAT(refusal(two_gpus(), needed * 8 / 7 - 8), HasSubstr("does not fit"));
+  EXPECT_THAT(refusal(two_gpus(), needed), HasSubstr("cuda:1"));
+}
+
+TEST(RequireMemory, ListsWhatTakesHowMuchAndWhatWouldFit) {
+  const std::string message = refusal(two_gpus(), 100'000'000);
+  EXPECT_THAT(message, AllOf(HasSubstr("cuda:1 has 95.4 MiB free"), HasSubstr("needs 99.2 MiB"),
+                             HasSubstr("\n  cuda:1     38.1 MiB  gradient table (f32)\n"),
+                             HasSubstr("--table-dtype bf16, which needs 80.1 MiB")));
+  EXPECT_LT(message.find("gradient table"), message.find("models handed over"));
+  EXPECT_THAT(message, Not(HasSubstr("cuda:2")));  // has enough
+
+  // What is said to fit does, and a worker more does not.
+  PlannedRun fewer = two_gpus();
+  const std::string marker = "--workers ";
+  fewer.workers = std::stoi(message.substr(message.find(marker) + marker.size()));
+  EXPECT_LT(fewer.workers, 10);
+  EXPECT_EQ(refusal(fewer, 100'000'000), "accepted");
+  ++fewer.workers;
+  EXPECT_NE(refusal(fewer, 100'000'000), "accepted");
+}
+
+TEST(RequireMemory, SaysSoWhereNothingWouldFit) {
+  EXPECT_THAT(refusal(two_gpus(), 1'000'000), HasSubstr("neither fewer workers nor"));
+  PlannedRun fixed = two_gpus();
+  fixed.fixed_workers = true;
+  EXPECT_THAT(refusal(fixed, 100'000'000), Not(HasSubstr("--workers")));
+}
+
+/// What a run really holds when it ends, on each device.
+class HeldBytes final : public RunObserver {
+ public:
+  explicit HeldBytes(std::vector<Device> devices) : devices_(std::move(devices)) {
+    for (const Device device : devices_) before_[device] = memory_allocated(device);
+  }
+  void on_summary(const RunSummary&) override {
+    for (const Device device : devices_) bytes[device] = memory_allocated(device) - before_[device];
+  }
+  std::map<Device, std::size_t> bytes;
+
+ private:
+  std::vector<Device> devices_;
+  std::map<Device, std::size_t> before_;
+};
+
+/// The plan against what runs allocate: all methods on every backend, in wall and in virtual time.
+class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, std::string>> {
+ protected:
+  static constexpr int workers = 7;  // their replicas, doubled until there is one more, are 8
+  static constexpr std::size_t dimension = 100;
+
+  void SetUp() override {
+    if (std::get<0>(GetParam()) == Backend::cuda && cuda_device_count() == 0) {
+      GTEST_SKIP() << "no GPU: " << why_no_cuda();
+    }
+  }
+
+  static std::vector<Device> devices() {
+    const Backend backend = std::get<0>(GetParam());
+    const int count = backend == Backend::cpu ? 2 : std::min(2, cuda_device_count());
+    std::vector<Device> devices;
+    for (int i = 0; i < count; ++i) devices.push_back({backend, i});
+    return devices;
+  }
+
+  /// Also runs it; `held` is what the run held at its end.
+  static MemoryPlan plan(const RunOptions& options, std::map<Device, std::size_t>& held) {
+    const auto method = make_method(std::get<2>(GetParam()), {.workers = workers});
+    Chain objective(workers, dimension);
+    PlannedRun run;
+    run.dimension = dimension;
+    run.workers = workers;
+    run.memory = method->memory();
+    run.server = options.server;
+    run.job = options.job;
+    run.placement = Placement(devices());
+    run.wall = options.clock == ClockKind::wall;
+    run.lookahead = !run.wall && devices().front().backend == Backend::cpu;
+    run.engine = [&](Device device) { return objective.engine_memory(device); };
+    HeldBytes observer(devices());
+    const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
+    const WorkerSpeeds speeds;
+    Coordinator coordinator(objective, *method, delays, speeds, run.placement, options, {&observer});
+    std::vector<float> model(dimension);
+    coordinator.run(model, {});
+    held = observer.bytes;
+    return plan_memory(run);
+  }
+};
+
+TEST_P(PlannedMemory, IsWhatRunsAllocate) {
+  RunOptions options = std::get<1>(GetParam()) ? in_wall_time(200) : in_virtual_time(200);
+  options.lr = 0.01;
+  options.server = {.momentum = 0.5, .clip_norm = 1};
+  if (std::get<2>(GetParam()) == "fedbuff") options.job = {.local_steps = 2, .local_lr = 0.1};
+  if (make_method(std::get<2>(GetParam()), {.workers = workers})->memory().tables > 0) {
+    options.server.resum_every = 50;
+  }
+  std::map<Device, std::size_t> held;
+  const MemoryPlan planned = plan(options, held);
+  for (const auto& [device, bytes] : held) {
+    if (device != planned.devices().front() && device.backend == Backend::cpu) continue;  // counted together
+    // The plan leaves out single numbers: two sums of a resum, and a time for each of at most 2 jobs a
+    // worker.
+    constexpr std::size_t numbers = (2 + 2 * workers) * sizeof(double);
+    // It allows for more models in flight than there may have been.
+    const std::size_t in_flight = items_of(planned, device).at("models handed over");
+    EXPECT_LE(bytes, planned.total(device) + numbers) << device.name();
+    EXPECT_GT(bytes, planned.total(device) - in_flight) << device.name();
+    const bool exact = std::get<2>(GetParam()) == "asgd" || std::get<2>(GetParam()) == "sync";
+    const bool one_memory = device.backend == Backend::cpu || held.size() == 1;
+    if (exact && one_memory && !std::get<1>(GetParam())) {
+      EXPECT_GE(bytes, planned.total(device));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllMethods, PlannedMemory,
+                         ::testing::Combine(::testing::Values(Backend::cpu, Backend::cuda), ::testing::Bool(),
+                                            ::testing::ValuesIn(method_names())),
+                         [](const auto& tested) {
+                           std::string name = std::get<2>(tested.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return ::testing::PrintToString(std::get<0>(tested.param)) +
+                                  (std::get<1>(tested.param) ? "_wall_" : "_virtual_") + name;
+                         });
+
+}  // namespace
+}  // namespace tardigrad

@@ -1,0 +1,65 @@
+// Networks trained on a GPU, through the command line.
+
+#include <gmock/gmock.h>
+
+#include "runtime/device/device.h"
+#include "tests/support/program.h"
+
+namespace tardigrad {
+namespace {
+
+using testing::Finished;
+
+class CudaTraining : public testing::ProgramTest {
+ protected:
+  void SetUp() override {
+    if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+    write_images(100, 40);
+  }
+
+  Finished train(const std::string& options) const {
+    return tardigrad(
+        "train --model mlp --dataset mnist --data-dir . --method dude --lr 0.05 --workers 3 "
+        "--batch-size 8 --log log.jsonl --save x.safetensors " +
+        options);
+  }
+
+  /// The model that a run in virtual time leaves.
+  std::string model(const std::string& options) const {
+    const Finished run =
+        train("--device cuda:0 --updates 40 --clock virtual --compute-time 1,1,3 " + options);
+    EXPECT_EQ(run.exit_code, 0) << options << ": " << run.err;
+    return run.exit_code == 0 ? testing::read_file(path("x.safetensors")) : options;
+  }
+
+  nlohmann::json summary() const { return testing::records_of(path("log.jsonl"), "summary").at(0); }
+};
+
+TEST_F(CudaTraining, LearnsAsOnACpu) {
+  EXPECT_EQ(train("--device cpu:1 --epochs 8").exit_code, 0);
+  const double expected = summary().at("final_accuracy");
+  const Finished run = train("--device cuda:0 --epochs 8");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NEAR(summary().at("final_accuracy"), expected, 0.1);  // the order of arrivals differs
+}
+
+TEST_F(CudaTraining, RepeatsItsBitsWhereDeterministic) {
+  for (const std::string precision : {"fp32", "tf32", "bf16"}) {
+    const std::string options = "--deterministic --augment --precision " + precision;
+    const std::string expected = model(options);
+    EXPECT_TRUE(model(options) == expected) << precision;
+    EXPECT_TRUE(model(options + " --cuda-graphs off") == expected) << precision;
+  }
+}
+
+TEST_F(CudaTraining, ReplaysWhatWasRecorded) {
+  const Finished run = train("--device cuda:0 --updates 30 --deterministic --record run.tgr");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::string expected = testing::read_file(path("x.safetensors"));
+  const Finished replay = tardigrad("train --replay run.tgr --cuda-graphs off --save again.safetensors");
+  ASSERT_EQ(replay.exit_code, 0) << replay.err;
+  EXPECT_TRUE(testing::read_file(path("again.safetensors")) == expected);
+}
+
+}  // namespace
+}  // namespace tardigrad

@@ -1,0 +1,85 @@
+// Where the server is, and how it gets at gradients: none of it changes a bit in virtual time.
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "runtime/device/device.h"
+#include "tests/support/program.h"
+
+namespace tardigrad {
+namespace {
+
+using testing::Finished;
+using ::testing::HasSubstr;
+
+class ServerDevice : public testing::ProgramTest {
+ protected:
+  /// The model that a run with these options leaves; its record in `run_`.
+  std::string bytes(const std::string& options) {
+    const Finished run = tardigrad(
+        "train --model quadratic:tridiagonal:3001:noise=0.1 --workers 5 --method dude --lr 0.01 --updates 60 "
+        "--clock virtual --compute-time linear:1:1 --momentum 0.9 --save x.safetensors --log x.jsonl " +
+        options);
+    EXPECT_EQ(run.exit_code, 0) << options << ": " << run.err;
+    if (run.exit_code != 0) return options;
+    run_ = testing::records_of(path("x.jsonl"), "run").at(0);
+    return testing::read_file(path("x.safetensors"));
+  }
+
+  nlohmann::json run_;
+};
+
+TEST_F(ServerDevice, IsNoMatterOnTheCpu) {
+  const std::string expected = bytes("--device cpu:2");
+  EXPECT_EQ(run_.at("server"), "cpu:0");
+  EXPECT_FALSE(run_.contains("gradient_routes"));
+  EXPECT_TRUE(bytes("--device cpu:2 --server-device cpu:7") == expected);
+  EXPECT_EQ(run_.at("server"), "cpu:7");
+}
+
+TEST_F(ServerDevice, MayBeAGpuWithoutWorkers) {
+  if (cuda_device_count() < 3) GTEST_SKIP() << "needs 3 GPUs, and there are " << cuda_device_count();
+  const std::string expected = bytes("--device cuda:0");
+  EXPECT_TRUE(bytes("--device cuda:0,1,2") == expected);
+  EXPECT_EQ(run_.at("gradient_routes").size(), 2u);
+  EXPECT_TRUE(bytes("--device cuda:1,2 --server-device cuda:0") == expected);
+  EXPECT_EQ(run_.at("server"), "cuda:0");
+  EXPECT_EQ(run_.at("gradient_routes").size(), 2u);
+  EXPECT_TRUE(bytes("--device cuda:1,2 --server-device cuda:2") == expected);
+  EXPECT_EQ(run_.at("gradient_routes").size(), 1u);
+}
+
+TEST_F(ServerDevice, IsNoneWhereEveryGpuKeepsTheModel) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  const std::string sync =
+      "train --model quadratic:tridiagonal:3001 --workers 5 --method sync --lr 0.1 --updates 60 --device "
+      "cuda "
+      "--clock virtual --compute-time linear:1:1 --log x.jsonl ";
+  const auto final_loss = [&](const std::string& over) {
+    const Finished run = tardigrad(sync + over);
+    EXPECT_EQ(run.exit_code, 0) << over << ": " << run.err;
+    run_ = testing::records_of(path("x.jsonl"), "run").at(0);
+    return testing::records_of(path("x.jsonl"), "summary").at(0).at("final_loss").get<double>();
+  };
+  const double by_server = final_loss("--sync-over server");
+  EXPECT_EQ(run_.at("server"), "cuda:0");
+  const double over_nccl = final_loss("--sync-over nccl");
+  EXPECT_FALSE(run_.contains("server"));
+  EXPECT_NEAR(over_nccl, by_server, 1e-5 * std::abs(by_server));  // 60 steps of float32
+  const Finished refused = tardigrad(sync + "--sync-over nccl --server-device cuda:0");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--server-device has no use with --sync-over nccl"));
+}
+
+TEST_F(ServerDevice, RoutesGiveTheSameBits) {
+  if (cuda_device_count() < 2) GTEST_SKIP() << "needs 2 GPUs, and there are " << cuda_device_count();
+  const std::string expected = bytes("--device cuda:0,1 --gradient-route copy");
+  EXPECT_EQ(run_.at("gradient_routes").at("cuda:1"), "copy");
+  if (!peer_access({Backend::cuda, 0}, {Backend::cuda, 1})) GTEST_SKIP() << "the GPUs are not peers";
+  EXPECT_TRUE(bytes("--device cuda:0,1 --gradient-route peer") == expected);
+  EXPECT_EQ(run_.at("gradient_routes").at("cuda:1"), "peer");
+}
+
+}  // namespace
+}  // namespace tardigrad

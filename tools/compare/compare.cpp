@@ -1,0 +1,134 @@
+#include "tools/compare/compare.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/base/say.h"
+#include "tools/compare/compare_outputs.h"
+#include "tools/compare/compare_plan.h"
+#include "tools/compare/comparison_table.h"
+#include "tools/compare/earlier_results.h"
+#include "tools/compare/run_batch.h"
+
+namespace tardigrad {
+namespace {
+
+const char* time_unit(const TrainOptions& run) { return run.clock == "wall" ? "s" : "units"; }
+
+std::string describe_end(const TrainOptions& run) {
+  std::vector<std::string> limits;
+  if (run.updates) limits.push_back(fmt::format("{} updates", *run.updates));
+  if (run.epochs) limits.push_back(fmt::format("{} epochs", *run.epochs));
+  if (run.time_limit) limits.push_back(fmt::format("{} {}", *run.time_limit, time_unit(run)));
+  return fmt::format("{}", fmt::join(limits, " or "));
+}
+
+std::string describe_seeds(const std::vector<std::uint64_t>& seeds) {
+  if (seeds.size() == 1) return fmt::format("seed {}\n\n", seeds.front());
+  const bool in_a_row = std::ranges::adjacent_find(seeds, [](std::uint64_t one, std::uint64_t next) {
+                          return next != one + 1;
+                        }) == seeds.end();
+  const std::string list = in_a_row ? fmt::format("{} to {}", seeds.front(), seeds.back())
+                                    : fmt::format("{}", fmt::join(seeds, ", "));
+  return fmt::format("seeds {}\nmedian [quartiles] over the seeds\n\n", list);
+}
+
+/// The lines above the table.
+std::string describe_configuration(const TrainOptions& run, const std::vector<std::uint64_t>& seeds) {
+  std::string text = run.model;
+  if (!run.dataset.empty()) {
+    text += fmt::format(" on {}, partition {}, batch size {}", run.dataset, run.partition, run.batch_size);
+  }
+  return text + fmt::format(", {} workers, compute time {}, {} clock, {}, {}", *run.workers, run.compute_time,
+                            run.clock, describe_end(run), describe_seeds(seeds));
+}
+
+std::string describe_result(const RunResult& result, const RunBatch& batch) {
+  if (result.failed()) return "failed: " + result.failure;
+  const Evaluation& last = result.summary.final_evaluation;
+  std::string text = fmt::format("loss {:.4g}", last.loss);
+  if (last.accuracy) text += fmt::format("  accuracy {:.2f} %", 100 * *last.accuracy);
+  if (last.gradient_norm_sq) text += fmt::format("  ||grad f||^2 {:.4g}", *last.gradient_norm_sq);
+  if (!batch.target) return text;
+  const std::string target = to_string(*batch.target);
+  if (!result.at_target) return text + fmt::format("  {} not reached", target);
+  return text +
+         fmt::format("  {} at time {:.1f} {}", target, result.at_target->time, time_unit(batch.runs.front()));
+}
+
+/// Runs of one method take about as long as each other.
+std::vector<std::string> methods_of(const RunBatch& batch) {
+  std::vector<std::string> methods;
+  std::ranges::transform(batch.runs, std::back_inserter(methods), &TrainOptions::method);
+  return methods;
+}
+
+/// Executes the batch, and shows on stderr how it goes on.
+std::vector<RunResult> execute_with_progress(const RunBatch& batch, const std::stop_token& stop) {
+  const auto describe = [&](std::size_t index, const RunResult& result) {
+    const TrainOptions& run = batch.runs[index];
+    return fmt::format("{} lr {} seed {}: {}  ({:.1f} s)", run.method, run.lr, run.seed,
+                       describe_result(result, batch), result.wall_s);
+  };
+  const bool quiet = batch.runs.front().quiet;
+  BatchProgress progress(methods_of(batch), BatchProgress::standard_display(quiet));
+  std::vector<RunResult> results = execute_batch(batch, progress, describe, stop);
+  if (!quiet) say(stderr, "\n");
+  return results;
+}
+
+/// What an earlier call with this `--log-dir` has left need not be done again.
+void take_over_earlier_results(RunBatch& batch, const std::string& log_dir) {
+  if (log_dir.empty()) return;
+  batch.known = earlier_results(batch);
+  if (batch.known.empty()) return;
+  say_line("--log-dir {}: {} of {} runs are there already, and are taken over from their logs", log_dir,
+           batch.known.size(), batch.runs.size());
+}
+
+/// The results as plan_runs() ordered them.
+std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::span<const RunResult> results,
+                              std::size_t seeds) {
+  std::vector<MethodRuns> methods;
+  for (const Contestant& contestant : contestants) {
+    MethodRuns& method = methods.emplace_back(MethodRuns{contestant.method, {}});
+    for (const double lr : contestant.step_sizes) {
+      method.step_sizes.push_back({lr, results.first(seeds)});
+      results = results.subspan(seeds);
+    }
+  }
+  return methods;
+}
+
+}  // namespace
+
+void compare(const CompareOptions& options, InterruptWatch& interrupts) {
+  const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
+  const std::vector<std::uint64_t> seeds = seeds_of(options);
+  check_comparison_outputs(options);
+  const LogFolder logs(options);
+  RunBatch batch = plan_batch(options, contestants, logs.path());
+  take_over_earlier_results(batch, options.log_dir);
+  logs.make();
+  const std::vector<RunResult> results = execute_with_progress(batch, interrupts.run());
+  const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
+  std::FILE* out = table_stream(options);
+  say(out, "{}{}", describe_configuration(batch.runs.front(), seeds),
+      comparison_table(methods, batch.target));
+  write_comparison_outputs(options, batch, results, methods, logs);
+  const auto missing = std::ranges::count(results, RunResult::Outcome::missing, &RunResult::outcome);
+  if (missing == 0) return;
+  say(out, "\ninterrupted: {} of {} runs are missing; {}\n", missing, results.size(),
+      options.log_dir.empty() ? "with --log-dir DIR the same command would go on where it stopped"
+                              : "the same command goes on with them");
+}
+
+}  // namespace tardigrad

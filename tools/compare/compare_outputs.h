@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdio>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tools/compare/comparison_table.h"
+#include "tools/compare/run_batch.h"
+#include "tools/options/compare_options.h"
+
+namespace tardigrad {
+
+/// The folder of a comparison's logs: that of `--log-dir`; where there is none and something is made of logs,
+/// a temporary one, which goes with this object; else none.
+class LogFolder {
+ public:
+  /// Makes a temporary one. Throws std::runtime_error where that fails.
+  explicit LogFolder(const CompareOptions& options);
+  ~LogFolder();
+  LogFolder(const LogFolder&) = delete;
+  LogFolder& operator=(const LogFolder&) = delete;
+
+  /// Makes that of `--log-dir`. Throws std::invalid_argument where that fails.
+  void make() const;
+
+  const std::string& path() const { return path_; }  ///< empty: none
+  bool is_temporary() const { return temporary_; }
+
+ private:
+  std::string path_;
+  bool temporary_ = false;
+};
+
+/// Throws std::invalid_argument where `--csv` or `--report` could not be written.
+void check_comparison_outputs(const CompareOptions& options);
+
+/// Where a person's table goes: stdout, unless the values of `--csv -` go there.
+std::FILE* table_stream(const CompareOptions& options);
+
+/// Writes what `--csv` and `--report` ask for, from the logs of the runs that have ended: all of them, and
+/// those at each method's best step size. Throws std::runtime_error where a file cannot be written.
+void write_comparison_outputs(const CompareOptions& options, const RunBatch& batch,
+                              std::span<const RunResult> results, const std::vector<MethodRuns>& methods,
+                              const LogFolder& logs);
+
+}  // namespace tardigrad

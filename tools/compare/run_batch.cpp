@@ -1,0 +1,142 @@
+#include "tools/compare/run_batch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+
+#include "runtime/base/start_thread.h"
+#include "tools/train/guarded_run.h"
+#include "tools/train/run_setup.h"
+
+namespace tardigrad {
+namespace {
+
+/// Keeps the first evaluation that reaches the target.
+class TargetWatch final : public RunObserver {
+ public:
+  explicit TargetWatch(const std::optional<Target>& target) : target_(target) {}
+
+  void on_evaluation(const EvaluationRecord& record) override {
+    if (target_ && !reached_at_ && target_->reached_by(record.evaluation)) reached_at_ = record;
+  }
+  const std::optional<EvaluationRecord>& reached_at() const { return reached_at_; }
+
+ private:
+  std::optional<Target> target_;
+  std::optional<EvaluationRecord> reached_at_;
+};
+
+RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement& placement,
+                      BatchProgress& progress, const std::stop_token& stop) {
+  using SteadyClock = std::chrono::steady_clock;
+  const TrainOptions& options = batch.runs[index];
+  const auto start = SteadyClock::now();
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, batch.dataset));
+  RunSetup& setup = *shared_setup;
+  std::vector<float> model = first_model(options, *setup.objective).values;
+  TargetWatch watch(batch.target);
+  const auto meter = progress.begin(index, setup.options.limits());
+  std::vector<RunObserver*> observers{&watch, meter.get()};
+  std::unique_ptr<RunLog> log;
+  std::optional<GuardRails> guard_rails;  // only a log hears them
+  if (options.log.empty()) {
+    setup.options.estimate_smoothness = false;
+  } else {
+    log = make_log(options, log_record(options, setup));
+    guard_rails.emplace(guarded_run(options, setup), std::vector<RunObserver*>{log.get()});
+    observers.insert(observers.end(), {log.get(), &*guard_rails});
+  }
+
+  RunResult result;
+  const auto fail = [&result](const std::exception& error) {
+    result.outcome = RunResult::Outcome::failed;
+    result.failure = error.what();
+  };
+  try {
+    result.summary = execute(shared_setup, model, observers, stop);
+    if (result.summary.stop_reason != StopReason::interrupted) result.outcome = RunResult::Outcome::complete;
+  } catch (const StoppedEarlyError&) {  // it is missing
+  } catch (const NotFiniteError& error) {
+    fail(error);
+  } catch (const WorkersLostError& error) {
+    fail(error);
+  }
+  result.at_target = watch.reached_at();
+  result.wall_s = std::chrono::duration<double>(SteadyClock::now() - start).count();
+  return result;
+}
+
+/// Where each of the runs takes place that go on at once.
+std::vector<Placement> share_devices(const RunBatch& batch) {
+  const std::vector<Device>& devices = batch.placement.workers;
+  const bool side_by_side = devices.front().backend == Backend::cpu && batch.runs.front().clock == "virtual";
+  const std::size_t lanes = side_by_side ? std::min(devices.size(), batch.runs.size()) : 1;
+  std::vector<std::vector<Device>> shares(lanes);
+  for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);
+  std::vector<Placement> placements;
+  placements.reserve(lanes);
+  for (std::vector<Device>& share : shares) placements.emplace_back(std::move(share), batch.placement.server);
+  return placements;
+}
+
+using DescribeResult = std::function<std::string(std::size_t, const RunResult&)>;
+
+/// The threads of a batch take its runs in order, each the next one.
+class BatchThreads {
+ public:
+  BatchThreads(const RunBatch& batch, BatchProgress& progress, const DescribeResult& describe)
+      : batch_(batch), progress_(progress), describe_(describe), results_(batch.runs.size()) {
+    for (const auto& [index, result] : batch.known) {
+      results_[index] = result;
+      progress_.take_over(index);
+    }
+  }
+
+  std::vector<RunResult> execute_all(const std::stop_token& stop) {
+    const std::stop_callback pass_on(stop, [this] { stop_.request_stop(); });
+    const auto shares = share_devices(batch_);
+    {
+      const auto others = start_helpers("runs side by side", shares.size() - 1,
+                                        [&](std::size_t helper) { work(shares[helper + 1]); });
+      work(shares.front());
+    }
+    if (error_) std::rethrow_exception(error_);
+    return std::move(results_);
+  }
+
+ private:
+  void work(const Placement& placement) {
+    try {
+      for (std::size_t i = next_++; i < results_.size() && !stop_.stop_requested(); i = next_++) {
+        if (batch_.known.contains(i)) continue;
+        results_[i] = execute_one(batch_, i, placement, progress_, stop_.get_token());
+        if (results_[i].outcome != RunResult::Outcome::missing)
+          progress_.end(i, describe_(i, results_[i]), results_[i].failed());
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+      stop_.request_stop();
+    }
+  }
+
+  const RunBatch& batch_;
+  BatchProgress& progress_;
+  const DescribeResult& describe_;
+  std::vector<RunResult> results_;
+  std::atomic<std::size_t> next_ = 0;
+  std::stop_source stop_;
+  std::mutex mutex_;  // of error_
+  std::exception_ptr error_;
+};
+
+}  // namespace
+
+std::vector<RunResult> execute_batch(const RunBatch& batch, BatchProgress& progress,
+                                     const DescribeResult& describe, const std::stop_token& stop) {
+  return BatchThreads(batch, progress, describe).execute_all(stop);
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "runtime/device/placement.h"
+#include "runtime/telemetry/telemetry.h"
+#include "tools/compare/batch_progress.h"
+#include "tools/options/train_options.h"
+
+namespace tardigrad {
+
+/// What the runs of a batch are measured by: when an evaluation first has this accuracy, this loss or less,
+/// or this ||∇f||² or less.
+struct Target {
+  enum class Kind { accuracy, loss, gradient_norm_sq };
+
+  Kind kind = Kind::loss;
+  double value = 0;
+
+  bool reached_by(const Evaluation& evaluation) const {
+    if (kind == Kind::accuracy) return evaluation.accuracy && *evaluation.accuracy >= value;
+    if (kind == Kind::loss) return evaluation.loss <= value;
+    return evaluation.gradient_norm_sq && *evaluation.gradient_norm_sq <= value;
+  }
+};
+
+/// What came of a run.
+struct RunResult {
+  enum class Outcome { missing, complete, failed };
+
+  Outcome outcome = Outcome::missing;         ///< an interrupted run is missing, too
+  std::optional<EvaluationRecord> at_target;  ///< the first evaluation that reached the target
+  RunSummary summary;                         ///< of a complete run
+  std::string failure;                        ///< why a run failed
+  double wall_s = 0;                          ///< set-up and evaluations counted
+
+  bool complete() const { return outcome == Outcome::complete; }
+  bool failed() const { return outcome == Outcome::failed; }
+};
+
+/// Runs that share a data set and devices.
+struct RunBatch {
+  std::vector<TrainOptions> runs;  ///< each with its own seed, log, …; `workers` is given
+  std::shared_ptr<const data::Dataset> dataset;
+  Placement placement;
+  std::optional<Target> target;
+  std::map<std::size_t, RunResult> known;  ///< results of runs that need not be executed, by their index
+};
+
+/// Executes the runs whose results are not known, in virtual time on CPU devices side by side, each on its
+/// share of them, else in turn on all. A run that leaves the finite numbers, or loses its workers, has
+/// failed; whatever else one throws ends the batch and is thrown. `progress` is told of the runs; the line
+/// that it has of one that is over is `describe`'s, which may be called from any thread, not for interrupted
+/// ones. A requested stop ends the batch soon. The results lie as the runs do and don't depend on the
+/// devices.
+std::vector<RunResult> execute_batch(
+    const RunBatch& batch, BatchProgress& progress,
+    const std::function<std::string(std::size_t, const RunResult&)>& describe, const std::stop_token& stop);
+
+}  // namespace tardigrad

@@ -1,0 +1,70 @@
+#include "tools/train/guarded_run.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace tardigrad {
+namespace {
+
+/// Networks of ReLUs leave places that are too curved for steps of up to 12/L, 6 times what quadratics bear
+/// (Lewkowycz et al. 2020, from memory). That is of first models: those of good runs later lie just
+/// where steps are about to be too long.
+constexpr double tolerance_of_networks = 6;
+
+/// Those of the options, as a text that is another one where they are.
+std::string values_of(const TrainOptions& options, std::initializer_list<const char*> names) {
+  const auto all = nlohmann::ordered_json::parse(to_json(options));
+  nlohmann::ordered_json values;
+  for (const char* name : names) values[name] = all.at(name);
+  return values.dump();
+}
+
+std::string step_origin(const TrainOptions& options) {
+  std::string steps = values_of(
+      options, {"lr", "lr_schedule", "momentum", "local_steps", "local_lr", "clip_norm", "smoothness"});
+  if (options.lr_schedule != "cosine") return steps;
+  return steps + values_of(options, {"updates", "epochs", "time_limit"});
+}
+
+/// In wall time also where jobs are computed, and how.
+std::string speed_origin(const TrainOptions& options) {
+  std::string script = values_of(options, {"clock", "compute_time", "throttle", "events"});
+  if (options.clock == "virtual") return script;
+  std::array<char, 256> host{};
+  static_cast<void>(gethostname(host.data(), host.size() - 1));
+  return script + host.data() +
+         values_of(options, {"time_unit", "device", "server_device", "gradient_route", "precision",
+                             "deterministic", "cuda_graphs", "completions"});
+}
+
+/// GuardedRun::job_times.
+std::vector<double> job_times(const RunSetup& setup) {
+  std::vector<double> times = setup.delays.base();
+  if (times.empty() && setup.delays.measured() && setup.speeds.any()) {
+    times.assign(static_cast<std::size_t>(setup.objective->workers()), 1.0);
+  }
+  for (std::size_t i = 0; i < times.size(); ++i) times[i] *= setup.speeds.slowdown(static_cast<int>(i), 0);
+  return times;
+}
+
+}  // namespace
+
+GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
+  return {.workers = setup.objective->workers(),
+          .table = setup.method->memory().tables > 0,
+          .momentum = options.momentum,
+          .local_steps = setup.options.job.local_steps,
+          .clipped = options.clip_norm.has_value(),
+          .smoothness = options.smoothness,
+          .tolerance = is_quadratic(options) ? 1.0 : tolerance_of_networks,
+          .job_times = job_times(setup),
+          .step_origin = step_origin(options),
+          .speed_origin = speed_origin(options)};
+}
+
+}  // namespace tardigrad

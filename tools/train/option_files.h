@@ -1,0 +1,31 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/options/given_options.h"
+
+namespace tardigrad {
+
+/// Replaces each `--config FILE` by the options in that file (read_config()). With `--replay FILE`, which
+/// stays, come the options of the recorded run, and with `--resume` those of the run to go on with; it then
+/// names the checkpoint (find_checkpoint()), or is left out where there is none yet. The recorded ones come
+/// first, then those of files, so that what is given by hand is the last. Throws std::invalid_argument naming
+/// the file if it cannot be read, or holds an option that `command` does not know.
+std::vector<GivenOption> expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given);
+
+/// Tells whether an option of a run record has a value; where it was not given it is null or an empty text.
+bool is_given(const nlohmann::ordered_json& value);
+
+/// The members of `run` that the object `names_json` also has, as options; not those that were not given.
+std::vector<GivenOption> options_in(const nlohmann::ordered_json& run, const std::string& names_json,
+                                    const std::string& source);
+
+/// Throws std::invalid_argument, naming the first option that differs, if a run would not repeat the numbers
+/// of the one recorded in the file of `flag`; `run_json` is its run record. Where it runs and what it shows
+/// may differ, and, unless the step size follows it, how long it goes on.
+void check_same_numbers(const char* flag, const std::string& path, const std::string& recorded_json,
+                        const std::string& run_json);
+
+}  // namespace tardigrad

@@ -1,0 +1,148 @@
+#include "tools/train/resume.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <system_error>
+
+#include "runtime/base/output_path.h"
+#include "runtime/base/say.h"
+#include "runtime/base/state_archive.h"
+#include "tools/options/option_values.h"
+#include "tools/train/option_files.h"
+
+namespace tardigrad {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+[[noreturn]] void refuse_resume(const std::string& message) { throw std::invalid_argument(message); }
+
+/// The newest one that is whole.
+std::optional<fs::path> newest_in(const fs::path& folder) {
+  const std::vector<fs::path> checkpoints = CheckpointFolder::list(folder);
+  std::string damage;
+  for (auto one = checkpoints.rbegin(); one != checkpoints.rend(); ++one) {
+    try {
+      static_cast<void>(Checkpoint::read(*one));
+      if (!damage.empty()) say_line("--resume: {}; going on from {}", damage, one->string());
+      return *one;
+    } catch (const std::invalid_argument& error) {
+      if (damage.empty()) damage = error.what();
+    }
+  }
+  if (!damage.empty())
+    refuse_resume(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
+  return std::nullopt;
+}
+
+bool is_whole(const fs::path& checkpoint) {
+  try {
+    static_cast<void>(Checkpoint::read(checkpoint));
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
+/// What a run leaves, for whoever resumes it: descriptors that a shell has opened for this one will be no
+/// more.
+TrainOptions without_descriptors(TrainOptions options) {
+  for (std::string* output : {&options.save, &options.log, &options.record, &options.trace}) {
+    if (descriptor_of(*output).value_or(STDOUT_FILENO) != STDOUT_FILENO) output->clear();
+  }
+  return options;
+}
+
+/// Checkpoints that the run would mix with its own.
+void require_no_others(const TrainOptions& options) {
+  const std::vector<fs::path> there = CheckpointFolder::list(options.checkpoint_dir);
+  if (there.empty()) return;
+  const auto fail = [&](const std::string& what) {
+    refuse_resume(fmt::format(
+        "--checkpoint-dir {}: holds {}; expected --resume latest to go on with that run, or another "
+        "folder",
+        options.checkpoint_dir, what));
+  };
+  if (options.resume.empty()) fail("checkpoints already");
+  const auto resumed = std::ranges::find_if(there, [&](const fs::path& one) {
+    std::error_code error;
+    return fs::equivalent(one, options.resume, error);
+  });
+  if (resumed == there.end()) fail("checkpoints of another run");
+  const auto newer = std::find_if(resumed + 1, there.end(), is_whole);
+  if (newer != there.end()) fail(newer->filename().string() + ", which is newer");
+}
+
+}  // namespace
+
+const Json& run_record_of(const Checkpoint& checkpoint) {
+  const auto run = checkpoint.state.find("run");
+  if (run == checkpoint.state.end() || !run->is_object()) {
+    refuse_resume(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
+  }
+  return *run;
+}
+
+std::optional<fs::path> find_checkpoint(const std::string& resume, const std::string& checkpoint_dir) {
+  if (resume == "latest") {
+    if (checkpoint_dir.empty()) refuse_resume("--resume latest needs --checkpoint-dir");
+    auto newest = newest_in(checkpoint_dir);
+    if (!newest) say_line("--resume latest: no checkpoint in {} yet: the run begins", checkpoint_dir);
+    return newest;
+  }
+  std::error_code error;
+  if (!fs::is_directory(resume, error)) {
+    refuse_resume(fmt::format("--resume {}: expected a checkpoint, a folder of them, or latest", resume));
+  }
+  if (fs::exists(fs::path(resume) / "manifest.json", error)) return fs::path(resume);
+  auto newest = newest_in(resume);
+  if (!newest) refuse_resume(fmt::format("--resume {}: there is no checkpoint in it", resume));
+  return newest;
+}
+
+std::vector<GivenOption> options_of(const fs::path& path) {
+  const Checkpoint checkpoint = Checkpoint::read(path);
+  const Json& run = run_record_of(checkpoint);
+  const std::string source = fmt::format("--resume {}: ", path.string());
+  std::vector<GivenOption> options = options_in(run, to_json(TrainOptions{}), source);
+  for (const GivenOption& output : options_in(run, outputs_json({}), source)) options.push_back(output);
+  const fs::path folder = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
+  options.push_back({"--checkpoint-dir", (folder.empty() ? fs::path(".") : folder).string(), source});
+  return options;
+}
+
+CheckpointRecord record_of(const Checkpoint& checkpoint) {
+  constexpr auto any = std::numeric_limits<std::uint64_t>::max();
+  CheckpointRecord record;
+  StateArchive state(checkpoint.state, (checkpoint.path / "state.json").string());
+  state.object("coordinator", [&record](StateArchive& coordinator) {
+    coordinator.number("version", record.update, std::uint64_t{0}, any);
+    coordinator.number("gradients", record.gradients, std::uint64_t{0}, any);
+  });
+  record.name = CheckpointFolder::name(record.update, record.gradients);
+  record.time = std::numeric_limits<double>::infinity();
+  return record;
+}
+
+CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json) {
+  CheckpointOptions checkpoints;
+  const Period period = parse_period("--checkpoint-every", options.checkpoint_every);
+  checkpoints.every_updates = period.updates;
+  checkpoints.every_s = period.time;
+  if (options.checkpoint_dir.empty()) return checkpoints;
+  checkpoints.folder = options.checkpoint_dir;
+  checkpoints.keep = static_cast<std::size_t>(options.keep);
+  Json run = Json::parse(run_json);
+  run.update(Json::parse(outputs_json(without_descriptors(options))));
+  checkpoints.run_json = run.dump();
+  require_no_others(options);
+  return checkpoints;
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "runtime/coordinator/coordinator.h"
+#include "runtime/device/device.h"
+#include "runtime/device/placement.h"
+#include "runtime/events/delays.h"
+#include "runtime/events/recording.h"
+#include "runtime/events/worker_speeds.h"
+#include "runtime/execution/memory_plan.h"
+#include "runtime/methods/method.h"
+#include "runtime/objective/objective.h"
+#include "runtime/telemetry/run_log.h"
+#include "tools/options/train_options.h"
+#include "tools/train/data_classes.h"
+
+namespace tardigrad {
+
+/// All that a Coordinator needs for a run.
+struct RunSetup {
+  Placement placement;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Method> method;
+  Delays delays;
+  WorkerSpeeds speeds;
+  RunOptions options;
+  MemoryPlan memory;
+  std::vector<DataClass> classes;  ///< of the training data; none where it has none
+};
+
+/// Whether the model is a quadratic problem.
+bool is_quadratic(const TrainOptions& options);
+
+/// Throws std::invalid_argument for what can be seen to be wrong before any large file is read.
+void check_options(const TrainOptions& options);
+
+/// The options for runs of that method (a known name): without those that only other methods have a use for.
+TrainOptions options_for_method(const TrainOptions& options, const std::string& method);
+
+/// Throws std::invalid_argument for an option that none of the methods has a use for.
+void require_use(const TrainOptions& options, const std::vector<std::string>& methods);
+
+/// The data set that the options name, which runs may share; null where the model needs none. Throws
+/// std::invalid_argument.
+std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
+
+/// The devices of workers and server. `auto` falls back to the CPU where there is no GPU and says so on
+/// stderr. Throws std::invalid_argument.
+Placement choose_placement(const TrainOptions& options);
+
+/// Makes a run of options that check_options() has passed. Throws std::invalid_argument, also where devices
+/// have too little memory for it.
+RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
+                    const std::shared_ptr<const data::Dataset>& dataset);
+
+/// The log of `--log`; null where none is asked for. `run_json` is that of log_record(); `after`: as RunLog
+/// takes it. Throws std::invalid_argument.
+std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json,
+                                 const std::optional<CheckpointRecord>& after = {});
+
+/// So many gradients are so many epochs, of an objective with examples.
+std::uint64_t gradients_in(double epochs, const Objective& objective);
+
+/// x⁰: from `--init`, or the objective's own.
+struct FirstModel {
+  std::vector<float> values;
+  std::string note;  ///< what was done to that of `--init`, in a line for people; empty if nothing was
+};
+
+/// Throws std::invalid_argument.
+FirstModel first_model(const TrainOptions& options, const Objective& objective);
+
+/// Trains from `model`, or goes on from a checkpoint, and leaves the final model there; a set-up serves one
+/// run. Throws what Coordinator::run does. What a worker that hangs still uses is abandoned (abandoned.h).
+RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float> model,
+                   std::vector<RunObserver*> observers, const std::stop_token& stop,
+                   Recording* replay = nullptr, const Checkpoint* resume = nullptr);
+
+/// The run as the members of a JSON object: its options and what came of them; the same for its replay.
+std::string run_record(const TrainOptions& options, const RunSetup& setup);
+
+/// The same for logs, with what was reckoned and measured for this run on this machine, and by which build,
+/// when, where and how it was started. Nothing else may take these: repeated runs have others.
+std::string log_record(const TrainOptions& options, const RunSetup& setup);
+
+}  // namespace tardigrad

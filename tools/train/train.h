@@ -1,0 +1,13 @@
+#pragma once
+
+#include "tools/options/train_options.h"
+#include "tools/train/interrupt.h"
+
+namespace tardigrad {
+
+/// `tardigrad train`: one run from options to saved model. Throws std::invalid_argument for what the user can
+/// mend, before anything is computed or written; what the runtime throws otherwise. A signal that the watch
+/// takes ends the run as a limit does.
+void train(const TrainOptions& options, InterruptWatch& interrupts);
+
+}  // namespace tardigrad
