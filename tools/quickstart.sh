@@ -47,7 +47,7 @@ train() {  # METHOD LR
 }
 train sync 0.2
 train asgd 0.02
-train dude 0.01
+train dude 0.005
 
 logs=("$runs"/{sync,asgd,dude}.jsonl)
 echo

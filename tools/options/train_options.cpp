@@ -25,7 +25,7 @@ constexpr const char* train_description =
 constexpr const char* train_example =
     "Example: ten workers, one of them 20 times slower, each with few of the classes\n"
     "  tools/fetch_data.sh fashion-mnist\n"
-    "  tardigrad train --model mlp --dataset fashion-mnist --method dude --lr 0.01 --workers 10 \\\n"
+    "  tardigrad train --model mlp --dataset fashion-mnist --method dude --lr 0.005 --workers 10 \\\n"
     "      --partition dirichlet:0.1 --compute-time 1,1,1,1,1,1,1,1,1,20 --time-unit 0.1 \\\n"
     "      --time-limit 60 --eval-every 10s --log run.jsonl --save model.safetensors\n"
     "\n"
