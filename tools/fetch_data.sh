@@ -87,7 +87,7 @@ download_idx() {
 }
 
 build_converter() {
-  local source=$repository/tools/png_to_cifar10.cpp
+  local source=$repository/tools/fetch/png_to_cifar10.cpp
   if ! g++ -E -include png.h -x c++ /dev/null >/dev/null 2>&1; then
     as_root apt-get install -y -qq libpng-dev >/dev/null || return
   fi
