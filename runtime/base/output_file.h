@@ -26,7 +26,7 @@ class OutputFile {
   };
   struct Limits {
     std::size_t waiting_bytes = std::size_t{16} << 20;  ///< kept, that cannot be written
-    Patience patience = {};
+    RetryBackoff patience = {};
   };
 
   /// Throws std::invalid_argument naming flag and path if the file cannot be opened.

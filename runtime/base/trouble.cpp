@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-Trouble::Trouble(std::string what, Patience patience)
+Trouble::Trouble(std::string what, RetryBackoff patience)
     : what_(std::move(what)), pause_(patience.first), longest_(patience.longest) {}
 
 void Trouble::found(const std::string& why) {

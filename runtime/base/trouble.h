@@ -6,7 +6,7 @@
 namespace tardigrad {
 
 /// Pauses between tries where something does not work: each is twice as long as the one before.
-struct Patience {
+struct RetryBackoff {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds longest{60'000};
 };
@@ -17,7 +17,7 @@ struct Patience {
 class Trouble {
  public:
   /// `what` it is with, as lines begin with it: "--log run.jsonl".
-  explicit Trouble(std::string what, Patience patience = {});
+  explicit Trouble(std::string what, RetryBackoff patience = {});
 
   /// Whether it is too early to try again.
   bool rests() const { return there_ && Clock::now() < next_try_; }

@@ -13,7 +13,7 @@
 namespace tardigrad {
 
 Coordinator::Coordinator(Objective& objective, Method& method, const Delays& delays,
-                         const WorkerSpeeds& speeds, const Placement& placement, const RunOptions& options,
+                         const EventScript& speeds, const Placement& placement, const RunOptions& options,
                          std::vector<RunObserver*> observers, Recording* replay)
     : objective_(objective),
       method_(method),
@@ -38,7 +38,7 @@ Coordinator::Coordinator(Objective& objective, Method& method, const Delays& del
 }
 
 /// For the clock that is there already, or else for wall time, whose clock the executor tells of arrivals.
-std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const WorkerSpeeds& speeds,
+std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const EventScript& speeds,
                                                      const Placement& placement) {
   if (clock_ && placement.workers.front().backend == Backend::cpu) {
     return std::make_unique<LookaheadExecutor>(objective_, placement.workers, method_.memory(),

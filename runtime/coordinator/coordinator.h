@@ -19,9 +19,9 @@
 #include "runtime/device/placement.h"
 #include "runtime/events/clock.h"
 #include "runtime/events/delays.h"
+#include "runtime/events/event_script.h"
 #include "runtime/events/recording.h"
 #include "runtime/events/worker_health.h"
-#include "runtime/events/worker_speeds.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
 #include "runtime/methods/method.h"
@@ -138,7 +138,7 @@ class Coordinator {
   /// All references outlive the coordinator. `replay` may be null. Throws
   /// DeviceError where a device or its memory cannot be had, std::invalid_argument where the objective does
   /// not run on that backend.
-  Coordinator(Objective& objective, Method& method, const Delays& delays, const WorkerSpeeds& speeds,
+  Coordinator(Objective& objective, Method& method, const Delays& delays, const EventScript& speeds,
               const Placement& placement, const RunOptions& options, std::vector<RunObserver*> observers,
               Recording* replay = nullptr);
   ~Coordinator() = default;  // the executor waits for whatever still runs
@@ -211,7 +211,7 @@ class Coordinator {
   };
 
   WorkerState& state(int worker) { return states_[static_cast<std::size_t>(worker)]; }
-  std::unique_ptr<Executor> make_executor(const Delays& delays, const WorkerSpeeds& speeds,
+  std::unique_ptr<Executor> make_executor(const Delays& delays, const EventScript& speeds,
                                           const Placement& placement);
   void begin();
   void train(const std::stop_token& stop);
@@ -234,7 +234,7 @@ class Coordinator {
   void visit_workers(StateArchive& state);
   void visit_evaluation(StateArchive& state);
   void restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
-                       ModelOwner::Restored what);
+                       ParameterServer::Restored what);
   void go_on_with_jobs();
   void require_ends() const;
   nlohmann::ordered_json state_json(std::vector<std::uint64_t> models);
@@ -246,7 +246,7 @@ class Coordinator {
   void check_progress();
   void wind_up() noexcept;
 
-  // coordinator_losses.cpp
+  // coordinator_lost_workers.cpp
   bool is_sound(int worker);
   void take_change(const Clock::Arrived& change);
   void take_out(int worker, bool Absence::*why, double time, const std::string& reason);

@@ -67,7 +67,7 @@ bool Coordinator::finished() {
   };
   const Evaluation& evaluation = latest_evaluation_->evaluation;
   return reached(options_.max_updates && version_ >= *options_.max_updates, StopReason::updates) ||
-         reached(options_.max_gradients && gradients_ >= *options_.max_gradients, StopReason::epochs) ||
+         reached(options_.max_gradients && gradients_ >= *options_.max_gradients, StopReason::gradients) ||
          reached(clock_->now() >= options_.time_limit, StopReason::time_limit) ||
          reached(options_.target_accuracy && evaluation.accuracy &&
                      *evaluation.accuracy >= *options_.target_accuracy,

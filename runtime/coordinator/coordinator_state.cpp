@@ -217,7 +217,7 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
   std::vector<std::uint64_t> models;
   state.numbers("models", models, state.length("models"), std::uint64_t{0}, any);
   restore_vectors(checkpoint, models,
-                  same_workers ? ModelOwner::Restored::all : ModelOwner::Restored::momentum_alone);
+                  same_workers ? ParameterServer::Restored::all : ParameterServer::Restored::momentum_alone);
   restore_observers(state, checkpoint.path);
   if (same_workers) {
     method_.start(actions_);
@@ -256,7 +256,7 @@ void Coordinator::begin_with_other_workers() {
 }
 
 void Coordinator::restore_vectors(const Checkpoint& checkpoint, std::span<const std::uint64_t> models,
-                                  ModelOwner::Restored what) {
+                                  ParameterServer::Restored what) {
   std::vector<float> model(host_model_.size());
   checkpoint.read_model(objective_.layout(), model);
   executor_->set_model(model);

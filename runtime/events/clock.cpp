@@ -82,7 +82,7 @@ void Stopwatch::sleep_until(double time_s, const std::stop_token& stop) const {
 }
 
 Clock::Arrived ScriptedChanges::take() {
-  const WorkerSpeeds::Change& change = changes_[next_++];
+  const EventScript::Change& change = changes_[next_++];
   const Clock::Arrived taken{change.worker, change.lost ? Clock::What::lost : Clock::What::back, time_};
   find_time();
   return taken;
@@ -101,7 +101,7 @@ std::vector<int> ScriptedChanges::skip_to(double time) {
   return {lost.begin(), lost.end()};
 }
 
-VirtualClock::VirtualClock(const Delays& delays, const WorkerSpeeds& speeds, int workers)
+VirtualClock::VirtualClock(const Delays& delays, const EventScript& speeds, int workers)
     : delays_(delays),
       speeds_(speeds),
       changes_(speeds),

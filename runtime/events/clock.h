@@ -17,7 +17,7 @@
 #include "kernels/device_time.h"
 #include "runtime/base/state_archive.h"
 #include "runtime/events/delays.h"
-#include "runtime/events/worker_speeds.h"
+#include "runtime/events/event_script.h"
 
 namespace tardigrad {
 
@@ -125,7 +125,7 @@ class Clock {
 class ScriptedChanges {
  public:
   /// `speeds` outlives it; its times are in units of `time_unit` of the clock.
-  explicit ScriptedChanges(const WorkerSpeeds& speeds, double time_unit = 1)
+  explicit ScriptedChanges(const EventScript& speeds, double time_unit = 1)
       : changes_(speeds.changes()), time_unit_(time_unit) {
     find_time();
   }
@@ -145,7 +145,7 @@ class ScriptedChanges {
  private:
   void find_time() { time_ = next_ < changes_.size() ? changes_[next_].time * time_unit_ : Clock::never; }
 
-  const std::vector<WorkerSpeeds::Change>& changes_;
+  const std::vector<EventScript::Change>& changes_;
   double time_unit_;
   std::size_t next_ = 0;
   double time_ = 0;
@@ -158,7 +158,7 @@ class ScriptedChanges {
 /// nodes hold the worker below them that ends first. A change costs log₂ n comparisons.
 class VirtualClock final : public Clock {
  public:
-  VirtualClock(const Delays& delays, const WorkerSpeeds& speeds, int workers);
+  VirtualClock(const Delays& delays, const EventScript& speeds, int workers);
 
   double now() const override { return now_; }
   void start_job(int worker, std::uint64_t job) override;
@@ -177,7 +177,7 @@ class VirtualClock final : public Clock {
   void replay_matches(int worker);
 
   const Delays& delays_;
-  const WorkerSpeeds& speeds_;
+  const EventScript& speeds_;
   ScriptedChanges changes_;
   double now_ = 0;
   int over_ = nobody;  // whose arrival was the latest, if it has no next job yet
@@ -196,7 +196,7 @@ class WallClock final : public Clock {
   void poll_with(std::function<void()> poll) { poll_ = std::move(poll); }
 
   /// Both outlive it; times of `speeds` are in units of `time_unit_s` seconds.
-  WallClock(const Stopwatch& stopwatch, const WorkerSpeeds& speeds, double time_unit_s)
+  WallClock(const Stopwatch& stopwatch, const EventScript& speeds, double time_unit_s)
       : stopwatch_(stopwatch), changes_(speeds, time_unit_s) {}
 
   double now() const override { return stopwatch_.elapsed_s(); }

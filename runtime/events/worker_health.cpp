@@ -8,7 +8,7 @@
 
 namespace tardigrad {
 
-WorkerHealth::WorkerHealth(const Delays& delays, const WorkerSpeeds& speeds, double time_unit_s, int workers,
+WorkerHealth::WorkerHealth(const Delays& delays, const EventScript& speeds, double time_unit_s, int workers,
                            std::optional<double> timeout_s)
     : delays_(delays),
       speeds_(speeds),

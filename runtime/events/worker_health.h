@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "runtime/events/delays.h"
-#include "runtime/events/worker_speeds.h"
+#include "runtime/events/event_script.h"
 
 namespace tardigrad {
 
@@ -29,7 +29,7 @@ class WorkerHealth {
   static constexpr std::uint64_t jobs_to_know = 3;
 
   /// The references outlive it. `time_unit_s` is that of delays and speeds.
-  WorkerHealth(const Delays& delays, const WorkerSpeeds& speeds, double time_unit_s, int workers,
+  WorkerHealth(const Delays& delays, const EventScript& speeds, double time_unit_s, int workers,
                std::optional<double> timeout_s);
 
   /// A job came to its end.
@@ -55,7 +55,7 @@ class WorkerHealth {
   const Seen& seen(int worker) const { return seen_[static_cast<std::size_t>(worker)]; }
 
   const Delays& delays_;
-  const WorkerSpeeds& speeds_;
+  const EventScript& speeds_;
   double time_unit_s_;
   std::optional<double> given_s_;
   std::vector<Seen> seen_;

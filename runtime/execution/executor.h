@@ -11,7 +11,7 @@
 #include "runtime/checkpoint/snapshot.h"
 #include "runtime/device/device.h"
 #include "runtime/methods/method.h"
-#include "runtime/server/model_owner.h"
+#include "runtime/server/parameter_server.h"
 
 namespace tardigrad {
 
@@ -82,7 +82,7 @@ class Executor {
   /// DeviceError it is the newest one there is.
   virtual void read_model(std::span<float> values) = 0;
 
-  /// As ModelOwner, for arrivals that have been collected.
+  /// As ParameterServer, for arrivals that have been collected.
   virtual void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) = 0;
 
   /// The version of that model: steps so far, or fewer after a DeviceError.
@@ -91,8 +91,9 @@ class Executor {
   /// The largest drift of the server's mean that was mended (Server::largest_drift).
   virtual std::optional<double> largest_drift() = 0;
 
-  /// As ModelOwner: a snapshot of the server's vectors and of the models that jobs start from, whose versions
-  /// it returns; restore() wants them again. Every arrival must have been collected before it begins.
+  /// As ParameterServer: a snapshot of the server's vectors and of the models that jobs start from, whose
+  /// versions it returns; restore() wants them again. Every arrival must have been collected before it
+  /// begins.
   virtual bool at_rest() const { return true; }
   virtual std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) = 0;
   virtual std::size_t save_more(std::size_t vectors) = 0;
@@ -107,7 +108,7 @@ class Executor {
   /// In place of the first act(): takes what was saved. With `momentum_alone` the jobs are none, and tables
   /// are empty. Throws std::invalid_argument where it does not fit.
   virtual void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-                       std::span<const std::uint64_t> models, ModelOwner::Restored what) = 0;
+                       std::span<const std::uint64_t> models, ParameterServer::Restored what) = 0;
 
   /// Has workers go on with the jobs that were restored.
   virtual void go_on() {}
@@ -119,12 +120,12 @@ class Executor {
   virtual void check() {}
 
   /// Seconds that are waited for a worker's job to end that was cut short.
-  using Patience = std::function<double(int worker)>;
+  using DrainTimeout = std::function<double(int worker)>;
 
   /// Cuts jobs in flight short and blocks until nothing runs any more, whether it failed or not: true. In
   /// wall time jobs for which the patience is not enough are left to go on: false; the destructor waits for
   /// them as long as it takes. Without a patience so does this.
-  virtual bool drain(const Patience& patience) noexcept = 0;
+  virtual bool drain(const DrainTimeout& patience) noexcept = 0;
 };
 
 }  // namespace tardigrad

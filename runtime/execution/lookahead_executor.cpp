@@ -53,7 +53,7 @@ LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Dev
 
 LookaheadExecutor::~LookaheadExecutor() { LookaheadExecutor::drain(); }
 
-bool LookaheadExecutor::drain(const Patience&) noexcept {
+bool LookaheadExecutor::drain(const DrainTimeout&) noexcept {
   ending_ = true;
   wake_helpers();
   helpers_.clear();
@@ -107,7 +107,7 @@ std::size_t LookaheadExecutor::save_more(std::size_t vectors) {
 
 void LookaheadExecutor::restore(VectorFile& vectors, std::uint64_t version,
                                 std::span<const JobsOfWorker> jobs, std::span<const std::uint64_t> models,
-                                ModelOwner::Restored what) {
+                                ParameterServer::Restored what) {
   server_.restore(vectors, version, what);
   version_ = version;
   std::set<std::uint64_t> versions;

@@ -54,9 +54,9 @@ class LookaheadExecutor final : public Executor {
   std::size_t save_more(std::size_t vectors) override;
   void visit_state(StateArchive& state) override { server_.visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-               std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
+               std::span<const std::uint64_t> models, ParameterServer::Restored what) override;
   void lose(int worker) override;
-  bool drain(const Patience& = {}) noexcept override;
+  bool drain(const DrainTimeout& = {}) noexcept override;
 
  private:
   /// What computes gradients on one thread.

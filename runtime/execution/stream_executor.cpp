@@ -26,7 +26,8 @@ std::string told_by(const StreamRef& stream, const DeviceError& error) {
 }
 
 /// Whether a stream comes to the end of its work until so many seconds after `began`.
-bool ends_within(const Worker& stream, std::chrono::steady_clock::time_point began, double patience_s) {
+bool ends_within(const GradientStream& stream, std::chrono::steady_clock::time_point began,
+                 double patience_s) {
   constexpr std::chrono::microseconds nap(200);
   while (!stream.drained()) {
     const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
@@ -49,9 +50,9 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
   for (std::size_t i = 0; i < streams; ++i) {
     const Device device = devices[i % devices.size()];
     const Device home = placement.replicated ? device : placement.server;
-    streams_.push_back(
-        std::make_unique<Worker>(objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i),
-                                 home, job, static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
+    streams_.push_back(std::make_unique<GradientStream>(
+        objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i), home, job,
+        static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
     // All CPU devices have the same memory.
     if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
@@ -136,7 +137,7 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
     while (worker.stream->full()) harvest();
     start(index);
   }
-  Worker::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
+  GradientStream::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
   job_is_over(worker);
   resolve(actions);
   // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
@@ -231,7 +232,7 @@ std::size_t StreamExecutor::save_more(std::size_t vectors) {
 }
 
 void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-                             std::span<const std::uint64_t> models, ModelOwner::Restored what) {
+                             std::span<const std::uint64_t> models, ParameterServer::Restored what) {
   server_->restore(vectors, version, what);
   version_ = version;
   for (const auto& pool : replicas_) {
@@ -328,8 +329,8 @@ void StreamExecutor::poll() {
 
 /// Waits for the oldest arrival that was not waited for yet.
 void StreamExecutor::harvest() {
-  Worker& stream = *unharvested_.pop();
-  const Worker::Job& job = stream.oldest();
+  GradientStream& stream = *unharvested_.pop();
+  const GradientStream::Job& job = stream.oldest();
   try {
     if (!wall_) job.complete.synchronize();
   } catch (const DeviceError& error) {
@@ -366,7 +367,7 @@ void StreamExecutor::check_workers() {
   }
 }
 
-bool StreamExecutor::drain(const Patience& patience) noexcept {
+bool StreamExecutor::drain(const DrainTimeout& patience) noexcept {
   for (const auto& stream : streams_) stream->begin_drain();
   bool all_over = true;
   const auto began = std::chrono::steady_clock::now();

@@ -9,10 +9,10 @@
 #include "runtime/device/placement.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
+#include "runtime/execution/gradient_stream.h"
 #include "runtime/execution/throttle.h"
-#include "runtime/execution/worker.h"
 #include "runtime/objective/objective.h"
-#include "runtime/server/model_owner.h"
+#include "runtime/server/parameter_server.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/server.h"
 
@@ -63,14 +63,14 @@ class StreamExecutor final : public Executor {
   std::size_t save_more(std::size_t vectors) override;
   void visit_state(StateArchive& state) override { server_->visit_state(state); }
   void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-               std::span<const std::uint64_t> models, ModelOwner::Restored what) override;
+               std::span<const std::uint64_t> models, ParameterServer::Restored what) override;
   void go_on() override;
   void lose(int worker) override;
   std::optional<Failure> next_failure() override;
   bool sound(int worker) override;
   bool has_ended(int worker) override;
   void check() override;
-  bool drain(const Patience& patience) noexcept override;
+  bool drain(const DrainTimeout& patience) noexcept override;
 
  private:
   struct Job {
@@ -78,7 +78,7 @@ class StreamExecutor final : public Executor {
     Replica* replica;
   };
   struct WorkerJobs {
-    Worker* stream = nullptr;
+    GradientStream* stream = nullptr;
     ReplicaPool* replicas = nullptr;
     Fifo<Job> jobs;
     std::uint64_t handed_over = 0;
@@ -110,16 +110,16 @@ class StreamExecutor final : public Executor {
   std::optional<Wall> wall_;
   std::optional<PinnedBuffer<PauseState>> pauses_;
   std::vector<Stream> server_streams_;  // one, or one for each GPU that keeps the model
-  std::unique_ptr<ModelOwner> server_;
+  std::unique_ptr<ParameterServer> server_;
   std::uint64_t version_ = 0;
-  std::vector<std::unique_ptr<Worker>> streams_;
+  std::vector<std::unique_ptr<GradientStream>> streams_;
   std::vector<std::unique_ptr<ReplicaPool>> replicas_;  // one for each memory
   std::vector<WorkerJobs> workers_;
   ReplicaSnapshot replica_snapshot_;
   std::vector<Replica*> resolved_;
-  std::vector<int> polled_;    // workers whose completion is to be polled for
-  Fifo<Worker*> unharvested_;  // of the arrivals whose loss is not known yet
-  Fifo<float> losses_;         // of those before them
+  std::vector<int> polled_;            // workers whose completion is to be polled for
+  Fifo<GradientStream*> unharvested_;  // of the arrivals whose loss is not known yet
+  Fifo<float> losses_;                 // of those before them
   std::optional<double> computing_s_;
   Fifo<Failure> failures_;
 };

@@ -5,14 +5,14 @@
 
 #include "runtime/events/clock.h"
 #include "runtime/events/delays.h"
-#include "runtime/events/worker_speeds.h"
+#include "runtime/events/event_script.h"
 
 namespace tardigrad {
 
 /// Stretches jobs in wall time to the time the delay model and the events give them.
 struct Throttle {
   const Delays& delays;
-  const WorkerSpeeds& speeds;
+  const EventScript& speeds;
   Stopwatch& stopwatch;
   double time_unit_s = 1;        ///< seconds of one unit of the delays
   PauseState* pauses = nullptr;  ///< the stopwatch's, in memory that the GPUs share with the host

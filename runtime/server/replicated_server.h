@@ -13,7 +13,7 @@ namespace tardigrad {
 /// its own device; before a step, one all-reduce adds up what the devices have. For methods whose steps are
 /// along sums that begin anew after each: Accumulate (the first with restart), ScaleMean, Step and HandOver.
 /// A device without a gradient of that sum adds zeros. The sum is rounded in another order than one server's.
-class ReplicatedServer final : public ModelOwner {
+class ReplicatedServer final : public ParameterServer {
  public:
   /// One stream a device; they outlive it.
   ReplicatedServer(std::span<const StreamRef> streams, std::unique_ptr<Collectives> collectives,

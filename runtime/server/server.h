@@ -18,7 +18,7 @@
 #include "runtime/device/stream.h"
 #include "runtime/methods/method.h"
 #include "runtime/server/gradient_route.h"
-#include "runtime/server/model_owner.h"
+#include "runtime/server/parameter_server.h"
 #include "runtime/server/replica.h"
 
 namespace tardigrad {
@@ -45,7 +45,7 @@ using ParallelFor = std::function<void(std::size_t count, const std::function<vo
 
 /// The arithmetic of all methods: keeps the model and what the method needs besides, in the memory of one
 /// device, and carries out actions as fused kernels on one stream.
-class Server final : public ModelOwner {
+class Server final : public ParameterServer {
  public:
   /// The stream outlives the server. std::logic_error for a resum of a table that there is not. With
   /// `parallel_for`, which needs an immediate stream, long work is shared out; that changes no bit.

@@ -8,7 +8,7 @@ std::string to_string(StopReason reason) {
   switch (reason) {
     case StopReason::updates:
       return "updates";
-    case StopReason::epochs:
+    case StopReason::gradients:
       return "epochs";
     case StopReason::time_limit:
       return "time-limit";

@@ -121,7 +121,7 @@ struct WorkerRecord {
 
 enum class StopReason {
   updates,
-  epochs,
+  gradients,
   time_limit,
   target_accuracy,
   target_loss,

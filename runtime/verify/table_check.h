@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/base/state_archive.h"
-#include "runtime/server/model_owner.h"
+#include "runtime/server/parameter_server.h"
 #include "runtime/verify/checks.h"
 
 namespace tardigrad {
@@ -22,7 +22,7 @@ namespace tardigrad {
 /// out shows as ‖T' − T‖/n, which is more for as long as looks are near each other.
 class TableCheck {
  public:
-  /// What reads the table: ModelOwner::read_mean_and_rows.
+  /// What reads the table: ParameterServer::read_mean_and_rows.
   using Read = std::function<void(const VectorVisitor& mean, const VectorVisitor& row)>;
 
   /// Not more often than costs 2 % of the time, nor than every so many updates, which double from 1 to 1000.

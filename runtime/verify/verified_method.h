@@ -12,7 +12,7 @@
 #include "runtime/verify/checks.h"
 #include "runtime/verify/job_ledger.h"
 #include "runtime/verify/mean_ledger.h"
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 #include "runtime/verify/table_check.h"
 
 namespace tardigrad {
@@ -54,7 +54,7 @@ class VerifiedMethod final : public Method {
 
   std::unique_ptr<Method> method_;
   std::string name_;
-  std::unique_ptr<Promise> promise_;
+  std::unique_ptr<MethodSpec> promise_;
   Checks checks_;
   JobLedger jobs_;
   MeanLedger means_;

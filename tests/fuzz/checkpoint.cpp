@@ -70,7 +70,7 @@ class Run final : public RunObserver {
   models::Tridiagonal objective_{models::parse_tridiagonal("tridiagonal:5"), workers, 0};
   std::unique_ptr<Method> method_;
   Delays delays_;
-  WorkerSpeeds speeds_;
+  EventScript speeds_;
   std::stop_source stop_;
   GuardRails guard_rails_{{.workers = workers, .table = true}, {}};
   int arrivals_ = 0;

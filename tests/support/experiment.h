@@ -152,7 +152,7 @@ struct Experiment {
   std::string method_name;
   MethodOptions method_options;
   Delays delays;
-  WorkerSpeeds speeds;
+  EventScript speeds;
   RunOptions options;
   std::vector<Device> cpus;
   bool verify = false;

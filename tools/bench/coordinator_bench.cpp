@@ -50,7 +50,7 @@ double arrivals_per_s(const std::string& method_name, int workers, const std::st
   Nothing objective(workers);
   const auto method = make_method(method_name, {.workers = workers, .lr = 1});
   const Delays delays = Delays::parse(compute_time, workers, 1);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   RunOptions options;
   options.lr = 1;
   options.clock = ClockKind::virtual_time;

@@ -139,7 +139,7 @@ Cost measure(const Options& options, const std::string& kind) {
   const bool wall = options.clock == "wall";
   const Delays delays =
       Delays::parse(wall && options.rate == 0 ? "measured" : "linear:1:0", options.workers, 1);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   RunOptions run;
   run.lr = 1e-3;
   run.clock = wall ? ClockKind::wall : ClockKind::virtual_time;

@@ -130,7 +130,7 @@ std::vector<double> measure_us(const Options& options, Objective& objective, Dev
   constexpr double lr = 1e-4;  // noise has nothing to learn; the model must only stay finite
   const auto method = make_method(options.method, {.workers = options.workers, .lr = lr});
   const Delays delays = Delays::parse("measured", options.workers, 0);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   RunOptions run;
   run.lr = lr;
   run.max_gradients = options.jobs * static_cast<std::size_t>(options.workers);

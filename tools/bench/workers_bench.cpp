@@ -64,7 +64,7 @@ double images_per_s(const Options& options, const std::shared_ptr<const data::Da
   constexpr double lr = 1e-4;  // noise has nothing to learn; the model must only stay finite
   const auto method = make_method(options.method, {.workers = workers, .lr = lr});
   const Delays delays = Delays::parse("measured", workers, 0);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   RunOptions run;
   run.lr = lr;
   run.time_limit = options.seconds;

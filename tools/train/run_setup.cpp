@@ -318,7 +318,7 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   }
   const int workers = setup.objective->workers();
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
-  if (!options.events.empty()) setup.speeds = WorkerSpeeds::read(options.events, workers);
+  if (!options.events.empty()) setup.speeds = EventScript::read(options.events, workers);
   if (!options.throttle.empty()) setup.speeds.throttle(options.throttle, workers);
   const MethodOptions of_method = method_options(options, workers, setup.delays.fixed());
   setup.method = make_method(options.method, of_method);

@@ -13,8 +13,8 @@
 #include "runtime/device/device.h"
 #include "runtime/device/placement.h"
 #include "runtime/events/delays.h"
+#include "runtime/events/event_script.h"
 #include "runtime/events/recording.h"
-#include "runtime/events/worker_speeds.h"
 #include "runtime/execution/memory_plan.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective/objective.h"
@@ -30,7 +30,7 @@ struct RunSetup {
   std::unique_ptr<Objective> objective;
   std::unique_ptr<Method> method;
   Delays delays;
-  WorkerSpeeds speeds;
+  EventScript speeds;
   RunOptions options;
   MemoryPlan memory;
   std::vector<DataClass> classes;  ///< of the training data; none where it has none

@@ -23,8 +23,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr Patience none{std::chrono::milliseconds(0), std::chrono::milliseconds(0)};  // tries again at once
-constexpr Patience endless{std::chrono::hours(1), std::chrono::hours(1)};
+constexpr RetryBackoff none{std::chrono::milliseconds(0),
+                            std::chrono::milliseconds(0)};  // tries again at once
+constexpr RetryBackoff endless{std::chrono::hours(1), std::chrono::hours(1)};
 
 /// No file of this process grows beyond so many bytes while it lives, that with its stderr neither: a disk
 /// that is full in the middle of a record.

@@ -24,13 +24,13 @@ struct EventOfScript {
 
 class Events : public ::testing::Test {
  protected:
-  WorkerSpeeds script(const std::vector<EventOfScript>& events, int workers) const {
+  EventScript script(const std::vector<EventOfScript>& events, int workers) const {
     std::string text;
     for (const auto& [time, worker, what] : events) {
       text += "[[event]]\ntime = " + std::to_string(time) + "\nworker = " + std::to_string(worker) + "\n" +
               what + "\n";
     }
-    return WorkerSpeeds::read(file_.write(text), workers);
+    return EventScript::read(file_.write(text), workers);
   }
 
   static constexpr const char* failed = "state = \"failed\"";

@@ -133,7 +133,7 @@ std::string end_without_workers(Experiment& run) {
 TEST_F(ResumeState, KnowsWhyWorkersAreLost) {
   const TwoLosses losses;
   Experiment straight(2, "asgd", "1,1", in_virtual_time(1000));
-  straight.speeds = WorkerSpeeds::read(losses.script.path(), 2);
+  straight.speeds = EventScript::read(losses.script.path(), 2);
   const std::string end = end_without_workers(straight);
   EXPECT_THAT(end, HasSubstr("worker 0 (as --events says), worker 1 (as --events says)"));
   Experiment first(2, "asgd", "1,1", in_virtual_time(30));
@@ -160,7 +160,7 @@ TEST_F(ResumeState, WithOtherWorkersKeepsThoseOutThatTheScriptHas) {
       "[[event]]\ntime = 7\nworker = 0\nstate = \"working\"\n"
       "[[event]]\ntime = 100\nworker = 2\nstate = \"working\"\n");
   Experiment rest(3, "dude", "1,1,1", in_virtual_time(400));
-  rest.speeds = WorkerSpeeds::read(script.path(), 3);
+  rest.speeds = EventScript::read(script.path(), 3);
   rest.checkpoint = newest();
   rest.go();
   ASSERT_EQ(rest.recorder.changes.size(), 2u);

@@ -109,7 +109,7 @@ TEST(Coordinator, StopsAtEachKindOfLimit) {
   options.max_gradients = 5;
   Experiment counted(2, "sync", "1,2", options);
   const RunSummary by_gradients = counted.go();
-  EXPECT_EQ(by_gradients.stop_reason, StopReason::epochs);
+  EXPECT_EQ(by_gradients.stop_reason, StopReason::gradients);
   EXPECT_EQ(by_gradients.gradients, 5u);
   EXPECT_EQ(by_gradients.updates, 2u);
 
@@ -171,7 +171,7 @@ TEST(Coordinator, ALossThatIsNotFiniteEndsTheRun) {
 }
 
 /// The third job of worker 1 throws, which ends a run in virtual time; returns the update that is left. In
-/// wall time the run goes on without it (coordinator_losses_test.cpp).
+/// wall time the run goes on without it (coordinator_lost_workers_test.cpp).
 std::uint64_t lose_worker_1(Experiment& run) {
   run.objective.in_gradient = [](int worker, std::uint64_t job) {
     if (worker == 1 && job == 3) throw std::runtime_error("bad luck");

@@ -11,7 +11,7 @@ namespace {
 
 TEST(VirtualClock, ArrivalsComeInOrderOfTimeThenWorker) {
   const Delays delays = Delays::parse("3,1,1.5", 3, 0);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   VirtualClock clock(delays, speeds, 3);
   for (int worker = 2; worker >= 0; --worker) clock.start_job(worker, 0);
   std::vector<std::pair<double, int>> seen;
@@ -28,7 +28,7 @@ TEST(VirtualClock, ArrivalsComeInOrderOfTimeThenWorker) {
 
 TEST(VirtualClock, StopsAtTheDeadline) {
   const Delays delays = Delays::parse("3", 1, 0);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   VirtualClock clock(delays, speeds, 3);
   clock.start_job(0, 0);
   EXPECT_FALSE(clock.next(2.5, {}));
@@ -39,7 +39,7 @@ TEST(VirtualClock, StopsAtTheDeadline) {
 
 TEST(VirtualClock, StopsWhenAsked) {
   const Delays delays = Delays::parse("3", 1, 0);
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   VirtualClock clock(delays, speeds, 3);
   clock.start_job(0, 0);
   std::stop_source stop;
@@ -110,7 +110,7 @@ TEST(Stopwatch, SleepingForEverTakesNoProcessorTime) {
 TEST(WallClock, HandsOutArrivalsInTheirOrder) {
   Stopwatch stopwatch;
   stopwatch.resume();
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   WallClock clock(stopwatch, speeds, 1);
   std::jthread other([&] {
     for (int worker : {2, 0, 1}) clock.gradient_complete(worker);
@@ -130,7 +130,7 @@ TEST(WallClock, KeepsWhatComesAfterTheDeadline) {
   stopwatch.resume();
   while (stopwatch.elapsed_s() < 1e-4) {
   }
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   WallClock clock(stopwatch, speeds, 1);
   clock.gradient_complete(5);
   EXPECT_FALSE(clock.next(5e-5, {}));
@@ -141,7 +141,7 @@ TEST(WallClock, KeepsWhatComesAfterTheDeadline) {
 
 TEST(WallClock, AStopEndsTheWait) {
   Stopwatch stopwatch;
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   WallClock clock(stopwatch, speeds, 1);
   std::stop_source stop;
   std::jthread stopper([&] { stop.request_stop(); });
@@ -153,7 +153,7 @@ TEST(WallClock, AStopEndsTheWait) {
 TEST(WallClock, AsksForWhatIsComplete) {
   Stopwatch stopwatch;
   stopwatch.resume();
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   WallClock clock(stopwatch, speeds, 1);
   int asked = 0;
   clock.poll_with([&] {
@@ -172,7 +172,7 @@ TEST(WallClock, AsksForWhatIsComplete) {
 
 TEST(WallClock, AskingEndsWithAStop) {
   Stopwatch stopwatch;
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   WallClock clock(stopwatch, speeds, 1);
   std::stop_source stop;
   clock.poll_with([&] { stop.request_stop(); });
@@ -200,7 +200,7 @@ TEST(Stopwatch, ShowsItsPauses) {
 TEST(WallClock, ReturnsNothingNowAndThenThoughArrivalsCome) {
   Stopwatch stopwatch;
   stopwatch.resume();
-  const WorkerSpeeds speeds;
+  const EventScript speeds;
   WallClock clock(stopwatch, speeds, 1);
   int looks = 0;
   while (looks < 2) {  // one every half second

@@ -184,7 +184,7 @@ TEST(Recording, HasTheLossesAndReturnsOfAScript) {
     options.time_limit = wall ? 0.2 : 20;  // long after the script, however slow the machine
     const TemporaryFile file;
     MethodExperiment original(3, "asgd", "1,1.5,0.7", options, 2);
-    original.speeds = WorkerSpeeds::read(script.path(), 3);
+    original.speeds = EventScript::read(script.path(), 3);
     record(original, file.path());
     ASSERT_EQ(original.recorder.changes.size(), 3u);
     expect_repeatable(original, file.path());

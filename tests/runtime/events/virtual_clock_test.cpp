@@ -31,7 +31,7 @@ Sequence next_arrivals(VirtualClock& clock, int count, std::vector<std::uint64_t
 struct Running {
   Running(const std::string& compute_time, int workers, const std::string& events = "")
       : delays(Delays::parse(compute_time, workers, 0)),
-        speeds(events.empty() ? WorkerSpeeds() : WorkerSpeeds::read(file.write(events), workers)),
+        speeds(events.empty() ? EventScript() : EventScript::read(file.write(events), workers)),
         clock(delays, speeds, workers),
         jobs(static_cast<std::size_t>(workers)) {
     for (int worker = 0; worker < workers; ++worker) clock.start_job(worker, 0);
@@ -40,7 +40,7 @@ struct Running {
 
   TemporaryFile file;
   Delays delays;
-  WorkerSpeeds speeds;
+  EventScript speeds;
   VirtualClock clock;
   std::vector<std::uint64_t> jobs;
 };
@@ -147,7 +147,7 @@ class Comparison {
 
   int workers_;
   const Delays& delays_;
-  WorkerSpeeds speeds_;
+  EventScript speeds_;
   VirtualClock clock_;
   double now_ = 0;
   std::vector<std::uint64_t> jobs_;
@@ -234,7 +234,7 @@ TEST(VirtualClock, LossesAndReturnsComeInTheOrderOfTheirTimes) {
 
 TEST(WallClock, LossesAndReturnsComeWhenTheyAreDue) {
   const TemporaryFile file;
-  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(one_fails_and_returns), 2);
+  const EventScript speeds = EventScript::read(file.write(one_fails_and_returns), 2);
   Stopwatch stopwatch;
   WallClock clock(stopwatch, speeds, 1e-3);
   stopwatch.resume();
@@ -253,7 +253,7 @@ TEST(WallClock, LossesAndReturnsComeWhenTheyAreDue) {
 
 TEST(WallClock, WhatHasArrivedBeforeALossComesFirst) {
   const TemporaryFile file;
-  const WorkerSpeeds speeds = WorkerSpeeds::read(file.write(both_fail), 2);
+  const EventScript speeds = EventScript::read(file.write(both_fail), 2);
   Stopwatch stopwatch;
   WallClock clock(stopwatch, speeds, 1e-3);
   clock.gradient_complete(1);  // at 0

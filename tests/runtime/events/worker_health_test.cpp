@@ -18,7 +18,7 @@ struct Health {
   WorkerHealth make(double time_unit_s = 1) { return {delays, speeds, time_unit_s, 3, timeout_s}; }
 
   Delays delays;
-  WorkerSpeeds speeds;
+  EventScript speeds;
   std::optional<double> timeout_s;
 };
 
@@ -86,7 +86,7 @@ TEST(WorkerHealth, WhatTheDelayModelSaysIsAllowedBesides) {
 TEST(WorkerHealth, ASlowdownStretchesAllOfIt) {
   const TemporaryFile file;
   Health of("1,1,1", 3);
-  of.speeds = WorkerSpeeds::read(file.write("[[event]]\ntime = 10\nworker = 1\nslowdown = 100\n"), 3);
+  of.speeds = EventScript::read(file.write("[[event]]\ntime = 10\nworker = 1\nslowdown = 100\n"), 3);
   const WorkerHealth health = of.make();
   EXPECT_EQ(health.overdue_at(0, 0, 20), 24);
   EXPECT_EQ(health.overdue_at(1, 0, 20), 420);

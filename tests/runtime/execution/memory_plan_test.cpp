@@ -190,7 +190,7 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.engine = [&](Device device) { return objective.engine_memory(device); };
     HeldBytes observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
-    const WorkerSpeeds speeds;
+    const EventScript speeds;
     Coordinator coordinator(objective, *method, delays, speeds, run.placement, options, {&observer});
     std::vector<float> model(dimension);
     coordinator.run(model, {});

@@ -41,7 +41,7 @@ struct ChainRun {
   static constexpr std::size_t dimension = 331;
   std::string method_name;
   Delays delays;
-  WorkerSpeeds speeds;
+  EventScript speeds;
   RunOptions options;
   std::vector<Device> devices;
   Recorder recorder;
@@ -121,8 +121,8 @@ TEST_P(StreamExecutorContract, AWorkerThatFailsHoldsNobodyUp) {
     options.completions = completions;
     ChainRun run(GetParam(), "asgd", options, "1,1,1,1e9,1,1");
     run.options.time_unit_s = 1e-4;
-    run.speeds = WorkerSpeeds::read(file.write("[[event]]\ntime = 20\nworker = 3\nstate = \"failed\"\n"),
-                                    ChainRun::workers);
+    run.speeds = EventScript::read(file.write("[[event]]\ntime = 20\nworker = 3\nstate = \"failed\"\n"),
+                                   ChainRun::workers);
     const RunSummary summary = run.go();
     EXPECT_EQ(summary.updates, 500U);  // and the end does not wait for it
     EXPECT_EQ(summary.workers[3].discarded_jobs, 1U);
@@ -140,7 +140,7 @@ TEST_P(StreamExecutorContract, AWorkerThatFailsAndComesBackGoesOn) {
     options.time_unit_s = 1e-3;
     options.time_limit = 0.2;
     ChainRun run(GetParam(), "asgd", options, "1,1,1,1,1,1");
-    run.speeds = WorkerSpeeds::read(file.write(events), ChainRun::workers);
+    run.speeds = EventScript::read(file.write(events), ChainRun::workers);
     run.go();
     ASSERT_EQ(run.recorder.changes.size(), 2U);
     EXPECT_EQ(run.recorder.changes[0].time, 20e-3);
@@ -155,7 +155,7 @@ TEST_P(StreamExecutorContract, InVirtualTimeAWorkerFailsAndComesBackToo) {
       "[[event]]\ntime = 40\nworker = 3\nstate = \"working\"\n";
   ChainRun tested(GetParam(), "asgd", in_virtual_time(300), "linear:1:1+halfnormal");
   ChainRun cpu(Backend::cpu, "asgd", in_virtual_time(300), "linear:1:1+halfnormal");
-  tested.speeds = cpu.speeds = WorkerSpeeds::read(file.write(events), ChainRun::workers);
+  tested.speeds = cpu.speeds = EventScript::read(file.write(events), ChainRun::workers);
   tested.go();
   cpu.go();
   EXPECT_EQ(tested.recorder.changes.size(), 2U);

@@ -189,7 +189,7 @@ class SyncOverNccl : public ::testing::Test {
     Chain objective(workers, size);
     const auto method = make_method("sync", {.workers = workers});
     const Delays delays = Delays::parse("linear:1:1", workers, 0);
-    const WorkerSpeeds speeds;
+    const EventScript speeds;
     Coordinator coordinator(objective, *method, delays, speeds, placement, options, {});
     std::vector<float> model(size, 0.3f);
     coordinator.run(model, {});

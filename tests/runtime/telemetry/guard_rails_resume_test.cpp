@@ -81,7 +81,7 @@ TEST_F(GuardRailsResume, WarnsAsTheStraightRunDoes) {
   const auto make = [&](std::uint64_t updates) {
     auto run =
         std::make_unique<GuardedExperiment>(4, "dude", "1,1,1,25", updates, GuardedRun{.smoothness = 25.0});
-    run->run.speeds = WorkerSpeeds::read(script.path(), 4);
+    run->run.speeds = EventScript::read(script.path(), 4);
     run->run.options.lr = 0.02;
     return run;
   };

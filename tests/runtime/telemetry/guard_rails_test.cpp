@@ -207,7 +207,7 @@ TEST(SpeedWatch, TakesNoiseForNoChange) {
 TEST(GuardRails, WarnOfAnEventThatSlowsAWorkerDown) {
   Experiment run(3, "asgd", "1,1,2", in_virtual_time(600));
   const TemporaryFile script("[[event]]\ntime = 100\nworker = 1\nslowdown = 5\n");
-  run.speeds = WorkerSpeeds::read(script.path(), 3);
+  run.speeds = EventScript::read(script.path(), 3);
   Heard heard(Warning::Kind::speed_change);
   GuardRails guard_rails({.workers = 3}, {&heard});
   run.observers = {&guard_rails};

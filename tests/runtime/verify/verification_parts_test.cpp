@@ -10,7 +10,7 @@
 
 #include "runtime/verify/job_ledger.h"
 #include "runtime/verify/mean_ledger.h"
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 #include "runtime/verify/table_check.h"
 #include "runtime/verify/verified_method.h"
 
@@ -133,7 +133,7 @@ TEST(MeanLedger, FindsAStepAlongNoRows) {
               HasSubstr("the mean of some rows: none counts"));
 }
 
-TEST(Promise, OfRingleaderIsOfNUpdatesARound) {
+TEST(MethodSpec, OfRingleaderIsOfNUpdatesARound) {
   Checks checks;
   JobLedger jobs(2, JobSpread::one_each, MeanLedger::any_age);
   const MeanLedger means(2, {.tables = 2, .mean = true}, MeanLedger::any_age);

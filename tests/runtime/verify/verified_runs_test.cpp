@@ -21,7 +21,7 @@ class Verified : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Methods, Verified, ::testing::ValuesIn(method_names()), testing::method_title);
 
 /// Workers 0 to 2 of five fail and come back, two of them at once for a while; in units of the delay model.
-WorkerSpeeds losses() {
+EventScript losses() {
   const TemporaryFile file;
   std::string text;
   const auto event = [&](double time, int worker, const char* state) {
@@ -36,7 +36,7 @@ WorkerSpeeds losses() {
     event(round + 7, 1, "working");
     event(round + 12, 2, "working");
   }
-  return WorkerSpeeds::read(file.write(text), 5);
+  return EventScript::read(file.write(text), 5);
 }
 
 std::unique_ptr<testing::MethodExperiment> five_workers(const std::string& name, const RunOptions& options) {

@@ -41,12 +41,12 @@ std::string describe(const Decision& decision);
 
 /// What one method promises, written as methods.md words it, by itself and in O(n): each call says what the
 /// method must make of the same. Jobs are as they are before its actions, without the one that arrived.
-class Promise {
+class MethodSpec {
  public:
-  Promise() = default;
-  Promise(const Promise&) = delete;
-  Promise& operator=(const Promise&) = delete;
-  virtual ~Promise() = default;
+  MethodSpec() = default;
+  MethodSpec(const MethodSpec&) = delete;
+  MethodSpec& operator=(const MethodSpec&) = delete;
+  virtual ~MethodSpec() = default;
 
   /// Of arrivals; no gradient is staler.
   virtual std::uint64_t most_staleness() const { return MeanLedger::any_age; }
@@ -66,12 +66,13 @@ class Promise {
 };
 
 /// What the method called `name` promises under those options, with which it can be made.
-std::unique_ptr<Promise> make_promise(std::string_view name, const MethodOptions& options);
+std::unique_ptr<MethodSpec> make_promise(std::string_view name, const MethodOptions& options);
 
 // One file each; null for other names.
-std::unique_ptr<Promise> make_promise_of_steps(std::string_view name, const MethodOptions& options);
-std::unique_ptr<Promise> make_promise_of_sums(std::string_view name, const MethodOptions& options);
-std::unique_ptr<Promise> make_promise_of_lasting_rows(std::string_view name, const MethodOptions& options);
-std::unique_ptr<Promise> make_promise_of_rows_of_means(std::string_view name, const MethodOptions& options);
+std::unique_ptr<MethodSpec> make_promise_of_steps(std::string_view name, const MethodOptions& options);
+std::unique_ptr<MethodSpec> make_promise_of_sums(std::string_view name, const MethodOptions& options);
+std::unique_ptr<MethodSpec> make_promise_of_lasting_rows(std::string_view name, const MethodOptions& options);
+std::unique_ptr<MethodSpec> make_promise_of_rows_of_means(std::string_view name,
+                                                          const MethodOptions& options);
 
 }  // namespace tardigrad

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 
 namespace tardigrad {
 namespace {
 
 /// sync: all that work compute once at x^k; when nobody computes any more, a step, and all begin again.
-class SyncPromise final : public Promise {
+class SyncPromise final : public MethodSpec {
  public:
   explicit SyncPromise(int workers) : came_(static_cast<std::size_t>(workers)) {}
 
@@ -17,7 +17,7 @@ class SyncPromise final : public Promise {
 
   Decision start(const JobLedger& jobs) override {
     came_.assign(came_.size(), false);
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -59,13 +59,13 @@ class SyncPromise final : public Promise {
 };
 
 /// So many gradients a step.
-class Gathering : public Promise {
+class Gathering : public MethodSpec {
  public:
   explicit Gathering(int size) : size_(size) {}
 
   Decision start(const JobLedger& jobs) override {
     gathered_ = 0;
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
 
   void visit_state(StateArchive& state) override { state.number("gathered", gathered_, 0, size_ - 1); }
@@ -116,7 +116,7 @@ class RennalaPromise final : public Gathering {
 
 }  // namespace
 
-std::unique_ptr<Promise> make_promise_of_sums(std::string_view name, const MethodOptions& options) {
+std::unique_ptr<MethodSpec> make_promise_of_sums(std::string_view name, const MethodOptions& options) {
   constexpr int fedbuff_gathers = 10;
   if (name == "sync") return std::make_unique<SyncPromise>(options.workers);
   if (name == "fedbuff") return std::make_unique<FedbuffPromise>(options.gather.value_or(fedbuff_gathers));

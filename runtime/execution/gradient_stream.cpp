@@ -1,4 +1,4 @@
-#include "runtime/execution/worker.h"
+#include "runtime/execution/gradient_stream.h"
 
 #include <atomic>
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace tardigrad {
 
-Worker::Job::Job(StreamRef stream, Device server, std::size_t dimension)
+GradientStream::Job::Job(StreamRef stream, Device server, std::size_t dimension)
     : complete(stream.device()),
       taken(server),
       gradient(stream, dimension),
@@ -16,18 +16,18 @@ Worker::Job::Job(StreamRef stream, Device server, std::size_t dimension)
       began_ns(stream, 1),
       cut_on_device(stream.device(), 1) {}
 
-void Worker::Job::cut() {
+void GradientStream::Job::cut() {
   cut_short.request_stop();
   std::atomic_ref(*cut_on_device.data()).store(1, std::memory_order_release);
 }
 
-std::optional<double> Worker::Job::computing_s() const {
+std::optional<double> GradientStream::Job::computing_s() const {
   if (!times) return std::nullopt;
   return seconds_between(times->began, times->ended);
 }
 
-Worker::Worker(Objective& objective, Device device, std::string name, Device server,
-               const JobOptions& options, int jobs_ahead, bool time_jobs)
+GradientStream::GradientStream(Objective& objective, Device device, std::string name, Device server,
+                               const JobOptions& options, int jobs_ahead, bool time_jobs)
     : stream_(device, std::move(name)), gradients_(objective, stream_, options), end_(device) {
   for (int i = 0; i < jobs_ahead; ++i) {
     Job& job = jobs_.emplace_back(stream_, server, objective.dimension());
@@ -36,8 +36,8 @@ Worker::Worker(Objective& objective, Device device, std::string name, Device ser
   stream_.ref().synchronize();
 }
 
-void Worker::start(int worker, std::uint64_t number, const Replica& replica, const Throttle* throttle,
-                   std::function<void()> on_complete) {
+void GradientStream::start(int worker, std::uint64_t number, const Replica& replica, const Throttle* throttle,
+                           std::function<void()> on_complete) {
   const ProfilerRange range("job", number);
   Job& job = jobs_[started_++ % jobs_.size()];
   job.cut_short = {};
@@ -61,7 +61,7 @@ void Worker::start(int worker, std::uint64_t number, const Replica& replica, con
   }
 }
 
-void Worker::enqueue_begin(Job& job, const Throttle& throttle) {
+void GradientStream::enqueue_begin(Job& job, const Throttle& throttle) {
   const StreamRef stream = stream_;
   if (device().backend == Backend::cpu) {
     stream.host("begin", [&job, &throttle] { job.began_s = throttle.now(); });
@@ -70,7 +70,7 @@ void Worker::enqueue_begin(Job& job, const Throttle& throttle) {
   }
 }
 
-void Worker::enqueue_stretch(Job& job, int worker, std::uint64_t number, const Throttle& throttle) {
+void GradientStream::enqueue_stretch(Job& job, int worker, std::uint64_t number, const Throttle& throttle) {
   const StreamRef stream = stream_;
   if (device().backend == Backend::cpu) {
     stream.host("throttle", [&job, &throttle, worker, number, stop = job.cut_short.get_token()] {
@@ -89,7 +89,7 @@ void Worker::enqueue_stretch(Job& job, int worker, std::uint64_t number, const T
   stream.enqueue(stretch);
 }
 
-void Worker::begin_drain() noexcept {
+void GradientStream::begin_drain() noexcept {
   for (Job& job : jobs_) job.cut();
   try {
     stream_.ref().record(end_);
@@ -97,7 +97,7 @@ void Worker::begin_drain() noexcept {
   }
 }
 
-bool Worker::drained() const noexcept {
+bool GradientStream::drained() const noexcept {
   try {
     return end_.complete();
   } catch (const std::exception&) {

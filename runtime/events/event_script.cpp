@@ -1,4 +1,4 @@
-#include "runtime/events/worker_speeds.h"
+#include "runtime/events/event_script.h"
 
 #include <fmt/format.h>
 
@@ -28,7 +28,7 @@ struct NewSlowdown {
   double slowdown;
 };
 
-using ScriptEvent = std::variant<NewSlowdown, WorkerSpeeds::Change>;
+using ScriptEvent = std::variant<NewSlowdown, EventScript::Change>;
 
 /// Reads a script and checks it, event by event.
 class Script {
@@ -60,7 +60,7 @@ class Script {
     if (event.contains("slowdown") == event.contains("state")) {
       refuse(event.source(), "either slowdown or state in an event");
     }
-    if (event.contains("state")) return WorkerSpeeds::Change{time, worker, fails(event, worker)};
+    if (event.contains("state")) return EventScript::Change{time, worker, fails(event, worker)};
     return NewSlowdown{
         time, worker,
         number(event, "slowdown", "slowdown, a number above 0", [](double value) { return value > 0; })};
@@ -133,8 +133,8 @@ class Script {
 
 }  // namespace
 
-WorkerSpeeds WorkerSpeeds::read(const std::string& file, int workers) {
-  WorkerSpeeds speeds;
+EventScript EventScript::read(const std::string& file, int workers) {
+  EventScript speeds;
   speeds.phases_.resize(static_cast<std::size_t>(workers));
   for (const ScriptEvent& event : Script(file, workers).events()) {
     if (const auto* change = std::get_if<Change>(&event)) {
@@ -150,7 +150,7 @@ WorkerSpeeds WorkerSpeeds::read(const std::string& file, int workers) {
   return speeds;
 }
 
-void WorkerSpeeds::throttle(const std::string& text, int workers) {
+void EventScript::throttle(const std::string& text, int workers) {
   const auto refuse = [&](const std::string& what) {
     throw std::invalid_argument(fmt::format("--throttle {}: {}", text, what));
   };
@@ -176,18 +176,18 @@ void WorkerSpeeds::throttle(const std::string& text, int workers) {
   }
 }
 
-WorkerSpeeds::Phases::const_iterator WorkerSpeeds::next_phase(const Phases& phases, double time) {
+EventScript::Phases::const_iterator EventScript::next_phase(const Phases& phases, double time) {
   return std::upper_bound(phases.begin(), phases.end(), time,
                           [](double at, const Phase& phase) { return at < phase.begin; });
 }
 
-double WorkerSpeeds::slowdown(int worker, double time) const {
+double EventScript::slowdown(int worker, double time) const {
   const auto row = static_cast<std::size_t>(worker);
   if (phases_.empty() || phases_[row].empty()) return 1;
   return std::prev(next_phase(phases_[row], time))->slowdown;
 }
 
-double WorkerSpeeds::end_time(const Phases& phases, double start, double work) {
+double EventScript::end_time(const Phases& phases, double start, double work) {
   auto next = next_phase(phases, start);
   double left = work;
   for (double time = start;; time = next->begin, ++next) {

@@ -12,10 +12,10 @@ namespace tardigrad {
 /// A job advances at the rate 1/slowdown of its worker at each moment. A worker that fails is taken out of
 /// the run with its jobs (Coordinator), and comes back without any, at the slowdown that was last set. An
 /// event counts from its very time on; a job that ends at that time has ended.
-class WorkerSpeeds {
+class EventScript {
  public:
   /// Nothing ever happens to anybody.
-  WorkerSpeeds() = default;
+  EventScript() = default;
 
   /// A script in TOML, events in the order of their times, of workers 0 … n−1:
   ///   [[event]]
@@ -27,7 +27,7 @@ class WorkerSpeeds {
   ///   worker = 2
   ///   state = "failed"    # it is lost, with its jobs; or "working": it is back
   /// Throws std::invalid_argument naming file and line and what was expected.
-  static WorkerSpeeds read(const std::string& file, int workers);
+  static EventScript read(const std::string& file, int workers);
 
   /// `--throttle 2=5x,7=1.5x`: all jobs of a worker take that many times as long, events included. Throws
   /// std::invalid_argument naming what was expected.

@@ -1,4 +1,4 @@
-#include "runtime/events/worker_speeds.h"
+#include "runtime/events/event_script.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -40,27 +40,27 @@ std::string toml(const std::vector<Line>& lines) {
   return text;
 }
 
-WorkerSpeeds script(const std::vector<Line>& lines, int workers = 3) {
+EventScript script(const std::vector<Line>& lines, int workers = 3) {
   const TemporaryFile file;
-  return WorkerSpeeds::read(file.write(toml(lines)), workers);
+  return EventScript::read(file.write(toml(lines)), workers);
 }
 
 const std::string fails = "state = \"failed\"";
 const std::string returns = "state = \"working\"";
 
-TEST(WorkerSpeeds, WithoutEventsAJobTakesItsWork) {
-  EXPECT_EQ(WorkerSpeeds().end_time(7, 0.1, 0.2), 0.1 + 0.2);
+TEST(EventScript, WithoutEventsAJobTakesItsWork) {
+  EXPECT_EQ(EventScript().end_time(7, 0.1, 0.2), 0.1 + 0.2);
   EXPECT_EQ(script({}).end_time(2, 0.1, 0.2), 0.1 + 0.2);
   EXPECT_EQ(script({{0.15, 1, fails}}).end_time(2, 0.1, 0.2), 0.1 + 0.2);
 }
 
-TEST(WorkerSpeeds, EventsThatChangeNothingLeaveTheSumExact) {
-  const WorkerSpeeds speeds = script({{0.15, 0, "slowdown = 1"}, {0.25, 0, "slowdown = 1.0"}});
+TEST(EventScript, EventsThatChangeNothingLeaveTheSumExact) {
+  const EventScript speeds = script({{0.15, 0, "slowdown = 1"}, {0.25, 0, "slowdown = 1.0"}});
   EXPECT_EQ(speeds.end_time(0, 0.1, 0.2), 0.1 + 0.2);
 }
 
-TEST(WorkerSpeeds, SlowInTheMiddleOfAJob) {
-  const WorkerSpeeds speeds = script({{10, 1, "slowdown = 4"}, {18, 1, "slowdown = 1"}});
+TEST(EventScript, SlowInTheMiddleOfAJob) {
+  const EventScript speeds = script({{10, 1, "slowdown = 4"}, {18, 1, "slowdown = 1"}});
   EXPECT_EQ(speeds.end_time(1, 0, 8), 8);    // before
   EXPECT_EQ(speeds.end_time(1, 8, 3), 14);   // 2 done before, 1 at a quarter of the speed
   EXPECT_EQ(speeds.end_time(1, 8, 8), 22);   // 2 before, 2 meanwhile, 4 after
@@ -69,8 +69,8 @@ TEST(WorkerSpeeds, SlowInTheMiddleOfAJob) {
   EXPECT_EQ(speeds.end_time(0, 8, 8), 16);   // another worker
 }
 
-TEST(WorkerSpeeds, AThrottledWorkerTakesSoManyTimesAsLong) {
-  WorkerSpeeds speeds;
+TEST(EventScript, AThrottledWorkerTakesSoManyTimesAsLong) {
+  EventScript speeds;
   speeds.throttle("2=5x,0=1.5x", 3);
   EXPECT_TRUE(speeds.any());
   EXPECT_EQ(speeds.end_time(0, 1, 2), 4);
@@ -78,31 +78,31 @@ TEST(WorkerSpeeds, AThrottledWorkerTakesSoManyTimesAsLong) {
   EXPECT_EQ(speeds.end_time(2, 1, 2), 11);
 }
 
-TEST(WorkerSpeeds, AThrottleComesOnTopOfEvents) {
-  WorkerSpeeds speeds = script({{10, 1, "slowdown = 4"}});
+TEST(EventScript, AThrottleComesOnTopOfEvents) {
+  EventScript speeds = script({{10, 1, "slowdown = 4"}});
   speeds.throttle("1=2x", 3);
   EXPECT_EQ(speeds.end_time(1, 0, 3), 6);
   EXPECT_EQ(speeds.end_time(1, 20, 1), 28);
 }
 
-TEST(WorkerSpeeds, AThrottleThatCannotBeReadIsRefused) {
+TEST(EventScript, AThrottleThatCannotBeReadIsRefused) {
   for (const std::string text :
        {"2", "2=5", "2=0x", "2=-1x", "2=nanx", "2=infx", "a=2x", "2=x", "1=2x,,2=2x", ","}) {
-    WorkerSpeeds speeds;
+    EventScript speeds;
     EXPECT_THAT([&] { speeds.throttle(text, 3); }, ::testing::ThrowsMessage<std::invalid_argument>(
                                                        StartsWith("--throttle " + text + ": expected")));
   }
   for (const std::string worker : {"3", "-1", "99999999999"}) {
     const std::string text = worker + "=5x";
-    WorkerSpeeds speeds;
+    EventScript speeds;
     EXPECT_THAT([&] { speeds.throttle(text, 3); }, ::testing::ThrowsMessage<std::invalid_argument>(
                                                        "--throttle " + text + ": there is no worker " +
                                                        worker + "; expected workers from 0 to 2"));
   }
 }
 
-TEST(WorkerSpeeds, TheSlowdownOfATime) {
-  WorkerSpeeds speeds =
+TEST(EventScript, TheSlowdownOfATime) {
+  EventScript speeds =
       script({{5, 0, "slowdown = 3"}, {10, 0, fails}, {12, 0, "slowdown = 7"}, {15, 0, returns}});
   EXPECT_EQ(speeds.slowdown(0, 1), 1);
   EXPECT_EQ(speeds.slowdown(0, 5), 3);
@@ -111,39 +111,39 @@ TEST(WorkerSpeeds, TheSlowdownOfATime) {
   EXPECT_EQ(speeds.slowdown(2, 20), 1);
   speeds.throttle("0=2x", 3);
   EXPECT_EQ(speeds.slowdown(0, 1), 2);
-  EXPECT_EQ(WorkerSpeeds().slowdown(2, 20), 1);
+  EXPECT_EQ(EventScript().slowdown(2, 20), 1);
 }
 
-TEST(WorkerSpeeds, FailuresAndReturnsAreListedInTheirOrder) {
-  const WorkerSpeeds speeds = script({{5, 2, "slowdown = 3"},
-                                      {10, 0, fails},
-                                      {10, 1, fails},
-                                      {12, 1, "slowdown = 2"},
-                                      {15, 0, returns},
-                                      {15, 0, fails}});
+TEST(EventScript, FailuresAndReturnsAreListedInTheirOrder) {
+  const EventScript speeds = script({{5, 2, "slowdown = 3"},
+                                     {10, 0, fails},
+                                     {10, 1, fails},
+                                     {12, 1, "slowdown = 2"},
+                                     {15, 0, returns},
+                                     {15, 0, fails}});
   const auto is = [](double time, int worker, bool lost) {
-    return AllOf(Field(&WorkerSpeeds::Change::time, time), Field(&WorkerSpeeds::Change::worker, worker),
-                 Field(&WorkerSpeeds::Change::lost, lost));
+    return AllOf(Field(&EventScript::Change::time, time), Field(&EventScript::Change::worker, worker),
+                 Field(&EventScript::Change::lost, lost));
   };
   EXPECT_THAT(speeds.changes(),
               ElementsAre(is(10, 0, true), is(10, 1, true), is(15, 0, false), is(15, 0, true)));
-  EXPECT_TRUE(WorkerSpeeds().changes().empty());
+  EXPECT_TRUE(EventScript().changes().empty());
 }
 
-TEST(WorkerSpeeds, FasterThanAtTheBeginning) {
+TEST(EventScript, FasterThanAtTheBeginning) {
   EXPECT_EQ(script({{10, 1, "slowdown = 0.5"}}).end_time(1, 8, 6), 12);
 }
 
-TEST(WorkerSpeeds, AnEventCountsFromItsVeryTimeOn) {
-  const WorkerSpeeds speeds = script({{10, 0, "slowdown = 2"}});
+TEST(EventScript, AnEventCountsFromItsVeryTimeOn) {
+  const EventScript speeds = script({{10, 0, "slowdown = 2"}});
   EXPECT_EQ(speeds.end_time(0, 4, 6), 10);   // ends as the worker slows down
   EXPECT_EQ(speeds.end_time(0, 10, 3), 16);  // begins as it does
   EXPECT_EQ(script({{0, 0, "slowdown = 3"}}).end_time(0, 0, 5), 15);
 }
 
 // The worker is taken out with its job, so that no end depends on it.
-TEST(WorkerSpeeds, AReturnKeepsTheSlowdown) {
-  const WorkerSpeeds speeds =
+TEST(EventScript, AReturnKeepsTheSlowdown) {
+  const EventScript speeds =
       script({{5, 0, "slowdown = 4"}, {10, 0, fails}, {12, 0, "slowdown = 2"}, {15, 0, returns}});
   EXPECT_EQ(speeds.end_time(0, 15, 3), 21);
   EXPECT_EQ(script({{5, 0, "slowdown = 4"}, {10, 0, fails}, {15, 0, returns}}).end_time(0, 15, 3), 27);
@@ -186,11 +186,11 @@ std::vector<Line> random_events(Random& random) {
   return events;
 }
 
-TEST(WorkerSpeeds, AgreesWithASimulationBySmallSteps) {
+TEST(EventScript, AgreesWithASimulationBySmallSteps) {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     Random random(seed, Purpose::partition);
     const std::vector<Line> events = random_events(random);
-    const WorkerSpeeds speeds = script(events, 1);
+    const EventScript speeds = script(events, 1);
     for (int job = 0; job < 20; ++job) {
       const double start = random.below(160) / 8.0;
       const double work = (1 + random.below(200)) / 32.0;
@@ -205,7 +205,7 @@ TEST(WorkerSpeeds, AgreesWithASimulationBySmallSteps) {
 std::string refusal_of_events(const std::string& text) {
   const TemporaryFile file;
   try {
-    WorkerSpeeds::read(file.write(text), 2);
+    EventScript::read(file.write(text), 2);
   } catch (const std::invalid_argument& error) {
     const std::string message = error.what();
     const std::string place = "--events " + file.path();
@@ -216,7 +216,7 @@ std::string refusal_of_events(const std::string& text) {
   return "accepted";
 }
 
-TEST(WorkerSpeeds, CommentsAndInlineTablesAreFine) {
+TEST(EventScript, CommentsAndInlineTablesAreFine) {
   EXPECT_EQ(refusal_of_events("# nothing happens\n"), "accepted");
   EXPECT_EQ(refusal_of_events("event = [{time = 1, worker = 1, slowdown = 2}]"), "accepted");
 }
@@ -228,14 +228,14 @@ const std::string deep_key = [] {
   return key + " = 1\n";
 }();
 
-TEST(WorkerSpeeds, RefusesWhatIsNoScript) {
+TEST(EventScript, RefusesWhatIsNoScript) {
   EXPECT_EQ(refusal_of_events("[[event]]\ntime = \n"),
             ":2: expected TOML: Error while parsing key-value pair: expected value, saw '\\n'");
   EXPECT_THAT(refusal_of_events(deep_key), ::testing::HasSubstr("found a key of many parts"));
   EXPECT_EQ(refusal_of_events("\nseed = 3\n"), ":2: expected [[event]] tables alone, found \"seed\"");
   EXPECT_EQ(refusal_of_events("[event]\ntime = 1\n"), ":1: expected [[event]] tables alone, found \"event\"");
   try {
-    WorkerSpeeds::read("/nowhere/events.toml", 2);
+    EventScript::read("/nowhere/events.toml", 2);
     FAIL() << "accepted";
   } catch (const std::invalid_argument& error) {
     EXPECT_STREQ(
@@ -244,7 +244,7 @@ TEST(WorkerSpeeds, RefusesWhatIsNoScript) {
   }
 }
 
-TEST(WorkerSpeeds, RefusesKeysItDoesNotKnowOrMisses) {
+TEST(EventScript, RefusesKeysItDoesNotKnowOrMisses) {
   EXPECT_EQ(refusal_of_events("[[event]]\ntime = 1\nworker = 0\nslow = 2\n"),
             ":4: expected time, worker, slowdown or state, found \"slow\"");
   EXPECT_EQ(refusal_of_events("\n[[event]]\nworker = 0\nslowdown = 2\n"),
@@ -256,7 +256,7 @@ TEST(WorkerSpeeds, RefusesKeysItDoesNotKnowOrMisses) {
             ":1: expected either slowdown or state in an event");
 }
 
-TEST(WorkerSpeeds, RefusesValuesOutsideTheirRange) {
+TEST(EventScript, RefusesValuesOutsideTheirRange) {
   for (const char* time : {"-1", "inf", "nan", "true", "'noon'"}) {
     EXPECT_EQ(refusal_of_events(fmt::format("[[event]]\ntime = {}\nworker = 0\nslowdown = 2\n", time)),
               fmt::format(":2: expected time, a number of at least 0, found {}", time));
@@ -275,12 +275,12 @@ TEST(WorkerSpeeds, RefusesValuesOutsideTheirRange) {
   }
 }
 
-TEST(WorkerSpeeds, RefusesEventsOutOfOrder) {
+TEST(EventScript, RefusesEventsOutOfOrder) {
   EXPECT_EQ(refusal_of_events(toml({{5, 0, fails}, {3, 1, fails}})),
             ":6: expected events in the order of their times, found 3 after 5");
 }
 
-TEST(WorkerSpeeds, RefusesStatesThatChangeNothing) {
+TEST(EventScript, RefusesStatesThatChangeNothing) {
   EXPECT_EQ(refusal_of_events(toml({{1, 1, fails}, {5, 0, returns}})),
             ":8: expected state \"failed\", as worker 0 has not failed");
   EXPECT_EQ(refusal_of_events(toml({{1, 0, fails}, {2, 0, returns}, {3, 0, returns}})),

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 
 namespace tardigrad {
 namespace {
 
 /// A row counts from the start on; not any more once it is empty, or to be dropped, as its worker is lost;
 /// and again when that has filled it.
-class LastingRowsPromise : public Promise {
+class LastingRowsPromise : public MethodSpec {
  public:
   explicit LastingRowsPromise(const MethodOptions& options)
       : drop_(options.lost_rows == LostRows::drop), counts_(static_cast<std::size_t>(options.workers)) {}
@@ -17,7 +17,7 @@ class LastingRowsPromise : public Promise {
   Decision start(const JobLedger& jobs) override {
     counts_.assign(counts_.size(), true);
     filled_.assign(counts_.size(), false);
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
 
   void check(const Decision&, const JobLedger&, const MeanLedger& means, Checks& checks) override {
@@ -196,7 +196,8 @@ class MifaPromise final : public LastingRowsPromise {
 
 }  // namespace
 
-std::unique_ptr<Promise> make_promise_of_lasting_rows(std::string_view name, const MethodOptions& options) {
+std::unique_ptr<MethodSpec> make_promise_of_lasting_rows(std::string_view name,
+                                                         const MethodOptions& options) {
   if (name == "dude") return std::make_unique<DudePromise>(options);
   if (name == "ia2sgd") return std::make_unique<Ia2sgdPromise>(options);
   if (name == "mifa") return std::make_unique<MifaPromise>(options);

@@ -21,7 +21,7 @@ namespace tardigrad {
 /// model is in the replica, and until the server has read what the gradient's memory held → gradient →
 /// stretch (throttle) → completion event. A stream of one worker gathers its next minibatch right behind
 /// that, while the server is at work.
-class Worker {
+class GradientStream {
  public:
   /// A job in flight.
   struct Job {
@@ -51,10 +51,10 @@ class Worker {
 
   /// `jobs_ahead`: how many jobs may be started before the first of them is over, ≥ 1. `time_jobs`: for
   /// Job::computing_s(). Memory is there when the constructor returns.
-  Worker(Objective& objective, Device device, std::string name, Device server, const JobOptions& options,
-         int jobs_ahead, bool time_jobs = false);
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
+  GradientStream(Objective& objective, Device device, std::string name, Device server,
+                 const JobOptions& options, int jobs_ahead, bool time_jobs = false);
+  GradientStream(const GradientStream&) = delete;
+  GradientStream& operator=(const GradientStream&) = delete;
 
   Device device() const { return stream_.device(); }
   StreamRef stream() const { return stream_; }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 
 namespace tardigrad {
 namespace {
@@ -47,7 +47,7 @@ class Counts {
 
 /// malenia: everybody again and again at x^k until no b_i of those that work is 0 and their harmonic mean is
 /// at least S/n.
-class MaleniaPromise final : public Promise {
+class MaleniaPromise final : public MethodSpec {
  public:
   explicit MaleniaPromise(const MethodOptions& options)
       : gather_(options.gather.value_or(0)), rows_(options.workers) {}
@@ -57,7 +57,7 @@ class MaleniaPromise final : public Promise {
 
   Decision start(const JobLedger& jobs) override {
     rows_.clear();
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -110,7 +110,7 @@ class MaleniaPromise final : public Promise {
 };
 
 /// ringleader: rounds of n updates, one of each worker; rows of the next round are filled meanwhile.
-class RingleaderPromise final : public Promise {
+class RingleaderPromise final : public MethodSpec {
  public:
   explicit RingleaderPromise(const MethodOptions& options)
       : workers_(options.workers), main_(options.workers), next_(options.workers) {}
@@ -124,7 +124,7 @@ class RingleaderPromise final : public Promise {
     pending_.assign(static_cast<std::size_t>(workers_), false);
     updates_ = 0;
     undisturbed_ = true;
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -160,7 +160,7 @@ class RingleaderPromise final : public Promise {
 
   Decision regain(int worker, const JobLedger& jobs) override {
     undisturbed_ = false;
-    return Promise::regain(worker, jobs);
+    return MethodSpec::regain(worker, jobs);
   }
 
   void check(const Decision& found, const JobLedger& jobs, const MeanLedger&, Checks& checks) override {
@@ -202,7 +202,8 @@ class RingleaderPromise final : public Promise {
 
 }  // namespace
 
-std::unique_ptr<Promise> make_promise_of_rows_of_means(std::string_view name, const MethodOptions& options) {
+std::unique_ptr<MethodSpec> make_promise_of_rows_of_means(std::string_view name,
+                                                          const MethodOptions& options) {
   if (name == "malenia") return std::make_unique<MaleniaPromise>(options);
   if (name == "ringleader") return std::make_unique<RingleaderPromise>(options);
   return nullptr;

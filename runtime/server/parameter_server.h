@@ -29,12 +29,12 @@ struct ArrivedGradient {
 using VectorVisitor = std::function<void(std::span<const float>)>;
 
 /// Keeps the model, on one device or on several, and carries out actions on it. It decides nothing.
-class ModelOwner {
+class ParameterServer {
  public:
-  ModelOwner() = default;
-  ModelOwner(const ModelOwner&) = delete;
-  ModelOwner& operator=(const ModelOwner&) = delete;
-  virtual ~ModelOwner() = default;
+  ParameterServer() = default;
+  ParameterServer(const ParameterServer&) = delete;
+  ParameterServer& operator=(const ParameterServer&) = delete;
+  virtual ~ParameterServer() = default;
 
   /// x ← values [d], from host memory; before the first action. Returns when done.
   virtual void set_model(std::span<const float> values) = 0;

@@ -1,4 +1,4 @@
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 
 #include <fmt/ranges.h>
 
@@ -58,7 +58,7 @@ std::string describe(const Decision& decision) {
   return parts.empty() ? "nothing" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::unique_ptr<Promise> make_promise(std::string_view name, const MethodOptions& options) {
+std::unique_ptr<MethodSpec> make_promise(std::string_view name, const MethodOptions& options) {
   for (const auto make : {make_promise_of_steps, make_promise_of_sums, make_promise_of_lasting_rows,
                           make_promise_of_rows_of_means}) {
     if (auto promise = make(name, options)) return promise;

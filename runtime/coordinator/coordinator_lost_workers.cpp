@@ -142,7 +142,7 @@ void Coordinator::wind_up() noexcept {
   const auto patience_s = [this](int worker) {
     return state(worker).absence.hung ? 0.0 : health_->timeout_s(worker);
   };
-  hung_ = !executor_->drain(health_ ? Executor::Patience(patience_s) : Executor::Patience());
+  hung_ = !executor_->drain(health_ ? Executor::DrainTimeout(patience_s) : Executor::DrainTimeout());
 }
 
 }  // namespace tardigrad

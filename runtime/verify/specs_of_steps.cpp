@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "runtime/verify/promise.h"
+#include "runtime/verify/method_spec.h"
 
 namespace tardigrad {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t any_count = std::numeric_limits<std::uint64_t>::max();
 
 /// asgd: step, and go on.
-class AsgdPromise : public Promise {
+class AsgdPromise : public MethodSpec {
  public:
   Decision arrive(const Arrival& arrival, const JobLedger&) override {
     return {.step = 1.0, .hand_overs = {arrival.worker}};
@@ -20,7 +20,7 @@ class AsgdPromise : public Promise {
 };
 
 /// asgd-delay-adaptive: shorter steps above τ_C.
-class DelayAdaptivePromise final : public Promise {
+class DelayAdaptivePromise final : public MethodSpec {
  public:
   explicit DelayAdaptivePromise(const MethodOptions& options) : options_(options) {}
 
@@ -42,7 +42,7 @@ class DelayAdaptivePromise final : public Promise {
 };
 
 /// asgd-rescaled: τ_i/τ_h of those that work and are known, summed afresh each time.
-class RescaledPromise final : public Promise {
+class RescaledPromise final : public MethodSpec {
  public:
   explicit RescaledPromise(const MethodOptions& options)
       : given_(!options.compute_times.empty()),
@@ -52,7 +52,7 @@ class RescaledPromise final : public Promise {
   Decision start(const JobLedger& jobs) override {
     if (!given_) times_.assign(observations_.size(), 0);
     std::ranges::fill(observations_, 0);
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
@@ -92,7 +92,7 @@ class RescaledPromise final : public Promise {
 };
 
 /// asgd-uniform: the next job is anybody's; that n are outstanding is for the JobLedger.
-class UniformPromise : public Promise {
+class UniformPromise : public MethodSpec {
  public:
   Decision arrive(const Arrival&, const JobLedger&) override { return {.step = 1.0, .to_anybody = true}; }
   Decision lose(int, const JobLedger&) override { return {.to_anybody = true}; }
@@ -109,7 +109,7 @@ class ShuffledPromise final : public UniformPromise {
   Decision start(const JobLedger& jobs) override {
     begin(1);
     begun_ = true;
-    return Promise::start(jobs);
+    return MethodSpec::start(jobs);
   }
   Decision lose(int, const JobLedger&) override {
     begin(2);
@@ -152,7 +152,7 @@ class ShuffledPromise final : public UniformPromise {
 };
 
 /// ringmaster: jobs whose staleness reached R by the step are begun again.
-class RingmasterPromise final : public Promise {
+class RingmasterPromise final : public MethodSpec {
  public:
   explicit RingmasterPromise(const MethodOptions& options)
       : threshold_(static_cast<std::uint64_t>(options.delay_threshold.value_or(options.workers))) {}
@@ -177,7 +177,7 @@ class RingmasterPromise final : public Promise {
 
 }  // namespace
 
-std::unique_ptr<Promise> make_promise_of_steps(std::string_view name, const MethodOptions& options) {
+std::unique_ptr<MethodSpec> make_promise_of_steps(std::string_view name, const MethodOptions& options) {
   if (name == "asgd") return std::make_unique<AsgdPromise>();
   if (name == "asgd-delay-adaptive") return std::make_unique<DelayAdaptivePromise>(options);
   if (name == "asgd-rescaled") return std::make_unique<RescaledPromise>(options);
