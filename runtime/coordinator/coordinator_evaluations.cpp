@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "runtime/coordinator/coordinator.h"
-#include "runtime/coordinator/smoothness.h"
 #include "runtime/device/profiler_range.h"
+#include "runtime/objective/smoothness.h"
 
 namespace tardigrad {
 namespace {

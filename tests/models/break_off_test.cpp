@@ -11,7 +11,7 @@
 
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
-#include "runtime/coordinator/smoothness.h"
+#include "runtime/objective/smoothness.h"
 #include "tests/models/classification_problem.h"
 #include "tests/support/no_threads.h"
 

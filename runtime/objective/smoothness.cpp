@@ -1,4 +1,4 @@
-#include "runtime/coordinator/smoothness.h"
+#include "runtime/objective/smoothness.h"
 
 #include <algorithm>
 #include <cmath>
