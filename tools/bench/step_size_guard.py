@@ -20,7 +20,7 @@ import sys
 DELAYS = {"even": "1,1,1,1,1,1,1,1,1,1", "straggler": "1,1,1,1,1,1,1,1,1,20"}
 SEEDS = (1, 2, 3)
 WORSE = 0.02  # of accuracy
-TOLERANCES = (2, 3, 4, 5, 6, 8, 10, 12, 16)
+TOLERANCES = (1, 1.25, 1.5, 2, 3, 4, 4.5, 5, 6, 8, 10)
 
 # model, method, delays, units of time, step sizes
 CASES = [

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 
-std::string run_record(int workers, bool table = false, const std::string& method = "asgd") {
+std::string run_line(int workers, bool table = false, const std::string& method = "asgd") {
   return json{{"event", "run"}, {"method", method}, {"workers", workers}, {"clock", "wall"}, {"table", table}}
       .dump();
 }
@@ -23,7 +23,7 @@ std::string run_record(int workers, bool table = false, const std::string& metho
 class ToldRun {
  public:
   explicit ToldRun(int workers, bool table = false, const std::string& method = "asgd")
-      : picture_(run_record(workers, table, method)), jobs_(static_cast<std::size_t>(workers)) {}
+      : picture_(run_line(workers, table, method)), jobs_(static_cast<std::size_t>(workers)) {}
 
   struct Times {
     double start = 0;
@@ -138,7 +138,7 @@ TEST(RunPicture, ShowsTheJobThatTheEndOfTheRunCutOff) {
 }
 
 TEST(RunPicture, TakesWorkersFromTheSummaryWhereNoJobsWereTold) {
-  RunPicture picture(run_record(1));
+  RunPicture picture(run_line(1));
   EXPECT_EQ(json::parse(picture.json())["workers"], json(nullptr));
   RunSummary summary;
   summary.time = 10;
@@ -241,7 +241,7 @@ TEST(RunPicture, ShowsSomeOfVeryManyWorkers) {
 TEST(RunPicture, RefusesWhatMakesNoSense) {
   EXPECT_THROW(RunPicture("{}"), std::invalid_argument);
   EXPECT_THROW(RunPicture("no JSON"), std::invalid_argument);
-  EXPECT_THROW(RunPicture(run_record(0)), std::invalid_argument);
+  EXPECT_THROW(RunPicture(run_line(0)), std::invalid_argument);
   ToldRun run(2);
   EXPECT_THROW(run.picture().on_discard({.worker = 2}), std::invalid_argument);
 }
