@@ -104,7 +104,7 @@ class Page:
 
     def painted(self):
         """Once the page has drawn what was asked for so far."""
-        self.evaluate("new MethodSpec(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+        self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
 
     def text(self, selector):
         return self.evaluate(f"document.querySelector({json.dumps(selector)}).textContent")
