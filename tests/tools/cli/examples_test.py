@@ -8,6 +8,7 @@ Paths in the *.md files have to exist.
 """
 
 import json
+import os
 import pathlib
 import random
 import re
@@ -85,7 +86,8 @@ class Examples(unittest.TestCase):
         (self.folder / "build/tools/tardigrad").symlink_to(PROGRAM)
 
     def run_shell(self, command, **environment):
-        environment = {"PATH": f"{self.folder}/build/tools:/usr/bin:/bin", "HOME": str(self.folder), **environment}
+        emulated = {name: value for name, value in os.environ.items() if name.startswith("TARDIGRAD_EMULATED")}
+        environment = {"PATH": f"{self.folder}/build/tools:/usr/bin:/bin", "HOME": str(self.folder), **emulated, **environment}
         done = subprocess.run(["bash", "-c", command], cwd=self.folder, env=environment, capture_output=True, text=True,
                               check=False)
         self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout}{done.stderr}")
