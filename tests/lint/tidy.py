@@ -49,9 +49,10 @@ def changed_since(commit, sources):
     if any(path.name == ".clang-tidy" or path == pathlib.Path(__file__).resolve() for path in changed):
         return set(sources)
     chosen = changed & set(sources)
+    texts = {source: source.read_text() for source in sources}
     for header in (path for path in changed if path.suffix == ".h" and path.exists()):
         include = f'#include "{header.relative_to(ROOT)}"'
-        users = [source for source in sources if include in source.read_text()]
+        users = [source for source in sources if include in texts[source]]
         if users and not chosen.intersection(users):
             chosen.add(next((user for user in users if user.stem == header.stem), users[0]))
     return chosen
