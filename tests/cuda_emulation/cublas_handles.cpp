@@ -1,10 +1,7 @@
-// Handles, versions and error texts of cuBLAS and cuBLASLt.
+// Handles, versions and error texts of cuBLASLt.
 #include <cublasLt.h>
 #include <cublas_v2.h>
 
-struct cublasContext {
-  cudaStream_t stream = nullptr;
-};
 struct cublasLtContext {};
 
 namespace {
@@ -50,24 +47,6 @@ cublasStatus_t destroy_handle(Handle* handle) {
 
 }  // namespace
 
-cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) { return create_handle(handle); }
-cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) { return destroy_handle(handle); }
-cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
-  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
-  handle->stream = stream;
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasGetStream_v2(cublasHandle_t handle, cudaStream_t* stream) {
-  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
-  if (!stream) return CUBLAS_STATUS_INVALID_VALUE;
-  *stream = handle->stream;
-  return CUBLAS_STATUS_SUCCESS;
-}
-cublasStatus_t cublasGetVersion_v2(cublasHandle_t, int* version) {
-  if (!version) return CUBLAS_STATUS_INVALID_VALUE;
-  *version = CUBLAS_VERSION;
-  return CUBLAS_STATUS_SUCCESS;
-}
 cublasStatus_t cublasGetProperty(libraryPropertyType type, int* value) {
   if (!value) return CUBLAS_STATUS_INVALID_VALUE;
   switch (type) {
@@ -84,8 +63,6 @@ cublasStatus_t cublasGetProperty(libraryPropertyType type, int* value) {
       return CUBLAS_STATUS_INVALID_VALUE;
   }
 }
-const char* cublasGetStatusName(cublasStatus_t status) { return text_of(status).name; }
-const char* cublasGetStatusString(cublasStatus_t status) { return text_of(status).text; }
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) { return create_handle(handle); }
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) { return destroy_handle(handle); }
