@@ -64,27 +64,20 @@ T StateArchive::whole(const char* name, const Json& value, T least, T most) cons
   return result;
 }
 
-void StateArchive::whole_number(const char* name, std::int64_t& value, std::int64_t least,
-                                std::int64_t most) {
+template <std::integral Wide>
+void StateArchive::whole_number(const char* name, Wide& value, Wide least, Wide most) {
   if (restoring_) {
     value = whole(name, member(name), least, most);
   } else {
     (*json_)[name] = value;
   }
 }
+template void StateArchive::whole_number(const char*, std::int64_t&, std::int64_t, std::int64_t);
+template void StateArchive::whole_number(const char*, std::uint64_t&, std::uint64_t, std::uint64_t);
 
-void StateArchive::whole_number(const char* name, std::uint64_t& value, std::uint64_t least,
-                                std::uint64_t most) {
-  if (restoring_) {
-    value = whole(name, member(name), least, most);
-  } else {
-    (*json_)[name] = value;
-  }
-}
-
-template <std::integral T>
-void StateArchive::visit_numbers(const char* name, std::vector<T>& values, std::size_t count, T least,
-                                 T most) {
+template <std::integral Wide>
+void StateArchive::whole_numbers(const char* name, std::vector<Wide>& values, std::size_t count, Wide least,
+                                 Wide most) {
   if (!restoring_) {
     (*json_)[name] = values;
     return;
@@ -93,16 +86,10 @@ void StateArchive::visit_numbers(const char* name, std::vector<T>& values, std::
   values.clear();
   for (const Json& value : list) values.push_back(whole(name, value, least, most));
 }
-
-void StateArchive::whole_numbers(const char* name, std::vector<std::int64_t>& values, std::size_t count,
-                                 std::int64_t least, std::int64_t most) {
-  visit_numbers(name, values, count, least, most);
-}
-
-void StateArchive::whole_numbers(const char* name, std::vector<std::uint64_t>& values, std::size_t count,
-                                 std::uint64_t least, std::uint64_t most) {
-  visit_numbers(name, values, count, least, most);
-}
+template void StateArchive::whole_numbers(const char*, std::vector<std::int64_t>&, std::size_t, std::int64_t,
+                                          std::int64_t);
+template void StateArchive::whole_numbers(const char*, std::vector<std::uint64_t>&, std::size_t,
+                                          std::uint64_t, std::uint64_t);
 
 StateArchive StateArchive::begin_object(const char* name) const {
   return restoring_ ? StateArchive(member(name), what_ + "." + name) : StateArchive();

@@ -46,7 +46,7 @@ class StateArchive {
   template <std::integral T>
   void number(const char* name, T& value, T least, T most) {
     Widest<T> wide = value;
-    whole_number(name, wide, least, most);
+    whole_number<Widest<T>>(name, wide, least, most);
     value = static_cast<T>(wide);
   }
 
@@ -63,7 +63,7 @@ class StateArchive {
   template <std::integral T>
   void numbers(const char* name, std::vector<T>& values, std::size_t count, T least, T most) {
     std::vector<Widest<T>> wide(values.begin(), values.end());
-    whole_numbers(name, wide, count, least, most);
+    whole_numbers<Widest<T>>(name, wide, count, least, most);
     values.assign(wide.begin(), wide.end());
   }
 
@@ -100,12 +100,10 @@ class StateArchive {
   template <std::integral T>
   using Widest = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
 
-  void whole_number(const char* name, std::int64_t& value, std::int64_t least, std::int64_t most);
-  void whole_number(const char* name, std::uint64_t& value, std::uint64_t least, std::uint64_t most);
-  void whole_numbers(const char* name, std::vector<std::int64_t>& values, std::size_t count,
-                     std::int64_t least, std::int64_t most);
-  void whole_numbers(const char* name, std::vector<std::uint64_t>& values, std::size_t count,
-                     std::uint64_t least, std::uint64_t most);
+  template <std::integral Wide>
+  void whole_number(const char* name, Wide& value, Wide least, Wide most);
+  template <std::integral Wide>
+  void whole_numbers(const char* name, std::vector<Wide>& values, std::size_t count, Wide least, Wide most);
   StateArchive begin_object(const char* name) const;
   void end_object(const char* name, StateArchive& inner);
 
@@ -116,8 +114,6 @@ class StateArchive {
 
   template <std::integral T>
   T whole(const char* name, const Json& value, T least, T most) const;
-  template <std::integral T>
-  void visit_numbers(const char* name, std::vector<T>& values, std::size_t count, T least, T most);
 
   std::unique_ptr<Json> json_;  // an object
   std::string what_;
