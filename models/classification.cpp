@@ -17,8 +17,8 @@ namespace {
 /// Images evaluated at once by one thread, at most.
 constexpr std::size_t largest_evaluation_batch = 250;
 
-/// Training images that sample_gradient() takes, at least. Among 32 the largest curvature varied from 0.6 to
-/// 4 times that of 2,048.
+/// sample_gradient() takes so many training images, at least. With 32 the smoothness of the mlp on
+/// Fashion-MNIST came out between 21 and 52, over partitions and seeds; with 256 between 14.5 and 20.8.
 constexpr std::size_t sample_examples = 256;
 
 /// Test images evaluated at once; fewer where there are fewer, since a batch is computed whole.

@@ -82,7 +82,7 @@ class Executor {
   /// DeviceError it is the newest one there is.
   virtual void read_model(std::span<float> values) = 0;
 
-  /// As ParameterServer, for arrivals that have been collected.
+  /// Does what ParameterServer::read_mean_and_rows does, for arrivals that have been collected.
   virtual void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) = 0;
 
   /// The version of that model: steps so far, or fewer after a DeviceError.
@@ -91,9 +91,9 @@ class Executor {
   /// The largest drift of the server's mean that was mended (Server::largest_drift).
   virtual std::optional<double> largest_drift() = 0;
 
-  /// As ParameterServer: a snapshot of the server's vectors and of the models that jobs start from, whose
-  /// versions it returns; restore() wants them again. Every arrival must have been collected before it
-  /// begins.
+  /// Takes, as ParameterServer does, a snapshot of the server's vectors and of the models that jobs start
+  /// from, whose versions it returns; restore() wants them again. Every arrival must have been collected
+  /// before it begins.
   virtual bool at_rest() const { return true; }
   virtual std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) = 0;
   virtual std::size_t save_more(std::size_t vectors) = 0;

@@ -22,7 +22,7 @@ namespace tardigrad {
 /// out shows as ‖T' − T‖/n, which is more for as long as looks are near each other.
 class TableCheck {
  public:
-  /// What reads the table: ParameterServer::read_mean_and_rows.
+  /// Reads the table, as ParameterServer::read_mean_and_rows does.
   using Read = std::function<void(const VectorVisitor& mean, const VectorVisitor& row)>;
 
   /// Not more often than costs 2 % of the time, nor than every so many updates, which double from 1 to 1000.

@@ -46,6 +46,15 @@ std::unique_ptr<testing::MethodExperiment> five_workers(const std::string& name,
   return run;
 }
 
+/// One checkpoint, when the run ends.
+CheckpointOptions at_the_end(const TemporaryFolder& folder) {
+  CheckpointOptions options;
+  options.folder = folder.path();
+  options.every_updates = 1000;
+  options.run_json = "{}";
+  return options;
+}
+
 TEST_P(Verified, ChangesNoBitInVirtualTime) {
   RunOptions options = testing::in_virtual_time(200);
   options.evaluate_every_updates = 20;
@@ -94,9 +103,7 @@ TEST_P(Verified, HoldsInWallTimeAndInItsReplay) {
 TEST_P(Verified, GoesOnFromACheckpoint) {
   const TemporaryFolder folder;
   RunOptions options = testing::in_virtual_time(60);
-  options.checkpoints.folder = folder.path();
-  options.checkpoints.every_updates = 1000;  // at the end alone
-  options.checkpoints.run_json = "{}";
+  options.checkpoints = at_the_end(folder);
   five_workers(GetParam(), options)->go();
   const auto checkpoints = CheckpointFolder::list(folder.path());
   ASSERT_EQ(checkpoints.size(), 1u);
@@ -119,9 +126,7 @@ TEST_P(Verified, GoesOnFromACheckpointInWallTime) {
   const TemporaryFolder folder;
   RunOptions options = testing::in_wall_time(40);
   options.time_unit_s = 2e-4;
-  options.checkpoints.folder = folder.path();
-  options.checkpoints.every_updates = 1000;
-  options.checkpoints.run_json = "{}";
+  options.checkpoints = at_the_end(folder);
   five_workers(GetParam(), options)->go();
   options.max_updates = 120;
   options.checkpoints = {};
@@ -134,9 +139,7 @@ TEST_P(Verified, GoesOnFromACheckpointInWallTime) {
 TEST_P(Verified, GoesOnFromACheckpointOfAnotherNumberOfWorkers) {
   const TemporaryFolder folder;
   RunOptions options = testing::in_virtual_time(40);
-  options.checkpoints.folder = folder.path();
-  options.checkpoints.every_updates = 1000;
-  options.checkpoints.run_json = "{}";
+  options.checkpoints = at_the_end(folder);
   testing::MethodExperiment(3, GetParam(), "1,2,3", options, 1).go();
   const auto rest = five_workers(GetParam(), testing::in_virtual_time(120));
   rest->checkpoint = CheckpointFolder::list(folder.path()).front();
@@ -146,9 +149,7 @@ TEST_P(Verified, GoesOnFromACheckpointOfAnotherNumberOfWorkers) {
 TEST(VerifiedRun, DoesNotGoOnFromOneThatWasNot) {
   const TemporaryFolder folder;
   RunOptions options = testing::in_virtual_time(20);
-  options.checkpoints.folder = folder.path();
-  options.checkpoints.every_updates = 1000;
-  options.checkpoints.run_json = "{}";
+  options.checkpoints = at_the_end(folder);
   const auto first = five_workers("dude", options);
   first->verify = false;
   first->go();

@@ -2,7 +2,7 @@
 // Linked, it would take 0.4 s of processor time and 212 MB of every start of a program, also of those that
 // see no GPU.
 //
-// Programs link this in the place of the library itself (kernels/CMakeLists.txt), the emulation in the place
+// Programs link this in the place of the library itself (runtime/CMakeLists.txt), the emulation in the place
 // of both.
 
 #include <cublasLt.h>
