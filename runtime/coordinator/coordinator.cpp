@@ -7,13 +7,16 @@
 #include <variant>
 
 #include "runtime/device/profiler_range.h"
+#include "runtime/events/replayed_events.h"
+#include "runtime/events/virtual_events.h"
+#include "runtime/events/wall_events.h"
 #include "runtime/execution/lookahead_executor.h"
 #include "runtime/execution/stream_executor.h"
 
 namespace tardigrad {
 
 Coordinator::Coordinator(Objective& objective, Method& method, const Delays& delays,
-                         const EventScript& speeds, const Placement& placement, const RunOptions& options,
+                         const EventScript& speeds, const Devices& devices, const RunOptions& options,
                          std::vector<RunObserver*> observers, Recording* replay)
     : objective_(objective),
       method_(method),
@@ -22,32 +25,32 @@ Coordinator::Coordinator(Objective& objective, Method& method, const Delays& del
       observers_(std::move(observers)),
       states_(static_cast<std::size_t>(objective.workers())),
       host_model_(objective.dimension()) {
-  if (!objective.runs_on(placement.workers.front().backend)) {
+  if (!objective.runs_on(devices.workers.front().backend)) {
     throw std::invalid_argument(
-        fmt::format("the objective does not run on {}", placement.workers.front().name()));
+        fmt::format("the objective does not run on {}", devices.workers.front().name()));
   }
   if (replay) {
-    clock_ = std::make_unique<ReplayClock>(*replay, objective.workers());
+    clock_ = std::make_unique<ReplayedEvents>(*replay, objective.workers());
   } else if (options.clock == ClockKind::virtual_time) {
-    clock_ = std::make_unique<VirtualClock>(delays, speeds, objective.workers());
+    clock_ = std::make_unique<VirtualEvents>(delays, speeds, objective.workers());
   }
-  executor_ = make_executor(delays, speeds, placement);
+  executor_ = make_executor(delays, speeds, devices);
   if (!options_.checkpoints.folder.empty()) {
-    checkpoints_ = std::make_unique<Checkpoints>(options_.checkpoints, objective.layout(), placement.server);
+    checkpoints_ = std::make_unique<Checkpoints>(options_.checkpoints, objective.layout(), devices.server);
   }
 }
 
 /// For the clock that is there already, or else for wall time, whose clock the executor tells of arrivals.
 std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const EventScript& speeds,
-                                                     const Placement& placement) {
-  if (clock_ && placement.workers.front().backend == Backend::cpu) {
-    return std::make_unique<LookaheadExecutor>(objective_, placement.workers, method_.memory(),
-                                               options_.server, options_.job);
+                                                     const Devices& devices) {
+  if (clock_ && devices.workers.front().backend == Backend::cpu) {
+    return std::make_unique<LookaheadExecutor>(objective_, devices.workers, method_.memory(), options_.server,
+                                               options_.job);
   }
   std::optional<StreamExecutor::Wall> wall;
-  WallClock* polling = nullptr;
+  WallEvents* polling = nullptr;
   if (!clock_) {
-    auto clock = std::make_unique<WallClock>(stopwatch_, speeds, options_.time_unit_s);
+    auto clock = std::make_unique<WallEvents>(stopwatch_, speeds, options_.time_unit_s);
     health_.emplace(delays, speeds, options_.time_unit_s, objective_.workers(), options_.worker_timeout_s);
     wall.emplace();
     wall->time_jobs = options_.time_jobs;
@@ -57,11 +60,11 @@ std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const
     }
     wall->completions = options_.completions
                             ? *options_.completions
-                            : faster_completions(placement.workers.front(), objective_.workers());
+                            : faster_completions(devices.workers.front(), objective_.workers());
     if (wall->completions == Completions::polling) polling = clock.get();
     clock_ = std::move(clock);
   }
-  auto executor = std::make_unique<StreamExecutor>(objective_, placement, method_.memory(), options_.server,
+  auto executor = std::make_unique<StreamExecutor>(objective_, devices, method_.memory(), options_.server,
                                                    options_.job, std::move(wall));
   if (polling) polling->poll_with([polled = executor.get()] { polled->poll(); });
   return executor;
@@ -148,7 +151,7 @@ std::uint64_t Coordinator::salvage(std::span<float> model) noexcept {
 
 /// The method's first actions.
 void Coordinator::begin() {
-  if (options_.evaluate_every_time && next_evaluation_time_ == Clock::never) {
+  if (options_.evaluate_every_time && next_evaluation_time_ == EventSource::never) {
     next_evaluation_time_ = *options_.evaluate_every_time;
   }
   stopwatch_.resume();
@@ -180,9 +183,9 @@ void Coordinator::train(const std::stop_token& stop) {
   }
 }
 
-void Coordinator::take(const Clock::Arrived& arrived) {
+void Coordinator::take(const EventSource::Event& arrived) {
   const ProfilerRange range("arrival", static_cast<std::uint64_t>(arrived.worker));
-  if (arrived.what != Clock::What::end_of_job) return take_change(arrived);
+  if (arrived.kind != EventSource::Kind::end_of_job) return take_change(arrived);
   if (health_ && !is_sound(arrived.worker)) return;
   WorkerState& worker = state(arrived.worker);
   if (worker.discarding) return take_end_of_discarded(arrived);
@@ -222,7 +225,7 @@ void Coordinator::take(const Clock::Arrived& arrived) {
 }
 
 /// The worker is free for the jobs that it was to begin meanwhile, on the newest model.
-void Coordinator::take_end_of_discarded(const Clock::Arrived& arrived) {
+void Coordinator::take_end_of_discarded(const EventSource::Event& arrived) {
   WorkerState& worker = state(arrived.worker);
   worker.discarding = false;
   for (RunObserver* observer : observers_) observer->on_discarded_over(arrived.worker, arrived.time);
@@ -238,14 +241,14 @@ void Coordinator::hand_over_late(int worker, double time) {
   actions_.assign(static_cast<std::size_t>(std::exchange(state(worker).late_hand_overs, 0)),
                   HandOver{worker});
   if (!actions_.empty()) method_.handed_over_late(worker);
-  account(actions_, {worker, Clock::What::end_of_job, time}, 0, 0);
+  account(actions_, {worker, EventSource::Kind::end_of_job, time}, 0, 0);
   start_if_waiting(worker);
   executor_->act(actions_, 0);
 }
 
 /// Follows the actions: moves the version on, hands out jobs, starts them on the clock. Takes out of the list
 /// what cannot be done yet. `staleness` is that of the arrival.
-std::optional<UpdateRecord> Coordinator::account(Actions& actions, const Clock::Arrived& arrived,
+std::optional<UpdateRecord> Coordinator::account(Actions& actions, const EventSource::Event& arrived,
                                                  std::uint64_t staleness, double lr) {
   std::optional<UpdateRecord> record;
   const auto withheld = [&](const Action& action) {

@@ -16,11 +16,12 @@
 #include "runtime/base/histogram.h"
 #include "runtime/checkpoint/checkpoints.h"
 #include "runtime/coordinator/learning_rate.h"
-#include "runtime/device/placement.h"
-#include "runtime/events/clock.h"
+#include "runtime/device/devices.h"
 #include "runtime/events/delays.h"
 #include "runtime/events/event_script.h"
+#include "runtime/events/event_source.h"
 #include "runtime/events/recording.h"
+#include "runtime/events/stopwatch.h"
 #include "runtime/events/worker_health.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
@@ -91,7 +92,7 @@ struct RunOptions {
   // The run ends at whichever comes first; at least one should be given.
   std::optional<std::uint64_t> max_updates;
   std::optional<std::uint64_t> max_gradients;
-  double time_limit = Clock::never;  ///< on the run's own clock
+  double time_limit = EventSource::never;  ///< on the run's own clock
   std::optional<double> target_accuracy;
   std::optional<double> target_loss;
   std::optional<double> target_gradient_norm_sq;  ///< needs evaluate_gradient
@@ -139,7 +140,7 @@ class Coordinator {
   /// DeviceError where a device or its memory cannot be had, std::invalid_argument where the objective does
   /// not run on that backend.
   Coordinator(Objective& objective, Method& method, const Delays& delays, const EventScript& speeds,
-              const Placement& placement, const RunOptions& options, std::vector<RunObserver*> observers,
+              const Devices& devices, const RunOptions& options, std::vector<RunObserver*> observers,
               Recording* replay = nullptr);
   ~Coordinator() = default;  // the executor waits for whatever still runs
   Coordinator(const Coordinator&) = delete;
@@ -184,7 +185,7 @@ class Coordinator {
     bool any() const { return scripted || hung || failed; }
   };
 
-  /// What the coordinator keeps of a worker.
+  /// Kind the coordinator keeps of a worker.
   struct WorkerState {
     Fifo<Job> jobs;  // the first is being computed, if `computing`
     bool computing = false;
@@ -212,14 +213,14 @@ class Coordinator {
 
   WorkerState& state(int worker) { return states_[static_cast<std::size_t>(worker)]; }
   std::unique_ptr<Executor> make_executor(const Delays& delays, const EventScript& speeds,
-                                          const Placement& placement);
+                                          const Devices& devices);
   void begin();
   void train(const std::stop_token& stop);
   void train_and_end(std::span<float> model, const std::stop_token& stop);
   void end_stopped(std::span<float> model);
-  void take(const Clock::Arrived& arrived);
-  void take_end_of_discarded(const Clock::Arrived& arrived);
-  std::optional<UpdateRecord> account(Actions& actions, const Clock::Arrived& arrived,
+  void take(const EventSource::Event& arrived);
+  void take_end_of_discarded(const EventSource::Event& arrived);
+  std::optional<UpdateRecord> account(Actions& actions, const EventSource::Event& arrived,
                                       std::uint64_t staleness, double lr);
   void hand_over_late(int worker, double time);
   bool hand_over(int worker);
@@ -248,7 +249,7 @@ class Coordinator {
 
   // coordinator_lost_workers.cpp
   bool is_sound(int worker);
-  void take_change(const Clock::Arrived& change);
+  void take_change(const EventSource::Event& change);
   void take_out(int worker, bool Absence::*why, double time, const std::string& reason);
   void take_back(int worker, bool Absence::*why, double time, const std::string& reason);
   void tell_change(const WorkerChange& change);
@@ -290,7 +291,7 @@ class Coordinator {
   bool resumed_ = false;
 
   Stopwatch stopwatch_;
-  std::unique_ptr<Clock> clock_;
+  std::unique_ptr<EventSource> clock_;
   std::unique_ptr<Executor> executor_;
 
   std::vector<WorkerState> states_;
@@ -305,7 +306,7 @@ class Coordinator {
   std::uint64_t gradients_ = 0;
   std::uint64_t staleness_since_update_ = 0;  // the largest in the direction of the next step
   BreakOff break_off_;                        // of evaluations
-  double next_evaluation_time_ = Clock::never;
+  double next_evaluation_time_ = EventSource::never;
   bool sealed_ = false;            // the checkpoint in progress has all its vectors
   std::vector<float> host_model_;  // of the latest evaluation
   std::optional<EvaluationRecord> latest_evaluation_;

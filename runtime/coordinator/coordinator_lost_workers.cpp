@@ -1,4 +1,4 @@
-// What the coordinator does about workers that fail, hang and come back.
+// Kind the coordinator does about workers that fail, hang and come back.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,11 +11,13 @@
 namespace tardigrad {
 
 /// Wall time: whether the end that was heard of is that of a job, and not of a worker.
-bool Coordinator::is_sound(int worker) { return !state(worker).absence.failed && executor_->sound(worker); }
+bool Coordinator::is_sound(int worker) {
+  return !state(worker).absence.failed && executor_->is_healthy(worker);
+}
 
 /// By the script, or as recorded.
-void Coordinator::take_change(const Clock::Arrived& change) {
-  if (change.what == Clock::What::lost) {
+void Coordinator::take_change(const EventSource::Event& change) {
+  if (change.kind == EventSource::Kind::lost) {
     take_out(change.worker, &Absence::scripted, change.time, clock_->reason());
   } else {
     take_back(change.worker, &Absence::scripted, change.time, clock_->reason());
@@ -56,7 +58,7 @@ void Coordinator::tell_change(const WorkerChange& change) {
 /// Carries out what the method made of a loss or a return. There is no gradient to it.
 void Coordinator::act_on_change(int index, double time) {
   const double lr = learning_rate(time);
-  auto update = account(actions_, {index, Clock::What::lost, time}, 0, lr);
+  auto update = account(actions_, {index, EventSource::Kind::lost, time}, 0, lr);
   executor_->act(actions_, lr);
   for (RunObserver* observer : observers_) {
     for (const JobRecord& discarded : discards_) observer->on_discard(discarded);

@@ -1,4 +1,4 @@
-// What a checkpoint holds of a run, and going on from it.
+// Kind a checkpoint holds of a run, and going on from it.
 
 #include <fmt/format.h>
 
@@ -59,7 +59,7 @@ std::optional<Histogram> histogram_of(const std::vector<std::uint64_t>& numbers)
   return histogram;
 }
 
-/// What each of that many workers was handed over, in a checkpoint of another number of workers.
+/// Kind each of that many workers was handed over, in a checkpoint of another number of workers.
 std::vector<std::uint64_t> handed_over_of(StateArchive& state, int workers) {
   std::vector<std::uint64_t> handed_over;
   state.object("of_workers", [&](StateArchive& columns) {
@@ -228,8 +228,8 @@ void Coordinator::resume(const Checkpoint& checkpoint) {
     begin_with_other_workers();
   }
   if (!options_.evaluate_every_time) {
-    next_evaluation_time_ = Clock::never;
-  } else if (next_evaluation_time_ == Clock::never) {
+    next_evaluation_time_ = EventSource::never;
+  } else if (next_evaluation_time_ == EventSource::never) {
     next_evaluation_time_ = clock_->now() + *options_.evaluate_every_time;
   }
   if (checkpoints_) checkpoints_->resumed(version_, gradients_);
@@ -302,7 +302,7 @@ void Coordinator::go_on_with_jobs() {
   executor_->go_on();  // last, so that no job ends before the time it is said to have begun at
 }
 
-/// What the clock and the workers' states say of jobs must agree.
+/// Kind the clock and the workers' states say of jobs must agree.
 void Coordinator::require_ends() const {
   for (int index = 0; index < objective_.workers(); ++index) {
     if (states_[static_cast<std::size_t>(index)].computing == clock_->is_computing(index)) continue;

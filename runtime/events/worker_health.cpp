@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "runtime/events/clock.h"
+#include "runtime/events/event_source.h"
 
 namespace tardigrad {
 
@@ -26,12 +26,12 @@ void WorkerHealth::add(int worker, double began_s, double took_s) {
 double WorkerHealth::timeout_s(int worker) const {
   if (given_s_) return *given_s_;
   const double mean_s = seen(worker).known() ? seen(worker).mean_s() : largest_mean_s_;
-  return mean_s > 0 ? std::max(least_s, times_the_mean * mean_s) : Clock::never;
+  return mean_s > 0 ? std::max(least_s, times_the_mean * mean_s) : EventSource::never;
 }
 
 double WorkerHealth::overdue_at(int worker, std::uint64_t job, double began_s) const {
   const double timeout = timeout_s(worker) / time_unit_s_;
-  if (timeout == Clock::never) return Clock::never;
+  if (timeout == EventSource::never) return EventSource::never;
   const double work = timeout + (delays_.measured() ? 0 : delays_.duration(worker, job));
   return speeds_.end_time(worker, began_s / time_unit_s_, work) * time_unit_s_;
 }

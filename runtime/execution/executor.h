@@ -73,7 +73,7 @@ class Executor {
 
   /// Whether a job whose end the coordinator heard of was computed, or cut short, and so may arrive or be
   /// over; if not, its worker has failed.
-  virtual bool sound(int) { return true; }
+  virtual bool is_healthy(int) { return true; }
 
   /// Whether the job that a worker has begun has come to its end, heard of or not.
   virtual bool has_ended(int) { return false; }

@@ -14,11 +14,11 @@ GradientStream::Job::Job(StreamRef stream, Device server, std::size_t dimension)
       gradient(stream, dimension),
       loss(stream.device(), 1),
       began_ns(stream, 1),
-      cut_on_device(stream.device(), 1) {}
+      cancelled_on_device(stream.device(), 1) {}
 
-void GradientStream::Job::cut() {
-  cut_short.request_stop();
-  std::atomic_ref(*cut_on_device.data()).store(1, std::memory_order_release);
+void GradientStream::Job::cancel() {
+  cancelled.request_stop();
+  std::atomic_ref(*cancelled_on_device.data()).store(1, std::memory_order_release);
 }
 
 std::optional<double> GradientStream::Job::computing_s() const {
@@ -40,10 +40,10 @@ void GradientStream::start(int worker, std::uint64_t number, const Replica& repl
                            std::function<void()> on_complete) {
   const ProfilerRange range("job", number);
   Job& job = jobs_[started_++ % jobs_.size()];
-  job.cut_short = {};
-  std::atomic_ref(*job.cut_on_device.data()).store(0, std::memory_order_release);
+  job.cancelled = {};
+  std::atomic_ref(*job.cancelled_on_device.data()).store(0, std::memory_order_release);
   const StreamRef stream = stream_;
-  stream.leave_out_on(job.cut_short.get_token());
+  stream.leave_out_on(job.cancelled.get_token());
   if (std::exchange(gathered_, std::nullopt) != number) gradients_.enqueue_minibatch(worker, number);
   stream.wait(replica.written);
   stream.wait(job.taken);
@@ -73,7 +73,7 @@ void GradientStream::enqueue_begin(Job& job, const Throttle& throttle) {
 void GradientStream::enqueue_stretch(Job& job, int worker, std::uint64_t number, const Throttle& throttle) {
   const StreamRef stream = stream_;
   if (device().backend == Backend::cpu) {
-    stream.host("throttle", [&job, &throttle, worker, number, stop = job.cut_short.get_token()] {
+    stream.host("throttle", [&job, &throttle, worker, number, stop = job.cancelled.get_token()] {
       throttle.stretch(worker, number, job.began_s, stop);
     });
     return;
@@ -85,12 +85,12 @@ void GradientStream::enqueue_stretch(Job& job, int worker, std::uint64_t number,
   stretch.slowdown = lasting.slowdown;
   stretch.pauses = throttle.pauses;
   stretch.paused_before_ns = std::atomic_ref(throttle.pauses->paused_ns).load();
-  stretch.cut_short = job.cut_on_device.data();
+  stretch.cut_short = job.cancelled_on_device.data();
   stream.enqueue(stretch);
 }
 
 void GradientStream::begin_drain() noexcept {
-  for (Job& job : jobs_) job.cut();
+  for (Job& job : jobs_) job.cancel();
   try {
     stream_.ref().record(end_);
   } catch (const std::exception&) {  // a device that is lost does nothing more

@@ -28,7 +28,7 @@ class GradientStream {
     Job(StreamRef stream, Device server, std::size_t dimension);
 
     /// Ends it early, as far as it can be: leaves out what a CPU stream has not begun, and ends a throttle.
-    void cut();
+    void cancel();
 
     /// Of a complete job, where it is timed: seconds of computing, throttle included.
     std::optional<double> computing_s() const;
@@ -37,11 +37,11 @@ class GradientStream {
     Event taken;     ///< recorded by the server when it has read the gradient
     Buffer<float> gradient;
     PinnedBuffer<float> loss;
-    std::stop_source cut_short;
+    std::stop_source cancelled;
     // For a throttle, on a CPU and on a GPU:
     double began_s = 0;
     Buffer<std::uint64_t> began_ns;
-    PinnedBuffer<std::uint32_t> cut_on_device;
+    PinnedBuffer<std::uint32_t> cancelled_on_device;
     struct Times {
       TimedEvent began;
       TimedEvent ended;
@@ -67,9 +67,9 @@ class GradientStream {
   /// Whether a job must be over before another can start.
   bool full() const { return started_ - over_ == jobs_.size(); }
 
-  /// The oldest job that is not over; over() ends that.
+  /// The oldest job that is not retired.
   Job& oldest() { return jobs_[over_ % jobs_.size()]; }
-  void over() { ++over_; }
+  void retire() { ++over_; }
 
   /// The job started last.
   Job& latest() { return jobs_[(started_ - 1) % jobs_.size()]; }

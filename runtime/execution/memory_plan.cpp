@@ -27,10 +27,10 @@ class Planner {
         workers_(static_cast<std::size_t>(run.workers)) {}
 
   MemoryPlan plan() {
-    if (run_.placement.replicated) {
-      for (const Device device : run_.placement.in_use(workers_)) plan_server(device);
+    if (run_.devices.replicated) {
+      for (const Device device : run_.devices.in_use(workers_)) plan_server(device);
     } else {
-      plan_server(run_.placement.server);
+      plan_server(run_.devices.server);
     }
     if (run_.lookahead) {
       plan_threads();
@@ -64,12 +64,12 @@ class Planner {
     const auto tables = static_cast<std::size_t>(run_.memory.tables);
     add(device, narrow ? "gradient table (bf16)" : "gradient table (f32)",
         tables * workers_ * (row + address));
-    if (!run_.placement.replicated && copies_gradients(device))
+    if (!run_.devices.replicated && copies_gradients(device))
       add(device, "copy of another GPU's gradient", vector_bytes_);
   }
 
   bool copies_gradients(Device server) const {
-    return std::ranges::any_of(run_.placement.in_use(workers_), [&](Device device) {
+    return std::ranges::any_of(run_.devices.in_use(workers_), [&](Device device) {
       if (device.backend == Backend::cpu || device == server) return false;
       const auto route = run_.server.routes.find(device);
       return route == run_.server.routes.end() || route->second == GradientRoute::copy;
@@ -77,8 +77,8 @@ class Planner {
   }
 
   void plan_streams() {
-    const std::vector<Device> devices = run_.placement.in_use(workers_);
-    const StreamLayout layout(workers_, run_.placement.workers.size(), run_.wall);
+    const std::vector<Device> devices = run_.devices.in_use(workers_);
+    const StreamLayout layout(workers_, run_.devices.workers.size(), run_.wall);
     for (std::size_t i = 0; i < devices.size(); ++i) {
       const std::size_t streams = layout.on_device(i, devices.size());
       add(devices[i], "gradients", streams * layout.jobs_ahead * vector_bytes_);
@@ -91,7 +91,7 @@ class Planner {
   }
 
   void plan_threads() {
-    const std::vector<Device>& devices = run_.placement.workers;
+    const std::vector<Device>& devices = run_.devices.workers;
     const std::size_t gradients = LookaheadExecutor::arrivals_ahead(devices.size());
     add(devices.front(), "gradients", gradients * vector_stride(run_.dimension) * sizeof(float));
     plan_engines(devices.front(), devices.size(), true);
@@ -150,10 +150,10 @@ std::optional<int> workers_that_fit(PlannedRun run, const FreeMemory& free) {
 }
 
 std::optional<Device> server_that_fits(PlannedRun run, const FreeMemory& free) {
-  if (run.placement.server.backend == Backend::cpu || run.placement.replicated) return std::nullopt;
+  if (run.devices.server.backend == Backend::cpu || run.devices.replicated) return std::nullopt;
   for (int i = cuda_device_count() - 1; i >= 0; --i) {  // the last are the likeliest to carry no workers
-    run.placement.server = {Backend::cuda, i};
-    if (fits(run, free)) return run.placement.server;
+    run.devices.server = {Backend::cuda, i};
+    if (fits(run, free)) return run.devices.server;
   }
   return std::nullopt;
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/device/placement.h"
+#include "runtime/device/devices.h"
 #include "runtime/execution/executor.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective/objective.h"
@@ -20,7 +20,7 @@ struct PlannedRun {
   ServerMemory memory;
   ServerOptions server;
   JobOptions job;
-  Placement placement;
+  Devices devices;
   bool wall = true;            ///< each worker has a stream of its own
   bool lookahead = false;      ///< CPU threads compute ahead of the server (LookaheadExecutor)
   bool fixed_workers = false;  ///< the problem is of that many workers

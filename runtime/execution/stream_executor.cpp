@@ -39,22 +39,22 @@ bool ends_within(const GradientStream& stream, std::chrono::steady_clock::time_p
 
 }  // namespace
 
-StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
+StreamExecutor::StreamExecutor(Objective& objective, const Devices& devices, ServerMemory memory,
                                const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
     : wall_(std::move(wall)), workers_(static_cast<std::size_t>(objective.workers())) {
-  make_server(objective, placement, memory, server);
-  const std::vector<Device>& devices = placement.workers;
-  const StreamLayout layout(workers_.size(), devices.size(), wall_.has_value());
+  make_server(objective, devices, memory, server);
+  const std::size_t count = devices.workers.size();
+  const StreamLayout layout(workers_.size(), count, wall_.has_value());
   const std::size_t streams = layout.streams;
   capacity_ = layout.jobs_ahead * streams;
   for (std::size_t i = 0; i < streams; ++i) {
-    const Device device = devices[i % devices.size()];
-    const Device home = placement.replicated ? device : placement.server;
+    const Device device = devices.workers[i % count];
+    const Device home = devices.replicated ? device : devices.server;
     streams_.push_back(std::make_unique<GradientStream>(
         objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i), home, job,
         static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
     // All CPU devices have the same memory.
-    if (i == 0 || (device.backend == Backend::cuda && i < devices.size())) {
+    if (i == 0 || (device.backend == Backend::cuda && i < count)) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
     }
   }
@@ -65,16 +65,16 @@ StreamExecutor::StreamExecutor(Objective& objective, const Placement& placement,
   show_pauses_to_devices();
 }
 
-void StreamExecutor::make_server(const Objective& objective, const Placement& placement, ServerMemory memory,
+void StreamExecutor::make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
                                  const ServerOptions& options) {
   const std::size_t dimension = objective.dimension();
-  if (!placement.replicated) {
-    server_streams_.emplace_back(placement.server, "server", Priority::high);
+  if (!devices.replicated) {
+    server_streams_.emplace_back(devices.server, "server", Priority::high);
     server_ =
         std::make_unique<Server>(server_streams_.front(), dimension, objective.workers(), memory, options);
     return;
   }
-  for (const Device device : placement.in_use(workers_.size())) {
+  for (const Device device : devices.in_use(workers_.size())) {
     server_streams_.emplace_back(device, "server of " + device.name(), Priority::high);
   }
   const std::vector<StreamRef> streams(server_streams_.begin(), server_streams_.end());
@@ -134,7 +134,7 @@ void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradi
 void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   WorkerJobs& worker = state(index);
   if (!wall_) {
-    while (worker.stream->full()) harvest();
+    while (worker.stream->full()) collect_loss();
     start(index);
   }
   GradientStream::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
@@ -144,15 +144,15 @@ void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
   const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
   apply(actions, lr, &gradient);
   computing_s_ = job.computing_s();
-  unharvested_.push(worker.stream);
+  uncollected_.push(worker.stream);
   if (!wall_) return;
-  harvest();  // the gradient is there already, and the stream free for its next job
+  collect_loss();  // the gradient is there already, and the stream free for its next job
   start_if_waiting(index);
   start_handed_over(actions);
 }
 
 /// Asked before the server's stream meets a failure, which ends with the worker thus.
-bool StreamExecutor::sound(int index) {
+bool StreamExecutor::is_healthy(int index) {
   WorkerJobs& worker = state(index);
   if (worker.failed) return false;
   try {
@@ -297,21 +297,21 @@ void StreamExecutor::start(int index) {
 void StreamExecutor::discard(int index) {
   WorkerJobs& worker = state(index);
   if (!wall_) return job_is_over(worker);
-  if (!worker.failed) worker.stream->oldest().cut();
+  if (!worker.failed) worker.stream->oldest().cancel();
 }
 
 /// A job on a stream stays there until its end, or for good where the stream failed.
 void StreamExecutor::lose(int index) {
   WorkerJobs& worker = state(index);
   const bool one_goes_on = worker.computing && !worker.failed;
-  if (one_goes_on) worker.stream->oldest().cut();
+  if (one_goes_on) worker.stream->oldest().cancel();
   while (worker.jobs.size() > (one_goes_on ? 1 : 0)) release(worker, *worker.jobs.pop_back().replica);
 }
 
 void StreamExecutor::discarded_is_over(int index) {
   if (!wall_) return;  // it was over at once
   WorkerJobs& worker = state(index);
-  worker.stream->over();
+  worker.stream->retire();
   job_is_over(worker);
   start_if_waiting(index);
 }
@@ -328,8 +328,8 @@ void StreamExecutor::poll() {
 }
 
 /// Waits for the oldest arrival that was not waited for yet.
-void StreamExecutor::harvest() {
-  GradientStream& stream = *unharvested_.pop();
+void StreamExecutor::collect_loss() {
+  GradientStream& stream = *uncollected_.pop();
   const GradientStream::Job& job = stream.oldest();
   try {
     if (!wall_) job.complete.synchronize();
@@ -337,11 +337,11 @@ void StreamExecutor::harvest() {
     throw DeviceError(error.device(), told_by(stream.stream(), error));
   }
   losses_.push(*job.loss.data());
-  stream.over();
+  stream.retire();
 }
 
 float StreamExecutor::collect() {
-  if (losses_.empty()) harvest();
+  if (losses_.empty()) collect_loss();
   return losses_.pop();
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "runtime/base/fifo.h"
-#include "runtime/device/placement.h"
+#include "runtime/device/devices.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
 #include "runtime/execution/gradient_stream.h"
@@ -35,7 +35,7 @@ class StreamExecutor final : public Executor {
   };
 
   /// `wall` is nothing in virtual time. The objective outlives the executor.
-  StreamExecutor(Objective& objective, const Placement& placement, ServerMemory memory,
+  StreamExecutor(Objective& objective, const Devices& devices, ServerMemory memory,
                  const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall);
   ~StreamExecutor() override;
   StreamExecutor(const StreamExecutor&) = delete;
@@ -67,7 +67,7 @@ class StreamExecutor final : public Executor {
   void go_on() override;
   void lose(int worker) override;
   std::optional<Failure> next_failure() override;
-  bool sound(int worker) override;
+  bool is_healthy(int worker) override;
   bool has_ended(int worker) override;
   void check() override;
   bool drain(const DrainTimeout& patience) noexcept override;
@@ -88,14 +88,14 @@ class StreamExecutor final : public Executor {
 
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
   const WorkerJobs& state(int worker) const { return workers_[static_cast<std::size_t>(worker)]; }
-  void make_server(const Objective& objective, const Placement& placement, ServerMemory memory,
+  void make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
                    const ServerOptions& options);
   void resolve(const Actions& actions);
   void apply(const Actions& actions, double lr, const ArrivedGradient* gradient);
   void start(int worker);
   void start_if_waiting(int worker);
   void start_handed_over(const Actions& actions);
-  void harvest();
+  void collect_loss();
   std::string describe_failure(int worker, const DeviceError& error) const;
   void fail(int worker, const DeviceError& error);
   void check_server() const;
@@ -118,7 +118,7 @@ class StreamExecutor final : public Executor {
   ReplicaSnapshot replica_snapshot_;
   std::vector<Replica*> resolved_;
   std::vector<int> polled_;            // workers whose completion is to be polled for
-  Fifo<GradientStream*> unharvested_;  // of the arrivals whose loss is not known yet
+  Fifo<GradientStream*> uncollected_;  // of the arrivals whose loss is not known yet
   Fifo<float> losses_;                 // of those before them
   std::optional<double> computing_s_;
   Fifo<Failure> failures_;

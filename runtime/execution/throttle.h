@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <stop_token>
 
-#include "runtime/events/clock.h"
 #include "runtime/events/delays.h"
 #include "runtime/events/event_script.h"
+#include "runtime/events/stopwatch.h"
 
 namespace tardigrad {
 

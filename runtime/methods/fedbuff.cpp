@@ -27,7 +27,7 @@ class Fedbuff final : public Method {
   static constexpr int default_gather = 10;  // the paper's K
 
   int workers_;
-  Batch buffer_;
+  GatheredGradients buffer_;
 };
 
 }  // namespace

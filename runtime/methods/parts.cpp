@@ -55,9 +55,9 @@ void restart_all(const Working& working, std::optional<int> arrived, Actions& ac
   hand_over_to_all(working, actions);
 }
 
-// ---- Batch ----
+// ---- GatheredGradients ----
 
-bool Batch::add(Actions& actions) {
+bool GatheredGradients::add(Actions& actions) {
   actions.emplace_back(Accumulate{1.0f / static_cast<float>(size_), gathered_ == 0});
   if (++gathered_ < size_) return false;
   gathered_ = 0;

@@ -47,9 +47,9 @@ void hand_over_to_all(const Working& working, Actions& actions);
 void restart_all(const Working& working, std::optional<int> arrived, Actions& actions);
 
 /// A mean of gradients that is used up by one step: every `size` of them a new one.
-class Batch {
+class GatheredGradients {
  public:
-  explicit Batch(int size) : size_(size) {}
+  explicit GatheredGradients(int size) : size_(size) {}
 
   /// Appends what puts the arrived gradient into the mean ū; whether it was the last one.
   bool add(Actions& actions);

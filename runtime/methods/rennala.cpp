@@ -11,7 +11,7 @@ namespace {
 class Rennala final : public Method {
  public:
   explicit Rennala(const MethodOptions& options)
-      : workers_(options.workers), batch_(option_or(options.gather, options.workers, "--gather")) {}
+      : workers_(options.workers), gathered_(option_or(options.gather, options.workers, "--gather")) {}
 
   ServerMemory memory() const override { return {.tables = 0, .mean = true}; }
 
@@ -21,7 +21,7 @@ class Rennala final : public Method {
   }
 
   void arrive(const Arrival& arrival, Actions& actions) override {
-    if (batch_.add(actions)) {
+    if (gathered_.add(actions)) {
       actions.emplace_back(Step{});
       restart_all(working_, arrival.worker, actions);
     } else {
@@ -38,13 +38,13 @@ class Rennala final : public Method {
 
   void visit_state(StateArchive& state) override {
     working_.visit_state(state);
-    batch_.visit_state(state);
+    gathered_.visit_state(state);
   }
 
  private:
   int workers_;
   Working working_;
-  Batch batch_;
+  GatheredGradients gathered_;
 };
 
 }  // namespace

@@ -89,17 +89,17 @@ GradientRoute faster_route(Device server, Device workers, std::size_t dimension)
   return median(peer_s) <= median(copy_s) ? GradientRoute::peer : GradientRoute::copy;
 }
 
-GradientRoutes choose_routes(const Placement& placement, std::size_t dimension,
+GradientRoutes choose_routes(const Devices& devices, std::size_t dimension,
                              std::optional<GradientRoute> forced) {
   GradientRoutes routes;
-  if (placement.replicated) return routes;
-  for (const Device workers : placement.workers) {
-    if (workers.backend == Backend::cpu || workers == placement.server) continue;
-    if (forced == GradientRoute::peer && !peer_access(placement.server, workers)) {
+  if (devices.replicated) return routes;
+  for (const Device workers : devices.workers) {
+    if (workers.backend == Backend::cpu || workers == devices.server) continue;
+    if (forced == GradientRoute::peer && !peer_access(devices.server, workers)) {
       throw std::invalid_argument(fmt::format("--gradient-route peer: {} has no access to the memory of {}",
-                                              placement.server.name(), workers.name()));
+                                              devices.server.name(), workers.name()));
     }
-    routes[workers] = forced ? *forced : measured_route(placement.server, workers, dimension);
+    routes[workers] = forced ? *forced : measured_route(devices.server, workers, dimension);
   }
   return routes;
 }

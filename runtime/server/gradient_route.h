@@ -6,7 +6,7 @@
 #include <string>
 
 #include "runtime/device/device.h"
-#include "runtime/device/placement.h"
+#include "runtime/device/devices.h"
 
 namespace tardigrad {
 
@@ -31,7 +31,7 @@ GradientRoute faster_route(Device server, Device workers, std::size_t dimension)
 /// The routes of every worker device that is another GPU than the server's: `forced`, or else the faster,
 /// measured once a process for the same devices and d. Throws std::invalid_argument where `forced` is peer
 /// and there is no peer access.
-GradientRoutes choose_routes(const Placement& placement, std::size_t dimension,
+GradientRoutes choose_routes(const Devices& devices, std::size_t dimension,
                              std::optional<GradientRoute> forced);
 
 }  // namespace tardigrad

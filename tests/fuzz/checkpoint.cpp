@@ -54,7 +54,7 @@ class Run final : public RunObserver {
   RunOptions options;
 
   void go(const Checkpoint* checkpoint) {
-    Coordinator coordinator(objective_, *method_, delays_, speeds_, Placement({Device{}}), options,
+    Coordinator coordinator(objective_, *method_, delays_, speeds_, Devices({Device{}}), options,
                             {this, &guard_rails_});
     std::vector<float> model(objective_.dimension());
     if (checkpoint) coordinator.resume(*checkpoint);

@@ -4,7 +4,7 @@
 #include <stop_token>
 
 #include "runtime/events/delays.h"
-#include "runtime/events/recording.h"
+#include "runtime/events/replayed_events.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;
@@ -15,13 +15,13 @@ constexpr int workers = 3;
 
 void replay(const std::string& path) {
   Recording recording(path);
-  ReplayClock clock(recording, workers);
+  ReplayedEvents clock(recording, workers);
   for (int worker = 0; worker < workers; ++worker) clock.start_job(worker, 0);
   double before = 0;
   while (const auto arrived = clock.next(std::numeric_limits<double>::infinity(), {})) {
     fuzz::require(arrived->worker >= 0 && arrived->worker < workers, "a worker of the run");
     fuzz::require(std::isfinite(arrived->time), "finite times");
-    if (arrived->what != Clock::What::end_of_job) continue;
+    if (arrived->kind != EventSource::Kind::end_of_job) continue;
     fuzz::require(arrived->time >= before, "times in their order");
     before = arrived->time;
     clock.start_job(arrived->worker, 1);

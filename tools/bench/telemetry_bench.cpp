@@ -19,7 +19,7 @@
 
 #include "models/tridiagonal.h"
 #include "runtime/coordinator/coordinator.h"
-#include "runtime/telemetry/batched_observer.h"
+#include "runtime/telemetry/buffered_observer.h"
 #include "runtime/telemetry/run_log.h"
 #include "runtime/telemetry/trace_file.h"
 #include "tools/bench/measurements.h"
@@ -148,9 +148,9 @@ Cost measure(const Options& options, const std::string& kind) {
   run.time_jobs = kind != "nothing";
   run.time_limit = wall ? options.seconds : options.seconds * 100'000 / options.workers;
   const Telemetry telemetry(kind, options.workers);
-  BatchedObserver batched(telemetry.observers());  // as train does
-  Coordinator coordinator(objective, *method, delays, speeds, Placement(parse_devices("cpu:2")), run,
-                          {&batched});
+  BufferedObserver buffered(telemetry.observers());  // as train does
+  Coordinator coordinator(objective, *method, delays, speeds, Devices(parse_devices("cpu:2")), run,
+                          {&buffered});
   std::vector<float> model(objective.dimension());
   objective.initialise(model, 1);
   const double cpu_before_s = thread_cpu_s();

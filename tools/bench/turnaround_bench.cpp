@@ -136,7 +136,7 @@ std::vector<double> measure_us(const Options& options, Objective& objective, Dev
   run.max_gradients = options.jobs * static_cast<std::size_t>(options.workers);
   run.completions = completions;
   {
-    Coordinator coordinator(stamped, *method, delays, speeds, Placement({device}), run, {});
+    Coordinator coordinator(stamped, *method, delays, speeds, Devices({device}), run, {});
     std::vector<float> model(objective.dimension());
     objective.initialise(model, 1);
     coordinator.run(model, {});

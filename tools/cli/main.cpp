@@ -17,9 +17,9 @@
 #include "runtime/device/device.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/help_page.h"
+#include "tools/compare/accuracy_table.h"
 #include "tools/compare/class_table.h"
 #include "tools/compare/compare.h"
-#include "tools/compare/table.h"
 #include "tools/report/report.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/interrupt.h"
@@ -137,9 +137,10 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   try {
     read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
-    if (table_command->parsed()) (by_class ? print_class_table : csv ? print_csv : print_table)(logs);
+    if (table_command->parsed())
+      (by_class ? print_class_table : csv ? print_csv : print_accuracy_table)(logs);
     if (report_command->parsed()) write_report(logs, page);
-    if (train_command->parsed() || compare_command->parsed()) outlive_outputs();
+    if (train_command->parsed() || compare_command->parsed()) ignore_sigpipe_and_sigxfsz();
     if (train_command->parsed()) {
       return until_interrupted(answer_to_request(train_options),
                                [&](InterruptWatch& interrupts) { train(train_options, interrupts); });

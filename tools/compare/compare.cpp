@@ -16,7 +16,7 @@
 #include "tools/compare/compare_plan.h"
 #include "tools/compare/comparison_table.h"
 #include "tools/compare/earlier_results.h"
-#include "tools/compare/run_batch.h"
+#include "tools/compare/sweep.h"
 
 namespace tardigrad {
 namespace {
@@ -51,47 +51,47 @@ std::string describe_configuration(const TrainOptions& run, const std::vector<st
                             run.clock, describe_end(run), describe_seeds(seeds));
 }
 
-std::string describe_result(const RunResult& result, const RunBatch& batch) {
+std::string describe_result(const RunResult& result, const Sweep& sweep) {
   if (result.failed()) return "failed: " + result.failure;
   const Evaluation& last = result.summary.final_evaluation;
   std::string text = fmt::format("loss {:.4g}", last.loss);
   if (last.accuracy) text += fmt::format("  accuracy {:.2f} %", 100 * *last.accuracy);
   if (last.gradient_norm_sq) text += fmt::format("  ||grad f||^2 {:.4g}", *last.gradient_norm_sq);
-  if (!batch.target) return text;
-  const std::string target = to_string(*batch.target);
+  if (!sweep.target) return text;
+  const std::string target = to_string(*sweep.target);
   if (!result.at_target) return text + fmt::format("  {} not reached", target);
   return text +
-         fmt::format("  {} at time {:.1f} {}", target, result.at_target->time, time_unit(batch.runs.front()));
+         fmt::format("  {} at time {:.1f} {}", target, result.at_target->time, time_unit(sweep.runs.front()));
 }
 
 /// Runs of one method take about as long as each other.
-std::vector<std::string> methods_of(const RunBatch& batch) {
+std::vector<std::string> methods_of(const Sweep& sweep) {
   std::vector<std::string> methods;
-  std::ranges::transform(batch.runs, std::back_inserter(methods), &TrainOptions::method);
+  std::ranges::transform(sweep.runs, std::back_inserter(methods), &TrainOptions::method);
   return methods;
 }
 
-/// Executes the batch, and shows on stderr how it goes on.
-std::vector<RunResult> execute_with_progress(const RunBatch& batch, const std::stop_token& stop) {
+/// Executes the sweep, and shows on stderr how it goes on.
+std::vector<RunResult> execute_with_progress(const Sweep& sweep, const std::stop_token& stop) {
   const auto describe = [&](std::size_t index, const RunResult& result) {
-    const TrainOptions& run = batch.runs[index];
+    const TrainOptions& run = sweep.runs[index];
     return fmt::format("{} lr {} seed {}: {}  ({:.1f} s)", run.method, run.lr, run.seed,
-                       describe_result(result, batch), result.wall_s);
+                       describe_result(result, sweep), result.wall_s);
   };
-  const bool quiet = batch.runs.front().quiet;
-  BatchProgress progress(methods_of(batch), BatchProgress::standard_display(quiet));
-  std::vector<RunResult> results = execute_batch(batch, progress, describe, stop);
+  const bool quiet = sweep.runs.front().quiet;
+  SweepProgress progress(methods_of(sweep), SweepProgress::standard_display(quiet));
+  std::vector<RunResult> results = execute_sweep(sweep, progress, describe, stop);
   if (!quiet) say(stderr, "\n");
   return results;
 }
 
 /// What an earlier call with this `--log-dir` has left need not be done again.
-void take_over_earlier_results(RunBatch& batch, const std::string& log_dir) {
+void take_over_earlier_results(Sweep& sweep, const std::string& log_dir) {
   if (log_dir.empty()) return;
-  batch.known = earlier_results(batch);
-  if (batch.known.empty()) return;
+  sweep.known = earlier_results(sweep);
+  if (sweep.known.empty()) return;
   say_line("--log-dir {}: {} of {} runs are there already, and are taken over from their logs", log_dir,
-           batch.known.size(), batch.runs.size());
+           sweep.known.size(), sweep.runs.size());
 }
 
 /// The results as plan_runs() ordered them.
@@ -115,15 +115,15 @@ void compare(const CompareOptions& options, InterruptWatch& interrupts) {
   const std::vector<std::uint64_t> seeds = seeds_of(options);
   check_comparison_outputs(options);
   const LogFolder logs(options);
-  RunBatch batch = plan_batch(options, contestants, logs.path());
-  take_over_earlier_results(batch, options.log_dir);
+  Sweep sweep = plan_sweep(options, contestants, logs.path());
+  take_over_earlier_results(sweep, options.log_dir);
   logs.make();
-  const std::vector<RunResult> results = execute_with_progress(batch, interrupts.run());
+  const std::vector<RunResult> results = execute_with_progress(sweep, interrupts.run());
   const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
   std::FILE* out = table_stream(options);
-  say(out, "{}{}", describe_configuration(batch.runs.front(), seeds),
-      comparison_table(methods, batch.target));
-  write_comparison_outputs(options, batch, results, methods, logs);
+  say(out, "{}{}", describe_configuration(sweep.runs.front(), seeds),
+      comparison_table(methods, sweep.target));
+  write_comparison_outputs(options, sweep, results, methods, logs);
   const auto missing = std::ranges::count(results, RunResult::Outcome::missing, &RunResult::outcome);
   if (missing == 0) return;
   say(out, "\ninterrupted: {} of {} runs are missing; {}\n", missing, results.size(),

@@ -65,26 +65,26 @@ void write_csv(const std::string& file, const std::string& csv) {
   }
 }
 
-std::string csv_of(const RunBatch& batch, std::span<const RunResult> results, const LogFolder& logs) {
+std::string csv_of(const Sweep& sweep, std::span<const RunResult> results, const LogFolder& logs) {
   std::vector<LoggedRun> runs;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!has_ended(results[i])) continue;
-    LoggedRun& run = runs.emplace_back(read_logged_run(batch.runs[i].log));
+    LoggedRun& run = runs.emplace_back(read_logged_run(sweep.runs[i].log));
     if (logs.is_temporary()) run.log = std::filesystem::path(run.log).filename().string();
   }
   return evaluations_csv(runs);
 }
 
 /// The logs of the runs at each method's best step size.
-std::vector<std::string> best_logs(const RunBatch& batch, std::span<const RunResult> results,
+std::vector<std::string> best_logs(const Sweep& sweep, std::span<const RunResult> results,
                                    const std::vector<MethodRuns>& methods) {
   std::vector<std::string> logs;
   for (const MethodRuns& method : methods) {
-    const auto best = best_step_size(method, batch.target);
+    const auto best = best_step_size(method, sweep.target);
     if (!best) continue;
     for (const RunResult& result : method.step_sizes[*best].runs) {
       if (has_ended(result))
-        logs.push_back(batch.runs[static_cast<std::size_t>(&result - results.data())].log);
+        logs.push_back(sweep.runs[static_cast<std::size_t>(&result - results.data())].log);
     }
   }
   return logs;
@@ -126,12 +126,12 @@ std::FILE* table_stream(const CompareOptions& options) {
   return goes_to_stdout(options.csv) || goes_to_stdout(options.report) ? stderr : stdout;
 }
 
-void write_comparison_outputs(const CompareOptions& options, const RunBatch& batch,
+void write_comparison_outputs(const CompareOptions& options, const Sweep& sweep,
                               std::span<const RunResult> results, const std::vector<MethodRuns>& methods,
                               const LogFolder& logs) {
-  if (!options.csv.empty()) write_csv(options.csv, csv_of(batch, results, logs));
+  if (!options.csv.empty()) write_csv(options.csv, csv_of(sweep, results, logs));
   if (options.report.empty()) return;
-  const std::vector<std::string> best = best_logs(batch, results, methods);
+  const std::vector<std::string> best = best_logs(sweep, results, methods);
   if (best.empty()) {
     say_line("--report {}: there is no run to draw yet", options.report);
     return;

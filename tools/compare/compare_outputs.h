@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tools/compare/comparison_table.h"
-#include "tools/compare/run_batch.h"
+#include "tools/compare/sweep.h"
 #include "tools/options/compare_options.h"
 
 namespace tardigrad {
@@ -40,7 +40,7 @@ std::FILE* table_stream(const CompareOptions& options);
 
 /// Writes what `--csv` and `--report` ask for, from the logs of the runs that have ended: all of them, and
 /// those at each method's best step size. Throws std::runtime_error where a file cannot be written.
-void write_comparison_outputs(const CompareOptions& options, const RunBatch& batch,
+void write_comparison_outputs(const CompareOptions& options, const Sweep& sweep,
                               std::span<const RunResult> results, const std::vector<MethodRuns>& methods,
                               const LogFolder& logs);
 

@@ -60,13 +60,13 @@ std::vector<TrainOptions> plan_runs(const CompareOptions& options, const std::ve
 }
 
 /// Sets up a run of each method, to find what is wrong with data and files. Returns the number of workers.
-int try_set_ups(const RunBatch& batch) {
+int try_set_ups(const Sweep& sweep) {
   int workers = 0;
   std::string method;
-  for (const TrainOptions& run : batch.runs) {
+  for (const TrainOptions& run : sweep.runs) {
     if (run.method == method) continue;
     method = run.method;
-    const RunSetup setup = set_up_run(run, batch.placement, batch.dataset);
+    const RunSetup setup = set_up_run(run, sweep.devices, sweep.dataset);
     const std::string note = first_model(run, *setup.objective).note;
     if (!note.empty() && workers == 0) say_line(note);
     workers = setup.objective->workers();
@@ -76,26 +76,26 @@ int try_set_ups(const RunBatch& batch) {
 
 }  // namespace
 
-RunBatch plan_batch(const CompareOptions& options, const std::vector<Contestant>& contestants,
-                    const std::string& log_dir) {
+Sweep plan_sweep(const CompareOptions& options, const std::vector<Contestant>& contestants,
+                 const std::string& log_dir) {
   check_end_and_target(options.shared);
   std::vector<std::string> methods;
   std::ranges::transform(contestants, std::back_inserter(methods), &Contestant::method);
   require_use(options.shared, methods);
-  RunBatch batch;
-  batch.target = target_of(options.shared);
-  batch.runs = plan_runs(options, contestants, log_dir);
-  for (const TrainOptions& run : batch.runs) check_options(run);
-  batch.placement = choose_placement(options.shared);
-  batch.dataset = load_data(options.shared);
-  const int workers = try_set_ups(batch);
-  for (TrainOptions& run : batch.runs) {
+  Sweep sweep;
+  sweep.target = target_of(options.shared);
+  sweep.runs = plan_runs(options, contestants, log_dir);
+  for (const TrainOptions& run : sweep.runs) check_options(run);
+  sweep.devices = choose_devices(options.shared);
+  sweep.dataset = load_data(options.shared);
+  const int workers = try_set_ups(sweep);
+  for (TrainOptions& run : sweep.runs) {
     run.workers = workers;
-    run.target_accuracy.reset();  // the batch measures it, and the run goes on
+    run.target_accuracy.reset();  // the sweep measures it, and the run goes on
     run.target_loss.reset();
     run.target_gradient_norm_sq.reset();
   }
-  return batch;
+  return sweep;
 }
 
 }  // namespace tardigrad

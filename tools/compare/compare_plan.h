@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/compare/run_batch.h"
+#include "tools/compare/sweep.h"
 #include "tools/options/compare_options.h"
 
 namespace tardigrad {
@@ -11,7 +11,7 @@ namespace tardigrad {
 /// The runs of a comparison, by method, then step size, then seed, each with its log in `log_dir` (none: no
 /// logs). All of it is checked: whatever the user can mend throws std::invalid_argument here, before the
 /// first run.
-RunBatch plan_batch(const CompareOptions& options, const std::vector<Contestant>& contestants,
-                    const std::string& log_dir);
+Sweep plan_sweep(const CompareOptions& options, const std::vector<Contestant>& contestants,
+                 const std::string& log_dir);
 
 }  // namespace tardigrad

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/compare/run_batch.h"
+#include "tools/compare/sweep.h"
 
 namespace tardigrad {
 

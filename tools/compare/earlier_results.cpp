@@ -131,16 +131,16 @@ std::optional<RunResult> result_of(const LoggedRun& run, const std::optional<Tar
 
 }  // namespace
 
-std::map<std::size_t, RunResult> earlier_results(const RunBatch& batch) {
-  const std::string backend = backend_of(batch.placement.workers.front().name());
+std::map<std::size_t, RunResult> earlier_results(const Sweep& sweep) {
+  const std::string backend = backend_of(sweep.devices.workers.front().name());
   std::map<std::size_t, RunResult> results;
-  for (std::size_t i = 0; i < batch.runs.size(); ++i) {
-    const std::string& log = batch.runs[i].log;
+  for (std::size_t i = 0; i < sweep.runs.size(); ++i) {
+    const std::string& log = sweep.runs[i].log;
     if (!has_begun(log)) continue;
-    check_is_of(batch.runs[i], RecordJson::parse(RunLogReader(log).run_json()), backend);
+    check_is_of(sweep.runs[i], RecordJson::parse(RunLogReader(log).run_json()), backend);
     const LoggedRun run = read_logged_run(log);
     if (!run.is_whole) continue;
-    if (auto result = result_of(run, batch.target)) results.emplace(i, std::move(*result));
+    if (auto result = result_of(run, sweep.target)) results.emplace(i, std::move(*result));
   }
   return results;
 }

@@ -51,7 +51,7 @@ std::optional<std::string> trouble_with_stdout() {
                      error == 0 ? "" : std::strerror(error));
 }
 
-void outlive_outputs() {
+void ignore_sigpipe_and_sigxfsz() {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
 }

@@ -19,6 +19,6 @@ std::optional<std::string> trouble_with_stdout();
 
 /// From here on a pipe that nobody reads any more, or a file at its size limit, is an error of the write,
 /// where it would have ended the program.
-void outlive_outputs();
+void ignore_sigpipe_and_sigxfsz();
 
 }  // namespace tardigrad

@@ -196,7 +196,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
 }
 
 /// On the backend of the workers.
-Placement place(const TrainOptions& options, std::vector<Device> workers) {
+Devices place(const TrainOptions& options, std::vector<Device> workers) {
   if (options.sync_over == "nccl") {
     if (workers.front().backend == Backend::cpu) {
       refuse(fmt::format("--sync-over nccl: works between GPUs, and the workers are on {}",
@@ -229,9 +229,9 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.memory = setup.method->memory();
   planned.server = setup.options.server;
   planned.job = setup.options.job;
-  planned.placement = setup.placement;
+  planned.devices = setup.devices;
   planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
-  planned.lookahead = !planned.wall && setup.placement.server.backend == Backend::cpu;
+  planned.lookahead = !planned.wall && setup.devices.server.backend == Backend::cpu;
   planned.fixed_workers = is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options));
   planned.engine = [&objective](Device device) { return objective.engine_memory(device); };
   return planned;
@@ -291,7 +291,7 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
   return std::make_shared<const data::Dataset>(std::move(dataset));
 }
 
-Placement choose_placement(const TrainOptions& options) {
+Devices choose_devices(const TrainOptions& options) {
   std::vector<Device> devices = parse_devices(options.device);
   const bool on_cpu = devices.front().backend == Backend::cpu;
   if (on_cpu && options.precision != "fp32") {
@@ -304,15 +304,15 @@ Placement choose_placement(const TrainOptions& options) {
   return place(options, std::move(devices));
 }
 
-RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
+RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
                     const std::shared_ptr<const data::Dataset>& dataset) {
   RunSetup setup;
-  setup.placement = placement;
-  setup.placement.replicated = options.sync_over == "nccl";
+  setup.devices = devices;
+  setup.devices.replicated = options.sync_over == "nccl";
   if (is_quadratic(options)) {
     setup.objective = make_quadratic(options);
   } else {
-    auto classification = make_classification(options, placement.workers, dataset);
+    auto classification = make_classification(options, devices.workers, dataset);
     setup.classes = classes_of(*dataset, classification->shares());
     setup.objective = std::move(classification);
   }
@@ -330,7 +330,7 @@ RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
   }
   PlannedRun planned = planned_run(options, setup);
   require_memory(planned);
-  planned.server.routes = choose_routes(setup.placement, planned.dimension, forced_route(options));
+  planned.server.routes = choose_routes(setup.devices, planned.dimension, forced_route(options));
   setup.options.server.routes = planned.server.routes;
   setup.memory = plan_memory(planned);
   return setup;
@@ -364,7 +364,7 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
                    const Checkpoint* resume) {
   auto coordinator =
       std::make_shared<Coordinator>(*setup->objective, *setup->method, setup->delays, setup->speeds,
-                                    setup->placement, setup->options, std::move(observers), replay);
+                                    setup->devices, setup->options, std::move(observers), replay);
   const struct Keep {  // however the run ends
     std::shared_ptr<const RunSetup> setup;
     std::shared_ptr<const Coordinator> coordinator;
@@ -384,8 +384,8 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
   record["dimension"] = setup.objective->dimension();
   record["version"] = program_version;
   record["compute_times"] = setup.delays.base();
-  for (const Device device : setup.placement.workers) record["devices"].push_back(device.name());
-  if (!setup.placement.replicated) record["server"] = setup.placement.server.name();
+  for (const Device device : setup.devices.workers) record["devices"].push_back(device.name());
+  if (!setup.devices.replicated) record["server"] = setup.devices.server.name();
   return record.dump();
 }
 

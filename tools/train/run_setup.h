@@ -11,7 +11,7 @@
 #include "data/dataset.h"
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/device/device.h"
-#include "runtime/device/placement.h"
+#include "runtime/device/devices.h"
 #include "runtime/events/delays.h"
 #include "runtime/events/event_script.h"
 #include "runtime/events/recording.h"
@@ -26,7 +26,7 @@ namespace tardigrad {
 
 /// All that a Coordinator needs for a run.
 struct RunSetup {
-  Placement placement;
+  Devices devices;
   std::unique_ptr<Objective> objective;
   std::unique_ptr<Method> method;
   Delays delays;
@@ -54,11 +54,11 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
 
 /// The devices of workers and server. `auto` falls back to the CPU where there is no GPU and says so on
 /// stderr. Throws std::invalid_argument.
-Placement choose_placement(const TrainOptions& options);
+Devices choose_devices(const TrainOptions& options);
 
 /// Makes a run of options that check_options() has passed. Throws std::invalid_argument, also where devices
 /// have too little memory for it.
-RunSetup set_up_run(const TrainOptions& options, const Placement& placement,
+RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
                     const std::shared_ptr<const data::Dataset>& dataset);
 
 /// The log of `--log`; null where none is asked for. `run_json` is that of log_record(); `after`: as RunLog

@@ -13,7 +13,7 @@
 #include "runtime/base/output_path.h"
 #include "runtime/base/say.h"
 #include "runtime/events/recording.h"
-#include "runtime/telemetry/batched_observer.h"
+#include "runtime/telemetry/buffered_observer.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "runtime/telemetry/trace_file.h"
 #include "tools/live/live_run.h"
@@ -84,10 +84,10 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
   const auto served = serving(options);
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
-  const Placement placement = choose_placement(options);
+  const Devices devices = choose_devices(options);
   const auto checkpoint =
       options.resume.empty() ? std::nullopt : std::optional(Checkpoint::read(options.resume));
-  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, load_data(options)));
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, load_data(options)));
   RunSetup& setup = *shared_setup;
   if (options.show_memory) {
     say(stdout, "{}\n", show_memory(setup.memory));
@@ -125,7 +125,7 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
           : make_tensorboard(options.tensorboard, after ? std::optional(after->update) : std::nullopt);
   std::vector<RunObserver*> batched{live.get(), log.get(), trace.get(), tensorboard.get()};
   std::erase(batched, nullptr);
-  BatchedObserver batches(batched);
+  BufferedObserver batches(batched);
   observers.push_back(&batches);
   GuardRails guard_rails(guarded_run(options, setup), observers);
   observers.push_back(&guard_rails);

@@ -89,7 +89,7 @@ TEST_F(Events, AJobThatEndsAsItsWorkerFailsHasEnded) {
   EXPECT_EQ(run.sequence(), (Sequence{{2, 0, 0}, {3, 1, 1}, {4, 0, 1}, {6, 0, 0}, {6, 1, 2}, {8, 0, 1}}));
 }
 
-// What is computed by several threads, or by one, gives the same bits.
+// Kind is computed by several threads, or by one, gives the same bits.
 TEST_F(Events, LossesAreRepeatable) {
   const auto model = [&](int devices) {
     Experiment run(4, "asgd", "linear:1:1+halfnormal", in_virtual_time(300), devices);
@@ -111,7 +111,7 @@ TEST_F(Events, WhereAllAreLostTheRunWaitsForOneThatIsToComeBack) {
 
 TEST_F(Events, ARunWhoseWorkersAreAllLostEndsWithTheNewestModel) {
   RunOptions options = in_virtual_time(10);
-  for (const double time_limit : {Clock::never, 50.0}) {
+  for (const double time_limit : {EventSource::never, 50.0}) {
     options.time_limit = time_limit;
     Experiment run(2, "asgd", "2,3", options);
     run.speeds = script({{2.5, 0, failed}, {4, 1, failed}}, 2);

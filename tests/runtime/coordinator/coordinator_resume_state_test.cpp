@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "runtime/base/state_archive.h"
-#include "runtime/telemetry/batched_observer.h"
+#include "runtime/telemetry/buffered_observer.h"
 #include "tests/support/experiment.h"
 #include "tests/support/temporary_file.h"
 #include "tests/support/temporary_folder.h"
@@ -208,7 +208,7 @@ class UpdateCounter final : public RunObserver {
 // Also of those that are told in batches.
 TEST_F(ResumeState, IsKeptForObservers) {
   UpdateCounter counter;
-  BatchedObserver batches({&counter});
+  BufferedObserver batches({&counter});
   Experiment first(2, "asgd", "1,2", in_virtual_time(50));
   first.options.evaluate_every_updates = 20;
   first.options.checkpoints = checkpoints();
@@ -217,7 +217,7 @@ TEST_F(ResumeState, IsKeptForObservers) {
   EXPECT_THAT(counter.resumed, IsEmpty());
 
   UpdateCounter another;
-  BatchedObserver other_batches({&another});
+  BufferedObserver other_batches({&another});
   Experiment rest(2, "asgd", "1,2", in_virtual_time(80));
   rest.observers = {&other_batches};
   rest.checkpoint = newest();

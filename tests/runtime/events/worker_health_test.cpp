@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/events/clock.h"
+#include "runtime/events/event_source.h"
 #include "tests/support/temporary_file.h"
 
 namespace tardigrad {
@@ -29,10 +29,10 @@ void add_jobs(WorkerHealth& health, int worker, int count, double took_s) {
 TEST(WorkerHealth, WhatIsNotKnownIsNotLate) {
   Health of;
   WorkerHealth health = of.make();
-  EXPECT_EQ(health.timeout_s(0), Clock::never);
-  EXPECT_EQ(health.overdue_at(0, 0, 3), Clock::never);
+  EXPECT_EQ(health.timeout_s(0), EventSource::never);
+  EXPECT_EQ(health.overdue_at(0, 0, 3), EventSource::never);
   add_jobs(health, 0, 2, 1);
-  EXPECT_EQ(health.overdue_at(0, 2, 3), Clock::never);
+  EXPECT_EQ(health.overdue_at(0, 2, 3), EventSource::never);
 }
 
 TEST(WorkerHealth, ALateJobTakesTwentyTimesItsWorkersMean) {

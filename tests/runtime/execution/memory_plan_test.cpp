@@ -27,7 +27,7 @@ PlannedRun two_gpus() {
   run.dimension = 1'000'000;
   run.workers = 10;
   run.memory = {.tables = 1, .mean = true};
-  run.placement = Placement({gpu(1), gpu(2)}, gpu(1));
+  run.devices = Devices({gpu(1), gpu(2)}, gpu(1));
   run.engine = [](Device) { return EngineMemory{.shared_bytes = 5000, .engine_bytes = 700}; };
   return run;
 }
@@ -63,7 +63,7 @@ TEST(MemoryPlan, ByHand) {
 
 TEST(MemoryPlan, FollowsTheOptions) {
   PlannedRun run = two_gpus();
-  run.placement.server = gpu(0);
+  run.devices.server = gpu(0);
   run.server = {.momentum = 0.9, .clip_norm = 1, .table_type = TableType::bf16};
   run.server.routes = {{gpu(1), GradientRoute::peer}, {gpu(2), GradientRoute::peer}};
   run.job.local_steps = 2;
@@ -85,7 +85,7 @@ TEST(MemoryPlan, FollowsTheOptions) {
 TEST(MemoryPlan, OfModelsOnEveryGpu) {
   PlannedRun run = two_gpus();
   run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
-  run.placement.replicated = true;
+  run.devices.replicated = true;
   const MemoryPlan plan = plan_memory(run);
   for (const Device device : {gpu(1), gpu(2)}) {
     EXPECT_EQ(items_of(plan, device), (Items{{"model", 4'000'000},
@@ -184,14 +184,14 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.memory = method->memory();
     run.server = options.server;
     run.job = options.job;
-    run.placement = Placement(devices());
+    run.devices = Devices(devices());
     run.wall = options.clock == ClockKind::wall;
     run.lookahead = !run.wall && devices().front().backend == Backend::cpu;
     run.engine = [&](Device device) { return objective.engine_memory(device); };
     HeldBytes observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
     const EventScript speeds;
-    Coordinator coordinator(objective, *method, delays, speeds, run.placement, options, {&observer});
+    Coordinator coordinator(objective, *method, delays, speeds, run.devices, options, {&observer});
     std::vector<float> model(dimension);
     coordinator.run(model, {});
     held = observer.bytes;

@@ -16,9 +16,9 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(GradientRoutes, CpuDevicesNeedNone) {
-  const Placement placement({{Backend::cpu, 0}, {Backend::cpu, 1}}, {Backend::cpu, 5});
-  EXPECT_TRUE(choose_routes(placement, 10, std::nullopt).empty());
-  EXPECT_TRUE(choose_routes(placement, 10, GradientRoute::peer).empty());
+  const Devices devices({{Backend::cpu, 0}, {Backend::cpu, 1}}, {Backend::cpu, 5});
+  EXPECT_TRUE(choose_routes(devices, 10, std::nullopt).empty());
+  EXPECT_TRUE(choose_routes(devices, 10, GradientRoute::peer).empty());
 }
 
 class TwoGpus : public testing::GpusTest<2> {
@@ -85,11 +85,11 @@ TEST_F(TwoGpus, PeerAccessGivesTheBitsOfCopies) {
 }
 
 TEST_F(TwoGpus, TheFasterRouteIsMeasuredWhereThereIsPeerAccess) {
-  const Placement placement({gpu(0), gpu(1)}, gpu(0));
-  const GradientRoutes routes = choose_routes(placement, dimension, std::nullopt);
+  const Devices devices({gpu(0), gpu(1)}, gpu(0));
+  const GradientRoutes routes = choose_routes(devices, dimension, std::nullopt);
   ASSERT_EQ(routes.size(), 1u);
-  EXPECT_EQ(choose_routes(placement, dimension, std::nullopt), routes);
-  EXPECT_EQ(choose_routes(placement, dimension, GradientRoute::copy).at(gpu(1)), GradientRoute::copy);
+  EXPECT_EQ(choose_routes(devices, dimension, std::nullopt), routes);
+  EXPECT_EQ(choose_routes(devices, dimension, GradientRoute::copy).at(gpu(1)), GradientRoute::copy);
   if (!peer_access(gpu(0), gpu(1))) {
     EXPECT_EQ(routes.at(gpu(1)), GradientRoute::copy);
   }
@@ -98,7 +98,7 @@ TEST_F(TwoGpus, TheFasterRouteIsMeasuredWhereThereIsPeerAccess) {
 TEST_F(TwoGpus, PeerIsRefusedWhereThereIsNoAccess) {
   if (peer_access(gpu(0), gpu(1))) GTEST_SKIP() << "cuda:0 has access to the memory of cuda:1";
   try {
-    choose_routes(Placement({gpu(1)}, gpu(0)), dimension, GradientRoute::peer);
+    choose_routes(Devices({gpu(1)}, gpu(0)), dimension, GradientRoute::peer);
     FAIL() << "accepted";
   } catch (const std::invalid_argument& error) {
     EXPECT_THAT(error.what(), HasSubstr("cuda:0 has no access to the memory of cuda:1"));

@@ -182,15 +182,15 @@ class SyncOverNccl : public ::testing::Test {
   static constexpr std::size_t size = 3001;
 
   static std::vector<float> run(int gpus, bool replicated, const RunOptions& options) {
-    std::vector<Device> devices;
-    for (int i = 0; i < gpus; ++i) devices.push_back({Backend::cuda, i});
-    Placement placement(devices);
-    placement.replicated = replicated;
+    std::vector<Device> all;
+    for (int i = 0; i < gpus; ++i) all.push_back({Backend::cuda, i});
+    Devices devices(std::move(all));
+    devices.replicated = replicated;
     Chain objective(workers, size);
     const auto method = make_method("sync", {.workers = workers});
     const Delays delays = Delays::parse("linear:1:1", workers, 0);
     const EventScript speeds;
-    Coordinator coordinator(objective, *method, delays, speeds, placement, options, {});
+    Coordinator coordinator(objective, *method, delays, speeds, devices, options, {});
     std::vector<float> model(size, 0.3f);
     coordinator.run(model, {});
     return model;

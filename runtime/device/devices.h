@@ -9,15 +9,16 @@
 
 namespace tardigrad {
 
-/// Where a run takes place, all on one backend: worker i on workers[i mod k], the server on a device that may
-/// carry workers, too.
-struct Placement {
+/// The devices that a run takes place on, all of one backend: worker i computes on workers[i mod k], the
+/// server on a device that may carry workers, too.
+struct Devices {
   /// One CPU device for all.
-  Placement() : Placement(std::vector<Device>{Device{}}) {}
+  Devices() : Devices(std::vector<Device>{Device{}}) {}
   /// The server beside the first workers. At least one device.
-  Placement(std::vector<Device> devices)  // NOLINT(google-explicit-constructor): devices are a placement
-      : workers(std::move(devices)), server(workers.front()) {}
-  Placement(std::vector<Device> devices, Device of_server) : workers(std::move(devices)), server(of_server) {}
+  Devices(std::vector<Device> of_workers)  // NOLINT(google-explicit-constructor): it is such a list
+      : workers(std::move(of_workers)), server(workers.front()) {}
+  Devices(std::vector<Device> of_workers, Device of_server)
+      : workers(std::move(of_workers)), server(of_server) {}
 
   /// Those that carry one of n workers.
   std::vector<Device> in_use(std::size_t n) const {

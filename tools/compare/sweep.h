@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "runtime/device/placement.h"
+#include "runtime/device/devices.h"
 #include "runtime/telemetry/telemetry.h"
-#include "tools/compare/batch_progress.h"
+#include "tools/compare/sweep_progress.h"
 #include "tools/options/train_options.h"
 
 namespace tardigrad {
 
-/// What the runs of a batch are measured by: when an evaluation first has this accuracy, this loss or less,
+/// What the runs of a sweep are measured by: when an evaluation first has this accuracy, this loss or less,
 /// or this ||∇f||² or less.
 struct Target {
   enum class Kind { accuracy, loss, gradient_norm_sq };
@@ -47,22 +47,22 @@ struct RunResult {
 };
 
 /// Runs that share a data set and devices.
-struct RunBatch {
+struct Sweep {
   std::vector<TrainOptions> runs;  ///< each with its own seed, log, …; `workers` is given
   std::shared_ptr<const data::Dataset> dataset;
-  Placement placement;
+  Devices devices;
   std::optional<Target> target;
   std::map<std::size_t, RunResult> known;  ///< results of runs that need not be executed, by their index
 };
 
 /// Executes the runs whose results are not known, in virtual time on CPU devices side by side, each on its
 /// share of them, else in turn on all. A run that leaves the finite numbers, or loses its workers, has
-/// failed; whatever else one throws ends the batch and is thrown. `progress` is told of the runs; the line
+/// failed; whatever else one throws ends the sweep and is thrown. `progress` is told of the runs; the line
 /// that it has of one that is over is `describe`'s, which may be called from any thread, not for interrupted
-/// ones. A requested stop ends the batch soon. The results lie as the runs do and don't depend on the
+/// ones. A requested stop ends the sweep soon. The results lie as the runs do and don't depend on the
 /// devices.
-std::vector<RunResult> execute_batch(
-    const RunBatch& batch, BatchProgress& progress,
+std::vector<RunResult> execute_sweep(
+    const Sweep& sweep, SweepProgress& progress,
     const std::function<std::string(std::size_t, const RunResult&)>& describe, const std::stop_token& stop);
 
 }  // namespace tardigrad

@@ -1,4 +1,4 @@
-#include "tools/compare/run_batch.h"
+#include "tools/compare/sweep.h"
 
 #include <algorithm>
 #include <atomic>
@@ -28,15 +28,15 @@ class TargetWatch final : public RunObserver {
   std::optional<EvaluationRecord> reached_at_;
 };
 
-RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement& placement,
-                      BatchProgress& progress, const std::stop_token& stop) {
+RunResult execute_one(const Sweep& sweep, std::size_t index, const Devices& devices, SweepProgress& progress,
+                      const std::stop_token& stop) {
   using SteadyClock = std::chrono::steady_clock;
-  const TrainOptions& options = batch.runs[index];
+  const TrainOptions& options = sweep.runs[index];
   const auto start = SteadyClock::now();
-  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, placement, batch.dataset));
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, sweep.dataset));
   RunSetup& setup = *shared_setup;
   std::vector<float> model = first_model(options, *setup.objective).values;
-  TargetWatch watch(batch.target);
+  TargetWatch watch(sweep.target);
   const auto meter = progress.begin(index, setup.options.limits());
   std::vector<RunObserver*> observers{&watch, meter.get()};
   std::unique_ptr<RunLog> log;
@@ -69,26 +69,27 @@ RunResult execute_one(const RunBatch& batch, std::size_t index, const Placement&
 }
 
 /// Where each of the runs takes place that go on at once.
-std::vector<Placement> share_devices(const RunBatch& batch) {
-  const std::vector<Device>& devices = batch.placement.workers;
-  const bool side_by_side = devices.front().backend == Backend::cpu && batch.runs.front().clock == "virtual";
-  const std::size_t lanes = side_by_side ? std::min(devices.size(), batch.runs.size()) : 1;
+std::vector<Devices> share_devices(const Sweep& sweep) {
+  const std::vector<Device>& devices = sweep.devices.workers;
+  const bool side_by_side = devices.front().backend == Backend::cpu && sweep.runs.front().clock == "virtual";
+  const std::size_t lanes = side_by_side ? std::min(devices.size(), sweep.runs.size()) : 1;
   std::vector<std::vector<Device>> shares(lanes);
   for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);
-  std::vector<Placement> placements;
-  placements.reserve(lanes);
-  for (std::vector<Device>& share : shares) placements.emplace_back(std::move(share), batch.placement.server);
-  return placements;
+  std::vector<Devices> shares_of_devices;
+  shares_of_devices.reserve(lanes);
+  for (std::vector<Device>& share : shares)
+    shares_of_devices.emplace_back(std::move(share), sweep.devices.server);
+  return shares_of_devices;
 }
 
 using DescribeResult = std::function<std::string(std::size_t, const RunResult&)>;
 
-/// The threads of a batch take its runs in order, each the next one.
-class BatchThreads {
+/// The threads of a sweep take its runs in order, each the next one.
+class SweepThreads {
  public:
-  BatchThreads(const RunBatch& batch, BatchProgress& progress, const DescribeResult& describe)
-      : batch_(batch), progress_(progress), describe_(describe), results_(batch.runs.size()) {
-    for (const auto& [index, result] : batch.known) {
+  SweepThreads(const Sweep& sweep, SweepProgress& progress, const DescribeResult& describe)
+      : sweep_(sweep), progress_(progress), describe_(describe), results_(sweep.runs.size()) {
+    for (const auto& [index, result] : sweep.known) {
       results_[index] = result;
       progress_.take_over(index);
     }
@@ -96,7 +97,7 @@ class BatchThreads {
 
   std::vector<RunResult> execute_all(const std::stop_token& stop) {
     const std::stop_callback pass_on(stop, [this] { stop_.request_stop(); });
-    const auto shares = share_devices(batch_);
+    const auto shares = share_devices(sweep_);
     {
       const auto others = start_helpers("runs side by side", shares.size() - 1,
                                         [&](std::size_t helper) { work(shares[helper + 1]); });
@@ -107,11 +108,11 @@ class BatchThreads {
   }
 
  private:
-  void work(const Placement& placement) {
+  void work(const Devices& devices) {
     try {
       for (std::size_t i = next_++; i < results_.size() && !stop_.stop_requested(); i = next_++) {
-        if (batch_.known.contains(i)) continue;
-        results_[i] = execute_one(batch_, i, placement, progress_, stop_.get_token());
+        if (sweep_.known.contains(i)) continue;
+        results_[i] = execute_one(sweep_, i, devices, progress_, stop_.get_token());
         if (results_[i].outcome != RunResult::Outcome::missing)
           progress_.end(i, describe_(i, results_[i]), results_[i].failed());
       }
@@ -122,8 +123,8 @@ class BatchThreads {
     }
   }
 
-  const RunBatch& batch_;
-  BatchProgress& progress_;
+  const Sweep& sweep_;
+  SweepProgress& progress_;
   const DescribeResult& describe_;
   std::vector<RunResult> results_;
   std::atomic<std::size_t> next_ = 0;
@@ -134,9 +135,9 @@ class BatchThreads {
 
 }  // namespace
 
-std::vector<RunResult> execute_batch(const RunBatch& batch, BatchProgress& progress,
+std::vector<RunResult> execute_sweep(const Sweep& sweep, SweepProgress& progress,
                                      const DescribeResult& describe, const std::stop_token& stop) {
-  return BatchThreads(batch, progress, describe).execute_all(stop);
+  return SweepThreads(sweep, progress, describe).execute_all(stop);
 }
 
 }  // namespace tardigrad

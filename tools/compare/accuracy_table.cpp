@@ -1,4 +1,4 @@
-#include "tools/compare/table.h"
+#include "tools/compare/accuracy_table.h"
 
 #include <fmt/format.h>
 
@@ -119,7 +119,7 @@ double common_score(const std::vector<TableRun>& runs) {
 
 }  // namespace
 
-void print_table(const std::vector<std::string>& log_files) {
+void print_accuracy_table(const std::vector<std::string>& log_files) {
   const std::vector<TableRun> runs = runs_of(read_logs(log_files));
   const bool accuracy = runs.front().has_accuracy();
   if (std::ranges::any_of(runs, [=](const TableRun& run) { return run.has_accuracy() != accuracy; })) {

@@ -1,4 +1,4 @@
-// The virtual clock against a plain set of (end, worker), and what events do to clocks.
+// Virtual time against a plain set of (end, worker), and what scripted changes do to both times.
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,8 @@
 #include <tuple>
 #include <vector>
 
-#include "runtime/events/clock.h"
+#include "runtime/events/virtual_events.h"
+#include "runtime/events/wall_events.h"
 #include "tests/support/temporary_file.h"
 
 namespace tardigrad {
@@ -16,10 +17,10 @@ namespace {
 using Sequence = std::vector<std::pair<double, int>>;
 
 /// The next arrivals of workers that go on at once, each with its next job.
-Sequence next_arrivals(VirtualClock& clock, int count, std::vector<std::uint64_t>& jobs) {
+Sequence next_arrivals(VirtualEvents& clock, int count, std::vector<std::uint64_t>& jobs) {
   Sequence seen;
   for (int i = 0; i < count; ++i) {
-    const auto arrived = clock.next(Clock::never, {});
+    const auto arrived = clock.next(EventSource::never, {});
     if (!arrived) break;
     seen.emplace_back(arrived->time, arrived->worker);
     clock.start_job(arrived->worker, ++jobs[static_cast<std::size_t>(arrived->worker)]);
@@ -41,11 +42,11 @@ struct Running {
   TemporaryFile file;
   Delays delays;
   EventScript speeds;
-  VirtualClock clock;
+  VirtualEvents clock;
   std::vector<std::uint64_t> jobs;
 };
 
-TEST(VirtualClock, TiesGoToTheLowerIndex) {
+TEST(VirtualEvents, TiesGoToTheLowerIndex) {
   for (const int workers : {1, 2, 3, 5, 8, 13}) {
     Running run("linear:2:0", workers);
     Sequence expected;
@@ -56,7 +57,7 @@ TEST(VirtualClock, TiesGoToTheLowerIndex) {
   }
 }
 
-TEST(VirtualClock, ADiscardedJobNeverArrivesAndDisturbsNobody) {
+TEST(VirtualEvents, ADiscardedJobNeverArrivesAndDisturbsNobody) {
   Running run("2,3,5", 3);
   EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
   run.clock.discard(1);
@@ -65,7 +66,7 @@ TEST(VirtualClock, ADiscardedJobNeverArrivesAndDisturbsNobody) {
   EXPECT_EQ(run.next(3), (Sequence{{6, 0}, {8, 0}, {8, 1}}));
 }
 
-TEST(VirtualClock, ADiscardAndAStartAtOnceBeginAnew) {
+TEST(VirtualEvents, ADiscardAndAStartAtOnceBeginAnew) {
   Running run("2,3,5", 3);
   EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
   run.clock.discard(1);
@@ -73,16 +74,16 @@ TEST(VirtualClock, ADiscardAndAStartAtOnceBeginAnew) {
   EXPECT_EQ(run.next(3), (Sequence{{4, 0}, {5, 1}, {5, 2}}));
 }
 
-TEST(VirtualClock, WhereNoJobGoesOnNothingComes) {
+TEST(VirtualEvents, WhereNoJobGoesOnNothingComes) {
   Running run("2,3", 2);
   run.clock.discard(1);
-  EXPECT_EQ(run.clock.next(Clock::never, {})->worker, 0);
-  EXPECT_FALSE(run.clock.next(Clock::never, {}));
+  EXPECT_EQ(run.clock.next(EventSource::never, {})->worker, 0);
+  EXPECT_FALSE(run.clock.next(EventSource::never, {}));
   EXPECT_EQ(run.clock.now(), 2);
   EXPECT_FALSE(run.clock.next(7, {}));
   EXPECT_EQ(run.clock.now(), 7);
   run.clock.start_job(0, 1);
-  EXPECT_EQ(run.clock.next(Clock::never, {})->time, 9);
+  EXPECT_EQ(run.clock.next(EventSource::never, {})->time, 9);
 }
 
 /// Does to a clock and to a plain set what chance wants, and compares.
@@ -93,7 +94,7 @@ class Comparison {
         delays_(delays),
         clock_(delays, speeds_, workers),
         jobs_(static_cast<std::size_t>(workers)),
-        ends_(jobs_.size(), Clock::never),
+        ends_(jobs_.size(), EventSource::never),
         random_(seed) {
     for (int worker = 0; worker < workers; ++worker) start(worker);
   }
@@ -101,15 +102,15 @@ class Comparison {
   void step() {
     if (chance(10)) discard(pick());
     if (chance(20)) start_if_idle(pick());
-    const double first = queue_.empty() ? Clock::never : queue_.begin()->first;
-    if (first < Clock::never && chance(10)) return stop_before(first);
-    const auto arrived = clock_.next(Clock::never, {});
+    const double first = queue_.empty() ? EventSource::never : queue_.begin()->first;
+    if (first < EventSource::never && chance(10)) return stop_before(first);
+    const auto arrived = clock_.next(EventSource::never, {});
     ASSERT_EQ(arrived.has_value(), !queue_.empty());
     if (!arrived) return start(pick());
     ASSERT_EQ(std::pair(arrived->time, arrived->worker), *queue_.begin());
     ASSERT_EQ(clock_.now(), first);
     queue_.erase(queue_.begin());
-    ends_[static_cast<std::size_t>(arrived->worker)] = Clock::never;
+    ends_[static_cast<std::size_t>(arrived->worker)] = EventSource::never;
     now_ = first;
     if (!chance(15)) start(arrived->worker);
   }
@@ -127,12 +128,12 @@ class Comparison {
   }
 
   void start_if_idle(int worker) {
-    if (end_of(worker) == Clock::never) start(worker);
+    if (end_of(worker) == EventSource::never) start(worker);
   }
 
   void discard(int worker) {
     if (queue_.erase({end_of(worker), worker}) == 0) return;
-    end_of(worker) = Clock::never;
+    end_of(worker) = EventSource::never;
     clock_.discard(worker);
     if (chance(50)) start(worker);
   }
@@ -148,7 +149,7 @@ class Comparison {
   int workers_;
   const Delays& delays_;
   EventScript speeds_;
-  VirtualClock clock_;
+  VirtualEvents clock_;
   double now_ = 0;
   std::vector<std::uint64_t> jobs_;
   std::vector<double> ends_;
@@ -156,7 +157,7 @@ class Comparison {
   std::mt19937 random_;
 };
 
-TEST(VirtualClock, AgreesWithAPlainQueueWhateverHappens) {
+TEST(VirtualEvents, AgreesWithAPlainQueueWhateverHappens) {
   for (const char* compute_time : {"lognormal:0:1+exponential", "linear:1:1", "linear:1:0"}) {
     for (unsigned seed = 0; seed < 40; ++seed) {
       const int workers = 1 + static_cast<int>(seed * 7 % 40);
@@ -168,7 +169,7 @@ TEST(VirtualClock, AgreesWithAPlainQueueWhateverHappens) {
   }
 }
 
-TEST(VirtualClock, ASlowdownStretchesWhatIsLeftOfAJob) {
+TEST(VirtualEvents, ASlowdownStretchesWhatIsLeftOfAJob) {
   Running run("2,3", 2, R"(
 [[event]]
 time = 5
@@ -203,69 +204,109 @@ worker = 0
 state = "working"
 )";
 
-using What = Clock::What;
+using Kind = EventSource::Kind;
 
-/// What comes next, and when.
-std::tuple<double, int, What> next_of(Clock& clock) {
-  const auto next = clock.next(Clock::never, {});
-  return next ? std::tuple(next->time, next->worker, next->what) : std::tuple(Clock::never, -1, What::lost);
+/// Kind comes next, and when.
+std::tuple<double, int, Kind> next_of(EventSource& clock) {
+  const auto next = clock.next(EventSource::never, {});
+  return next ? std::tuple(next->time, next->worker, next->kind)
+              : std::tuple(EventSource::never, -1, Kind::lost);
 }
 
-// What ends at the time of a failure has ended; failures of one time come in the order of the script.
-TEST(VirtualClock, LossesAndReturnsComeInTheOrderOfTheirTimes) {
+// Kind ends at the time of a failure has ended; failures of one time come in the order of the script.
+TEST(VirtualEvents, LossesAndReturnsComeInTheOrderOfTheirTimes) {
   Running run("2,3", 2, one_fails_and_returns);
   EXPECT_TRUE(run.clock.expects_changes());
   EXPECT_EQ(run.next(1), (Sequence{{2, 0}}));
-  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, What::end_of_job));
-  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 0, What::lost));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, Kind::end_of_job));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 0, Kind::lost));
   EXPECT_EQ(run.clock.now(), 3);
   run.clock.discard(0);
-  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, What::lost));
+  EXPECT_EQ(next_of(run.clock), std::tuple(3.0, 1, Kind::lost));
   EXPECT_TRUE(run.clock.expects_changes());
   EXPECT_FALSE(run.clock.next(7, {}));
   EXPECT_EQ(run.clock.now(), 7);
-  EXPECT_EQ(next_of(run.clock), std::tuple(10.0, 0, What::back));
+  EXPECT_EQ(next_of(run.clock), std::tuple(10.0, 0, Kind::back));
   EXPECT_EQ(run.clock.now(), 10);
   EXPECT_FALSE(run.clock.expects_changes());
   run.clock.start_job(0, 2);
-  EXPECT_EQ(next_of(run.clock), std::tuple(12.0, 0, What::end_of_job));
-  EXPECT_FALSE(run.clock.next(Clock::never, {}));
+  EXPECT_EQ(next_of(run.clock), std::tuple(12.0, 0, Kind::end_of_job));
+  EXPECT_FALSE(run.clock.next(EventSource::never, {}));
 }
 
-TEST(WallClock, LossesAndReturnsComeWhenTheyAreDue) {
+TEST(WallEvents, LossesAndReturnsComeWhenTheyAreDue) {
   const TemporaryFile file;
   const EventScript speeds = EventScript::read(file.write(one_fails_and_returns), 2);
   Stopwatch stopwatch;
-  WallClock clock(stopwatch, speeds, 1e-3);
+  WallEvents clock(stopwatch, speeds, 1e-3);
   stopwatch.resume();
-  std::vector<std::tuple<double, int, What>> seen;
+  std::vector<std::tuple<double, int, Kind>> seen;
   while (clock.expects_changes()) {
-    const auto next = clock.next(Clock::never, {});
+    const auto next = clock.next(EventSource::never, {});
     if (next) {
       EXPECT_GE(stopwatch.elapsed_s(), next->time);
-      seen.emplace_back(next->time, next->worker, next->what);
+      seen.emplace_back(next->time, next->worker, next->kind);
     }
     ASSERT_LT(stopwatch.elapsed_s(), 60);
   }
-  EXPECT_EQ(seen, (std::vector<std::tuple<double, int, What>>{
-                      {3e-3, 0, What::lost}, {3e-3, 1, What::lost}, {10e-3, 0, What::back}}));
+  EXPECT_EQ(seen, (std::vector<std::tuple<double, int, Kind>>{
+                      {3e-3, 0, Kind::lost}, {3e-3, 1, Kind::lost}, {10e-3, 0, Kind::back}}));
 }
 
-TEST(WallClock, WhatHasArrivedBeforeALossComesFirst) {
+TEST(WallEvents, WhatHasArrivedBeforeALossComesFirst) {
   const TemporaryFile file;
   const EventScript speeds = EventScript::read(file.write(both_fail), 2);
   Stopwatch stopwatch;
-  WallClock clock(stopwatch, speeds, 1e-3);
+  WallEvents clock(stopwatch, speeds, 1e-3);
   clock.gradient_complete(1);  // at 0
   stopwatch.resume();
   while (stopwatch.elapsed_s() < 4e-3) {
   }
   clock.gradient_complete(0);
-  EXPECT_EQ(clock.next(Clock::never, {})->what, What::end_of_job);
+  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::end_of_job);
   EXPECT_FALSE(clock.next(2e-3, {}));
-  EXPECT_EQ(clock.next(Clock::never, {})->what, What::lost);
-  EXPECT_EQ(clock.next(Clock::never, {})->what, What::lost);
-  EXPECT_EQ(clock.next(Clock::never, {})->what, What::end_of_job);
+  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::lost);
+  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::lost);
+  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::end_of_job);
+}
+
+TEST(VirtualEvents, ArrivalsComeInOrderOfTimeThenWorker) {
+  const Delays delays = Delays::parse("3,1,1.5", 3, 0);
+  const EventScript speeds;
+  VirtualEvents clock(delays, speeds, 3);
+  for (int worker = 2; worker >= 0; --worker) clock.start_job(worker, 0);
+  std::vector<std::pair<double, int>> seen;
+  for (int i = 0; i < 6; ++i) {
+    const auto arrived = clock.next(EventSource::never, {});
+    ASSERT_TRUE(arrived);
+    EXPECT_EQ(clock.now(), arrived->time);
+    seen.emplace_back(arrived->time, arrived->worker);
+    clock.start_job(arrived->worker, 1);
+  }
+  const std::vector<std::pair<double, int>> expected = {{1, 1}, {1.5, 2}, {2, 1}, {3, 0}, {3, 1}, {3, 2}};
+  EXPECT_EQ(seen, expected);
+}
+
+TEST(VirtualEvents, StopsAtTheDeadline) {
+  const Delays delays = Delays::parse("3", 1, 0);
+  const EventScript speeds;
+  VirtualEvents clock(delays, speeds, 3);
+  clock.start_job(0, 0);
+  EXPECT_FALSE(clock.next(2.5, {}));
+  EXPECT_EQ(clock.now(), 2.5);
+  EXPECT_TRUE(clock.next(3, {}));
+  EXPECT_EQ(clock.now(), 3);
+}
+
+TEST(VirtualEvents, StopsWhenAsked) {
+  const Delays delays = Delays::parse("3", 1, 0);
+  const EventScript speeds;
+  VirtualEvents clock(delays, speeds, 3);
+  clock.start_job(0, 0);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(clock.next(EventSource::never, stop.get_token()));
+  EXPECT_EQ(clock.now(), 0);
 }
 
 }  // namespace

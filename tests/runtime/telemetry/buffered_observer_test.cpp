@@ -1,4 +1,4 @@
-#include "runtime/telemetry/batched_observer.h"
+#include "runtime/telemetry/buffered_observer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,12 +40,12 @@ void tell_of_an_update(RunObserver& observer, std::uint64_t number) {
   observer.on_update(update);
 }
 
-TEST(BatchedObserver, TellsAllInOrderAndOnce) {
+TEST(BufferedObserver, TellsAllInOrderAndOnce) {
   Notes batched;
   Notes second;
   Notes plain;
   {
-    BatchedObserver batching({&batched, &second});
+    BufferedObserver batching({&batched, &second});
     for (RunObserver* told : {static_cast<RunObserver*>(&batching), static_cast<RunObserver*>(&plain)}) {
       for (std::uint64_t number = 1; number <= 1000; ++number) {
         tell_of_an_update(*told, number);
@@ -65,19 +65,19 @@ TEST(BatchedObserver, TellsAllInOrderAndOnce) {
 }
 
 // The first record comes after a long time without any, as all do in slow runs.
-TEST(BatchedObserver, NothingWaitsWhereRecordsAreRare) {
+TEST(BufferedObserver, NothingWaitsWhereRecordsAreRare) {
   Notes notes;
-  BatchedObserver batching({&notes});
+  BufferedObserver batching({&notes});
   GradientRecord gradient;
   gradient.gradients = 1;
   batching.on_gradient(gradient);
   EXPECT_THAT(notes.notes, ElementsAre("gradient 1"));
 }
 
-TEST(BatchedObserver, ARunThatEndsEarlyIsToldUpToThere) {
+TEST(BufferedObserver, ARunThatEndsEarlyIsToldUpToThere) {
   Notes notes;
   {
-    BatchedObserver batching({&notes});
+    BufferedObserver batching({&notes});
     for (std::uint64_t number = 1; number <= 10; ++number) tell_of_an_update(batching, number);
   }
   EXPECT_EQ(notes.notes.size(), 20u);

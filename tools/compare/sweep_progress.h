@@ -20,7 +20,7 @@ namespace tardigrad {
 /// What a person sees of many runs, several of which may go on at once: a line for each that ends, and in
 /// between how far they are, how fast, and how long the rest will take, on a terminal in one live line. Any
 /// thread may call it.
-class BatchProgress {
+class SweepProgress {
  public:
   using SteadyClock = std::chrono::steady_clock;
 
@@ -38,10 +38,10 @@ class BatchProgress {
   static Display standard_display(bool quiet = false);
 
   /// `kinds`: of each run; runs of one kind take about as long as each other.
-  BatchProgress(std::vector<std::string> kinds, Display display);
-  ~BatchProgress();
-  BatchProgress(const BatchProgress&) = delete;
-  BatchProgress& operator=(const BatchProgress&) = delete;
+  SweepProgress(std::vector<std::string> kinds, Display display);
+  ~SweepProgress();
+  SweepProgress(const SweepProgress&) = delete;
+  SweepProgress& operator=(const SweepProgress&) = delete;
 
   /// The run need not be executed.
   void take_over(std::size_t run);

@@ -13,14 +13,14 @@ namespace tardigrad {
 /// would leave the caches, and bringing those back takes several times as long as their work. Nothing waits
 /// longer than to the end of its batch or, from then on, the next record; where records are rare none waits.
 /// on_arrival and on_discarded_over are not passed on.
-class BatchedObserver final : public RunObserver {
+class BufferedObserver final : public RunObserver {
  public:
   static constexpr std::size_t batch = 64;
   static constexpr std::chrono::milliseconds longest{50};  ///< of a batch
 
   /// They outlive it.
-  explicit BatchedObserver(std::vector<RunObserver*> observers);
-  ~BatchedObserver() override;
+  explicit BufferedObserver(std::vector<RunObserver*> observers);
+  ~BufferedObserver() override;
 
   void on_gradient(const GradientRecord& record) override { add(record); }
   void on_update(const UpdateRecord& record) override { add(record); }

@@ -1,68 +1,68 @@
-#include "runtime/telemetry/batched_observer.h"
+#include "runtime/telemetry/buffered_observer.h"
 
 #include <exception>
 #include <utility>
 
 namespace tardigrad {
 
-BatchedObserver::BatchedObserver(std::vector<RunObserver*> observers) : observers_(std::move(observers)) {
+BufferedObserver::BufferedObserver(std::vector<RunObserver*> observers) : observers_(std::move(observers)) {
   waiting_.reserve(batch);
 }
 
 /// A run that failed is told up to there.
-BatchedObserver::~BatchedObserver() {
+BufferedObserver::~BufferedObserver() {
   try {
     tell();
   } catch (const std::exception&) {  // why the run failed says more
   }
 }
 
-void BatchedObserver::on_evaluation(const EvaluationRecord& record) {
+void BufferedObserver::on_evaluation(const EvaluationRecord& record) {
   tell();
   for (RunObserver* observer : observers_) observer->on_evaluation(record);
 }
 
-void BatchedObserver::on_warning(const Warning& warning) {
+void BufferedObserver::on_warning(const Warning& warning) {
   tell();
   for (RunObserver* observer : observers_) observer->on_warning(warning);
 }
 
-void BatchedObserver::on_worker_change(const WorkerChange& change) {
+void BufferedObserver::on_worker_change(const WorkerChange& change) {
   tell();
   for (RunObserver* observer : observers_) observer->on_worker_change(change);
 }
 
-void BatchedObserver::on_checkpoint(const CheckpointRecord& record) {
+void BufferedObserver::on_checkpoint(const CheckpointRecord& record) {
   tell();
   for (RunObserver* observer : observers_) observer->on_checkpoint(record);
 }
 
-void BatchedObserver::on_checkpoint_saved(const SavedCheckpoint& saved) {
+void BufferedObserver::on_checkpoint_saved(const SavedCheckpoint& saved) {
   tell();
   for (RunObserver* observer : observers_) observer->on_checkpoint_saved(saved);
 }
 
-void BatchedObserver::on_summary(const RunSummary& summary) {
+void BufferedObserver::on_summary(const RunSummary& summary) {
   tell();
   for (RunObserver* observer : observers_) observer->on_summary(summary);
 }
 
-void BatchedObserver::on_resume(const ResumeRecord& record) {
+void BufferedObserver::on_resume(const ResumeRecord& record) {
   for (RunObserver* observer : observers_) observer->on_resume(record);
 }
 
-void BatchedObserver::visit_state(StateArchive& state) {
+void BufferedObserver::visit_state(StateArchive& state) {
   tell();
   visit_states(observers_, state);
 }
 
-void BatchedObserver::add(const Record& record) {
+void BufferedObserver::add(const Record& record) {
   if (observers_.empty()) return;
   waiting_.push_back(record);
   if (waiting_.size() >= batch || SteadyClock::now() - told_at_ >= longest) tell();
 }
 
-void BatchedObserver::tell() {
+void BufferedObserver::tell() {
   std::vector<Record> records;
   records.swap(waiting_);  // told once, even if an observer throws
   for (RunObserver* observer : observers_) {
@@ -73,7 +73,7 @@ void BatchedObserver::tell() {
   told_at_ = SteadyClock::now();
 }
 
-void BatchedObserver::tell(RunObserver& observer, const Record& record) {
+void BufferedObserver::tell(RunObserver& observer, const Record& record) {
   if (const auto* gradient = std::get_if<GradientRecord>(&record)) {
     observer.on_gradient(*gradient);
   } else if (const auto* update = std::get_if<UpdateRecord>(&record)) {

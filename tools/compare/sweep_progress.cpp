@@ -1,4 +1,4 @@
-#include "tools/compare/batch_progress.h"
+#include "tools/compare/sweep_progress.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,8 +13,8 @@
 namespace tardigrad {
 namespace {
 
-double seconds_between(BatchProgress::SteadyClock::time_point from,
-                       BatchProgress::SteadyClock::time_point to) {
+double seconds_between(SweepProgress::SteadyClock::time_point from,
+                       SweepProgress::SteadyClock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
@@ -32,9 +32,9 @@ std::string describe_rest(double seconds) {
 }  // namespace
 
 /// Tells how far a run is.
-class BatchProgress::Meter final : public RunObserver {
+class SweepProgress::Meter final : public RunObserver {
  public:
-  Meter(BatchProgress& progress, Run& run, const RunLimits& limits)
+  Meter(SweepProgress& progress, Run& run, const RunLimits& limits)
       : progress_(progress), run_(run), limits_(limits) {}
 
   void on_gradient(const GradientRecord& record) override {
@@ -51,12 +51,12 @@ class BatchProgress::Meter final : public RunObserver {
     progress_.tick();
   }
 
-  BatchProgress& progress_;
+  SweepProgress& progress_;
   Run& run_;
   RunLimits limits_;
 };
 
-BatchProgress::Display BatchProgress::standard_display(bool quiet) {
+SweepProgress::Display SweepProgress::standard_display(bool quiet) {
   Display display;
   display.quiet = quiet;
   display.terminal = isatty(STDERR_FILENO) != 0;
@@ -65,21 +65,21 @@ BatchProgress::Display BatchProgress::standard_display(bool quiet) {
   return display;
 }
 
-BatchProgress::BatchProgress(std::vector<std::string> kinds, Display display)
+SweepProgress::SweepProgress(std::vector<std::string> kinds, Display display)
     : display_(display), shown_at_(display.now()) {
   for (std::string& kind : kinds) runs_.emplace_back(std::make_unique<Run>())->kind = std::move(kind);
   next_show_ = (shown_at_ + display_.period).time_since_epoch().count();
 }
 
-BatchProgress::~BatchProgress() { clear_line(); }
+SweepProgress::~SweepProgress() { clear_line(); }
 
-void BatchProgress::take_over(std::size_t run) {
+void SweepProgress::take_over(std::size_t run) {
   const std::lock_guard lock(mutex_);
   runs_[run]->phase = Phase::over;
   ++over_;
 }
 
-std::unique_ptr<RunObserver> BatchProgress::begin(std::size_t run, const RunLimits& limits) {
+std::unique_ptr<RunObserver> SweepProgress::begin(std::size_t run, const RunLimits& limits) {
   const std::lock_guard lock(mutex_);
   Run& begun = *runs_[run];
   begun.phase = Phase::running;
@@ -90,7 +90,7 @@ std::unique_ptr<RunObserver> BatchProgress::begin(std::size_t run, const RunLimi
   return std::make_unique<Meter>(*this, begun, limits);
 }
 
-void BatchProgress::end(std::size_t run, const std::string& line, bool failed) {
+void SweepProgress::end(std::size_t run, const std::string& line, bool failed) {
   const std::lock_guard lock(mutex_);
   Run& ended = *runs_[run];
   ended.phase = Phase::over;
@@ -102,7 +102,7 @@ void BatchProgress::end(std::size_t run, const std::string& line, bool failed) {
 }
 
 /// Takes no lock as long as nothing is to be shown: runs call it for every gradient.
-void BatchProgress::tick() {
+void SweepProgress::tick() {
   if (display_.quiet) return;
   const auto now = display_.now();
   if (now.time_since_epoch().count() < next_show_.load(std::memory_order_relaxed)) return;
@@ -112,7 +112,7 @@ void BatchProgress::tick() {
   show(now);
 }
 
-void BatchProgress::show(SteadyClock::time_point now) {
+void SweepProgress::show(SteadyClock::time_point now) {
   if (display_.terminal) {
     say(display_.out, "\r\033[K{}", describe(now));
     std::fflush(display_.out);
@@ -124,7 +124,7 @@ void BatchProgress::show(SteadyClock::time_point now) {
   gradients_shown_ = gradients();
 }
 
-std::string BatchProgress::describe(SteadyClock::time_point now) const {
+std::string SweepProgress::describe(SteadyClock::time_point now) const {
   const double elapsed_s = seconds_between(shown_at_, now);
   const double rate = static_cast<double>(gradients() - gradients_shown_) / elapsed_s;
   std::string text = fmt::format("{} of {} runs done, {}  {:.0f} gradients/s", over_, runs_.size(),
@@ -134,7 +134,7 @@ std::string BatchProgress::describe(SteadyClock::time_point now) const {
 }
 
 /// "2 more at 10, 35 %"; of many at once their mean.
-std::string BatchProgress::describe_running() const {
+std::string SweepProgress::describe_running() const {
   constexpr std::size_t most_named = 4;
   std::vector<double> percents;
   for (const auto& run : runs_) {
@@ -147,7 +147,7 @@ std::string BatchProgress::describe_running() const {
 }
 
 /// How long runs of each kind take, where that is known by now.
-std::map<std::string, double> BatchProgress::seconds_by_kind(SteadyClock::time_point now) const {
+std::map<std::string, double> SweepProgress::seconds_by_kind(SteadyClock::time_point now) const {
   auto known = seconds_of_kind_;
   for (const auto& run : runs_) {
     if (run->phase != Phase::running || run->share == 0) continue;
@@ -160,7 +160,7 @@ std::map<std::string, double> BatchProgress::seconds_by_kind(SteadyClock::time_p
 
 /// Takes for a run as long as its pace says, or as others of its kind take, or as any; and that as many go on
 /// at once as did so far.
-std::optional<double> BatchProgress::seconds_left(SteadyClock::time_point now) const {
+std::optional<double> SweepProgress::seconds_left(SteadyClock::time_point now) const {
   constexpr double share_that_shows_a_pace = 0.05;
   const auto by_kind = seconds_by_kind(now);
   if (by_kind.empty()) return std::nullopt;
@@ -180,18 +180,18 @@ std::optional<double> BatchProgress::seconds_left(SteadyClock::time_point now) c
   return std::max(longest, sum / static_cast<double>(std::max<std::size_t>(1, most_at_once_)));
 }
 
-std::uint64_t BatchProgress::gradients() const {
+std::uint64_t SweepProgress::gradients() const {
   std::uint64_t sum = 0;
   for (const auto& run : runs_) sum += run->gradients.load(std::memory_order_relaxed);
   return sum;
 }
 
-void BatchProgress::print(const std::string& line) const {
+void SweepProgress::print(const std::string& line) const {
   say(display_.out, "{}{}\n", display_.timed ? zoned_time(std::chrono::system_clock::now()) + " " : "", line);
   std::fflush(display_.out);
 }
 
-void BatchProgress::clear_line() {
+void SweepProgress::clear_line() {
   if (!live_line_) return;
   live_line_ = false;
   say(display_.out, "\r\033[K");

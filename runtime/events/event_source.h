@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "runtime/base/state_archive.h"
+
+namespace tardigrad {
+
+/// Decides in which order, and when, gradients arrive.
+class EventSource {
+ public:
+  static constexpr double never = std::numeric_limits<double>::infinity();
+
+  /// What happened to a worker: it has brought a job to its end, be it one that was thrown away meanwhile; or
+  /// the script (or what is replayed) takes it out of the run, or has it back.
+  enum class Kind { end_of_job, lost, back };
+
+  struct Event {
+    int worker;
+    Kind kind;
+    double time;
+    std::optional<double> compute_time = {};  ///< of the job, if the clock knows better than start and end
+  };
+
+  EventSource() = default;
+  EventSource(const EventSource&) = delete;
+  EventSource& operator=(const EventSource&) = delete;
+  virtual ~EventSource() = default;
+
+  /// Now, on this clock: seconds (wall) or units of the delay model (virtual).
+  virtual double now() const = 0;
+
+  /// Worker begins a job now.
+  virtual void start_job(int worker, std::uint64_t job) = 0;
+
+  /// The job that a worker has begun was thrown away.
+  virtual void discard(int worker) = 0;
+
+  /// Whether a discarded job still takes its worker's time, so that its end will arrive, or whether nothing
+  /// more is heard of it.
+  virtual bool lets_discarded_jobs_end() const = 0;
+
+  /// Told which job and version the arrival returned last was; a replay throws std::invalid_argument if its
+  /// recording has another.
+  virtual void check(std::uint64_t, std::uint64_t) const {}
+
+  /// Whether workers are still to be lost or to come back.
+  virtual bool expects_changes() const = 0;
+
+  /// Why, of the loss or return that next() returned last; one line.
+  virtual std::string reason() const { return "as --events says"; }
+
+  /// Whether a recording has come to its end.
+  virtual bool at_end() const { return false; }
+
+  /// Passes over all losses and returns of workers up to now; returns the workers that are lost now.
+  virtual std::vector<int> skip_changes() { return {}; }
+
+  /// Its time, and with jobs when they end and which losses and returns are still to come, where that does
+  /// not come of itself.
+  virtual void visit_state(StateArchive&, bool /*with_jobs*/) {}
+
+  /// Whether a worker's job is on its way to its end.
+  virtual bool is_computing(int /*worker*/) const { return true; }
+
+  /// Kind comes next, at its time; of what happens at one time jobs end first. Nothing if that is after
+  /// `deadline`, a stop was requested, or, in wall time, every half second, whatever comes, so that the
+  /// caller looks after its devices. Moves now() to the time of what it returns; to the deadline if that
+  /// comes first.
+  virtual std::optional<Event> next(double deadline, const std::stop_token& stop) = 0;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+
+#include "kernels/device_time.h"
+
+namespace tardigrad {
+
+/// Wall time of training: runs while resumed, stands while paused (set-up, evaluation). Threads may share it.
+class Stopwatch {
+ public:
+  void resume();
+  void pause();
+
+  /// So many seconds have been run before, in an earlier process. While it stands.
+  void set_elapsed_s(double elapsed_s);
+
+  bool running() const;
+
+  /// Seconds run so far.
+  double elapsed_s() const;
+
+  /// From now on, what a device is to know of the pauses is kept in `state`, which the watch must not outlive
+  /// before it is told of another, or of none (null).
+  void show_pauses(PauseState* state);
+
+  /// Blocks until elapsed_s() ≥ time_s, however often it is paused meanwhile, or until stop is requested.
+  void sleep_until(double time_s, const std::stop_token& stop) const;
+
+ private:
+  using SteadyClock = std::chrono::steady_clock;
+  double elapsed_s_locked() const;
+  void show_locked();
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable_any changed_;
+  bool running_ = false;
+  double before_s_ = 0;  // run until the last pause
+  SteadyClock::time_point resumed_at_;
+  SteadyClock::time_point paused_at_ = SteadyClock::now();
+  SteadyClock::duration paused_{};  // all pauses that are over
+  PauseState* shown_ = nullptr;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,76 @@
+#include "runtime/events/virtual_events.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <utility>
+
+namespace tardigrad {
+
+VirtualEvents::VirtualEvents(const Delays& delays, const EventScript& speeds, int workers)
+    : delays_(delays),
+      speeds_(speeds),
+      changes_(speeds),
+      workers_(static_cast<std::size_t>(workers)),
+      leaves_(static_cast<int>(std::bit_ceil(static_cast<unsigned>(workers)))),
+      ends_(static_cast<std::size_t>(leaves_), never),
+      winners_(2 * ends_.size()) {
+  std::iota(winners_.begin() + leaves_, winners_.end(), 0);
+  for (int worker = 0; worker < leaves_; ++worker) replay_matches(worker);
+}
+
+void VirtualEvents::start_job(int worker, std::uint64_t job) {
+  if (worker == over_) over_ = nobody;
+  set_end(worker, speeds_.end_time(worker, now_, delays_.duration(worker, job)));
+}
+
+void VirtualEvents::set_end(int worker, double time) {
+  ends_[static_cast<std::size_t>(worker)] = time;
+  replay_matches(worker);
+}
+
+/// On the way from the worker's leaf to the root. Of equals the left one wins, which has the lower index.
+void VirtualEvents::replay_matches(int worker) {
+  const std::size_t leaf = static_cast<std::size_t>(leaves_) + static_cast<std::size_t>(worker);
+  for (std::size_t node = leaf / 2; node > 0; node /= 2) {
+    const int left = winners_[2 * node];
+    const int right = winners_[2 * node + 1];
+    winners_[node] =
+        ends_[static_cast<std::size_t>(right)] < ends_[static_cast<std::size_t>(left)] ? right : left;
+  }
+}
+
+void VirtualEvents::forget_over() {
+  if (over_ != nobody) set_end(std::exchange(over_, nobody), never);
+}
+
+void VirtualEvents::visit_state(StateArchive& state, bool with_jobs) {
+  forget_over();
+  state.real("now", now_);
+  if (!with_jobs) return;
+  changes_.visit_state(state);
+  std::vector<double> ends(ends_.begin(), ends_.begin() + static_cast<std::ptrdiff_t>(workers_));
+  state.reals("ends", ends, workers_);
+  if (!state.restoring()) return;
+  for (std::size_t worker = 0; worker < workers_; ++worker) set_end(static_cast<int>(worker), ends[worker]);
+}
+
+/// The job that is over keeps its place in the tournament: mostly the worker's next one takes it before the
+/// next arrival is asked for.
+std::optional<EventSource::Event> VirtualEvents::next(double deadline, const std::stop_token& stop) {
+  if (stop.stop_requested()) return std::nullopt;
+  forget_over();
+  const int worker = winners_[1];
+  const double end = ends_[static_cast<std::size_t>(worker)];
+  const double time = std::min(end, changes_.time());
+  if (time > deadline || time == never) {
+    if (deadline < never) now_ = std::max(now_, deadline);
+    return std::nullopt;
+  }
+  now_ = time;
+  if (time < end) return changes_.take();
+  over_ = worker;
+  return Event{worker, Kind::end_of_job, time};
+}
+
+}  // namespace tardigrad
