@@ -3,14 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
+
+#include "runtime/device/profiler_range.h"
 
 namespace tardigrad {
 namespace {
 
 constexpr std::chrono::seconds first_pause{10};
 constexpr std::chrono::seconds longest_pause{300};
+
+/// Vectors that one call has saved, as many as an update moves in about the same time.
+constexpr std::size_t vectors_at_once = 3;
 
 /// For people, and for tests of how much a kill can lose: no run depends on it.
 double unix_time_s() {
@@ -27,12 +33,14 @@ std::string last_good(const std::filesystem::path& folder) try {
 
 }  // namespace
 
-Checkpoints::Checkpoints(CheckpointOptions options, const ParameterLayout& layout, Device device)
+Checkpoints::Checkpoints(CheckpointOptions options, const ParameterLayout& layout, Device device,
+                         SavedRun& run, RunObserver& observers)
     : options_(std::move(options)),
       layout_(layout),
       folder_(options_.folder),
       pool_(device, layout.dimension() * sizeof(float)),
-      run_(nlohmann::ordered_json::parse(options_.run_json)),
+      run_(run),
+      observers_(observers),
       begun_at_(SteadyClock::now()) {}
 
 void Checkpoints::note(const CheckpointRecord& record) {
@@ -41,9 +49,9 @@ void Checkpoints::note(const CheckpointRecord& record) {
   whole_ = true;
 }
 
-bool Checkpoints::due(std::uint64_t update) const {
+bool Checkpoints::due(std::uint64_t updates) const {
   if (options_.request && options_.request->asked()) return true;
-  if (!trouble_ && options_.every_updates && update >= begun_.update + *options_.every_updates) return true;
+  if (!trouble_ && options_.every_updates && updates >= begun_.update + *options_.every_updates) return true;
   if (!trouble_ && !options_.every_s) return false;
   const std::chrono::duration<double> since = SteadyClock::now() - begun_at_;
   return trouble_ ? since >= pause_ : since.count() >= *options_.every_s;
@@ -58,43 +66,73 @@ std::vector<std::filesystem::path> Checkpoints::newest_first() const try {
   return {};
 }
 
-bool Checkpoints::has(std::uint64_t update, std::uint64_t gradients) const {
-  return whole_ && begun_.update == update && begun_.gradients == gradients;
+void Checkpoints::save_if_due(std::uint64_t updates) {
+  if (!in_progress()) {
+    if (due(updates) && run_.at_rest()) begin();
+    return;
+  }
+  hand_over_more();
+  if (sealed_ && snapshot_->over()) finish();
 }
 
-std::optional<SavedCheckpoint> Checkpoints::saved() const {
-  if (in_progress() || !whole_) return std::nullopt;
-  return SavedCheckpoint{begun_, folder_.path() / begun_.name, asked_};
+void Checkpoints::save_the_end() {
+  const auto wait = [this] {
+    while (!sealed_) hand_over_more();
+    finish();
+  };
+  if (in_progress()) wait();
+  const CheckpointRecord now = run_.position();
+  const bool there = whole_ && begun_.update == now.update && begun_.gradients == now.gradients;
+  if (there || !run_.at_rest()) return;
+  begin();
+  wait();
 }
 
-Snapshot& Checkpoints::begin(const CheckpointRecord& record) {
+/// It answers what was asked for by now.
+void Checkpoints::begin() {
+  const ProfilerRange range("checkpoint");
+  run_.settle();
+  const CheckpointRecord record = run_.position();
   note(record);
   whole_ = false;
+  sealed_ = false;
   asked_ = options_.request && options_.request->asked();
   if (asked_) options_.request->answer();
-  state_ = std::make_shared<nlohmann::ordered_json>();
-  const auto complete = [this, state = state_, unnamed = folder_.unnamed(record.name),
+  const auto state = std::make_shared<nlohmann::ordered_json>();
+  const auto complete = [this, state, unnamed = folder_.unnamed(record.name),
                          named = folder_.path() / record.name] {
     complete_checkpoint(unnamed, named, *state);
     folder_.prune(options_.keep);
   };
   snapshot_ = std::make_unique<Snapshot>(folder_.unnamed(record.name), layout_, pool_, complete);
-  return *snapshot_;
-}
-
-void Checkpoints::start(nlohmann::ordered_json state) {
-  *state_ = std::move(state);
-  (*state_)["run"] = run_;
-  (*state_)["taken_at"] = unix_time_s();
+  *state = run_.save(*snapshot_);
+  (*state)["run"] = nlohmann::ordered_json::parse(options_.run_json);
+  (*state)["taken_at"] = unix_time_s();
   snapshot_->start();
+  observers_.on_checkpoint(record);
 }
 
-std::optional<std::string> Checkpoints::poll() { return snapshot_->over() ? finish() : std::nullopt; }
+void Checkpoints::hand_over_more() {
+  if (sealed_ || run_.save_more(vectors_at_once) == vectors_at_once) return;
+  snapshot_->seal();
+  sealed_ = true;
+}
 
-std::optional<std::string> Checkpoints::finish() {
+/// Waits for the one in progress, all of whose vectors are there, and tells what came of it.
+void Checkpoints::finish() {
   snapshot_->wait();
   const std::optional<std::string> failure = snapshot_->failure();
   snapshot_.reset();
+  if (const auto text = outcome(failure)) {
+    const CheckpointRecord now = run_.position();
+    observers_.on_warning({Warning::Kind::checkpoint, now.update, now.time, *text});
+  }
+  if (whole_) observers_.on_checkpoint_saved({begun_, folder_.path() / begun_.name, asked_});
+}
+
+/// What there is to say of the one that is over: nothing where it went well as before, or is in trouble as
+/// before and nobody has asked for it.
+std::optional<std::string> Checkpoints::outcome(const std::optional<std::string>& failure) {
   if (failure) return troubled(*failure);
   whole_ = true;
   if (!std::exchange(trouble_, false)) return std::nullopt;

@@ -4,111 +4,144 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <variant>
 
+#include "runtime/coordinator/coordinator_state.h"
 #include "runtime/device/profiler_range.h"
-#include "runtime/events/replayed_events.h"
-#include "runtime/events/virtual_events.h"
-#include "runtime/events/wall_events.h"
-#include "runtime/execution/lookahead_executor.h"
-#include "runtime/execution/stream_executor.h"
 
 namespace tardigrad {
+namespace {
 
-Coordinator::Coordinator(Objective& objective, Method& method, const Delays& delays,
-                         const EventScript& speeds, const Devices& devices, const RunOptions& options,
-                         std::vector<RunObserver*> observers, Recording* replay)
+/// Leaves the newest model in `model` that can be had, and returns its update.
+std::uint64_t salvage(Executor& executor, const Evaluations& evaluations, std::span<float> model) noexcept {
+  try {
+    std::vector<float> newest(model.size());
+    executor.server().read_model(newest);
+    std::ranges::copy(newest, model.begin());
+    return executor.server().version();
+  } catch (const std::exception&) {  // the server's device is lost, too
+    return evaluations.newest_on_host(model);
+  }
+}
+
+/// Looks at the table of a verified method. Every arrival has been collected.
+void check_table(VerifiedMethod* verified, ParameterServer& server, const RunPosition& position) {
+  if (!verified) return;
+  const auto read = [&server](const VectorVisitor& mean, const VectorVisitor& row) {
+    server.read_mean_and_rows(mean, row);
+  };
+  if (verified->check_table(read)) return;
+  throw NumberNotFinite(fmt::format("a gradient in the table at update {} is not finite", position.updates),
+                        position.updates, position.time);
+}
+
+}  // namespace
+
+Coordinator::Coordinator(Objective& objective, Method& method, Execution execution, const RunOptions& options,
+                         std::vector<RunObserver*> observers)
     : objective_(objective),
       method_(method),
       options_(options),
       learning_rate_(options.lr, options.lr_schedule),
+      stop_rule_(options.stop_rule()),
       observers_(std::move(observers)),
-      states_(static_cast<std::size_t>(objective.workers())),
-      host_model_(objective.dimension()) {
-  if (!objective.runs_on(devices.workers.front().backend)) {
-    throw std::invalid_argument(
-        fmt::format("the objective does not run on {}", devices.workers.front().name()));
-  }
-  if (replay) {
-    clock_ = std::make_unique<ReplayedEvents>(*replay, objective.workers());
-  } else if (options.clock == ClockKind::virtual_time) {
-    clock_ = std::make_unique<VirtualEvents>(delays, speeds, objective.workers());
-  }
-  executor_ = make_executor(delays, speeds, devices);
-  if (!options_.checkpoints.folder.empty()) {
-    checkpoints_ = std::make_unique<Checkpoints>(options_.checkpoints, objective.layout(), devices.server);
-  }
+      state_(std::make_unique<State>(*this)),
+      execution_(std::move(execution)),
+      events_(*execution_.events),
+      executor_(*execution_.executor),
+      jobs_(objective.workers(), events_),
+      membership_(objective.workers()),
+      records_(executor_, observers_),
+      evaluations_(objective, options_) {
+  if (options_.checkpoints.folder.empty()) return;
+  checkpoints_ = std::make_unique<Checkpoints>(options_.checkpoints, objective.layout(), execution_.server,
+                                               *state_, observers_);
 }
 
-/// For the clock that is there already, or else for wall time, whose clock the executor tells of arrivals.
-std::unique_ptr<Executor> Coordinator::make_executor(const Delays& delays, const EventScript& speeds,
-                                                     const Devices& devices) {
-  if (clock_ && devices.workers.front().backend == Backend::cpu) {
-    return std::make_unique<LookaheadExecutor>(objective_, devices.workers, method_.memory(), options_.server,
-                                               options_.job);
-  }
-  std::optional<StreamExecutor::Wall> wall;
-  WallEvents* polling = nullptr;
-  if (!clock_) {
-    auto clock = std::make_unique<WallEvents>(stopwatch_, speeds, options_.time_unit_s);
-    health_.emplace(delays, speeds, options_.time_unit_s, objective_.workers(), options_.worker_timeout_s);
-    wall.emplace();
-    wall->time_jobs = options_.time_jobs;
-    wall->on_complete = [told = clock.get()](int worker) { told->gradient_complete(worker); };
-    if (!delays.measured() || speeds.any()) {
-      wall->throttle.emplace(Throttle{delays, speeds, stopwatch_, options_.time_unit_s});
-    }
-    wall->completions = options_.completions
-                            ? *options_.completions
-                            : faster_completions(devices.workers.front(), objective_.workers());
-    if (wall->completions == Completions::polling) polling = clock.get();
-    clock_ = std::move(clock);
-  }
-  auto executor = std::make_unique<StreamExecutor>(objective_, devices, method_.memory(), options_.server,
-                                                   options_.job, std::move(wall));
-  if (polling) polling->poll_with([polled = executor.get()] { polled->poll(); });
-  return executor;
-}
+Coordinator::~Coordinator() = default;
 
 RunSummary Coordinator::run(std::span<float> model, const std::stop_token& stop) {
   break_off_ = BreakOff(stop);
-  if (!resumed_) std::copy(model.begin(), model.end(), host_model_.begin());
+  if (!resumed_) evaluations_.begin_with(model);
   const struct WindUp {  // however the run ends, behind what is saved of it
     Coordinator& run;
     ~WindUp() { run.wind_up(); }
   } at_the_end{*this};
   try {
-    if (!resumed_) {
-      executor_->set_model(host_model_);
-      if (!evaluate()) throw StoppedEarlyError();
-      begin();
+    try {
+      if (!resumed_) begin();
+      train(stop);
+      finish(model, stop);
+    } catch (const NumberNotFinite& found) {
+      end_not_finite(found);
     }
-    train_and_end(model, stop);
   } catch (const DeviceError& error) {
-    throw DeviceLostError(error, salvage(model));
+    throw DeviceLostError(error, salvage(executor_, evaluations_, model));
   } catch (const WorkersLostError& lost) {
-    checkpoint_the_end();
-    throw WorkersLostError(lost.what(), salvage(model));
+    if (checkpoints_) checkpoints_->save_the_end();
+    throw WorkersLostError(lost.what(), salvage(executor_, evaluations_, model));
   } catch (const NotFiniteError&) {
-    std::copy(host_model_.begin(), host_model_.end(), model.begin());
+    std::ranges::copy(evaluations_.model(), model.begin());
     throw;
   }
   RunSummary summary = summarise();
-  for (RunObserver* observer : observers_) observer->on_summary(summary);
+  observers_.on_summary(summary);
   return summary;
 }
 
+/// The first evaluation, and the method's first actions.
+void Coordinator::begin() {
+  if (!resumed_) {
+    executor_.server().set_model(evaluations_.model());
+    if (!evaluate()) throw StoppedEarlyError();
+  }
+  evaluations_.plan_first();
+  execution_.stopwatch->resume();
+  actions_.clear();
+  method_.start(actions_);
+  carry_out({0, events_.now()});
+}
+
+void Coordinator::train(const std::stop_token& stop) {
+  execution_.stopwatch->resume();
+  take_out_failed();
+  if (resumed_ && evaluations_.due(position_.at(events_.now())))
+    evaluate();  // the run before may have broken it off
+  while (true) {
+    const auto reason = stop_rule_.reached(position_.at(events_.now()), evaluations_.latest().evaluation);
+    if (reason || events_.at_end()) {
+      stop_reason_ = reason.value_or(StopReason::recording_ended);
+      return;
+    }
+    const auto event = events_.next(std::min(options_.time_limit, evaluations_.next_time()), stop);
+    if (event) {
+      handle(*event);
+      take_out_failed();
+    } else if (stop.stop_requested()) {
+      stop_reason_ = StopReason::interrupted;
+      return;
+    } else {
+      check_progress();
+    }
+    look_after_model();
+  }
+}
+
 /// Leaves the newest model in `model`.
-void Coordinator::train_and_end(std::span<float> model, const std::stop_token& stop) {
-  stopwatch_.resume();
-  train(stop);
-  stopwatch_.pause();
-  settle_all();
-  checkpoint_the_end();
-  read_newest(model);
+void Coordinator::finish(std::span<float> model, const std::stop_token& stop) {
+  execution_.stopwatch->pause();
+  records_.settle();
+  if (checkpoints_) checkpoints_->save_the_end();
+  const bool evaluated = evaluations_.latest().update == position_.updates;
+  if (evaluated) {
+    std::ranges::copy(evaluations_.model(), model.begin());
+  } else {
+    executor_.server().read_model(model);
+  }
   if (!stop.stop_requested()) {
     wind_up();
-    if (latest_evaluation_->update == version_ || evaluate()) return;
+    if (evaluated || evaluate()) return;
   }
   end_stopped(model);
 }
@@ -116,217 +149,180 @@ void Coordinator::train_and_end(std::span<float> model, const std::stop_token& s
 /// Soon; in time for whoever kills a program some seconds after asking it to end.
 void Coordinator::end_stopped(std::span<float> model) {
   const auto began = BreakOff::Clock::now();
-  const bool finite = std::ranges::all_of(model, [](float value) { return std::isfinite(value); });
-  if (options_.save_first && finite) options_.save_first(model);
+  if (options_.save_first && is_finite(model)) options_.save_first(model);
   const auto saving = BreakOff::Clock::now() - began;
   wind_up();
   break_off_ = BreakOff(BreakOff::Clock::now() + last_evaluation_takes_at_most - saving);
-  if (latest_evaluation_->update != version_) evaluate();
+  if (evaluations_.latest().update != position_.updates) evaluate();
 }
 
-/// Of all that has arrived.
-void Coordinator::read_newest(std::span<float> model) {
-  if (latest_evaluation_->update == version_) {
-    std::ranges::copy(host_model_, model.begin());
+void Coordinator::handle(const EventSource::Event& event) {
+  const ProfilerRange range("arrival", static_cast<std::uint64_t>(event.worker));
+  switch (event.kind) {
+    case EventSource::Kind::lost:
+      return take_out(event.worker, Absence::scripted, event.time, events_.reason());
+    case EventSource::Kind::back:
+      return take_back(event.worker, Absence::scripted, event.time, events_.reason());
+    case EventSource::Kind::end_of_job:
+      break;
+  }
+  if (membership_.is_out(event.worker, Absence::failed) || !executor_.is_healthy(event.worker)) return;
+  if (jobs_.is_discarding(event.worker)) {
+    executor_.retire_discarded(event.worker);
+    take_end_of_discarded(event.worker, event.time);
+    take_back(event.worker, Absence::hung, event.time, "its job has come to an end after all");
   } else {
-    executor_->read_model(model);
+    take_gradient(event);
   }
 }
 
-/// Returns the update that the model saved is of.
-std::uint64_t Coordinator::salvage(std::span<float> model) noexcept {
-  try {
-    std::vector<float> newest(model.size());
-    executor_->read_model(newest);
-    std::copy(newest.begin(), newest.end(), model.begin());
-    return executor_->version();
-  } catch (const std::exception&) {
-    // The server's device is lost too; what the host has is that of the latest evaluation, or kept since.
-    if (!latest_evaluation_) return 0;
-    const bool kept = !kept_model_.empty() && kept_version_ > latest_evaluation_->update;
-    std::ranges::copy(kept ? kept_model_ : host_model_, model.begin());
-    return kept ? kept_version_ : latest_evaluation_->update;
+void Coordinator::take_gradient(const EventSource::Event& event) {
+  GradientRecord gradient = jobs_.arrive(event, position_.updates);
+  const JobRecord& job = gradient.job;
+  gradient.gradients = ++position_.gradients;
+  if (execution_.health) {
+    execution_.health->add(job.worker, jobs_.started_at(job.worker), job.compute_time);
   }
-}
-
-/// The method's first actions.
-void Coordinator::begin() {
-  if (options_.evaluate_every_time && next_evaluation_time_ == EventSource::never) {
-    next_evaluation_time_ = *options_.evaluate_every_time;
-  }
-  stopwatch_.resume();
-  actions_.clear();
-  method_.start(actions_);
-  const double lr = learning_rate(clock_->now());
-  account(actions_, {}, 0, lr);
-  executor_->act(actions_, lr);
-}
-
-void Coordinator::train(const std::stop_token& stop) {
-  if (health_) take_out_failed();
-  if (resumed_) evaluate_if_due();  // the run before may have broken it off
-  while (!finished()) {
-    const auto arrived = clock_->next(std::min(options_.time_limit, next_evaluation_time_), stop);
-    if (arrived) {
-      take(*arrived);
-      if (health_) take_out_failed();
-    } else if (stop.stop_requested()) {
-      stop_reason_ = StopReason::interrupted;
-      return;
-    } else {
-      check_progress();
-    }
-    evaluate_if_due();
-    keep_model_if_due();
-    check_table_if_due();
-    checkpoint_if_due();
-  }
-}
-
-void Coordinator::take(const EventSource::Event& arrived) {
-  const ProfilerRange range("arrival", static_cast<std::uint64_t>(arrived.worker));
-  if (arrived.kind != EventSource::Kind::end_of_job) return take_change(arrived);
-  if (health_ && !is_sound(arrived.worker)) return;
-  WorkerState& worker = state(arrived.worker);
-  if (worker.discarding) return take_end_of_discarded(arrived);
-  if (worker.jobs.empty()) throw std::logic_error("a gradient arrives of a worker that has no job");
-  const Job job = worker.jobs.pop();
-  clock_->check(job.number, job.version);
-  const double compute_time = arrived.compute_time.value_or(arrived.time - worker.started_at);
-  const std::uint64_t staleness = version_ - job.version;
-  if (health_) health_->add(arrived.worker, worker.started_at, compute_time);
-  worker.computing = false;
-  worker.busy_time += compute_time;
-  worker.staleness.add(staleness);
-  ++gradients_;
-  Pending taken{.gradient = {.job = {arrived.worker, job.number, job.version, arrived.time, compute_time},
-                             .staleness = staleness,
-                             .queue_time = clock_->now() - arrived.time,
-                             .gradients = gradients_},
-                .update = {},
-                .discards = {}};
-  for (RunObserver* observer : observers_) observer->on_arrival(taken.gradient.job);
+  observers_.on_arrival(job);
 
   actions_.clear();
-  method_.arrive({arrived.worker, job.version, staleness, compute_time}, actions_);
-  while (pending_.size() >= executor_->capacity()) settle_oldest();
-  const double lr = learning_rate(arrived.time);
-  taken.update = account(actions_, arrived, staleness, lr);
-  if (taken.update) taken.gradient.update = taken.update->update;
-  taken.discards.swap(discards_);
-  start_if_waiting(arrived.worker);
-  executor_->arrive(arrived.worker, actions_, lr);
-  if (const auto computing_s = executor_->computing_s()) {
-    taken.gradient.hand_over_time = std::max(0.0, compute_time - *computing_s);
+  method_.arrive({job.worker, job.version, gradient.staleness, job.compute_time}, actions_);
+  records_.make_room();
+  const double lr = learning_rate_.at(position_.at(event.time), stop_rule_.limits);
+  const auto update = apply({event.worker, event.time}, gradient.staleness, lr);
+  if (update) gradient.update = update->update;
+  jobs_.start_if_free(event.worker, orders_);
+  executor_.arrive(event.worker, {job.job, job.version}, orders_, lr);
+  if (const auto computing_s = executor_.computing_s()) {
+    gradient.hand_over_time = std::max(0.0, job.compute_time - *computing_s);
   }
-  worker.hand_over_time += taken.gradient.hand_over_time;
-  worker.queue_time += taken.gradient.queue_time;
-  pending_.push(std::move(taken));
+  jobs_.note_waiting(gradient);
+  records_.add(gradient, update);
 }
 
 /// The worker is free for the jobs that it was to begin meanwhile, on the newest model.
-void Coordinator::take_end_of_discarded(const EventSource::Event& arrived) {
-  WorkerState& worker = state(arrived.worker);
-  worker.discarding = false;
-  for (RunObserver* observer : observers_) observer->on_discarded_over(arrived.worker, arrived.time);
-  start_if_waiting(arrived.worker);  // before it can end
-  executor_->discarded_is_over(arrived.worker);
-  hand_over_late(arrived.worker, arrived.time);
-  if (worker.absence.hung) {
-    take_back(arrived.worker, &Absence::hung, arrived.time, "its job has come to an end after all");
-  }
+void Coordinator::take_end_of_discarded(int worker, double time) {
+  const int late = jobs_.retire_discarded(worker);
+  observers_.on_discarded_over(worker, time);
+  if (late > 0) method_.handed_over_late(worker);
+  actions_.assign(static_cast<std::size_t>(late), HandOver{worker});
+  carry_out({worker, time});
 }
 
-void Coordinator::hand_over_late(int worker, double time) {
-  actions_.assign(static_cast<std::size_t>(std::exchange(state(worker).late_hand_overs, 0)),
-                  HandOver{worker});
-  if (!actions_.empty()) method_.handed_over_late(worker);
-  account(actions_, {worker, EventSource::Kind::end_of_job, time}, 0, 0);
-  start_if_waiting(worker);
-  executor_->act(actions_, 0);
-}
-
-/// Follows the actions: moves the version on, hands out jobs, starts them on the clock. Takes out of the list
-/// what cannot be done yet. `staleness` is that of the arrival.
-std::optional<UpdateRecord> Coordinator::account(Actions& actions, const EventSource::Event& arrived,
-                                                 std::uint64_t staleness, double lr) {
+/// Reads the method's actions: moves the version on, hands out jobs and has them begin, writes the orders of
+/// the executor. What cannot be done yet is left out. `staleness` is that of the gradient, if there is one.
+std::optional<UpdateRecord> Coordinator::apply(const Cause& cause, std::uint64_t staleness, double lr) {
   std::optional<UpdateRecord> record;
-  const auto withheld = [&](const Action& action) {
+  orders_.begin(position_.updates);
+  for (const Action& action : actions_) {
+    if (const auto* to = std::get_if<HandOver>(&action)) {
+      if (membership_.is_out(to->worker)) {
+        throw std::logic_error(fmt::format("a job for worker {}, which is lost", to->worker));
+      }
+      jobs_.hand_over(to->worker, position_.updates, orders_);
+      continue;
+    }
+    if (const auto* discard = std::get_if<Discard>(&action)) {
+      if (const auto job = jobs_.discard(discard->worker, orders_)) records_.add_discard(*job);
+      continue;
+    }
+    orders_.add(action);
     const auto* fold = std::get_if<FoldRow>(&action);
     if (std::holds_alternative<Accumulate>(action) || (fold && fold->update_mean)) {
       staleness_since_update_ = std::max(staleness_since_update_, staleness);
     } else if (const auto* step = std::get_if<Step>(&action)) {
-      ++version_;
-      record = UpdateRecord{.update = version_,
-                            .time = arrived.time,
-                            .worker = arrived.worker,
-                            .staleness = std::max(staleness_since_update_, staleness),
+      record = UpdateRecord{.update = ++position_.updates,
+                            .time = cause.time,
+                            .worker = cause.worker,
+                            .staleness = std::max(std::exchange(staleness_since_update_, 0), staleness),
                             .lr = lr * step->scale,
-                            .gradients = gradients_};
-      staleness_since_update_ = 0;
-    } else if (const auto* to = std::get_if<HandOver>(&action)) {
-      return !hand_over(to->worker);
-    } else if (const auto* thrown_away = std::get_if<Discard>(&action)) {
-      return !discard(thrown_away->worker);
+                            .gradients = position_.gradients};
     }
-    return false;
-  };
-  std::erase_if(actions, withheld);
+  }
   return record;
 }
 
-/// False if it has to wait for the end of a discarded job.
-bool Coordinator::hand_over(int index) {
-  WorkerState& worker = state(index);
-  if (worker.absence.any()) throw std::logic_error(fmt::format("a job for worker {}, which is lost", index));
-  if (worker.discarding) {
-    ++worker.late_hand_overs;
+/// Carries out actions that no gradient comes with.
+std::optional<UpdateRecord> Coordinator::carry_out(const Cause& cause) {
+  const double lr = learning_rate_.at(position_.at(cause.time), stop_rule_.limits);
+  auto update = apply(cause, 0, lr);
+  jobs_.start_if_free(cause.worker, orders_);
+  executor_.carry_out(orders_, lr);
+  return update;
+}
+
+/// What is due of evaluations, of kept models, of looks at the table, and of checkpoints.
+void Coordinator::look_after_model() {
+  if (evaluations_.due(position_.at(events_.now()))) evaluate();
+  if (evaluations_.keep_due(position_.updates)) {
+    records_.settle();
+    evaluations_.keep(executor_.server(), position_.updates);
+  }
+  if (options_.verified && options_.verified->table_check_due()) {
+    records_.settle();
+    check_table(options_.verified, executor_.server(), position_.at(events_.now()));
+  }
+  if (checkpoints_) checkpoints_->save_if_due(position_.updates);
+}
+
+/// Training's clocks stand still meanwhile. False if it was broken off, and nothing came of it.
+bool Coordinator::evaluate() {
+  const ProfilerRange range("evaluate");
+  const bool was_training = execution_.stopwatch->running();
+  execution_.stopwatch->pause();
+  records_.settle();
+  std::vector<float> model(objective_.dimension());
+  executor_.server().read_model(model);
+  const RunPosition now = position_.at(events_.now());
+  try {
+    EvaluationRecord record = evaluations_.evaluate(model, now, break_off_);
+    check_table(options_.verified, executor_.server(), now);
+    record.train_time_s = execution_.stopwatch->elapsed_s();
+    record.train_loss = records_.mean_loss();
+    records_.begin_mean();
+    evaluations_.accept(record, std::move(model), now.time);
+    observers_.on_evaluation(record);
+  } catch (const BrokenOff&) {
     return false;
   }
-  worker.jobs.push({worker.handed_over++, version_});
-  start_if_waiting(index);
+  if (was_training) execution_.stopwatch->resume();
   return true;
 }
 
-/// False if the job has not even begun, because one discarded before it goes on.
-bool Coordinator::discard(int index) {
-  WorkerState& worker = state(index);
-  if (worker.discarding) {
-    --worker.late_hand_overs;
-    return false;
+/// Tells the observers, and makes the newest model whose losses were finite that of the run.
+void Coordinator::end_not_finite(const NumberNotFinite& found) {
+  const auto checkpoints = checkpoints_ ? checkpoints_->newest_first() : std::vector<std::filesystem::path>();
+  const auto finite = evaluations_.go_back_before(found.version(), checkpoints, break_off_);
+  std::string text = fmt::format("{}: a smaller --lr (now {}) may help", found.what(), options_.lr);
+  if (finite) text += fmt::format("; the last finite model is that of update {}", *finite);
+  observers_.on_warning({Warning::Kind::not_finite, found.version(), found.time(), text});
+  throw NotFiniteError(text, finite);
+}
+
+RunSummary Coordinator::summarise() const {
+  const EvaluationRecord& latest = evaluations_.latest();
+  RunSummary summary;
+  summary.updates = position_.updates;
+  summary.gradients = position_.gradients;
+  summary.time = events_.now();
+  summary.train_time_s = execution_.stopwatch->elapsed_s();
+  summary.final_evaluation = latest.evaluation;
+  summary.evaluated_update = latest.update;
+  summary.train_loss = latest.train_loss;
+  summary.largest_drift = executor_.server().largest_drift();
+  summary.stop_reason = stop_reason_;
+  double busy_shares = 0;
+  double discarded_shares = 0;
+  for (int worker = 0; worker < objective_.workers(); ++worker) {
+    WorkerRecord& record = summary.workers.emplace_back(jobs_.summarise(worker, summary.time));
+    record.device = executor_.device(worker).name();
+    summary.staleness_max = std::max(summary.staleness_max, record.staleness.max());
+    busy_shares += record.busy_share;
+    discarded_shares += record.busy_share * record.discarded_share;
   }
-  throw_away(index);
-  start_if_waiting(index);
-  return true;
-}
-
-/// The job that a worker is computing.
-void Coordinator::throw_away(int index) {
-  WorkerState& worker = state(index);
-  ++worker.discarded_jobs;
-  const double spent = clock_->now() - worker.started_at;
-  worker.busy_time += spent;
-  worker.discarded_time += spent;
-  if (worker.jobs.empty()) throw std::logic_error(fmt::format("worker {} has no job to throw away", index));
-  const Job job = worker.jobs.pop();
-  discards_.push_back({index, job.number, job.version, clock_->now(), spent});
-  worker.computing = false;
-  worker.discarding = clock_->lets_discarded_jobs_end();
-  clock_->discard(index);
-}
-
-void Coordinator::start_if_waiting(int index) {
-  WorkerState& worker = state(index);
-  if (worker.computing || worker.discarding || worker.jobs.empty()) return;
-  worker.computing = true;
-  worker.started_at = clock_->now();
-  worker.started_job = worker.jobs.front().number;
-  clock_->start_job(index, worker.started_job);
-}
-
-/// At the time of an arrival: what the wall clock shows by now no replay could know.
-double Coordinator::learning_rate(double time) const {
-  return learning_rate_.at({version_, gradients_, time}, options_.limits());
+  summary.idle_share = 1 - busy_shares / objective_.workers();
+  if (busy_shares > 0) summary.discarded_share = discarded_shares / busy_shares;
+  return summary;
 }
 
 }  // namespace tardigrad

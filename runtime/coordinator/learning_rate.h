@@ -12,6 +12,9 @@ struct RunPosition {
   std::uint64_t updates = 0;
   std::uint64_t gradients = 0;
   double time = 0;  ///< on the run's own clock
+
+  /// Returns the same at another time.
+  RunPosition at(double other) const { return {updates, gradients, other}; }
 };
 
 /// Where a run ends, whichever comes first; targets that it may reach before are none of them.

@@ -65,6 +65,9 @@ class EventSource {
   /// not come of itself.
   virtual void visit_state(StateArchive&, bool /*with_jobs*/) {}
 
+  /// Whether its state says when jobs in flight end; if not, a run that goes on begins them anew.
+  virtual bool knows_ends() const { return true; }
+
   /// Whether a worker's job is on its way to its end.
   virtual bool is_computing(int /*worker*/) const { return true; }
 

@@ -21,6 +21,7 @@ class ReplayedEvents final : public EventSource {
   void start_job(int worker, std::uint64_t job) override;
   void discard(int worker) override;
   bool lets_discarded_jobs_end() const override { return recording_.wall(); }
+  bool knows_ends() const override { return !recording_.wall(); }
   bool expects_changes() const override { return next_.has_value(); }
   std::string reason() const override { return latest_->reason; }
   bool at_end() const override { return !next_.has_value(); }

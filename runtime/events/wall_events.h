@@ -31,6 +31,7 @@ class WallEvents final : public EventSource {
   void start_job(int, std::uint64_t) override {}
   void discard(int) override {}
   bool lets_discarded_jobs_end() const override { return true; }
+  bool knows_ends() const override { return false; }
   bool expects_changes() const override { return changes_.time() < never; }
   std::vector<int> skip_changes() override { return changes_.skip_to(now()); }
   void visit_state(StateArchive& state, bool with_jobs) override {

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "runtime/device/stream.h"
-#include "runtime/execution/executor.h"
+#include "runtime/execution/job_options.h"
 #include "runtime/objective/objective.h"
 
 namespace tardigrad {

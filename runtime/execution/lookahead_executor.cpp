@@ -61,28 +61,27 @@ bool LookaheadExecutor::drain(const DrainTimeout&) noexcept {
 }
 
 /// None of them is being computed: those that are have arrived.
-void LookaheadExecutor::lose(int worker) {
-  Fifo<Job>& jobs = workers_[static_cast<std::size_t>(worker)].waiting;
-  while (!jobs.empty()) release(*jobs.pop().replica);
+void LookaheadExecutor::lose(int worker, bool /*computes*/) {
+  Fifo<Replica*>& models = workers_[static_cast<std::size_t>(worker)].models;
+  while (!models.empty()) release(*models.pop());
 }
 
-/// Finds out where the models of hand-overs go, and makes their jobs. `number` arrivals are planned before.
-void LookaheadExecutor::resolve(const Actions& actions, std::uint64_t number,
-                                std::vector<Replica*>& replicas) {
-  replicas.clear();
-  for (const Action& action : actions) {
-    if (std::holds_alternative<Step>(action)) ++version_;
-    if (looks_at_tables(action)) tables_settled_ = number;
-    if (const auto* hand_over = std::get_if<HandOver>(&action)) {
-      WorkerJobs& worker = workers_[static_cast<std::size_t>(hand_over->worker)];
-      bool fresh = false;
-      Replica& replica = replicas_.take(version_, fresh);
-      if (fresh) replica.order = number;
-      replicas.push_back(fresh ? &replica : nullptr);
-      worker.waiting.push({worker.handed_over++, &replica});
-    } else if (const auto* discard = std::get_if<Discard>(&action)) {
-      release(*workers_[static_cast<std::size_t>(discard->worker)].waiting.pop().replica);
+/// Finds out where the models of hand-overs go. `number` arrivals are planned before.
+void LookaheadExecutor::place_jobs(const Orders& orders, std::uint64_t number,
+                                   std::vector<Replica*>& targets) {
+  targets.clear();
+  if (reads_tables(orders)) tables_settled_ = number;
+  for (const Orders::OfJob& order : orders.of_jobs()) {
+    Fifo<Replica*>& models = workers_[static_cast<std::size_t>(order.worker)].models;
+    if (order.kind == Orders::OfJob::Kind::discard) {
+      release(*models.pop());
+      continue;
     }
+    bool fresh = false;
+    Replica& replica = replicas_.take(order.job.version, fresh);
+    if (fresh) replica.order = number;
+    targets.push_back(fresh ? &replica : nullptr);
+    models.push(&replica);
   }
 }
 
@@ -93,63 +92,52 @@ void LookaheadExecutor::release(Replica& replica) {
 
 /// What is planned from here on is ordered behind all replicas as they are.
 std::vector<std::uint64_t> LookaheadExecutor::begin_snapshot(Snapshot& snapshot) {
-  server_.begin_snapshot(snapshot);
   for (const WorkerJobs& worker : workers_) {
-    worker.waiting.for_each([this](const Job& job) { replica_snapshot_.add(*job.replica, server_stream_); });
+    worker.models.for_each([this](Replica* replica) { replica_snapshot_.add(*replica, server_stream_); });
   }
   return replica_snapshot_.begin(snapshot);
 }
 
-std::size_t LookaheadExecutor::save_more(std::size_t vectors) {
-  const std::size_t saved = replica_snapshot_.save_more(vectors);
-  return saved + server_.save_more(vectors - saved);
-}
-
-void LookaheadExecutor::restore(VectorFile& vectors, std::uint64_t version,
-                                std::span<const JobsOfWorker> jobs, std::span<const std::uint64_t> models,
-                                ParameterServer::Restored what) {
-  server_.restore(vectors, version, what);
-  version_ = version;
+void LookaheadExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
+                                     std::span<const std::uint64_t> models) {
   std::set<std::uint64_t> versions;
-  for (const JobsOfWorker& worker : jobs) versions.insert(worker.versions.begin(), worker.versions.end());
+  for (const std::vector<Job>& of_worker : jobs) {
+    for (const Job& job : of_worker) versions.insert(job.version);
+  }
   const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i].handed_over = jobs[i].handed_over;
-    std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();
-    for (const std::uint64_t job_version : jobs[i].versions) {
-      workers_[i].waiting.push({number++, &ReplicaPool::share(*replicas.at(job_version))});
+    for (const Job& job : jobs[i]) {
+      workers_[i].models.push(&ReplicaPool::share(*replicas.at(job.version)));
     }
   }
 }
 
 /// What a lazy fold must not come before: it would be seen too early. CountRow and ScaleMean look at no row.
-/// Of a step, the version is counted already.
-bool LookaheadExecutor::looks_at_tables(const Action& action) const {
+bool LookaheadExecutor::reads_tables(const Orders& orders) const {
   const auto& every = server_options_.resum_every;
-  return std::holds_alternative<AverageRows>(action) || std::holds_alternative<SwapTables>(action) ||
-         (std::holds_alternative<Step>(action) && every && version_ % *every == 0);
+  return orders.reads_tables() || (every && orders.version() / *every != orders.version_before() / *every);
 }
 
-void LookaheadExecutor::act(const Actions& actions, double lr) {
+void LookaheadExecutor::carry_out(const Orders& orders, double lr) {
   apply_until(planned_);
-  resolve(actions, planned_, act_replicas_);
-  server_.apply(actions, lr, act_replicas_, nullptr);
+  place_jobs(orders, planned_, targets_);
+  server_.apply(orders.for_server(), lr, targets_, nullptr);
 }
 
 /// The job's replica may be written anew by hand-overs of this arrival and of later ones: that comes only
 /// after the gradient has been computed at it.
-void LookaheadExecutor::arrive(int worker, const Actions& actions, double lr) {
+void LookaheadExecutor::arrive(int worker, const Job& job, const Orders& orders, double lr) {
   const std::uint64_t number = planned_.load(std::memory_order_relaxed);
+  const Actions& actions = orders.for_server();
   Arrival& next = arrival(number);
   WorkerJobs& jobs = workers_[static_cast<std::size_t>(worker)];
-  const Job job = jobs.waiting.pop();
-  release(*job.replica);
-  std::uint64_t ready_after = job.replica->order;
+  Replica& model = *jobs.models.pop();
+  release(model);
   next.worker = worker;
   next.job = job.number;
-  next.model = job.replica;
+  next.model = &model;
   // One job of a worker at a time: its minibatches are drawn in order, and its folds, too.
-  ready_after = std::max(ready_after, jobs.applied_after);
+  std::uint64_t ready_after = std::max(model.order, jobs.applied_after);
   const auto* fold = actions.empty() ? nullptr : std::get_if<FoldRow>(&actions.front());
   next.fold.reset();
   if (fold && !fold->update_mean) {
@@ -159,7 +147,7 @@ void LookaheadExecutor::arrive(int worker, const Actions& actions, double lr) {
   next.ready_after.store(ready_after, std::memory_order_relaxed);
   next.actions.assign(actions.begin() + (next.fold ? 1 : 0), actions.end());
   next.lr = lr;
-  resolve(actions, number + 1, next.replicas);
+  place_jobs(orders, number + 1, next.targets);
   jobs.applied_after = number + 1;
   next.ticket.store(ticket(number, planned), std::memory_order_relaxed);
   planned_.store(number + 1);
@@ -169,16 +157,6 @@ void LookaheadExecutor::arrive(int worker, const Actions& actions, double lr) {
 float LookaheadExecutor::collect() {
   apply_until(collected_ + 1);
   return arrival(collected_++).loss;
-}
-
-void LookaheadExecutor::read_model(std::span<float> values) {
-  if (!failed_) apply_until(planned_);
-  server_.read_model(values);
-}
-
-void LookaheadExecutor::read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) {
-  apply_until(planned_);
-  server_.read_mean_and_rows(mean, row);
 }
 
 void LookaheadExecutor::apply_until(std::uint64_t count) {
@@ -196,12 +174,9 @@ void LookaheadExecutor::apply_until(std::uint64_t count) {
 
 void LookaheadExecutor::apply(std::uint64_t number) {
   Arrival& next = arrival(number);
-  if (next.error) {
-    failed_ = true;
-    std::rethrow_exception(next.error);
-  }
+  if (next.error) std::rethrow_exception(next.error);  // nothing more is applied
   const ArrivedGradient gradient = arrived(next);
-  server_.apply(next.actions, next.lr, next.replicas, &gradient);
+  server_.apply(next.actions, next.lr, next.targets, &gradient);
   {
     const std::lock_guard lock(gradients_mutex_);
     free_gradients_.push_back(next.gradient);

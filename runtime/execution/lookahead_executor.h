@@ -13,6 +13,7 @@
 #include "runtime/device/stream.h"
 #include "runtime/execution/executor.h"
 #include "runtime/execution/gradient_jobs.h"
+#include "runtime/execution/job_options.h"
 #include "runtime/objective/objective.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/server.h"
@@ -40,22 +41,17 @@ class LookaheadExecutor final : public Executor {
   /// enough that gradients are still in the caches when they are folded in.
   static constexpr std::size_t arrivals_ahead(std::size_t threads) { return threads == 1 ? 1 : 4 * threads; }
 
-  void set_model(std::span<const float> values) override { server_.set_model(values); }
-  void act(const Actions& actions, double lr) override;
-  void arrive(int worker, const Actions& actions, double lr) override;
+  ParameterServer& server() override { return server_; }
+  void carry_out(const Orders& orders, double lr) override;
+  void arrive(int worker, const Job& job, const Orders& orders, double lr) override;
   std::size_t capacity() const override { return capacity_; }
   float collect() override;
-  void read_model(std::span<float> values) override;
-  void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) override;
-  std::uint64_t version() const override { return server_.version(); }
-  std::optional<double> largest_drift() override { return server_.largest_drift(); }
-  Device device(int) const override { return server_.stream().device(); }
+  void lose(int worker, bool computes) override;
   std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
-  std::size_t save_more(std::size_t vectors) override;
-  void visit_state(StateArchive& state) override { server_.visit_state(state); }
-  void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-               std::span<const std::uint64_t> models, ParameterServer::Restored what) override;
-  void lose(int worker) override;
+  std::size_t save_more(std::size_t vectors) override { return replica_snapshot_.save_more(vectors); }
+  void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
+                    std::span<const std::uint64_t> models) override;
+  Device device(int) const override { return server_.stream().device(); }
   bool drain(const DrainTimeout& = {}) noexcept override;
 
  private:
@@ -67,15 +63,9 @@ class LookaheadExecutor final : public Executor {
     GradientJobs jobs;
   };
 
-  /// A job handed over. Its replica's `order` is the number of arrivals that must be applied before it is
-  /// written.
-  struct Job {
-    std::uint64_t number;
-    Replica* replica;
-  };
   struct WorkerJobs {
-    Fifo<Job> waiting;
-    std::uint64_t handed_over = 0;
+    /// Of each job. A replica's `order` is the number of arrivals that must be applied before it is written.
+    Fifo<Replica*> models;
     std::uint64_t applied_after = 0;  // count of arrivals up to its latest
   };
 
@@ -87,9 +77,9 @@ class LookaheadExecutor final : public Executor {
     int worker = 0;
     std::uint64_t job = 0;
     const Replica* model = nullptr;
-    std::optional<FoldRow> fold;  // lazy, and the first of the actions
-    Actions actions;              // the others
-    std::vector<Replica*> replicas;
+    std::optional<FoldRow> fold;    // lazy, and the first of the actions
+    Actions actions;                // the others
+    std::vector<Replica*> targets;  // of hand-overs; null: the model is there already
     double lr = 0;
     float* gradient = nullptr;
     float loss = 0;
@@ -99,9 +89,9 @@ class LookaheadExecutor final : public Executor {
   static std::uint64_t ticket(std::uint64_t number, Progress progress) { return 4 * number + progress; }
 
   Arrival& arrival(std::uint64_t number) { return ring_[number % capacity_]; }
-  void resolve(const Actions& actions, std::uint64_t number, std::vector<Replica*>& replicas);
+  void place_jobs(const Orders& orders, std::uint64_t number, std::vector<Replica*>& targets);
   void release(Replica& replica);
-  bool looks_at_tables(const Action& action) const;
+  bool reads_tables(const Orders& orders) const;
   void apply_until(std::uint64_t count);
   void apply(std::uint64_t number);
   bool claim(std::uint64_t number);
@@ -120,17 +110,15 @@ class LookaheadExecutor final : public Executor {
   Stream server_stream_;
   Buffer<float> gradient_memory_;  // the server may exchange parts of it with rows of its tables
   Server server_;
-  std::uint64_t version_ = 0;         // after all that is planned
-  std::uint64_t tables_settled_ = 0;  // arrivals up to the latest planned that looks at whole tables
+  std::uint64_t tables_settled_ = 0;  // arrivals up to the latest planned that reads whole tables
   ReplicaPool replicas_;
   ReplicaSnapshot replica_snapshot_;
   std::vector<WorkerJobs> workers_;
-  std::vector<Replica*> act_replicas_;
+  std::vector<Replica*> targets_;  // of orders without an arrival
 
   std::unique_ptr<Arrival[]> ring_;
   std::uint64_t collected_ = 0;
   std::atomic<std::uint64_t> planned_ = 0;
-  bool failed_ = false;  // an arrival's gradient: nothing more is applied
   std::atomic<std::uint64_t> applied_ = 0;
 
   std::mutex gradients_mutex_;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "runtime/device/devices.h"
-#include "runtime/execution/executor.h"
+#include "runtime/execution/job_options.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective/objective.h"
 #include "runtime/server/server.h"

@@ -7,7 +7,6 @@
 #include <set>
 #include <thread>
 #include <utility>
-#include <variant>
 
 #include "runtime/execution/stream_layout.h"
 #include "runtime/server/replicated_server.h"
@@ -27,11 +26,11 @@ std::string told_by(const StreamRef& stream, const DeviceError& error) {
 
 /// Whether a stream comes to the end of its work until so many seconds after `began`.
 bool ends_within(const GradientStream& stream, std::chrono::steady_clock::time_point began,
-                 double patience_s) {
+                 double timeout_s) {
   constexpr std::chrono::microseconds nap(200);
   while (!stream.drained()) {
     const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
-    if (waited.count() > patience_s) return false;
+    if (waited.count() > timeout_s) return false;
     std::this_thread::sleep_for(nap);
   }
   return true;
@@ -63,6 +62,7 @@ StreamExecutor::StreamExecutor(Objective& objective, const Devices& devices, Ser
     workers_[i].replicas = replicas_[i % replicas_.size()].get();
   }
   show_pauses_to_devices();
+  if (wall_ && wall_->completions == Completions::polling) wall_->events.poll_with([this] { poll(); });
 }
 
 void StreamExecutor::make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
@@ -95,34 +95,32 @@ void StreamExecutor::show_pauses_to_devices() {
   wall_->throttle->stopwatch.show_pauses(pauses_->data());
 }
 
-/// Finds out where the models of hand-overs go, and makes their jobs.
-void StreamExecutor::resolve(const Actions& actions) {
-  resolved_.clear();
-  for (const Action& action : actions) {
-    if (std::holds_alternative<Step>(action)) {
-      ++version_;
-    } else if (const auto* hand_over = std::get_if<HandOver>(&action)) {
-      WorkerJobs& worker = state(hand_over->worker);
-      bool fresh = false;
-      Replica& replica = worker.replicas->take(version_, fresh);
-      resolved_.push_back(fresh ? &replica : nullptr);
-      worker.jobs.push({worker.handed_over++, &replica});
-    } else if (const auto* thrown_away = std::get_if<Discard>(&action)) {
-      discard(thrown_away->worker);
+/// Finds out where the models of hand-overs go.
+void StreamExecutor::place_jobs(const Orders& orders) {
+  targets_.clear();
+  for (const Orders::OfJob& order : orders.of_jobs()) {
+    if (order.kind == Orders::OfJob::Kind::discard) {
+      discard(order.worker);
+      continue;
     }
+    WorkerJobs& worker = state(order.worker);
+    bool fresh = false;
+    Replica& replica = worker.replicas->take(order.job.version, fresh);
+    targets_.push_back(fresh ? &replica : nullptr);
+    worker.models.push({order.job.number, &replica});
   }
 }
 
-void StreamExecutor::act(const Actions& actions, double lr) {
-  resolve(actions);
-  apply(actions, lr, nullptr);
-  start_handed_over(actions);
+void StreamExecutor::carry_out(const Orders& orders, double lr) {
+  place_jobs(orders);
+  apply(orders, lr, nullptr);
+  start(orders.starts());
 }
 
-void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradient* gradient) {
-  const ProfilerRange range("update", version_);
+void StreamExecutor::apply(const Orders& orders, double lr, const ArrivedGradient* gradient) {
+  const ProfilerRange range("update", orders.version());
   try {
-    server_->apply(actions, lr, resolved_, gradient);
+    server_->apply(orders.for_server(), lr, targets_, gradient);
   } catch (const DeviceError& error) {
     const auto struck = std::find_if(server_streams_.begin(), server_streams_.end(),
                                      [&](const Stream& stream) { return stream.device() == error.device(); });
@@ -131,29 +129,29 @@ void StreamExecutor::apply(const Actions& actions, double lr, const ArrivedGradi
   }
 }
 
-void StreamExecutor::arrive(int index, const Actions& actions, double lr) {
+void StreamExecutor::arrive(int index, const Job&, const Orders& orders, double lr) {
   WorkerJobs& worker = state(index);
   if (!wall_) {
     while (worker.stream->full()) collect_loss();
     start(index);
   }
   GradientStream::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
-  job_is_over(worker);
-  resolve(actions);
+  release_oldest(worker);
+  place_jobs(orders);
   // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
   const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
-  apply(actions, lr, &gradient);
+  apply(orders, lr, &gradient);
   computing_s_ = job.computing_s();
   uncollected_.push(worker.stream);
   if (!wall_) return;
   collect_loss();  // the gradient is there already, and the stream free for its next job
-  start_if_waiting(index);
-  start_handed_over(actions);
+  start(orders.starts());
 }
 
 /// Asked before the server's stream meets a failure, which ends with the worker thus.
 bool StreamExecutor::is_healthy(int index) {
   WorkerJobs& worker = state(index);
+  if (!wall_) return true;
   if (worker.failed) return false;
   try {
     worker.stream->oldest().complete.synchronize();
@@ -176,8 +174,8 @@ bool StreamExecutor::has_ended(int index) {
 std::string StreamExecutor::describe_failure(int index, const DeviceError& error) const {
   const WorkerJobs& worker = state(index);
   std::string how = told_by(worker.stream->stream(), error);
-  if (worker.jobs.empty()) return how;
-  return fmt::format("job {} of worker {} is lost: {}", worker.jobs.front().number, index, how);
+  if (worker.models.empty()) return how;
+  return fmt::format("job {} of worker {} is lost: {}", worker.models.front().job, index, how);
 }
 
 /// In wall time the worker is to be lost, and with it all others of its device if it was the device that
@@ -203,10 +201,7 @@ void StreamExecutor::release(const WorkerJobs& worker, Replica& replica) {
 }
 
 /// Whatever writes the job's replica next is ordered behind the gradient.
-void StreamExecutor::job_is_over(WorkerJobs& worker) {
-  release(worker, *worker.jobs.pop().replica);
-  worker.computing = false;
-}
+void StreamExecutor::release_oldest(WorkerJobs& worker) { release(worker, *worker.models.pop().replica); }
 
 /// The one that writes replicas in that device's memory.
 StreamRef StreamExecutor::server_stream(Device device) const {
@@ -217,103 +212,79 @@ StreamRef StreamExecutor::server_stream(Device device) const {
 }
 
 std::vector<std::uint64_t> StreamExecutor::begin_snapshot(Snapshot& snapshot) {
-  server_->begin_snapshot(snapshot);
   for (const WorkerJobs& worker : workers_) {
-    worker.jobs.for_each([this](const Job& job) {
-      replica_snapshot_.add(*job.replica, server_stream(job.replica->model.device()));
+    worker.models.for_each([this](const ModelOfJob& model) {
+      replica_snapshot_.add(*model.replica, server_stream(model.replica->model.device()));
     });
   }
   return replica_snapshot_.begin(snapshot);
 }
 
-std::size_t StreamExecutor::save_more(std::size_t vectors) {
-  const std::size_t saved = replica_snapshot_.save_more(vectors);
-  return saved + server_->save_more(vectors - saved);
-}
-
-void StreamExecutor::restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-                             std::span<const std::uint64_t> models, ParameterServer::Restored what) {
-  server_->restore(vectors, version, what);
-  version_ = version;
+void StreamExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
+                                  std::span<const std::uint64_t> models) {
   for (const auto& pool : replicas_) {
     std::set<std::uint64_t> versions;
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-      if (workers_[i].replicas == pool.get())
-        versions.insert(jobs[i].versions.begin(), jobs[i].versions.end());
+      if (workers_[i].replicas != pool.get()) continue;
+      for (const Job& job : jobs[i]) versions.insert(job.version);
     }
     if (versions.empty()) continue;
     const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions, models);
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       if (workers_[i].replicas != pool.get()) continue;
-      std::uint64_t number = jobs[i].handed_over - jobs[i].versions.size();
-      for (const std::uint64_t job_version : jobs[i].versions) {
-        workers_[i].jobs.push({number++, &ReplicaPool::share(*replicas.at(job_version))});
+      for (const Job& job : jobs[i]) {
+        workers_[i].models.push({job.number, &ReplicaPool::share(*replicas.at(job.version))});
       }
     }
   }
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i].handed_over = jobs[i].handed_over;
-  }
 }
 
-void StreamExecutor::go_on() {
+/// In virtual time a job is enqueued when it arrives.
+void StreamExecutor::start(const std::vector<int>& workers) {
   if (!wall_) return;
-  for (std::size_t i = 0; i < workers_.size(); ++i) start_if_waiting(static_cast<int>(i));
-}
-
-/// In wall time a job starts as soon as its worker computes no other.
-void StreamExecutor::start_handed_over(const Actions& actions) {
-  if (!wall_) return;
-  for (const Action& action : actions) {
-    if (const auto* hand_over = std::get_if<HandOver>(&action)) start_if_waiting(hand_over->worker);
+  for (const int worker : workers) {
+    if (!state(worker).failed) start(worker);
   }
-}
-
-void StreamExecutor::start_if_waiting(int index) {
-  const WorkerJobs& worker = state(index);
-  if (!worker.computing && !worker.failed && !worker.jobs.empty()) start(index);
 }
 
 void StreamExecutor::start(int index) {
   WorkerJobs& worker = state(index);
-  worker.computing = true;
   const Throttle* throttle = wall_ && wall_->throttle ? &*wall_->throttle : nullptr;
   std::function<void()> on_complete;
   if (wall_ && wall_->completions == Completions::polling) {
     polled_.push_back(index);
   } else if (wall_) {
-    on_complete = [this, index] { wall_->on_complete(index); };
+    on_complete = [&events = wall_->events, index] { events.gradient_complete(index); };
   }
   try {
-    const Job& job = worker.jobs.front();
-    worker.stream->start(index, job.number, *job.replica, throttle, std::move(on_complete));
+    const auto [job, replica] = worker.models.front();
+    worker.stream->start(index, job, *replica, throttle, std::move(on_complete));
   } catch (const DeviceError& error) {
     fail(index, error);
   }
 }
 
-/// In wall time the job is ended early where it can be, and heard of once more; the stream and the replica
-/// are its own until then.
+/// In wall time the job is cancelled where it can be, and heard of once more; the stream and the replica are
+/// its own until then.
 void StreamExecutor::discard(int index) {
   WorkerJobs& worker = state(index);
-  if (!wall_) return job_is_over(worker);
+  if (!wall_) return release_oldest(worker);
   if (!worker.failed) worker.stream->oldest().cancel();
 }
 
 /// A job on a stream stays there until its end, or for good where the stream failed.
-void StreamExecutor::lose(int index) {
+void StreamExecutor::lose(int index, bool computes) {
   WorkerJobs& worker = state(index);
-  const bool one_goes_on = worker.computing && !worker.failed;
+  const bool one_goes_on = wall_ && computes && !worker.failed;
   if (one_goes_on) worker.stream->oldest().cancel();
-  while (worker.jobs.size() > (one_goes_on ? 1 : 0)) release(worker, *worker.jobs.pop_back().replica);
+  while (worker.models.size() > (one_goes_on ? 1 : 0)) release(worker, *worker.models.pop_back().replica);
 }
 
-void StreamExecutor::discarded_is_over(int index) {
+void StreamExecutor::retire_discarded(int index) {
   if (!wall_) return;  // it was over at once
   WorkerJobs& worker = state(index);
   worker.stream->retire();
-  job_is_over(worker);
-  start_if_waiting(index);
+  release_oldest(worker);
 }
 
 /// In the order of the list, in which a worker that was found comes last again.
@@ -321,7 +292,7 @@ void StreamExecutor::poll() {
   const auto complete = [this](int index) {
     if (state(index).failed) return true;
     if (!has_ended(index)) return false;
-    if (!state(index).failed) wall_->on_complete(index);
+    if (!state(index).failed) wall_->events.gradient_complete(index);
     return true;
   };
   if (std::erase_if(polled_, complete) == 0) std::this_thread::yield();
@@ -367,13 +338,13 @@ void StreamExecutor::check_workers() {
   }
 }
 
-bool StreamExecutor::drain(const DrainTimeout& patience) noexcept {
+bool StreamExecutor::drain(const DrainTimeout& timeout) noexcept {
   for (const auto& stream : streams_) stream->begin_drain();
   bool all_over = true;
   const auto began = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < streams_.size(); ++i) {
-    if (wall_ && patience) {
-      all_over = ends_within(*streams_[i], began, patience(static_cast<int>(i))) && all_over;
+    if (wall_ && timeout) {
+      all_over = ends_within(*streams_[i], began, timeout(static_cast<int>(i))) && all_over;
     } else {
       streams_[i]->drain();
     }

@@ -1,15 +1,16 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "runtime/base/fifo.h"
 #include "runtime/device/devices.h"
+#include "runtime/events/wall_events.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
 #include "runtime/execution/gradient_stream.h"
+#include "runtime/execution/job_options.h"
 #include "runtime/execution/throttle.h"
 #include "runtime/objective/objective.h"
 #include "runtime/server/parameter_server.h"
@@ -29,7 +30,7 @@ class StreamExecutor final : public Executor {
   /// Of wall time.
   struct Wall {
     std::optional<Throttle> throttle;
-    std::function<void(int worker)> on_complete;  ///< called from any thread, or by poll()
+    WallEvents& events;  ///< is told of complete gradients, and outlives the executor
     Completions completions;
     bool time_jobs;  ///< for computing_s()
   };
@@ -41,68 +42,55 @@ class StreamExecutor final : public Executor {
   StreamExecutor(const StreamExecutor&) = delete;
   StreamExecutor& operator=(const StreamExecutor&) = delete;
 
-  /// In wall time with Completions::polling: calls on_complete for every job that has been completed since.
-  void poll();
-
-  void set_model(std::span<const float> values) override { server_->set_model(values); }
-  void act(const Actions& actions, double lr) override;
-  void arrive(int worker, const Actions& actions, double lr) override;
+  ParameterServer& server() override { return *server_; }
+  void carry_out(const Orders& orders, double lr) override;
+  void arrive(int worker, const Job& job, const Orders& orders, double lr) override;
   std::size_t capacity() const override { return capacity_; }
   std::optional<double> computing_s() const override { return computing_s_; }
   float collect() override;
-  void discarded_is_over(int worker) override;
-  void read_model(std::span<float> values) override { server_->read_model(values); }
-  void read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) override {
-    server_->read_mean_and_rows(mean, row);
-  }
-  std::uint64_t version() const override { return server_->version(); }
-  std::optional<double> largest_drift() override { return server_->largest_drift(); }
-  Device device(int worker) const override { return state(worker).stream->device(); }
-  bool at_rest() const override { return server_->at_rest(); }
-  std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
-  std::size_t save_more(std::size_t vectors) override;
-  void visit_state(StateArchive& state) override { server_->visit_state(state); }
-  void restore(VectorFile& vectors, std::uint64_t version, std::span<const JobsOfWorker> jobs,
-               std::span<const std::uint64_t> models, ParameterServer::Restored what) override;
-  void go_on() override;
-  void lose(int worker) override;
+  void retire_discarded(int worker) override;
+  void lose(int worker, bool computes) override;
   std::optional<Failure> next_failure() override;
   bool is_healthy(int worker) override;
   bool has_ended(int worker) override;
+  std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
+  std::size_t save_more(std::size_t vectors) override { return replica_snapshot_.save_more(vectors); }
+  void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
+                    std::span<const std::uint64_t> models) override;
+  Device device(int worker) const override { return state(worker).stream->device(); }
   void check() override;
-  bool drain(const DrainTimeout& patience) noexcept override;
+  bool drain(const DrainTimeout& timeout) noexcept override;
 
  private:
-  struct Job {
-    std::uint64_t number;
+  /// Where a job has its model.
+  struct ModelOfJob {
+    std::uint64_t job;
     Replica* replica;
   };
   struct WorkerJobs {
     GradientStream* stream = nullptr;
     ReplicaPool* replicas = nullptr;
-    Fifo<Job> jobs;
-    std::uint64_t handed_over = 0;
-    bool computing = false;  // the first is on the stream
-    bool failed = false;     // wall time: nothing of the stream is used any more
+    Fifo<ModelOfJob> models;
+    bool failed = false;  // wall time: nothing of the stream is used any more
   };
 
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
   const WorkerJobs& state(int worker) const { return workers_[static_cast<std::size_t>(worker)]; }
   void make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
                    const ServerOptions& options);
-  void resolve(const Actions& actions);
-  void apply(const Actions& actions, double lr, const ArrivedGradient* gradient);
+  void place_jobs(const Orders& orders);
+  void apply(const Orders& orders, double lr, const ArrivedGradient* gradient);
+  void start(const std::vector<int>& workers);
   void start(int worker);
-  void start_if_waiting(int worker);
-  void start_handed_over(const Actions& actions);
+  void discard(int worker);
+  void release_oldest(WorkerJobs& worker);
+  void release(const WorkerJobs& worker, Replica& replica);
   void collect_loss();
+  void poll();
   std::string describe_failure(int worker, const DeviceError& error) const;
   void fail(int worker, const DeviceError& error);
   void check_server() const;
   void check_workers();
-  void discard(int worker);
-  void job_is_over(WorkerJobs& jobs);
-  void release(const WorkerJobs& worker, Replica& replica);
   StreamRef server_stream(Device device) const;
   void show_pauses_to_devices();
 
@@ -111,12 +99,11 @@ class StreamExecutor final : public Executor {
   std::optional<PinnedBuffer<PauseState>> pauses_;
   std::vector<Stream> server_streams_;  // one, or one for each GPU that keeps the model
   std::unique_ptr<ParameterServer> server_;
-  std::uint64_t version_ = 0;
   std::vector<std::unique_ptr<GradientStream>> streams_;
   std::vector<std::unique_ptr<ReplicaPool>> replicas_;  // one for each memory
   std::vector<WorkerJobs> workers_;
   ReplicaSnapshot replica_snapshot_;
-  std::vector<Replica*> resolved_;
+  std::vector<Replica*> targets_;      // of the hand-overs that are being carried out; null: it is there
   std::vector<int> polled_;            // workers whose completion is to be polled for
   Fifo<GradientStream*> uncollected_;  // of the arrivals whose loss is not known yet
   Fifo<float> losses_;                 // of those before them

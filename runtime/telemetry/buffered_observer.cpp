@@ -19,45 +19,43 @@ BufferedObserver::~BufferedObserver() {
 
 void BufferedObserver::on_evaluation(const EvaluationRecord& record) {
   tell();
-  for (RunObserver* observer : observers_) observer->on_evaluation(record);
+  observers_.on_evaluation(record);
 }
 
 void BufferedObserver::on_warning(const Warning& warning) {
   tell();
-  for (RunObserver* observer : observers_) observer->on_warning(warning);
+  observers_.on_warning(warning);
 }
 
 void BufferedObserver::on_worker_change(const WorkerChange& change) {
   tell();
-  for (RunObserver* observer : observers_) observer->on_worker_change(change);
+  observers_.on_worker_change(change);
 }
 
 void BufferedObserver::on_checkpoint(const CheckpointRecord& record) {
   tell();
-  for (RunObserver* observer : observers_) observer->on_checkpoint(record);
+  observers_.on_checkpoint(record);
 }
 
 void BufferedObserver::on_checkpoint_saved(const SavedCheckpoint& saved) {
   tell();
-  for (RunObserver* observer : observers_) observer->on_checkpoint_saved(saved);
+  observers_.on_checkpoint_saved(saved);
 }
 
 void BufferedObserver::on_summary(const RunSummary& summary) {
   tell();
-  for (RunObserver* observer : observers_) observer->on_summary(summary);
+  observers_.on_summary(summary);
 }
 
-void BufferedObserver::on_resume(const ResumeRecord& record) {
-  for (RunObserver* observer : observers_) observer->on_resume(record);
-}
+void BufferedObserver::on_resume(const ResumeRecord& record) { observers_.on_resume(record); }
 
 void BufferedObserver::visit_state(StateArchive& state) {
   tell();
-  visit_states(observers_, state);
+  observers_.visit_state(state);
 }
 
 void BufferedObserver::add(const Record& record) {
-  if (observers_.empty()) return;
+  if (observers_.each().empty()) return;
   waiting_.push_back(record);
   if (waiting_.size() >= batch || SteadyClock::now() - told_at_ >= longest) tell();
 }
@@ -65,7 +63,7 @@ void BufferedObserver::add(const Record& record) {
 void BufferedObserver::tell() {
   std::vector<Record> records;
   records.swap(waiting_);  // told once, even if an observer throws
-  for (RunObserver* observer : observers_) {
+  for (RunObserver* const observer : observers_.each()) {
     for (const Record& record : records) tell(*observer, record);
   }
   records.clear();

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/telemetry/observers.h"
 #include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
@@ -43,7 +44,7 @@ class BufferedObserver final : public RunObserver {
   void tell();
   static void tell(RunObserver& observer, const Record& record);
 
-  std::vector<RunObserver*> observers_;
+  Observers observers_;
   std::vector<Record> waiting_;
   SteadyClock::time_point told_at_;
 };

@@ -1,7 +1,5 @@
 #include "runtime/telemetry/telemetry.h"
 
-#include "runtime/base/state_archive.h"
-
 namespace tardigrad {
 
 std::string to_string(StopReason reason) {
@@ -42,14 +40,6 @@ std::string to_string(Warning::Kind kind) {
       return "log-gap";
   }
   return "unknown";
-}
-
-void visit_states(std::span<RunObserver* const> observers, StateArchive& state) {
-  for (RunObserver* observer : observers) {
-    const std::string name = observer->state_name();
-    if (name.empty() || (state.restoring() && !state.has(name.c_str()))) continue;
-    state.object(name.c_str(), [observer](StateArchive& inner) { observer->visit_state(inner); });
-  }
 }
 
 }  // namespace tardigrad

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -187,8 +186,5 @@ class RunObserver {
   RunObserver(const RunObserver&) = default;  // of whole observers only
   RunObserver& operator=(const RunObserver&) = default;
 };
-
-/// Saves the state of all that have one, or restores that of those whose state is there.
-void visit_states(std::span<RunObserver* const> observers, StateArchive& state);
 
 }  // namespace tardigrad

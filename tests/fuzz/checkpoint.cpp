@@ -54,8 +54,10 @@ class Run final : public RunObserver {
   RunOptions options;
 
   void go(const Checkpoint* checkpoint) {
-    Coordinator coordinator(objective_, *method_, delays_, speeds_, Devices({Device{}}), options,
-                            {this, &guard_rails_});
+    Coordinator coordinator(
+        objective_, *method_,
+        make_execution(objective_, method_->memory(), delays_, speeds_, Devices({Device{}}), options),
+        options, {this, &guard_rails_});
     std::vector<float> model(objective_.dimension());
     if (checkpoint) coordinator.resume(*checkpoint);
     coordinator.run(model, stop_.get_token());

@@ -132,7 +132,9 @@ struct Experiment {
     }
     std::vector<RunObserver*> all = observers;
     all.insert(all.begin(), &recorder);
-    Coordinator coordinator(objective, *method, delays, speeds, cpus, options, all, replay);
+    Coordinator coordinator(
+        objective, *method,
+        make_execution(objective, method->memory(), delays, speeds, cpus, options, replay), options, all);
     if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
     const RunSummary summary = coordinator.run(model, stop);
     if (verify) verified = options.verified->describe();

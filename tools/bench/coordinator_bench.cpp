@@ -55,7 +55,10 @@ double arrivals_per_s(const std::string& method_name, int workers, const std::st
   options.lr = 1;
   options.clock = ClockKind::virtual_time;
   options.max_gradients = arrivals;
-  Coordinator coordinator(objective, *method, delays, speeds, Devices({{Backend::cpu, 0}}), options, {});
+  Coordinator coordinator(
+      objective, *method,
+      make_execution(objective, method->memory(), delays, speeds, Devices({{Backend::cpu, 0}}), options),
+      options, {});
   std::vector<float> model(1);
   const RunSummary summary = coordinator.run(model, {});
   return static_cast<double>(summary.gradients) / summary.train_time_s;

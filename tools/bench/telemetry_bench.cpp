@@ -149,8 +149,10 @@ Cost measure(const Options& options, const std::string& kind) {
   run.time_limit = wall ? options.seconds : options.seconds * 100'000 / options.workers;
   const Telemetry telemetry(kind, options.workers);
   BufferedObserver buffered(telemetry.observers());  // as train does
-  Coordinator coordinator(objective, *method, delays, speeds, Devices(parse_devices("cpu:2")), run,
-                          {&buffered});
+  Coordinator coordinator(
+      objective, *method,
+      make_execution(objective, method->memory(), delays, speeds, Devices(parse_devices("cpu:2")), run), run,
+      {&buffered});
   std::vector<float> model(objective.dimension());
   objective.initialise(model, 1);
   const double cpu_before_s = thread_cpu_s();

@@ -136,7 +136,9 @@ std::vector<double> measure_us(const Options& options, Objective& objective, Dev
   run.max_gradients = options.jobs * static_cast<std::size_t>(options.workers);
   run.completions = completions;
   {
-    Coordinator coordinator(stamped, *method, delays, speeds, Devices({device}), run, {});
+    Coordinator coordinator(stamped, *method,
+                            make_execution(stamped, method->memory(), delays, speeds, Devices({device}), run),
+                            run, {});
     std::vector<float> model(objective.dimension());
     objective.initialise(model, 1);
     coordinator.run(model, {});

@@ -69,7 +69,9 @@ double images_per_s(const Options& options, const std::shared_ptr<const data::Da
   run.lr = lr;
   run.time_limit = options.seconds;
   ArrivalRate rate(0.4 * options.seconds);
-  Coordinator coordinator(objective, *method, delays, speeds, devices, run, {&rate});
+  Coordinator coordinator(objective, *method,
+                          make_execution(objective, method->memory(), delays, speeds, devices, run), run,
+                          {&rate});
   std::vector<float> model(objective.dimension());
   objective.initialise(model, 1);
   coordinator.run(model, {});

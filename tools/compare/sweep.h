@@ -10,27 +10,13 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "runtime/coordinator/stop_rule.h"
 #include "runtime/device/devices.h"
 #include "runtime/telemetry/telemetry.h"
 #include "tools/compare/sweep_progress.h"
 #include "tools/options/train_options.h"
 
 namespace tardigrad {
-
-/// What the runs of a sweep are measured by: when an evaluation first has this accuracy, this loss or less,
-/// or this ||∇f||² or less.
-struct Target {
-  enum class Kind { accuracy, loss, gradient_norm_sq };
-
-  Kind kind = Kind::loss;
-  double value = 0;
-
-  bool reached_by(const Evaluation& evaluation) const {
-    if (kind == Kind::accuracy) return evaluation.accuracy && *evaluation.accuracy >= value;
-    if (kind == Kind::loss) return evaluation.loss <= value;
-    return evaluation.gradient_norm_sq && *evaluation.gradient_norm_sq <= value;
-  }
-};
 
 /// What came of a run.
 struct RunResult {
@@ -51,7 +37,7 @@ struct Sweep {
   std::vector<TrainOptions> runs;  ///< each with its own seed, log, …; `workers` is given
   std::shared_ptr<const data::Dataset> dataset;
   Devices devices;
-  std::optional<Target> target;
+  std::optional<Target> target;  ///< what the runs are measured by: when an evaluation first reaches it
   std::map<std::size_t, RunResult> known;  ///< results of runs that need not be executed, by their index
 };
 

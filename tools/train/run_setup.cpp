@@ -363,8 +363,10 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
                    std::vector<RunObserver*> observers, const std::stop_token& stop, Recording* replay,
                    const Checkpoint* resume) {
   auto coordinator =
-      std::make_shared<Coordinator>(*setup->objective, *setup->method, setup->delays, setup->speeds,
-                                    setup->devices, setup->options, std::move(observers), replay);
+      std::make_shared<Coordinator>(*setup->objective, *setup->method,
+                                    make_execution(*setup->objective, setup->method->memory(), setup->delays,
+                                                   setup->speeds, setup->devices, setup->options, replay),
+                                    setup->options, std::move(observers));
   const struct Keep {  // however the run ends
     std::shared_ptr<const RunSetup> setup;
     std::shared_ptr<const Coordinator> coordinator;

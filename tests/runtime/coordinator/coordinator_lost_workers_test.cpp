@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "tests/support/experiment.h"
 #include "tests/support/gate.h"
 
@@ -40,8 +42,9 @@ struct LosingRun : Experiment {
 
   RunSummary run() {
     method = make_method(method_name, method_options);
-    coordinator =
-        std::make_unique<Coordinator>(objective, *method, delays, speeds, cpus, options, observers, replay);
+    coordinator = std::make_unique<Coordinator>(
+        objective, *method, make_execution(objective, method->memory(), delays, speeds, cpus, options),
+        options, observers);
     return coordinator->run(model, enough.get_token());
   }
 
@@ -141,6 +144,16 @@ TEST_P(LostWorkers, TheEndOfARunDoesNotWaitForOneThatHangs) {
 TEST_P(LostWorkers, AtTheEndOfARunJobsHaveTheirTimeOut) {
   LosingRun run(2, GetParam());
   run.hang({1}, 0);
+  std::atomic<bool> standing = false;  // a job that has not begun is left out at once
+  run.objective.in_gradient = [&, hang = run.objective.in_gradient](int worker, std::uint64_t job) {
+    if (worker == 1) {
+      standing = true;
+      standing.notify_all();
+    } else {
+      standing.wait(false);
+    }
+    hang(worker, job);
+  };
   run.options.max_updates = 20;
   const RunSummary summary = run.run();
   EXPECT_EQ(summary.updates, 20u);

@@ -11,6 +11,7 @@
 #include "tests/support/experiment.h"
 #include "tests/support/recorded_runs.h"
 #include "tests/support/temporary_file.h"
+#include "tests/support/without_times.h"
 
 namespace tardigrad {
 namespace {

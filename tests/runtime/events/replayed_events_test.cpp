@@ -11,12 +11,12 @@
 #include "tests/support/gate.h"
 #include "tests/support/recorded_runs.h"
 #include "tests/support/temporary_file.h"
-#include "tests/support/without_times.h"
 
 namespace tardigrad {
 namespace {
 
 using namespace ::tardigrad::testing;
+using ::testing::HasSubstr;
 
 class EveryRecordedMethod : public ::testing::TestWithParam<std::string> {
  protected:

@@ -191,7 +191,9 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     HeldBytes observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
     const EventScript speeds;
-    Coordinator coordinator(objective, *method, delays, speeds, run.devices, options, {&observer});
+    Coordinator coordinator(objective, *method,
+                            make_execution(objective, method->memory(), delays, speeds, run.devices, options),
+                            options, {&observer});
     std::vector<float> model(dimension);
     coordinator.run(model, {});
     held = observer.bytes;

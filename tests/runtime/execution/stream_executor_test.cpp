@@ -33,7 +33,10 @@ struct ChainRun {
     std::vector<RunObserver*> observers{&recorder};
     if (observer) observers.push_back(observer);
     model.assign(dimension, 1.0f);
-    Coordinator coordinator(objective, *method, delays, speeds, devices, options, observers, replay);
+    Coordinator coordinator(
+        objective, *method,
+        make_execution(objective, method->memory(), delays, speeds, devices, options, replay), options,
+        observers);
     return coordinator.run(model, {});
   }
 

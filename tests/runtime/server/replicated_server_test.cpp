@@ -190,7 +190,9 @@ class SyncOverNccl : public ::testing::Test {
     const auto method = make_method("sync", {.workers = workers});
     const Delays delays = Delays::parse("linear:1:1", workers, 0);
     const EventScript speeds;
-    Coordinator coordinator(objective, *method, delays, speeds, devices, options, {});
+    Coordinator coordinator(objective, *method,
+                            make_execution(objective, method->memory(), delays, speeds, devices, options),
+                            options, {});
     std::vector<float> model(size, 0.3f);
     coordinator.run(model, {});
     return model;

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "runtime/device/devices.h"
+#include "runtime/events/delays.h"
+#include "runtime/events/event_script.h"
+#include "runtime/events/event_source.h"
+#include "runtime/events/recording.h"
+#include "runtime/events/stopwatch.h"
+#include "runtime/events/worker_health.h"
+#include "runtime/execution/completions.h"
+#include "runtime/execution/executor.h"
+#include "runtime/execution/job_options.h"
+#include "runtime/methods/method.h"
+#include "runtime/objective/objective.h"
+#include "runtime/server/server.h"
+
+namespace tardigrad {
+
+enum class ClockKind { wall, virtual_time };
+
+/// In which time a run takes place, and what its server and its workers do.
+struct ExecutionOptions {
+  ServerOptions server;
+  JobOptions job;
+  ClockKind clock = ClockKind::wall;
+  double time_unit_s = 1;                  ///< wall seconds of one unit of the delays
+  std::optional<Completions> completions;  ///< in wall time; nothing: the faster one on the first device
+  /// In wall time: take the times of GradientRecord, at the cost of two timed events a job.
+  bool time_jobs = false;
+  /// In wall time: seconds after which a job counts as hung (WorkerHealth).
+  std::optional<double> worker_timeout_s;
+};
+
+/// What a run takes place on: what says what comes next, and what computes.
+struct Execution {
+  std::unique_ptr<Stopwatch> stopwatch;
+  std::unique_ptr<EventSource> events;
+  std::unique_ptr<Executor> executor;  // waits in its destructor for what still runs, and so goes first
+  std::optional<WorkerHealth> health;  ///< tells workers that hang, in wall time
+  Device server;
+};
+
+/// Makes the execution of a run. In wall time, and on GPUs, workers and server have streams (StreamExecutor);
+/// in virtual time on the CPU, threads compute ahead of the server (LookaheadExecutor). A recording is
+/// repeated like virtual time, in its own order.
+///
+/// All references outlive it, and so does `replay`, which may be null. Throws DeviceError where a device or
+/// its memory cannot be had, std::invalid_argument where the objective does not run on that backend.
+Execution make_execution(Objective& objective, ServerMemory memory, const Delays& delays,
+                         const EventScript& speeds, const Devices& devices, const ExecutionOptions& options,
+                         Recording* replay = nullptr);
+
+}  // namespace tardigrad
