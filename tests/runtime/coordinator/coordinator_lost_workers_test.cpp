@@ -160,35 +160,6 @@ TEST_P(LostWorkers, AtTheEndOfARunJobsHaveTheirTimeOut) {
   EXPECT_TRUE(run.coordinator->hung());
 }
 
-TEST_P(LostWorkers, WhereAllHangTheyAreGivenAsMuchTimeAgain) {
-  LosingRun run(2, GetParam());
-  run.hang({0, 1}, 2);
-  try {
-    run.run();
-    FAIL() << "no error";
-  } catch (const WorkersLostError& error) {
-    EXPECT_THAT(error.what(),
-                AllOf(HasSubstr("worker 0 (no end of job 2"), HasSubstr("worker 1 (no end of")));
-    EXPECT_EQ(error.update(), 4u);
-  }
-  EXPECT_TRUE(run.coordinator->hung());
-}
-
-// Stretched to a minute by the delay model, or by the script to hours, they are slow and don't hang.
-TEST_P(LostWorkers, OneThatIsToBeSlowDoesNotHang) {
-  for (const std::string compute_time : {"1,60000", "1,1"}) {
-    LosingRun run(2, GetParam());
-    run.delays = Delays::parse(compute_time, 2, 0);
-    run.options.time_unit_s = 1e-3;
-    run.options.worker_timeout_s = 0.3;
-    run.options.time_limit = 1.2;  // is looked for twice
-    if (compute_time == "1,1") run.speeds.throttle("1=10000000x", 2);
-    run.run();
-    EXPECT_TRUE(run.recorder.changes.empty());
-    EXPECT_FALSE(run.coordinator->hung());
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Completions, LostWorkers,
                          ::testing::Values(Completions::polling, Completions::callback),
                          [](const auto& tested) { return completions_name(tested.param); });

@@ -14,6 +14,7 @@ using namespace ::tardigrad::testing;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 TEST(CoordinatorOrder, AJobBeginsBehindTheStepWhoseModelItStartsFrom) {
@@ -43,6 +44,8 @@ TEST(CoordinatorOrder, AWorkerIsHandedTheNewestModelWhenTheJobThatWasThrownAwayH
                           "starts 1",  //
                           "begins 1.2", "arrives 1.1", "hands over 1.2@6", "step to 6", "starts 1"));
   EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_DOUBLE_EQ(summary.workers[1].discarded_share, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(summary.discarded_share, 0.2);  // 2 of the 7 + 3 that both were busy
   ASSERT_EQ(run.recorder.discards.size(), 1u);
   EXPECT_EQ(run.recorder.discards[0].compute_time, 2);
 }
@@ -54,10 +57,14 @@ TEST(CoordinatorOrder, AnUpdateIsMadeWithoutTheJobThatItThrowsAway) {
   run.events->end_of_job(1);
   run.events->end_of_job(1);
   run.events->end_of_job(0);
-  run.go();
+  run.events->end_of_job(0);
+  const RunSummary summary = run.go();
   EXPECT_THAT(run.after("arrives 1.0"), Contains("cancels 0.1@0"));
   EXPECT_THAT(run.after("arrives 1.0"), Contains("hands over 1.1@1"));
-  EXPECT_THAT(run.after("retires 0"), ElementsAre("begins 0.2", "hands over 0.2@1", "starts 0"));
+  EXPECT_THAT(run.after("retires 0"),
+              IsSupersetOf({"begins 0.2", "hands over 0.2@1", "starts 0", "arrives 0.2", "step to 2"}));
+  EXPECT_EQ(summary.workers[0].discarded_jobs, 1u);
+  EXPECT_EQ(summary.updates, 2u);
 }
 
 // Thrown away round after round while it goes on, it counts once: it has begun only one job.
@@ -148,6 +155,26 @@ TEST(CoordinatorOrder, WhereAllHangTheyAreGivenAsMuchTimeAgain) {
   } catch (const WorkersLostError& error) {
     EXPECT_THAT(error.what(), HasSubstr("no gradient will arrive after time 14"));
     EXPECT_EQ(error.update(), 2u);
+  }
+}
+
+// By the delay model it takes a minute, by the script a hundred times as long.
+TEST(CoordinatorOrder, AWorkerThatIsToBeSlowDoesNotHang) {
+  for (const bool by_script : {false, true}) {
+    FakeRun run(2, "asgd");
+    if (by_script) {
+      run.speeds.throttle("1=100x", 2);
+    } else {
+      run.delays = Delays::parse("1,495", 2, 0);
+    }
+    run.time_out_after(5);
+    run.executor->ended = {0};
+    run.events->nothing(499);
+    run.events->end_of_job(0);
+    run.events->nothing(2);
+    run.go();
+    ASSERT_EQ(run.recorder.changes.size(), 1u);
+    EXPECT_EQ(run.recorder.changes[0].time, 502);
   }
 }
 
