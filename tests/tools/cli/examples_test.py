@@ -4,7 +4,7 @@
 Those are the commands of tardigrad in the --help of each command and in the code blocks of the *.md files, the scripts
 tools/quickstart.sh and tools/bench/straggler.sh, and the Python of the description of logs. They run as they stand,
 but shorter, and on small data sets that are made here. Each has to end with 0 and to leave the files that it names.
-Paths in the *.md files have to exist.
+Paths in the *.md files have to exist, and what their links lead to.
 """
 
 import json
@@ -53,6 +53,12 @@ def documents():
     if listed.returncode == 0:
         return [PROJECT / name for name in listed.stdout.split()]
     return [path for path in PROJECT.rglob("*.md") if not path.relative_to(PROJECT).parts[0].startswith("build")]
+
+
+def sections(document):
+    """The names by which links find the headings of a document, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def write_idx(folder, part, count):
@@ -139,6 +145,17 @@ class Examples(unittest.TestCase):
                 with self.subTest(str(document)):
                     found = (PROJECT / name).exists() or (document.parent / name).exists()
                     self.assertTrue(found or placeholder.search(name), name)
+
+    def test_links_in_documents_lead_somewhere(self):
+        links = [(document, link) for document in documents()
+                 for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()) if "://" not in link]
+        self.assertGreater(len(links), 50)
+        for document, link in links:
+            with self.subTest(str(document), link=link):
+                name, _, section = link.partition("#")
+                target = document.parent / name if name else document
+                self.assertTrue(target.exists())
+                self.assertTrue(not section or section in sections(target))
 
     def copy_scripts(self, *names):
         """Those scripts, beside others that have nothing left to do: all is installed, built and fetched."""
