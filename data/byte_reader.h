@@ -14,15 +14,15 @@ class ByteReader {
  public:
   explicit ByteReader(std::filesystem::path path);
 
-  /// The next `count` bytes, fewer where the file ends first. What is allocated grows with what is really
-  /// there, so a `count` that comes from a damaged header does no harm.
+  /// Returns the next `count` bytes, fewer where the file ends first. What is allocated grows with what is
+  /// really there, so a `count` that comes from a damaged header does no harm.
   std::vector<std::uint8_t> read(std::uint64_t count);
 
-  /// The most bytes that a file of this size can hold, gzipped or not; no limit is known for what is no
-  /// regular file. A header that promises more needs no reading on.
+  /// Returns the most bytes that a file of this size can hold, gzipped or not. No limit is known for what is
+  /// no regular file. A header that promises more needs no reading on.
   std::uint64_t most_bytes() const;
 
-  /// True when no byte is left.
+  /// Tells whether no byte is left.
   bool at_end() { return read(1).empty(); }
 
   const std::filesystem::path& path() const { return path_; }

@@ -14,7 +14,7 @@ struct ImageShape {
   int height = 0;
   int width = 0;
 
-  /// Values of one image.
+  /// Returns the number of values of one image.
   std::size_t size() const {
     return static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) *
            static_cast<std::size_t>(width);
@@ -22,7 +22,7 @@ struct ImageShape {
   bool operator==(const ImageShape&) const = default;
 };
 
-/// Labelled images as the files hold them: one byte a value, a quarter of the memory and traffic of floats.
+/// Holds labelled images as the files do: one byte a value, a quarter of the memory and traffic of floats.
 struct Images {
   ImageShape shape;
   std::vector<std::uint8_t> pixels;  ///< [size(), channels, height, width]
@@ -38,7 +38,7 @@ struct Images {
   }
 };
 
-/// Per channel, of pixels scaled to [0, 1]: a network's input is (pixel / 255 - mean) / deviation.
+/// Normalises pixels scaled to [0, 1] by channel: a network's input is (pixel / 255 - mean) / deviation.
 struct Normalisation {
   std::vector<float> mean;
   std::vector<float> deviation;
@@ -54,10 +54,10 @@ struct Dataset {
       normalisation;  ///< The usual values of the real training set, whatever images the files hold.
 };
 
-/// The names load_dataset knows.
+/// Returns the names load_dataset knows.
 std::vector<std::string_view> dataset_names();
 
-/// Where tools/fetch_data.sh puts a data set:
+/// Returns where tools/fetch_data.sh puts a data set:
 /// ${TARDIGRAD_DATA:-${XDG_CACHE_HOME:-$HOME/.cache}/tardigrad}/NAME. Throws std::invalid_argument where none
 /// of the three variables is set.
 std::filesystem::path default_data_dir(const std::string& name);

@@ -8,8 +8,9 @@
 
 namespace tardigrad::data {
 
-/// The IDX format of MNIST (yann.lecun.com/exdb/mnist): two zero bytes, 0x08 for unsigned bytes, the number
-/// of dimensions, each dimension as a big-endian 32-bit integer, then the values, last dimension fastest.
+/// Holds an array of the IDX format of MNIST (yann.lecun.com/exdb/mnist): two zero bytes, 0x08 for unsigned
+/// bytes, the number of dimensions, each dimension as a big-endian 32-bit integer, then the values, last
+/// dimension fastest.
 struct IdxArray {
   std::vector<std::uint32_t> dimensions;
   std::vector<std::uint8_t> values;  ///< As many as the product of the dimensions.

@@ -8,7 +8,7 @@
 
 namespace tardigrad::data {
 
-/// How a worker goes through its examples.
+/// Says how a worker goes through its examples.
 enum class Sampling {
   shuffle,      ///< One random order after another, each holding every example once.
   replacement,  ///< Every example drawn by itself, uniformly.
@@ -18,16 +18,16 @@ enum class Sampling {
 /// Reads "shuffle", "replacement" or "sequential". Throws std::invalid_argument saying what was expected.
 Sampling parse_sampling(std::string_view text);
 
-/// The minibatches of one worker. With `shuffle` and `sequential` they cut one endless stream of examples:
-/// job j has its positions j·B to (j+1)·B, so a minibatch may reach over the end of a pass, and over whole
-/// passes where it is larger than the worker's share.
+/// Draws the minibatches of one worker. With `shuffle` and `sequential` they cut one endless stream of
+/// examples: job j has its positions j·B to (j+1)·B, so a minibatch may reach over the end of a pass, and
+/// over whole passes where it is larger than the worker's share.
 ///
 /// Calls in the order of the jobs cost O(B); with `shuffle`, a jump to another pass costs O(examples) once,
-/// and the current pass is kept (4 bytes an example). One thread at a time.
+/// and the current pass is kept (4 bytes an example). One thread at a time may draw.
 class MinibatchStream {
  public:
-  /// `examples`: the worker's share, in file order; not copied, it must outlive the stream.
-  /// Throws std::invalid_argument where it is empty, or `batch_size` is 0.
+  /// Takes the worker's share, in file order. `examples` is not copied: it must outlive the stream. Throws
+  /// std::invalid_argument where it is empty, or `batch_size` is 0.
   MinibatchStream(std::span<const std::uint32_t> examples, std::size_t batch_size, Sampling sampling,
                   std::uint64_t seed, int worker);
 
@@ -41,7 +41,7 @@ class MinibatchStream {
 
  private:
   void draw_with_replacement(std::uint64_t job, std::span<std::uint32_t> batch) const;
-  /// The order of pass `epoch`.
+  /// Returns the order of pass `epoch`.
   std::span<const std::uint32_t> pass(std::uint64_t epoch);
 
   std::span<const std::uint32_t> examples_;

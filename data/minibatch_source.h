@@ -9,26 +9,26 @@
 
 namespace tardigrad::data {
 
-/// What the jobs of all workers draw: their examples and, for augmentation, how each is cropped and flipped.
-/// Both are functions of seed, worker and job alone, the same on every device.
+/// Draws what the jobs of all workers need: their examples and, for augmentation, how each is cropped and
+/// flipped. Both are functions of seed, worker and job alone, the same on every device.
 ///
 /// The minibatches of one worker are drawn by one thread at a time, those of different workers by any.
 class MinibatchSource {
  public:
-  /// Pixels around an image that a crop may reach into, as usual for CIFAR-10 (He et al. 2015).
+  /// Is how many pixels around an image a crop may reach into, as usual for CIFAR-10 (He et al. 2015).
   static constexpr int padding = 4;
 
-  /// `shares`: the examples of each worker. Throws as MinibatchStream does.
+  /// Takes the examples of each worker, `shares`. Throws as MinibatchStream does.
   MinibatchSource(std::vector<std::vector<std::uint32_t>> shares, std::size_t batch_size, Sampling sampling,
                   std::uint64_t seed, bool augment);
 
   std::size_t batch_size() const { return batch_size_; }
-  /// The examples of each worker.
+  /// Returns the examples of each worker.
   const std::vector<std::vector<std::uint32_t>>& shares() const { return shares_; }
   bool augments() const { return augment_; }
 
-  /// Writes the examples of a job [batch_size()], and, where it augments, their crops [batch_size()]; `crops`
-  /// is not looked at otherwise.
+  /// Writes the examples of a job [batch_size()], and, where it augments, their crops [batch_size()]. It does
+  /// not look at `crops` otherwise.
   void draw(int worker, std::uint64_t job, std::span<std::uint32_t> examples, std::span<Crop> crops);
 
  private:

@@ -8,19 +8,19 @@
 
 namespace tardigrad::data {
 
-/// Examples dealt at random.
+/// Deals the examples at random.
 struct Iid {
   bool operator==(const Iid&) const = default;
 };
 
-/// Each worker has class proportions of its own, drawn from the symmetric Dirichlet distribution: a small
+/// Gives each worker class proportions of its own, drawn from the symmetric Dirichlet distribution: a small
 /// alpha gives it few classes, a large one all of them evenly.
 struct Dirichlet {
   double alpha = 0;  ///< Above 0, finite.
   bool operator==(const Dirichlet&) const = default;
 };
 
-/// Each worker has `per_worker` slices of the examples sorted by label.
+/// Gives each worker `per_worker` slices of the examples sorted by label.
 struct Shards {
   int per_worker = 0;  ///< At least 1.
   bool operator==(const Shards&) const = default;
@@ -47,7 +47,7 @@ PartitionSpec parse_partition(std::string_view text);
 std::vector<std::vector<std::uint32_t>> partition(std::span<const std::uint8_t> labels, int classes,
                                                   int workers, const PartitionSpec& spec, std::uint64_t seed);
 
-/// The worker that has most examples of a class, the first of equals.
+/// Names the worker that has most examples of a class, the first of equals.
 struct ClassHolder {
   int worker = 0;
   double share = 0;  ///< Of the class's examples, in [0, 1]; 0 where it has none.

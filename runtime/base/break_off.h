@@ -7,19 +7,19 @@
 
 namespace tardigrad {
 
-/// There is no result, because its computing was broken off.
+/// Reports that there is no result, because its computing was broken off.
 class BrokenOff : public std::exception {
  public:
   const char* what() const noexcept override { return "broken off"; }
 };
 
-/// When long computing that has a result only in the end is to be given up: when a stop is requested, or at a
-/// time. Whoever computes asks every tenth of a second or more often. Any thread.
+/// Says when long computing that has a result only in the end is to be given up: when a stop is requested, or
+/// at a time. Whoever computes asks every tenth of a second or more often. Any thread may ask.
 class BreakOff {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Never.
+  /// Never breaks off.
   BreakOff() = default;
   explicit BreakOff(std::stop_token stop) : stop_(std::move(stop)) {}
   explicit BreakOff(Clock::time_point deadline) : deadline_(deadline) {}

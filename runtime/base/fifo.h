@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// A queue, first in, first out, whose memory is one array: small where it stays short, as almost all do.
+/// Is a queue, first in, first out, whose memory is one array: small where it stays short, as almost all do.
 /// Nothing may be taken out of an empty one.
 template <class T>
 class Fifo {
@@ -16,7 +16,7 @@ class Fifo {
   T& front() { return items_[head_]; }
   const T& front() const { return items_[head_]; }
 
-  /// Calls visit(item) for all, the first first.
+  /// Calls visit(item) for all items, the first first.
   template <class Visit>
   void for_each(const Visit& visit) const {
     for (std::size_t i = head_; i < items_.size(); ++i) visit(items_[i]);
@@ -30,7 +30,7 @@ class Fifo {
     items_.push_back(std::move(item));
   }
 
-  /// The newest.
+  /// Takes out the newest item.
   T pop_back() {
     T last = std::move(items_.back());
     items_.pop_back();

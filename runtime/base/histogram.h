@@ -8,7 +8,7 @@
 
 namespace tardigrad {
 
-/// Counts of whole numbers in little memory however large they get: exact below 64, above in buckets no wider
+/// Counts whole numbers in little memory however large they get: exactly below 64, above in buckets no wider
 /// than 1/32 of their values. Adding costs a few nanoseconds.
 class Histogram {
  public:
@@ -20,7 +20,7 @@ class Histogram {
     max_ = std::max(max_, value);
   }
 
-  /// The largest of the values, if it is known better than by those of their buckets.
+  /// Takes note of the largest of the values, if it is known better than by those of their buckets.
   void note_max(std::uint64_t value) { max_ = std::max(max_, value); }
 
   std::uint64_t total() const { return total_; }
@@ -35,7 +35,7 @@ class Histogram {
     }
   }
 
-  /// The smallest value of the bucket that holds the lower median; 0 without values.
+  /// Returns the smallest value of the bucket that holds the lower median, 0 without values.
   std::uint64_t median() const {
     std::uint64_t below = 0;
     for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {

@@ -16,22 +16,24 @@ namespace tardigrad {
 // JSON that may come from anywhere. The library reads it with care, but copies, compares and writes values
 // recursively, looks members of ordered objects up one by one, and converts numbers without asking.
 
-/// How deep a text may nest, and how many members an object may have.
+/// Limits how deep a text may nest, and how many members an object may have.
 constexpr std::size_t most_json_nesting = 64;
 constexpr std::size_t most_json_members = 10'000;
 
-/// Whether a JSON text stays within these; of what is no JSON it says nothing.
+/// Tells whether a JSON text stays within these limits. It says nothing of what is no JSON.
 bool is_moderate_json(std::string_view text);
 
-/// The value that `text` is; discarded (`is_discarded()`) where it is none, or not a moderate one.
+/// Returns the value that `text` is. It is discarded (`is_discarded()`) where `text` is none, or not a
+/// moderate one.
 template <class Json = nlohmann::json>
 Json parse_json(std::string_view text) {
   if (!is_moderate_json(text)) return Json(nlohmann::detail::value_t::discarded);
   return Json::parse(text, nullptr, false);
 }
 
-/// A member of an object, which becomes the number, text or list of whole numbers that it initialises. Throws
-/// std::invalid_argument where it is not there or no such thing; whole numbers are not rounded, and must fit.
+/// Reads a member of an object, by becoming the number, text or list of whole numbers that it initialises.
+/// Throws std::invalid_argument where the member is not there or no such thing. Whole numbers are not
+/// rounded, and must fit.
 template <class Json>
 class JsonMember {
  public:
@@ -85,13 +87,13 @@ JsonMember<Json> json_member(const Json& object, const char* name) {
   return {object, name};
 }
 
-/// The value, or JSON's null where there is none.
+/// Returns the value, or JSON's null where there is none.
 template <class T>
 nlohmann::ordered_json or_null(const std::optional<T>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
-/// Of foreign text, for a message: in quotes, on one line, in ASCII, and not too long.
+/// Returns foreign text for a message: in quotes, on one line, in ASCII, and not too long.
 std::string in_quotes(std::string_view text);
 
 }  // namespace tardigrad

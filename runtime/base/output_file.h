@@ -12,11 +12,10 @@
 
 namespace tardigrad {
 
-/// A file that a run writes while it goes on, record by record. A full disk or a closed pipe never throws:
-/// what could not be written is said once (Trouble), kept up to a limit, and tried again. Beyond that whole
-/// records are left out. What follows in a file is always a whole record, behind a whole record: a
-/// half-written one is cut off again, or completed by the next try where nothing can be cut, as of streams
-/// (output_path.h).
+/// Writes a file while a run goes on, record by record. A full disk or a closed pipe never throws: what could
+/// not be written is said once (Trouble), kept up to a limit, and tried again. Beyond that whole records are
+/// left out. What follows in a file is always a whole record, behind a whole record: a half-written one is
+/// cut off again, or completed by the next try where nothing can be cut, as of streams (output_path.h).
 class OutputFile {
  public:
   enum class Begin {
@@ -29,7 +28,7 @@ class OutputFile {
     RetryBackoff patience = {};
   };
 
-  /// Throws std::invalid_argument naming flag and path if the file cannot be opened.
+  /// Opens the file. Throws std::invalid_argument naming flag and path if it cannot.
   OutputFile(const char* flag, const std::filesystem::path& path, Begin begin, Limits limits);
   OutputFile(const char* flag, const std::filesystem::path& path, Begin begin = Begin::empty)
       : OutputFile(flag, path, begin, Limits()) {}
@@ -37,17 +36,17 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  /// Takes a record, to write it with others or at the next flush. False where it is left out. Those that
-  /// matter more may fill the room for what waits, the others half of it.
+  /// Takes a record, to write it with others or at the next flush, and returns whether it did: else the
+  /// record is left out. Records that matter may fill all the room for what waits, the others half of it.
   bool write(std::string_view record, bool matters = false) { return write({record}, matters); }
 
-  /// The same of a record in parts.
+  /// Takes a record in parts, likewise.
   bool write(std::initializer_list<std::string_view> parts, bool matters);
 
-  /// Writes what waits, unless it is too early to try again. Whether nothing waits any more.
+  /// Writes what waits, unless it is too early to try again. Returns whether nothing waits any more.
   bool flush();
 
-  /// The same, and has the system begin to bring it to the disk, without waiting for that.
+  /// Flushes, and makes the system begin to bring the file to the disk, without waiting for that.
   void begin_sync();
 
   /// Says something about the file on stderr.

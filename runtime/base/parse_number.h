@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// The number that the whole of `text` is; nothing if it is none, out of range, or not finite.
+/// Returns the number that the whole of `text` is, or nothing if it is none, out of range, or not finite.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number number{};

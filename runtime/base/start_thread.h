@@ -11,17 +11,18 @@
 
 namespace tardigrad {
 
-/// A thread cannot be had. what() is a line that says for what, and names the limits that may be the reason.
+/// Reports that a thread cannot be had. what() is a line that says for what, and names the limits that may be
+/// the reason.
 class ThreadError : public std::runtime_error {
  public:
   ThreadError(const std::string& what, const std::system_error& error);
 };
 
-/// How many threads may be had, for people: "all programs of this user may have 64 (ulimit -u), the control
-/// group no limit (pids.max)".
+/// Says how many threads may be had, for people: "all programs of this user may have 64 (ulimit -u), the
+/// control group no limit (pids.max)".
 std::string describe_thread_limits();
 
-/// Starts a thread. `what` it is for, as "worker 3". Throws ThreadError.
+/// Starts a thread. `what` says what it is for, as "worker 3". Throws ThreadError.
 template <class Work>
 std::jthread start_thread(const std::string& what, Work&& work) {
   try {
@@ -32,7 +33,7 @@ std::jthread start_thread(const std::string& what, Work&& work) {
 }
 
 /// Starts up to `count` threads that do work(0), work(1), …, for a caller who works with them and can do
-/// without any. Where not all are to be had it says so on stderr, once for what they are for.
+/// without any. Where not all are to be had it says so on stderr, once for each `what`.
 std::vector<std::jthread> start_helpers(const std::string& what, std::size_t count,
                                         const std::function<void(std::size_t helper)>& work);
 

@@ -12,9 +12,11 @@
 
 namespace tardigrad {
 
-/// State by name, as JSON: one function that visits its members serves both directions,
+/// Saves and restores state by name, as JSON. One function that visits its members serves both directions:
 ///
-///   void visit_state(StateArchive& state) { state.number("round", round_, 0, n); state.flag("warm", warm_);
+///   void visit_state(StateArchive& state) {
+///     state.number("round", round_, 0, n);
+///     state.flag("warm", warm_);
 ///   }
 ///
 /// Numbers keep their bits. What is restored may come from anywhere: ranges and sizes are checked, and what
@@ -34,7 +36,7 @@ class StateArchive {
   ~StateArchive();
 
   bool restoring() const { return restoring_; }
-  /// Whether a member of that name is there to be restored, as older checkpoints may not have it.
+  /// Tells whether a member of that name is there to be restored, as older checkpoints may not have it.
   bool has(const char* name) const;
   const Json& json() const { return *json_; }
 
@@ -42,7 +44,7 @@ class StateArchive {
 
   void text(const char* name, std::string& value);
 
-  /// A whole number in [least, most].
+  /// Visits a whole number in [least, most].
   template <std::integral T>
   void number(const char* name, T& value, T least, T most) {
     Widest<T> wide = value;
@@ -50,16 +52,16 @@ class StateArchive {
     value = static_cast<T>(wide);
   }
 
-  /// Any double but NaN; infinities are written as null, with the sign lost: they come back positive.
+  /// Visits any double but NaN. Infinities are written as null, with the sign lost: they come back positive.
   void real(const char* name, double& value);
 
-  /// null where there is none.
+  /// Visits a double, or null where there is none.
   void real(const char* name, std::optional<double>& value);
 
-  /// So many lists of whole numbers.
+  /// Visits exactly `count` lists of whole numbers.
   void lists(const char* name, std::vector<std::vector<std::uint64_t>>& values, std::size_t count);
 
-  /// So many whole numbers, each in [least, most].
+  /// Visits exactly `count` whole numbers, each in [least, most].
   template <std::integral T>
   void numbers(const char* name, std::vector<T>& values, std::size_t count, T least, T most) {
     std::vector<Widest<T>> wide(values.begin(), values.end());
@@ -67,26 +69,26 @@ class StateArchive {
     values.assign(wide.begin(), wide.end());
   }
 
-  /// Of a list that is restored.
+  /// Returns the length of a list that is restored.
   std::size_t length(const char* name) const;
 
-  /// So many doubles.
+  /// Visits exactly `count` doubles.
   void reals(const char* name, std::vector<double>& values, std::size_t count);
 
   /// Visits a list of exactly `count` texts.
   void texts(const char* name, std::vector<std::string>& values, std::size_t count);
 
-  /// So many doubles at most, or nothing in the place of one. None where the member is not there, as in what
-  /// older programs saved.
+  /// Visits at most `most` doubles, with nothing in the place of some. There are none where the member is not
+  /// there, as in what older programs saved.
   void reals(const char* name, std::vector<std::optional<double>>& values, std::size_t most);
 
-  /// So many flags.
+  /// Visits exactly `count` flags.
   void flags(const char* name, std::vector<bool>& values, std::size_t count);
 
-  /// Different workers out of 0 … n−1, in their order; at most n, or, with `all`, each of them once.
+  /// Visits different workers out of 0 … n−1, in their order: at most n, or, with `all`, each of them once.
   void workers(const char* name, std::vector<int>& values, int n, bool all = false);
 
-  /// An object of its own: visit(StateArchive&).
+  /// Visits an object of its own by visit(StateArchive&).
   template <class Visit>
   void object(const char* name, const Visit& visit) {
     StateArchive inner = begin_object(name);

@@ -7,7 +7,7 @@
 
 namespace tardigrad {
 
-/// The text of a file that `flag` names. Throws std::invalid_argument if it cannot be read.
+/// Returns the text of a file that `flag` names. Throws std::invalid_argument if it cannot be read.
 std::string read_text(const char* flag, const std::string& file);
 
 /// Reads a TOML text, `file` of `flag`, which may begin with a byte order mark and come from anywhere. Throws

@@ -5,27 +5,28 @@
 
 namespace tardigrad {
 
-/// Pauses between tries where something does not work: each is twice as long as the one before.
+/// Sets the pauses between tries where something does not work (exponential backoff): each is twice as long
+/// as the one before.
 struct RetryBackoff {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds longest{60'000};
 };
 
-/// Trouble with what a run writes, which the run outlives: said on stderr once, in a line, when it begins,
-/// and once when it is over. Pauses are not made shorter again, so that trouble that comes and goes is not
-/// said more often than they allow.
+/// Tells of trouble with what a run writes, which the run outlives: once on stderr, in a line, when it
+/// begins, and once when it is over. Pauses are not made shorter again, so that trouble that comes and goes
+/// is not told more often than they allow.
 class Trouble {
  public:
-  /// `what` it is with, as lines begin with it: "--log run.jsonl".
+  /// Takes `what` the trouble is with, as lines begin with it: "--log run.jsonl".
   explicit Trouble(std::string what, RetryBackoff patience = {});
 
-  /// Whether it is too early to try again.
+  /// Tells whether it is too early to try again.
   bool rests() const { return there_ && Clock::now() < next_try_; }
 
-  /// It did not work. `why`: "cannot be written: No space left on device".
+  /// Notes that a try failed. `why` is as "cannot be written: No space left on device".
   void found(const std::string& why);
 
-  /// It worked; `outcome` is said if it had not before: "is written again".
+  /// Notes that a try succeeded. `outcome` ("is written again") is said if the try before failed.
   void over(const std::string& outcome);
 
   /// Says a line with `what` before it.

@@ -28,22 +28,22 @@ void write_manifest(const std::filesystem::path& folder);
 void complete_checkpoint(const std::filesystem::path& unnamed, const std::filesystem::path& checkpoint,
                          const nlohmann::ordered_json& state);
 
-/// A checkpoint, read.
+/// Holds a checkpoint that was read.
 struct Checkpoint {
   std::filesystem::path path;
   nlohmann::ordered_json state;  ///< of state.json
 
-  /// Throws std::invalid_argument naming the file and what is wrong with it: not there, cut short, changed
-  /// since, of another format. Paths in the manifest cannot leave its folder.
+  /// Reads a checkpoint. Throws std::invalid_argument naming the file and what is wrong with it: not there,
+  /// cut short, changed since, of another format. Paths in the manifest cannot leave its folder.
   static Checkpoint read(const std::filesystem::path& path);
 
-  /// Throws std::invalid_argument if the vectors are not of that dimension.
+  /// Opens its vectors [dimension]. Throws std::invalid_argument if they are of another dimension.
   VectorFile vectors(std::size_t dimension) const;
   void read_model(const ParameterLayout& layout, std::span<float> model) const;
 };
 
-/// The folder of `--checkpoint-dir`, with checkpoints named after the updates and gradients so far. Used by
-/// one run at a time.
+/// Manages the folder of `--checkpoint-dir`, with checkpoints named after the updates and gradients so far.
+/// One run at a time uses it.
 class CheckpointFolder {
  public:
   /// Creates the folder if need be, locks it, and removes what runs that were killed have left half-written.
@@ -55,17 +55,17 @@ class CheckpointFolder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  /// Checkpoints in a folder, oldest first; none where there is no such folder. Throws std::invalid_argument
-  /// if it cannot be read.
+  /// Returns the checkpoints in a folder, oldest first, and none where there is no such folder. Throws
+  /// std::invalid_argument if it cannot be read.
   static std::vector<std::filesystem::path> list(const std::filesystem::path& path);
 
-  /// "update-1000-gradient-1009"
+  /// Returns the name "update-1000-gradient-1009".
   static std::string name(std::uint64_t updates, std::uint64_t gradients);
 
-  /// The updates in such a name; nothing where it is none.
+  /// Returns the updates in such a name, and nothing where it is none.
   static std::optional<std::uint64_t> update_of(const std::string& name);
 
-  /// Where a checkpoint of that name is written before it is complete.
+  /// Returns where a checkpoint of that name is written before it is complete.
   std::filesystem::path unnamed(const std::string& name) const { return path_ / ("." + name + ".partial"); }
 
   /// Removes all but the newest `keep` checkpoints. A checkpoint that is being removed is none any more. What

@@ -4,7 +4,7 @@
 
 namespace tardigrad {
 
-/// Somebody outside of a run asks it for a checkpoint now. Any thread.
+/// Lets somebody outside of a run ask it for a checkpoint now. Any thread may ask.
 class CheckpointRequest {
  public:
   void ask() { asked_ = true; }

@@ -9,11 +9,11 @@
 
 namespace tardigrad {
 
-/// A file that is on the disk, and not only in the system's memory, once sync() has returned. What cannot be
-/// done throws std::runtime_error naming the file and why; a write cut short is gone on with.
+/// Writes a file that is on the disk, and not only in the system's memory, once sync() has returned. What
+/// cannot be done throws std::runtime_error naming the file and why; a write cut short is gone on with.
 class DurableFile {
  public:
-  /// Creates it, or empties it. It closes with the object.
+  /// Creates the file, or empties it. It closes with the object.
   explicit DurableFile(std::filesystem::path path);
   DurableFile(DurableFile&& other) noexcept;
   DurableFile& operator=(DurableFile&&) = delete;
@@ -26,7 +26,7 @@ class DurableFile {
     write(position, std::as_bytes(std::span(text)));
   }
 
-  /// Until the disk has it. Closes the file, as some file systems tell of trouble only then.
+  /// Waits until the disk has the file, and closes it, as some file systems tell of trouble only then.
   void sync();
 
   const std::filesystem::path& path() const { return path_; }
@@ -36,17 +36,17 @@ class DurableFile {
   int descriptor_;
 };
 
-/// Makes what was created, renamed or removed in a folder last.
+/// Makes what was created, renamed or removed in a folder last, beyond a power cut.
 void sync_folder(const std::filesystem::path& folder);
 
-/// Length and checksum of a file, XXH3 of 64 bits in hexadecimal: finds damage, no forgery.
+/// Holds length and checksum of a file, XXH3 of 64 bits in hexadecimal. It finds damage, no forgery.
 struct FileDigest {
   std::uint64_t bytes = 0;
   std::string xxh3;
   bool operator==(const FileDigest&) const = default;
 };
 
-/// Reads the file. std::runtime_error naming it if it cannot be read.
+/// Reads the file and returns its digest. Throws std::runtime_error naming it if it cannot be read.
 FileDigest digest_of(const std::filesystem::path& path);
 
 }  // namespace tardigrad

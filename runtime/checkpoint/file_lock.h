@@ -5,7 +5,8 @@
 
 namespace tardigrad {
 
-/// A file that one process at a time has, until it ends or the object goes; where its file system has locks.
+/// Locks a file that one process at a time has, until it ends or the object goes, where its file system has
+/// locks.
 class FileLock {
  public:
   enum class State {
@@ -14,7 +15,7 @@ class FileLock {
     unknown          ///< no lock can be had: why() says why, and nobody keeps others out
   };
 
-  /// flock(), or what stands for it in tests: 0, or −1 with errno.
+  /// Is flock(), or what stands for it in tests. It returns 0, or −1 with errno.
   using Lock = int(int file, int operation);
 
   /// Creates the file if there is none, and tries to lock it, without waiting. Throws std::system_error where

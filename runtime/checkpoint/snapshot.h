@@ -22,20 +22,20 @@
 
 namespace tardigrad {
 
-/// Host memory for vectors on their way from devices to files: a few buffers that are there from the
-/// beginning, and more where the disk is slower than that. Any thread.
+/// Owns host memory for vectors on their way from devices to files: a few buffers that are there from the
+/// beginning, and more where the disk is slower than that. Any thread may use it.
 class StagingPool {
  public:
   using Buffer = PinnedBuffer<std::byte>;
 
-  /// Throws DeviceError if the memory cannot be had.
+  /// Allocates the first buffers. Throws DeviceError if the memory cannot be had.
   StagingPool(Device device, std::size_t buffer_bytes);
 
   std::shared_ptr<Buffer> take();
   void give_back(std::shared_ptr<Buffer> buffer);
   std::size_t buffer_bytes() const { return buffer_bytes_; }
 
-  /// Buffers that are kept for the next snapshot.
+  /// Counts the buffers that are kept for the next snapshot.
   static constexpr std::size_t kept = 8;
 
  private:
@@ -45,8 +45,8 @@ class StagingPool {
   std::vector<std::shared_ptr<Buffer>> free_;
 };
 
-/// The vectors of a run as they are at one moment, on their way to two files of a folder, `model.safetensors`
-/// and `state.safetensors`, while the run goes on.
+/// Takes the vectors of a run as they are at one moment to two files of a folder, `model.safetensors` and
+/// `state.safetensors`, while the run goes on.
 ///
 /// First all vectors are announced, and start() is called; then each is handed over once, in any order, and
 /// seal() is called. A thread of its own writes; when everything is written it calls `complete` there, with
@@ -54,14 +54,13 @@ class StagingPool {
 /// away, so that whoever hands over need not know.
 class Snapshot {
  public:
-  /// Where a vector goes.
+  /// Says where a vector goes.
   struct Place {
     bool model = false;          ///< model.safetensors, or state.safetensors
     std::uint64_t position = 0;  ///< of its first byte in the data of that file
   };
 
-  /// `folder` is created. `complete` may throw what then counts as the failure. The pool outlives the
-  /// snapshot.
+  /// Creates `folder`. `complete` may throw what then counts as the failure. The pool outlives the snapshot.
   Snapshot(std::filesystem::path folder, const ParameterLayout& layout, StagingPool& pool,
            std::function<void()> complete);
   Snapshot(const Snapshot&) = delete;
@@ -71,18 +70,18 @@ class Snapshot {
 
   static constexpr Place model() { return {.model = true, .position = 0}; }
 
-  /// Announces a tensor [d], or [rows, d]; returns where its first row goes.
+  /// Announces a tensor [d], or [rows, d], and returns where its first row goes.
   Place add(const std::string& name, ElementType type = ElementType::f32,
             std::optional<std::size_t> rows = {});
 
-  /// Where row `row` of a tensor goes.
+  /// Returns where row `row` of a tensor goes.
   Place row(Place first, ElementType type, std::size_t row) const;
 
-  /// Where no thread is to be had that is the failure.
+  /// Starts the thread that writes. Where no thread is to be had that is the failure.
   void start();
 
   /// Copies a vector [d], as it is behind all that is enqueued on the stream by now. Any thread that may use
-  /// the stream.
+  /// the stream may call it.
   void save(const StreamRef& stream, BufferRef<const float> vector, Place place) {
     copy(stream, vector, place);
   }
@@ -93,12 +92,12 @@ class Snapshot {
   /// Copies a vector [d] of the host at once.
   void save(std::span<const float> vector, Place place);
 
-  /// Nothing more will be handed over.
+  /// Says that nothing more will be handed over.
   void seal();
 
-  /// Whether it has succeeded or failed.
+  /// Tells whether it has succeeded or failed.
   bool over() const;
-  /// Blocks until then. After seal(), and when the streams have done their copies.
+  /// Blocks until it is over. It is called after seal(), and when the streams have done their copies.
   void wait() const;
   std::optional<std::string> failure() const;
 

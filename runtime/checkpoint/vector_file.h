@@ -15,10 +15,10 @@ namespace tardigrad {
 
 enum class ElementType { f32, bf16 };
 
-/// As safetensors call it.
+/// Returns the name that safetensors have for the type.
 inline const char* dtype_of(ElementType type) { return type == ElementType::f32 ? "F32" : "BF16"; }
 
-/// So many bytes an element.
+/// Returns the bytes of an element.
 inline std::size_t element_bytes(ElementType type) {
   return type == ElementType::f32 ? sizeof(float) : sizeof(Bf16);
 }
@@ -26,14 +26,14 @@ inline std::size_t element_bytes(ElementType type) {
 /// Reads the vectors of a run's state by name from a safetensors file: tensors [d] and [rows, d].
 class VectorFile {
  public:
-  /// Throws std::invalid_argument naming the file if it is no safetensors file, claims more than it holds, or
-  /// has tensors of another kind.
+  /// Opens the file. Throws std::invalid_argument naming it if it is no safetensors file, claims more than it
+  /// holds, or has tensors of another kind.
   VectorFile(std::filesystem::path path, std::size_t dimension);
 
-  /// Whether it has a tensor of that name, type and number of rows.
+  /// Tells whether it has a tensor of that name, type and number of rows.
   bool has(const std::string& name, ElementType type, std::size_t rows) const;
 
-  /// values [d] ← that row. std::invalid_argument, naming the tensor, if it is not there.
+  /// Reads values [d] ← that row. Throws std::invalid_argument, naming the tensor, if it is not there.
   void read(const std::string& name, std::size_t row, std::span<float> values);
   void read(const std::string& name, std::size_t row, std::span<Bf16> values);
 

@@ -8,10 +8,10 @@
 #include "runtime/device/event.h"
 #include "runtime/device/stream.h"
 
-/// What a backend implements, and the functions that choose one. Only runtime/ includes this.
+/// Declares what a backend implements, and the functions that choose one. Only runtime/ includes this file.
 namespace tardigrad::detail {
 
-/// One event of a backend; Event documents the contract.
+/// Is one event of a backend; Event documents the contract.
 class EventImpl {
  public:
   EventImpl(Device device, bool timed) : device_(device), timed_(timed) {}
@@ -24,7 +24,7 @@ class EventImpl {
 
   virtual bool complete() const = 0;
   virtual void synchronize() const = 0;
-  /// Seconds from `start`, of the same device and backend, to this one; both timed and complete.
+  /// Returns the seconds from `start` to this event. Both are timed, complete, and of one device and backend.
   virtual double seconds_since(const EventImpl& start) const = 0;
 
  private:
@@ -32,7 +32,7 @@ class EventImpl {
   bool timed_;
 };
 
-/// What a failed operation is reported as, on every backend.
+/// Returns the message by which every backend reports a failed operation.
 std::string failure_message(const char* operation, const StreamImpl& stream, const char* what);
 
 }  // namespace tardigrad::detail

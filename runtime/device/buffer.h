@@ -22,21 +22,21 @@ void deallocate_pinned(Device device, void* memory) noexcept;
 Device device_of(const StreamImpl& stream);
 }  // namespace detail
 
-/// A non-owning view of elements in a device's memory.
+/// Refers to elements in a device's memory without owning them.
 template <class T>
 class BufferRef {
  public:
   BufferRef(T* data, std::size_t size, Device device) : data_(data), size_(size), device_(device) {}
   BufferRef(std::nullptr_t, std::size_t, Device) = delete;
 
-  /// A view of writable elements is also one of readable elements.
+  /// Converts: a view of writable elements is also one of readable elements.
   operator BufferRef<const T>() const requires(!std::is_const_v<T>) { return {data_, size_, device_}; }
 
   T* data() const { return data_; }
   std::size_t size() const { return size_; }  ///< in elements
   Device device() const { return device_; }
 
-  /// Elements [offset, offset + count). Throws std::out_of_range beyond the end.
+  /// Returns the view of elements [offset, offset + count). Throws std::out_of_range beyond the end.
   BufferRef subview(std::size_t offset, std::size_t count) const {
     if (offset > size_ || count > size_ - offset)
       throw std::out_of_range("subview beyond the end of a buffer");
@@ -49,7 +49,7 @@ class BufferRef {
   Device device_;
 };
 
-/// Host memory, as a view that streams can copy from and to.
+/// Returns a view of host memory that streams can copy from and to.
 template <class T>
 BufferRef<T> host_view(T* data, std::size_t size) {
   return {data, size, Device{Backend::cpu, 0}};
@@ -99,11 +99,11 @@ class Buffer {
   std::size_t size_;
 };
 
-/// Bytes in the Buffers of a device at present; CPU devices share one memory, and one count.
+/// Returns the bytes in the Buffers of a device at present. CPU devices share one memory, and one count.
 std::size_t memory_allocated(Device device);
 
-/// Vectors of one length side by side: element i of vector v at v·stride + i. They begin on cache lines, and
-/// many of them in one allocation lie on large pages.
+/// Returns the stride, in elements, of vectors [dimension] side by side: element i of vector v lies at
+/// v·stride + i. They begin on cache lines, and many of them in one allocation lie on large pages.
 inline std::size_t vector_stride(std::size_t dimension) {
   constexpr std::size_t floats_per_line = 16;
   constexpr std::size_t floats_per_page = 1024;
@@ -112,8 +112,8 @@ inline std::size_t vector_stride(std::size_t dimension) {
   return stride % floats_per_page == 0 ? stride + floats_per_line : stride;
 }
 
-/// Owns host memory that kernels of a device can write, for small results on their way to the host. Released
-/// at once by the destructor: work that uses it must be over.
+/// Owns host memory that kernels of a device can write, for small results on their way to the host. The
+/// destructor releases it at once: work that uses it must be over.
 template <class T>
 class PinnedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -9,18 +9,18 @@
 
 namespace tardigrad {
 
-/// The devices that a run takes place on, all of one backend: worker i computes on workers[i mod k], the
-/// server on a device that may carry workers, too.
+/// Lists the devices of a run, all of one backend: worker i computes on workers[i mod k], the server on a
+/// device that may carry workers, too.
 struct Devices {
-  /// One CPU device for all.
+  /// Takes one CPU device for all.
   Devices() : Devices(std::vector<Device>{Device{}}) {}
-  /// The server beside the first workers. At least one device.
+  /// Puts the server beside the first workers. At least one device is given.
   Devices(std::vector<Device> of_workers)  // NOLINT(google-explicit-constructor): it is such a list
       : workers(std::move(of_workers)), server(workers.front()) {}
   Devices(std::vector<Device> of_workers, Device of_server)
       : workers(std::move(of_workers)), server(of_server) {}
 
-  /// Those that carry one of n workers.
+  /// Returns the devices that carry one of n workers.
   std::vector<Device> in_use(std::size_t n) const {
     return {workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(std::min(n, workers.size()))};
   }

@@ -11,7 +11,7 @@ namespace detail {
 class EventImpl;
 }
 
-/// A point in the work of one stream.
+/// Marks a point in the work of one stream, as CUDA's events do.
 ///
 /// `StreamRef::record(event)` sets it to the point after everything enqueued on that stream so far; recording
 /// again moves it. `StreamRef::wait(event)` makes later work of another stream run after the point of the
@@ -32,10 +32,10 @@ class Event {
 
   Device device() const;
 
-  /// Whether the work before the latest record has finished; never blocks.
+  /// Tells whether the work before the latest record has finished. It never blocks.
   bool complete() const;
 
-  /// Blocks the host thread until it has. Throws DeviceError if work before that point failed.
+  /// Blocks the host thread until that work has finished. Throws DeviceError if some of it failed.
   void synchronize() const;
 
  protected:
@@ -46,14 +46,14 @@ class Event {
   std::unique_ptr<detail::EventImpl> impl_;
 };
 
-/// An event that knows when its point was reached, on its device's own clock.
+/// Is an event that knows when its point was reached, on its device's own clock.
 class TimedEvent : public Event {
  public:
   explicit TimedEvent(Device device) : Event(device, true) {}
 };
 
-/// The time in seconds from `start` to `end`; both complete, of one device. Throws std::logic_error
-/// otherwise.
+/// Returns the seconds from `start` to `end`. Throws std::logic_error unless both are complete and of one
+/// device.
 double seconds_between(const TimedEvent& start, const TimedEvent& end);
 
 }  // namespace tardigrad

@@ -12,20 +12,20 @@ namespace tardigrad {
 
 #if TARDIGRAD_CUDA
 namespace detail {
-/// While there is one thread: NVTX sets itself up at its first use, and threads must not race for that.
+/// Sets NVTX up while there is one thread: it does so at its first use, and threads must not race for that.
 inline const bool nvtx_is_set_up = (nvtxInitialize(nullptr), true);
 }  // namespace detail
 #endif
 
 /// Marks the time from its construction to its destruction on the calling thread as an NVTX range, which
-/// Nsight Systems shows; costs a few nanoseconds when no profiler is attached, nothing in builds without
+/// Nsight Systems shows. It costs a few nanoseconds when no profiler is attached, nothing in builds without
 /// CUDA.
 class ProfilerRange {
  public:
 #if TARDIGRAD_CUDA
   explicit ProfilerRange(const char* name) { nvtxRangePushA(name); }
 
-  /// With a number that the profiler shows beside the name: a worker, a job or a version.
+  /// Begins a range with a number that the profiler shows beside the name: a worker, a job or a version.
   ProfilerRange(const char* name, std::uint64_t payload) {
     nvtxEventAttributes_t range{};
     range.version = NVTX_VERSION;

@@ -18,8 +18,8 @@ namespace tardigrad {
 
 namespace detail {
 
-/// One stream of a backend. runtime/device/cpu and runtime/device/cuda implement it; StreamRef documents the
-/// contract.
+/// Is one stream of a backend. runtime/device/cpu and runtime/device/cuda implement it; StreamRef documents
+/// the contract.
 class StreamImpl : public std::enable_shared_from_this<StreamImpl> {
  public:
   StreamImpl(Device device, std::string name) : device_(device), name_(std::move(name)) {}
@@ -30,7 +30,7 @@ class StreamImpl : public std::enable_shared_from_this<StreamImpl> {
   Device device() const { return device_; }
   const std::string& name() const { return name_; }
 
-  /// Whether the calling thread does the work itself, at once; host() is then never called.
+  /// Tells whether the calling thread does the work itself, at once; host() is then never called.
   virtual bool immediate() const { return false; }
 
   virtual void leave_out_on(std::stop_token) {}
@@ -56,7 +56,7 @@ class StreamImpl : public std::enable_shared_from_this<StreamImpl> {
 
 }  // namespace detail
 
-/// A non-owning reference to a stream: what functions take.
+/// Refers to a stream without owning it: this is what functions take.
 ///
 /// Work enqueued on one stream runs in the order of enqueueing. Work on different streams is unordered unless
 /// an event says so. Calls that enqueue return at once; arguments they are given by pointer must stay valid
@@ -97,18 +97,19 @@ class StreamRef {
     }
   }
 
-  /// Work enqueued from here on, until the next call, may be left out once a stop is requested: a CPU stream
-  /// leaves out what has not begun, CUDA nothing. Events and notifications are never left out.
+  /// Lets the stream leave out work enqueued from here on, until the next call, once a stop is requested: a
+  /// CPU stream leaves out what has not begun, CUDA nothing. Events and notifications are never left out.
   void leave_out_on(std::stop_token stop) const { impl_->leave_out_on(std::move(stop)); }
 
-  /// Whether work is done by the calling thread before the call that enqueues it returns (Stream::immediate).
+  /// Tells whether work is done by the calling thread before the call that enqueues it returns
+  /// (Stream::immediate).
   bool immediate() const { return impl_->immediate(); }
 
   /// Enqueues a host function that runs when all work before it is over, failed or not (CUDA: only if it did
-  /// not fail; ask check()). It must be short and must not throw.
+  /// not fail; ask check()). The function must be short and must not throw.
   void notify(std::function<void()> function) const { impl_->notify(std::move(function)); }
 
-  /// Enqueues target ← source. Both have the same size, else std::logic_error, and either may be on any
+  /// Enqueues target ← source. Both have the same size (std::logic_error otherwise), and either may be on any
   /// device of this stream's backend or in host memory.
   template <class T>
   void copy(BufferRef<T> target, BufferRef<const std::type_identity_t<T>> source) const {
@@ -123,11 +124,11 @@ class StreamRef {
     impl_->zero(target.data(), target.size() * sizeof(T));
   }
 
-  /// Sets the event to this point of the stream. std::logic_error if it belongs to another device.
+  /// Sets the event to this point of the stream. Throws std::logic_error if it belongs to another device.
   void record(Event& event) const;
 
-  /// Later work of this stream runs after the event's point. std::logic_error if it belongs to another
-  /// backend.
+  /// Makes later work of this stream run after the event's point. Throws std::logic_error if the event
+  /// belongs to another backend.
   void wait(const Event& event) const;
 
   /// Throws the stream's first error, if it has one already; does not wait.
@@ -158,16 +159,16 @@ class StreamRef {
 
 enum class Priority { normal, high };
 
-/// A stream and its owner. The destructor waits for work in flight (it does not throw what that work threw).
+/// Owns a stream. The destructor waits for work in flight, and does not throw what that work threw.
 class Stream {
  public:
-  /// `name` is what errors, traces and profilers call it. High priority is a hint, taken by CUDA.
-  /// Throws DeviceError if the device is not there.
+  /// Opens a stream. `name` is what errors, traces and profilers call it. High priority is a hint, taken by
+  /// CUDA. Throws DeviceError if the device is not there.
   Stream(Device device, std::string name, Priority priority = Priority::normal);
 
-  /// A stream of a CPU device without a thread: the calling thread does the work, before the call that
-  /// enqueues it returns; what it throws is thrown there, as DeviceError, and nothing is skipped afterwards.
-  /// One thread at a time. For many small jobs that one thread orders anyway.
+  /// Makes a stream of a CPU device without a thread, for many small jobs that one thread orders anyway. The
+  /// calling thread does the work before the call that enqueues it returns; what it throws is thrown there,
+  /// as DeviceError, and nothing is skipped afterwards. One thread at a time uses it.
   static Stream immediate(Device device, std::string name);
   Stream(Stream&&) noexcept = default;
   Stream& operator=(Stream&&) = delete;

@@ -7,11 +7,11 @@
 
 namespace tardigrad {
 
-/// The compute time of every job, in units of `--time-unit`: a function of (seed, worker, job) alone, so that
-/// every method compared under one seed meets the same delays, whatever the order in which it asks.
+/// Gives the compute time of every job, in units of `--time-unit`: a function of (seed, worker, job) alone,
+/// so that every method compared under one seed meets the same delays, whatever the order in which it asks.
 class Delays {
  public:
-  /// A `--compute-time` value for workers i = 0 … n−1. Times τ_i, drawn once a worker:
+  /// Reads a `--compute-time` value for workers i = 0 … n−1. Times τ_i are drawn once a worker:
   ///   measured              no emulation: jobs take what they take (wall clock only)
   ///   1,2,40                one time a worker
   ///   linear:A:B            τ_i = A + B·i
@@ -22,8 +22,8 @@ class Delays {
   ///   trace:FILE            recorded jobs: in FILE, JSON lines as of `--record`, every line with the numbers
   ///                         `worker` and `compute_time` is one; job j of a worker takes as long as its
   ///                         (j mod count)-th there. Other lines are skipped.
-  /// and, after any of them but measured and trace, noise drawn once a job (Maranjyan, Richtárik 2025, have
-  /// linear:1:1+halfnormal):
+  /// After any of them but measured and trace there may be noise, drawn once a job (Maranjyan, Richtárik
+  /// 2025, have linear:1:1+halfnormal):
   ///   +halfnormal           |N(0, τ_i)|, of variance τ_i before the absolute value
   ///   +halfnormal:STD       |N(0, STD²)|
   ///   +exponential          Exp of mean τ_i
@@ -33,16 +33,18 @@ class Delays {
 
   bool measured() const { return base_.empty() && trace_.empty(); }
 
-  /// The compute time of a job; not for measured().
+  /// Returns the compute time of a job. It must not be called for measured().
   double duration(int worker, std::uint64_t job) const;
 
-  /// τ_i per worker, before noise; empty if measured() or a trace.
+  /// Returns τ_i per worker, before noise. It is empty if measured() or a trace.
   const std::vector<double>& base() const { return base_; }
 
-  /// The one time of all jobs, per worker; empty where they differ (noise, a trace) or are measured().
+  /// Returns the one time of all jobs, per worker. It is empty where they differ (noise, a trace) or are
+  /// measured().
   std::vector<double> fixed() const;
 
-  /// The number of times in a list value such as "1,2,40", with noise or without; nothing for other forms.
+  /// Returns the number of times in a list value such as "1,2,40", with noise or without, and nothing for
+  /// other forms.
   static std::optional<int> list_length(const std::string& value);
 
  private:

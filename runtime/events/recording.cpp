@@ -60,7 +60,7 @@ void RunRecorder::on_worker_change(const WorkerChange& change) {
                                     {"worker", change.worker},
                                     {"time", change.time},
                                     {"reason", change.reason}};
-  // Kind a device says need not be UTF-8.
+  // What a device says need not be UTF-8.
   write(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
@@ -119,7 +119,7 @@ Recording::Event Recording::event_of(const nlohmann::json& json) {
     } else if (event.kind != Event::Kind::discarded_over) {
       event.reason = std::string(json_member(json, "reason"));
     }
-    // Kind befalls a worker is told at once, before ends of jobs that came earlier and are still to be looked
+    // What befalls a worker is told at once, before ends of jobs that came earlier and are still to be looked
     // at.
     const bool end_of_job = event.kind == Event::Kind::arrival || event.kind == Event::Kind::discarded_over;
     if ((end_of_job && event.record.time < latest_time_) || event.record.compute_time < 0)

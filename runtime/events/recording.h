@@ -15,18 +15,18 @@
 namespace tardigrad {
 
 /// Writes what came to the coordinator, in its order: all that a run depends on besides its configuration.
-/// JSON lines: a `run` record that the caller gives; then `arrival` records of worker, job (with the seed the
-/// key of its minibatch), version, time and compute_time; `discarded` where the wall clock heard of the end
-/// of a job thrown away earlier; `lost` and `back` of workers, with time and reason; `checkpoint` records;
-/// `end` at the end. A recording with a hole would be of no use: where the disk has been full for too long it
-/// stops, and lacks its `end`.
+/// The file is JSON lines: a `run` record that the caller gives; then `arrival` records of worker, job (with
+/// the seed the key of its minibatch), version, time and compute_time; `discarded` where the wall clock heard
+/// of the end of a job thrown away earlier; `lost` and `back` of workers, with time and reason; `checkpoint`
+/// records; `end` at the end. A recording with a hole would be of no use: where the disk has been full for
+/// too long it stops, and lacks its `end`.
 class RunRecorder final : public RunObserver {
  public:
-  /// `run_json`: the members of the run record, as an object. Throws std::invalid_argument if the file cannot
-  /// be written.
+  /// Begins a recording. `run_json` is an object with the members of the run record. Throws
+  /// std::invalid_argument if the file cannot be written.
   ///
-  /// `after`: the run goes on from that checkpoint, and so does its recording: what stands behind the
-  /// checkpoint's line is removed. Where the line is not found, nothing is recorded: that is said on stderr.
+  /// With `after` the run goes on from that checkpoint, and so does its recording: what stands behind the
+  /// checkpoint's line is removed. Where the line is not found, nothing is recorded, which is said on stderr.
   RunRecorder(const std::filesystem::path& path, const std::string& run_json,
               const std::optional<CheckpointRecord>& after = {}, OutputFile::Limits limits = default_limits);
 
@@ -45,16 +45,17 @@ class RunRecorder final : public RunObserver {
   bool whole_ = true;  // so far
 };
 
-/// A file of RunRecorder, read from front to back.
+/// Reads a file of RunRecorder from front to back.
 class Recording {
  public:
-  /// Throws std::invalid_argument naming the file if it cannot be read or does not begin with a run record.
+  /// Opens the file. Throws std::invalid_argument naming it if it cannot be read or does not begin with a run
+  /// record.
   explicit Recording(std::string path);
 
-  /// The run record, as a JSON object.
+  /// Returns the run record, as a JSON object.
   const std::string& run_json() const { return run_json_; }
 
-  /// Whether it was made in wall time.
+  /// Tells whether it was made in wall time.
   bool wall() const { return wall_; }
 
   struct Event {
@@ -64,14 +65,14 @@ class Recording {
     std::string reason;  ///< of lost and back
   };
 
-  /// Whether it came to its end without the record that says so: its run was killed, or could not write it.
+  /// Tells whether it ended without the record that says so: its run was killed, or could not write it.
   bool is_cut_off() const { return cut_off_; }
 
-  /// The next event; nothing at the end, or where the file breaks off. Throws std::invalid_argument naming
-  /// file and line.
+  /// Reads the next event. Returns nothing at the end, or where the file breaks off. Throws
+  /// std::invalid_argument naming file and line.
   std::optional<Event> next();
 
-  /// "--replay FILE:LINE: ", of the event returned last.
+  /// Returns "--replay FILE:LINE: ", the place of the event returned last.
   std::string place() const;
 
  private:

@@ -11,10 +11,10 @@
 
 namespace tardigrad {
 
-/// Arrivals in the order of a recording, at its times.
+/// Returns arrivals in the order of a recording, at its times.
 class ReplayedEvents final : public EventSource {
  public:
-  /// The recording outlives the clock.
+  /// Replays `recording`, which outlives it.
   ReplayedEvents(Recording& recording, int workers);
 
   double now() const override { return now_; }

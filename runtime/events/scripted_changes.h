@@ -8,20 +8,20 @@
 
 namespace tardigrad {
 
-/// Losses and returns of workers by a script, one after another.
+/// Gives the failures and returns of workers by a script, one after another.
 class ScriptedChanges {
  public:
-  /// `speeds` outlives it; its times are in units of `time_unit` of the clock.
+  /// Reads the changes of `speeds`, which outlives it. Its times are in units of `time_unit` of the clock.
   explicit ScriptedChanges(const EventScript& speeds, double time_unit = 1)
       : changes_(speeds.changes()), time_unit_(time_unit) {
     find_time();
   }
 
-  /// Of the next one, on the clock; never if there is none.
+  /// Returns the time of the next change, on the clock, or never if there is none.
   double time() const { return time_; }
   EventSource::Event take();
 
-  /// All up to a time; returns the workers that are lost then.
+  /// Takes all changes up to a time, and returns the workers that are lost then.
   std::vector<int> skip_to(double time);
 
   void visit_state(StateArchive& state) {

@@ -9,25 +9,27 @@
 
 namespace tardigrad {
 
-/// Wall time of training: runs while resumed, stands while paused (set-up, evaluation). Threads may share it.
+/// Measures the wall time of training: runs while resumed, stands while paused (set-up, evaluation). Threads
+/// may share it.
 class Stopwatch {
  public:
   void resume();
   void pause();
 
-  /// So many seconds have been run before, in an earlier process. While it stands.
+  /// Sets the seconds that were run before, in an earlier process. It is called while the watch stands.
   void set_elapsed_s(double elapsed_s);
 
   bool running() const;
 
-  /// Seconds run so far.
+  /// Returns the seconds run so far.
   double elapsed_s() const;
 
-  /// From now on, what a device is to know of the pauses is kept in `state`, which the watch must not outlive
+  /// Keeps what a device is to know of the pauses in `state` from now on. The watch must not outlive it
   /// before it is told of another, or of none (null).
   void show_pauses(PauseState* state);
 
-  /// Blocks until elapsed_s() ≥ time_s, however often it is paused meanwhile, or until stop is requested.
+  /// Blocks until elapsed_s() ≥ time_s, however often the watch is paused meanwhile, or until stop is
+  /// requested.
   void sleep_until(double time_s, const std::stop_token& stop) const;
 
  private:

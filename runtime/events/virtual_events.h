@@ -11,8 +11,8 @@
 
 namespace tardigrad {
 
-/// Arrivals in the order of (end time, worker), end times from the delay model and the events: exactly
-/// repeatable. Never blocks.
+/// Returns arrivals in the order of (end time, worker), end times from the delay model and the events: a
+/// discrete-event simulation, exactly repeatable. It never blocks.
 ///
 /// A worker computes one job at a time, so the queue is a tournament over the workers: a binary tree whose
 /// nodes hold the worker below them that ends first. A change costs log₂ n comparisons.

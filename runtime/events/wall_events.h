@@ -15,15 +15,15 @@
 
 namespace tardigrad {
 
-/// Arrivals as they happen. Time is the stopwatch's. Workers' streams say that a gradient is complete, or
-/// next() asks for it.
+/// Returns arrivals as they happen. Time is the stopwatch's. Workers' streams say that a gradient is
+/// complete, or next() asks for it.
 class WallEvents final : public EventSource {
  public:
-  /// Kind next() calls over and over while it waits, on its own thread; it calls gradient_complete() for
-  /// whatever is complete.
+  /// Sets what next() calls over and over while it waits, on its own thread. `poll` calls gradient_complete()
+  /// for whatever is complete.
   void poll_with(std::function<void()> poll) { poll_ = std::move(poll); }
 
-  /// Both outlive it; times of `speeds` are in units of `time_unit_s` seconds.
+  /// Takes stopwatch and script, which outlive it. Times of `speeds` are in units of `time_unit_s` seconds.
   WallEvents(const Stopwatch& stopwatch, const EventScript& speeds, double time_unit_s)
       : stopwatch_(stopwatch), changes_(speeds, time_unit_s) {}
 
@@ -39,7 +39,7 @@ class WallEvents final : public EventSource {
   }
   std::optional<Event> next(double deadline, const std::stop_token& stop) override;
 
-  /// Called by a worker's stream when a gradient is complete; any thread.
+  /// Takes note that a gradient is complete. A worker's stream calls it, on any thread.
   void gradient_complete(int worker);
 
  private:

@@ -28,24 +28,26 @@ class WorkerHealth {
   static constexpr double least_s = 5;
   static constexpr std::uint64_t jobs_to_know = 3;
 
-  /// The references outlive it. `time_unit_s` is that of delays and speeds.
+  /// Takes delays and speeds, which outlive it, and their unit in seconds. `timeout_s` is that of
+  /// `--worker-timeout`.
   WorkerHealth(const Delays& delays, const EventScript& speeds, double time_unit_s, int workers,
                std::optional<double> timeout_s);
 
-  /// A job came to its end.
+  /// Takes note that a job came to its end.
   void add(int worker, double began_s, double took_s);
 
-  /// What a job of the worker may take besides what delays and speeds say; infinite while not known.
+  /// Returns what a job of the worker may take besides what delays and speeds say. It is infinite while not
+  /// known.
   double timeout_s(int worker) const;
 
-  /// When a job that began then is overdue; infinite while not known.
+  /// Returns when a job that began then is overdue. It is infinite while not known.
   double overdue_at(int worker, std::uint64_t job, double began_s) const;
 
-  /// Where the time-out of a worker comes from, for messages.
+  /// Says where the time-out of a worker comes from, for messages.
   std::string explain(int worker) const;
 
  private:
-  /// Of ended jobs; their work is what they would have taken without slowdowns.
+  /// Sums up the jobs of a worker that ended. Their work is what they would have taken without slowdowns.
   struct Seen {
     std::uint64_t jobs = 0;
     double work_s = 0;

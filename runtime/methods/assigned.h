@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// What asgd-uniform and asgd-shuffled share: every arrival is a step, and the new model is queued at a
+/// Is what asgd-uniform and asgd-shuffled share: every arrival is a step, and the new model is queued at a
 /// worker that is drawn. n jobs are outstanding always: those of a worker that is lost are drawn for anew, on
 /// the newest model, among the workers that work; one that is back waits until it is drawn. If nobody works,
 /// the first that is back gets them all.
@@ -23,7 +23,7 @@ class Assigned : public Method {
   void visit_state(StateArchive& state) override;
 
  protected:
-  /// A worker that works; there is one.
+  /// Draws a worker that works. There is one.
   virtual int draw() = 0;
 
   int workers() const { return workers_; }

@@ -13,7 +13,7 @@ namespace tardigrad {
 
 class StateArchive;
 
-/// A gradient has arrived.
+/// Tells a method that a gradient has arrived.
 struct Arrival {
   int worker = 0;
   std::uint64_t version = 0;    ///< of the model it was computed at
@@ -27,9 +27,9 @@ struct Arrival {
 
 enum class Table { main, next };
 
-/// T' = T_i + weight·(g − T_i), weight 1 replaces the row; with `update_mean`, ū ← ū + (T' − T_i)/m, m the
-/// number of rows that count (all n, unless CountRow says otherwise). Without it the fold is lazy: one
-/// AverageRows before a step makes up for any number of them.
+/// Folds g into a row: T_i ← T' = T_i + weight·(g − T_i), so that weight 1 replaces the row. With
+/// `update_mean`, ū ← ū + (T' − T_i)/m, m the number of rows that count (all n, unless CountRow says
+/// otherwise). Without it the fold is lazy: one AverageRows before a step makes up for any number of them.
 struct FoldRow {
   int worker = 0;
   float weight = 1;
@@ -38,12 +38,12 @@ struct FoldRow {
   bool operator==(const FoldRow&) const = default;
 };
 
-/// ū ← 1/m Σ T_i, exactly, over the m rows of the main table that count; 0 where none does.
+/// Sets ū ← 1/m Σ T_i, exactly, over the m rows of the main table that count; 0 where none does.
 struct AverageRows {
   bool operator==(const AverageRows&) const = default;
 };
 
-/// From now on a row of the main table counts in the mean, or does not. ū itself stays as it is: an
+/// Makes a row of the main table count in the mean from now on, or not. ū itself stays as it is: an
 /// AverageRows before a step sets it anew. A row that does not count may be folded into, lazily.
 struct CountRow {
   int worker = 0;
@@ -51,26 +51,27 @@ struct CountRow {
   bool operator==(const CountRow&) const = default;
 };
 
-/// The main and the next table change places, with what counts in them; nothing is copied.
+/// Makes the main and the next table change places, with what counts in them. Nothing is copied.
 struct SwapTables {
   bool operator==(const SwapTables&) const = default;
 };
 
-/// ū ← ū + weight·g; with `restart`, ū counts as 0 before.
+/// Adds g to a sum: ū ← ū + weight·g. With `restart`, ū counts as 0 before.
 struct Accumulate {
   float weight = 1;
   bool restart = false;
   bool operator==(const Accumulate&) const = default;
 };
 
-/// ū ← factor·ū, for a mean that turns out to be of more or fewer gradients than its weights were for. Not
-/// the same as a Step of another scale, which momentum, weight decay and clipping would see differently.
+/// Scales ū ← factor·ū, for a mean that turns out to be of more or fewer gradients than its weights were for.
+/// It is not the same as a Step of another scale, which momentum, weight decay and clipping would see
+/// differently.
 struct ScaleMean {
   double factor = 1;
   bool operator==(const ScaleMean&) const = default;
 };
 
-/// x ← x − γ·scale·ū, or g in place of ū for methods that keep no mean; k ← k + 1.
+/// Makes an update: x ← x − γ·scale·ū, or g in place of ū for methods that keep no mean; k ← k + 1.
 ///
 /// What a run reports as the staleness of an update is the largest among the arrival that made it and those
 /// that went into ū since the update before (Accumulate, or FoldRow with update_mean). Lazy folds do not
@@ -97,23 +98,23 @@ using Action =
     std::variant<FoldRow, AverageRows, CountRow, SwapTables, Accumulate, ScaleMean, Step, HandOver, Discard>;
 using Actions = std::vector<Action>;  ///< carried out in order
 
-/// How jobs in flight lie, and with them the models that must be kept.
+/// Says how jobs in flight lie, and with them the models that must be kept.
 enum class JobSpread {
   rounds,    ///< all start from one model
   one_each,  ///< at most one a worker, each from a model of its own
   anywhere,  ///< n in all, any of them at the same worker
 };
 
-/// What a method needs to be kept besides the model.
+/// Says what a method needs to be kept besides the model.
 struct ServerMemory {
   int tables = 0;     ///< 0, 1 or 2 (main and next), of a row per worker
   bool mean = false;  ///< ū
   JobSpread jobs = JobSpread::one_each;
 };
 
-/// The decision part of an asynchronous SGD method: arrivals in, actions out. It holds no vector and knows no
-/// device, clock or stream; the Server does the arithmetic. It serves both clocks, so what it decides must
-/// depend on nothing but the arrivals and its options.
+/// Decides what an asynchronous SGD method does: arrivals in, actions out. It holds no vector and knows no
+/// device, event source or stream; the Server does the arithmetic. It serves wall and virtual time, so what
+/// it decides must depend on nothing but the arrivals and its options.
 class Method {
  public:
   Method() = default;
@@ -123,38 +124,39 @@ class Method {
 
   virtual ServerMemory memory() const = 0;
 
-  /// The actions before the first arrival. Call once, before arrive().
+  /// Appends the actions before the first arrival. It is called once, before arrive().
   virtual void start(Actions& actions) = 0;
 
   /// Appends the actions for one arrival.
   virtual void arrive(const Arrival& arrival, Actions& actions) = 0;
 
-  /// The latest hand-over to a worker could only be done now, on the model as it is now: in wall time a
-  /// worker must first bring to its end the job that was discarded.
+  /// Is told that the latest hand-over to a worker could only be done now, on the model as it is now: in wall
+  /// time a worker must first bring to its end the job that was discarded.
   virtual void handed_over_late(int /*worker*/) {}
 
-  /// A worker is lost: its jobs, in flight and queued, have been thrown away and count for nothing; it must
-  /// not be handed any before regain(). Appends what follows for the others, so that no round waits for it:
-  /// that may be a step along what has come, with everything that goes with it, but nothing that uses a
-  /// gradient. As long as somebody works, somebody has a job afterwards. Not called for a worker that is lost
-  /// already.
+  /// Is told that a worker is lost: its jobs, in flight and queued, have been thrown away and count for
+  /// nothing; it must not be handed any before regain(). Appends what follows for the others, so that no
+  /// round waits for it: that may be a step along what has come, with everything that goes with it, but
+  /// nothing that uses a gradient. As long as somebody works, somebody has a job afterwards. It is not called
+  /// for a worker that is lost already.
   virtual void lose(int /*worker*/, Actions&) {}
 
-  /// A lost worker is back, with no job. Appends its hand-over, or several; none where others work and its
-  /// turn comes later (at the end of a round that has its gradient already; when it is drawn).
+  /// Is told that a lost worker is back, with no job. Appends its hand-over, or several; none where others
+  /// work and its turn comes later (at the end of a round that has its gradient already; when it is drawn).
   virtual void regain(int worker, Actions& actions) { actions.emplace_back(HandOver{worker}); }
 
-  /// All that the next decisions depend on besides the options, the workers that are lost among it; restored
-  /// after start(), whose actions are then not carried out. Throws std::invalid_argument for what no sequence
-  /// of calls leads to and a run could fail or hang on.
+  /// Visits all that the next decisions depend on besides the options, the workers that are lost among it. It
+  /// is restored after start(), whose actions are then not carried out. Throws std::invalid_argument for what
+  /// no sequence of calls leads to and a run could fail or hang on.
   virtual void visit_state(StateArchive&) {}
 };
 
-/// What becomes of the row of a worker that is lost, where rows last: it stays in the mean as it is, or the
-/// mean is that of the others.
+/// Says what becomes of the row of a worker that is lost, where rows last: it stays in the mean as it is, or
+/// the mean is that of the others.
 enum class LostRows { keep, drop };
 
-/// What a method can be told besides the number of workers. An option not given takes the method's default.
+/// Holds what a method can be told besides the number of workers. An option not given takes the method's
+/// default.
 struct MethodOptions {
   int workers = 0;                          ///< n ≥ 1
   std::optional<int> gather = {};           ///< `--gather`, ≥ 1 (malenia: S ≥ 0)
@@ -167,7 +169,7 @@ struct MethodOptions {
   std::vector<double> compute_times = {};   ///< one a worker where they are fixed and known, else empty
 };
 
-/// What some methods have and others have not: options that go with it are refused for the others.
+/// Lists what some methods have and others have not. Options that go with it are refused for the others.
 enum class Feature {
   gather,
   delay_threshold,
@@ -179,19 +181,19 @@ enum class Feature {
   all_reduce
 };
 
-/// Whether a method (a known name) has a feature.
+/// Tells whether a method (a known name) has a feature.
 bool has_feature(std::string_view method, Feature feature);
 
 /// Throws std::invalid_argument, naming the methods that have it, if the method (a known name) has not the
 /// feature that `flag` is for.
 void require_feature(std::string_view method, Feature feature, std::string_view flag);
 
-/// The method called `name` on the command line. Throws std::invalid_argument for an unknown name (naming the
-/// nearest known one) and for options the method has no use for or that are out of range. Takes no memory
-/// that grows with n before start(), so that options can be checked while n is not known yet.
+/// Makes the method called `name` on the command line. Throws std::invalid_argument for an unknown name
+/// (naming the nearest known one) and for options the method has no use for or that are out of range. Takes
+/// no memory that grows with n before start(), so that options can be checked while n is not known yet.
 std::unique_ptr<Method> make_method(std::string_view name, const MethodOptions& options);
 
-/// The names make_method knows, in alphabetical order.
+/// Returns the names make_method knows, in alphabetical order.
 std::vector<std::string> method_names();
 
 /// Appends a hand-over to every worker.

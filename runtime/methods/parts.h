@@ -14,14 +14,15 @@
 
 namespace tardigrad {
 
-/// The value of an option, or `otherwise` where it is not given. Throws std::invalid_argument if it is given
-/// and below `least`.
+/// Returns the value of an option, or `otherwise` where it is not given. Throws std::invalid_argument if it
+/// is given and below `least`.
 int option_or(std::optional<int> given, int otherwise, std::string_view flag, int least = 1);
 
-/// The workers that are not lost, in ascending order. std::logic_error for one lost or regained twice.
+/// Keeps the workers that are not lost, in ascending order. Throws std::logic_error for one lost or regained
+/// twice.
 class Working {
  public:
-  /// All work.
+  /// Lets all workers work.
   void reset(int workers);
   void lose(int worker);
   void regain(int worker);
@@ -46,12 +47,12 @@ void hand_over_to_all(const Working& working, Actions& actions);
 /// is one, has no job in flight; all others have one.
 void restart_all(const Working& working, std::optional<int> arrived, Actions& actions);
 
-/// A mean of gradients that is used up by one step: every `size` of them a new one.
+/// Gathers a mean of gradients that is used up by one step: every `size` of them make a new one.
 class GatheredGradients {
  public:
   explicit GatheredGradients(int size) : size_(size) {}
 
-  /// Appends what puts the arrived gradient into the mean ū; whether it was the last one.
+  /// Appends what puts the arrived gradient into the mean ū. Returns whether it was the last one.
   bool add(Actions& actions);
 
   void visit_state(StateArchive& state) { state.number("gathered", gathered_, 0, size_ - 1); }
@@ -61,31 +62,32 @@ class GatheredGradients {
   int gathered_ = 0;
 };
 
-/// A round at one model that each worker gives one gradient at most, and that waits for those that work.
+/// Is a round at one model that each worker gives one gradient at most, and that waits for those that work.
 class Round {
  public:
-  /// All work; nobody has anything to do yet.
+  /// Lets all workers work. Nobody has anything to do yet.
   void reset(int workers);
 
-  /// The next round: nobody has anything to do yet.
+  /// Begins the next round. Nobody has anything to do yet.
   void begin();
 
-  /// The worker takes part.
+  /// Lets the worker take part.
   void hand_over(int worker, Actions& actions);
 
   void arrive(int worker);
 
-  /// With `forget` the gradient that may have come of it counts for nothing.
+  /// Takes a lost worker out of the round. With `forget` the gradient that may have come of it counts for
+  /// nothing.
   void lose(int worker, bool forget);
 
-  /// It takes part at once, on the newest model, which is this round's, as a round ends with the update; but
-  /// not twice: if its gradient is in already, it waits for the next one, as the others do.
+  /// Lets a worker take part at once, on the newest model, which is this round's, as a round ends with the
+  /// update; but not twice: if its gradient is in already, it waits for the next one, as the others do.
   void regain(int worker, Actions& actions);
 
-  /// Gradients are in, and no more will come.
+  /// Tells whether gradients are in, and no more will come.
   bool over() const { return computing_ == 0 && arrived_ > 0; }
 
-  /// Whether somebody computes.
+  /// Tells whether somebody computes.
   bool waits() const { return computing_ > 0; }
 
   int arrived() const { return arrived_; }
@@ -106,20 +108,20 @@ class Round {
   int arrived_ = 0;
 };
 
-/// Rows that hold the newest gradient of each worker and last beyond an update, with ū their mean.
+/// Keeps rows that hold the newest gradient of each worker and last beyond an update, with ū their mean.
 class LastingRows {
  public:
   explicit LastingRows(std::optional<LostRows> of_lost) : of_lost_(of_lost.value_or(LostRows::keep)) {}
 
-  /// All rows empty; they count as zeros.
+  /// Empties all rows, which count as zeros.
   void reset(int workers);
 
   /// Appends what puts the arrived gradient into its row and ū, where it counts from now on if it did not.
-  /// Whether the row was empty.
+  /// Returns whether the row was empty.
   bool fold(int worker, Actions& actions);
 
-  /// An empty row would count as zeros for ever: it is left out of the mean, as every row of the lost is if
-  /// they are to be dropped, until the worker is back and fills it.
+  /// Leaves an empty row out of the mean, where it would count as zeros for ever, and every row of the lost
+  /// if they are to be dropped, until the worker is back and fills it.
   void lose(int worker, Actions& actions);
 
   bool counts(int worker) const { return counts_[static_cast<std::size_t>(worker)]; }
@@ -133,17 +135,18 @@ class LastingRows {
   std::vector<bool> filled_;  // only of those that count
 };
 
-/// b_i of the papers: how many gradients each row of a table is the mean of.
+/// Counts b_i of the papers (Malenia SGD, Ringleader ASGD): how many gradients each row of a table is the
+/// mean of.
 class RowCounts {
  public:
-  /// All rows empty.
+  /// Empties all rows.
   void reset(int workers);
 
-  /// The row is empty.
+  /// Empties the row.
   void clear(int worker);
 
-  /// Counts one more gradient in; the weight that folds it into the row: 1/b_i, 1 for an empty row, whose old
-  /// content is thus never read.
+  /// Counts one more gradient in, and returns the weight that folds it into the row: 1/b_i, 1 for an empty
+  /// row, whose old content is thus never read.
   float add(int worker);
 
   std::uint64_t of(int worker) const { return counts_[static_cast<std::size_t>(worker)]; }
@@ -161,7 +164,7 @@ class RowCounts {
   std::vector<bool> in_mean_;  // as the server was told last; goes where the table goes
 };
 
-/// The generator goes on where it was.
+/// Visits the state of a generator, which goes on where it was.
 void visit_state(const char* name, Random& random, StateArchive& state);
 
 }  // namespace tardigrad

@@ -16,11 +16,12 @@
 
 namespace tardigrad {
 
-/// What evaluating a model gives.
+/// Holds what evaluating a model gives.
 struct Evaluation {
   double loss = 0;                      ///< mean over the held-out examples; f(x) where there are no examples
   std::optional<double> accuracy = {};  ///< share of held-out examples classified rightly, in [0, 1]
-  /// The same of each class; nothing for one without held-out examples. Empty where there is no accuracy.
+  /// Holds the accuracy of each class, and nothing for one without held-out examples. It is empty where there
+  /// is no accuracy.
   std::vector<std::optional<double>> class_accuracy = {};
   std::optional<double> objective = {};         ///< f(x), over the training examples (full_gradient)
   std::optional<double> gradient_norm_sq = {};  ///< ||∇f(x)||², likewise
@@ -36,22 +37,23 @@ class GradientEngine {
   virtual ~GradientEngine() = default;
 
   /// Enqueues drawing and gathering the minibatch of a worker's job, which does not depend on the model. The
-  /// minibatch is a function of (seed, worker, job) alone. Followed by enqueue_gradient of the same worker.
+  /// minibatch is a function of (seed, worker, job) alone. enqueue_gradient() of the same worker follows.
   virtual void enqueue_minibatch(int worker, std::uint64_t job) = 0;
 
-  /// Enqueues gradient ← ∇f_worker(model; minibatch) and *loss ← f_worker(model; minibatch). Both vectors
+  /// Enqueues gradient ← ∇f_worker(model; minibatch) and *loss ← f_worker(model; minibatch). Both vectors are
   /// [d], on the stream's device; `loss` is one float that the device can write (PinnedBuffer).
   virtual void enqueue_gradient(int worker, BufferRef<const float> model, BufferRef<float> gradient,
                                 float* loss) = 0;
 };
 
-/// What an engine takes of its device's memory, and what all engines of a device share, in bytes.
+/// Says what an engine takes of its device's memory, and what all engines of a device share, in bytes.
 struct EngineMemory {
   std::size_t shared_bytes = 0;
   std::size_t engine_bytes = 0;
 };
 
-/// What is minimised: f(x) = 1/n Σ f_i(x) over a flat parameter vector x, worker i drawing gradients of f_i.
+/// Is what is minimised: f(x) = 1/n Σ f_i(x) over a flat parameter vector x, worker i drawing gradients of
+/// f_i.
 class Objective {
  public:
   Objective() = default;
@@ -62,10 +64,10 @@ class Objective {
   virtual const ParameterLayout& layout() const = 0;
   std::size_t dimension() const { return layout().dimension(); }
 
-  /// n.
+  /// Returns n, the number of workers.
   virtual int workers() const = 0;
 
-  /// Whether its gradients can be computed on that backend.
+  /// Tells whether its gradients can be computed on that backend.
   virtual bool runs_on(Backend backend) const = 0;
 
   /// Writes x⁰ [d] into host memory.
@@ -77,29 +79,29 @@ class Objective {
 
   /// Evaluates a model [d] in host memory: on the host, with as many threads as there is hardware, and a
   /// result that does not depend on how many; or on a GPU, on a stream of its own, and then DeviceError may
-  /// be thrown. Throws BrokenOff soon after it is time to. Not called from two threads at once.
+  /// be thrown. Throws BrokenOff soon after it is time to. It is not called from two threads at once.
   virtual Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) = 0;
 
   /// Writes ∇f [d] at a model [d] in host memory, in float64, and returns f there, both without the noise of
-  /// minibatches; with an empty `gradient` it only returns f. Computed on the host whatever the backend, with
-  /// a result that does not depend on the number of threads. Throws BrokenOff as evaluate() does. Not called
-  /// from two threads at once. std::logic_error from an objective that has none.
+  /// minibatches; with an empty `gradient` it only returns f. It computes on the host whatever the backend,
+  /// with a result that does not depend on the number of threads. Throws BrokenOff as evaluate() does, and
+  /// std::logic_error where the objective has none. It is not called from two threads at once.
   virtual double full_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/,
                                const BreakOff& /*break_off*/ = {}) {
     throw std::logic_error("this objective has no full gradient");
   }
 
   /// Writes ∇f [d] as a small sample of the training examples has it, always the same one, at a model [d] in
-  /// host memory: its differences show how smooth f is (estimate_smoothness). Computed on the
-  /// host whatever the backend. Throws BrokenOff as evaluate() does. False, and nothing written, from an
-  /// objective that has none.
+  /// host memory: its differences show how smooth f is (estimate_smoothness). It computes on the host
+  /// whatever the backend. Throws BrokenOff as evaluate() does. Returns false, and writes nothing, where the
+  /// objective has none.
   virtual bool sample_gradient(std::span<const float> /*model*/, std::span<double> /*gradient*/,
                                const BreakOff& /*break_off*/ = {}) {
     return false;
   }
 
-  /// Examples a job looks at, and examples in all; 0 where there are no examples. An epoch is as many jobs as
-  /// it takes to look at as many examples as there are.
+  /// Returns how many examples a job looks at, as examples() returns those in all; 0 where there are none. An
+  /// epoch is as many jobs as it takes to look at as many examples as there are.
   virtual std::size_t examples_per_job() const = 0;
   virtual std::size_t examples() const = 0;
 };

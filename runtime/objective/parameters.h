@@ -8,8 +8,8 @@
 
 namespace tardigrad {
 
-/// A named tensor inside a model's flat parameter vector: elements [offset, offset + elements()) in row-major
-/// order.
+/// Describes a named tensor inside a model's flat parameter vector: elements [offset, offset + elements()) in
+/// row-major order.
 struct TensorSpec {
   std::string name;  ///< as in a PyTorch state dict, e.g. "conv1.weight"
   std::vector<std::int64_t> shape;
@@ -17,7 +17,7 @@ struct TensorSpec {
   std::size_t elements() const;
 };
 
-/// The tensors of a flat parameter vector, in order and without gaps. A gradient has the same layout.
+/// Lists the tensors of a flat parameter vector, in order and without gaps. A gradient has the same layout.
 class ParameterLayout {
  public:
   /// Appends a tensor and returns its offset.
@@ -25,7 +25,7 @@ class ParameterLayout {
 
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
 
-  /// d: the number of parameters.
+  /// Returns d, the number of parameters.
   std::size_t dimension() const { return dimension_; }
 
  private:

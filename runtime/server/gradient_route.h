@@ -10,27 +10,28 @@
 
 namespace tardigrad {
 
-/// How the server's kernels get at vectors in the memory of another GPU. Both order alike and give the same
-/// bits.
+/// Says how the server's kernels get at vectors in the memory of another GPU. Both routes order alike and
+/// give the same bits.
 enum class GradientRoute {
   peer,  ///< they read the gradient where it lies, and write the model straight into the replica
   copy,  ///< the gradient is copied to the server's GPU first, and the model to the replica afterwards
 };
 
-/// By the device of the workers; devices that are not in it are copied from and to.
+/// Maps devices of workers to routes. Devices that are not in it are copied from and to.
 using GradientRoutes = std::map<Device, GradientRoute>;
 
-/// "peer", "copy".
+/// Returns "peer" or "copy".
 std::string name_of(GradientRoute route);
 
-/// Which route is faster for an arrival of a model of d elements: both ways in turn on idle devices, medians
-/// of times between events on the server's stream. Copy where there is no peer access. Long vectors are
-/// judged by shorter ones: some 150 MB are taken, at most, and given back. Throws DeviceError.
+/// Finds out which route is faster for an arrival of a model of d elements: it takes both in turn on idle
+/// devices, and compares medians of times between events on the server's stream. It returns copy where there
+/// is no peer access. Long vectors are judged by shorter ones: some 150 MB are taken, at most, and given
+/// back. Throws DeviceError.
 GradientRoute faster_route(Device server, Device workers, std::size_t dimension);
 
-/// The routes of every worker device that is another GPU than the server's: `forced`, or else the faster,
-/// measured once a process for the same devices and d. Throws std::invalid_argument where `forced` is peer
-/// and there is no peer access.
+/// Returns the routes of every worker device that is another GPU than the server's: `forced`, or else the
+/// faster, measured once a process for the same devices and d. Throws std::invalid_argument where `forced` is
+/// peer and there is no peer access.
 GradientRoutes choose_routes(const Devices& devices, std::size_t dimension,
                              std::optional<GradientRoute> forced);
 

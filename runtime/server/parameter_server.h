@@ -14,13 +14,14 @@
 
 namespace tardigrad {
 
-/// The gradient of an arrival [d], on any device of the backend, there when `ready` (if given) is reached.
+/// Refers to the gradient of an arrival [d], on any device of the backend, there when `ready` (if given) is
+/// reached.
 struct ArrivedGradient {
   BufferRef<const float> values;
   const Event* ready = nullptr;
-  /// The pointer to `values`, where the server may keep that memory as a row and leave the memory of the old
-  /// row in its place (one pass of writing less). Only with an immediate stream. Both memories must then
-  /// outlive server and executor.
+  /// Points to `values`, where the server may keep that memory as a row and leave the memory of the old row
+  /// in its place (one pass of writing less). It is only given with an immediate stream. Both memories must
+  /// then outlive server and executor.
   float** exchangeable = nullptr;
   Event* taken = nullptr;  ///< if given, recorded when `values` has been read; of the device that reads it
 };
@@ -28,7 +29,8 @@ struct ArrivedGradient {
 /// Is shown a vector [d] in host memory, which is there for the call alone.
 using VectorVisitor = std::function<void(std::span<const float>)>;
 
-/// Keeps the model, on one device or on several, and carries out actions on it. It decides nothing.
+/// Keeps the model, on one device or on several, and carries out actions on it, as a parameter server (Li et
+/// al. 2014) does. It decides nothing.
 class ParameterServer {
  public:
   ParameterServer() = default;
@@ -36,47 +38,47 @@ class ParameterServer {
   ParameterServer& operator=(const ParameterServer&) = delete;
   virtual ~ParameterServer() = default;
 
-  /// x ← values [d], from host memory; before the first action. Returns when done.
+  /// Sets x ← values [d], from host memory. It is called before the first action, and returns when done.
   virtual void set_model(std::span<const float> values) = 0;
 
   /// Carries out actions with step size `lr`. `replicas` has one for each hand-over, in their order: where
-  /// the model goes; null where it is there already. `gradient` may be null if no action needs one. Returns
-  /// at once; a replica's `written` is reached when the model is in place.
+  /// the model goes; null where it is there already. `gradient` may be null if no action needs one. It
+  /// returns at once; a replica's `written` is reached when the model is in place.
   virtual void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
                      const ArrivedGradient* gradient) = 0;
 
-  /// The model as of all actions so far [d], in host memory. Blocks until they are done.
+  /// Reads the model as of all actions so far into `values` [d], in host memory. Blocks until they are done.
   virtual void read_model(std::span<float> values) = 0;
 
-  /// The largest drift so far: ‖ū − mean of the rows‖/‖mean of the rows‖ before a resum mended it. Nothing
-  /// before the first. Blocks until the latest resum is done.
+  /// Returns the largest drift so far, ‖ū − mean of the rows‖/‖mean of the rows‖ before a resum mended it,
+  /// and nothing before the first resum. Blocks until the latest one is done.
   virtual std::optional<double> largest_drift() = 0;
 
-  /// ū, and then the rows of the main table that count in it, as of all actions so far; nothing where there
-  /// is no table. Blocks.
+  /// Shows ū, and then the rows of the main table that count in it, as of all actions so far; nothing where
+  /// there is no table. Blocks until they are done.
   virtual void read_mean_and_rows(const VectorVisitor& /*mean*/, const VectorVisitor& /*row*/) {}
 
-  /// k: the steps so far.
+  /// Returns k, the steps so far.
   virtual std::uint64_t version() const = 0;
 
-  /// Whether a snapshot can begin now; if not, it can after some later action.
+  /// Tells whether a snapshot can begin now. If not, it can after some later action.
   virtual bool at_rest() const { return true; }
 
-  /// Announces all vectors that a resumed run needs, and has them saved as they are behind all actions so
-  /// far: the model and a few others at once, rows of tables by save_more() or before they change.
+  /// Announces all vectors that a resumed run needs, and saves them as they are behind all actions so far:
+  /// the model and a few others at once, rows of tables by save_more() or before they change.
   virtual void begin_snapshot(Snapshot& snapshot) = 0;
 
-  /// Has up to so many more vectors saved, and returns how many there were.
+  /// Saves up to `vectors` more vectors, and returns how many there were.
   virtual std::size_t save_more(std::size_t vectors) = 0;
 
-  /// What belongs to the tables and is no vector.
+  /// Visits what belongs to the tables and is no vector.
   virtual void visit_state(StateArchive&) {}
 
-  /// Which vectors of a snapshot restore() takes.
+  /// Says which vectors of a snapshot restore() takes.
   enum class Restored { all, momentum_alone };
 
-  /// Takes what was saved; the model by itself is set_model()'s. Throws std::invalid_argument where it does
-  /// not fit.
+  /// Takes what was saved. The model by itself is set by set_model(). Throws std::invalid_argument where it
+  /// does not fit.
   virtual void restore(VectorFile& vectors, std::uint64_t version, Restored what) = 0;
 
   /// Throws DeviceError for a failure that no stream would show.

@@ -18,8 +18,8 @@
 
 namespace tardigrad {
 
-/// The model of one version [d], in the memory of a worker's device, as handed over. Jobs that start from the
-/// same version read the same replica.
+/// Holds the model of one version [d], in the memory of a worker's device, as handed over. Jobs that start
+/// from the same version read the same replica.
 struct Replica {
   Replica(BufferRef<float> memory, Device server) : model(memory), written(server) {}
 
@@ -37,12 +37,13 @@ class ReplicaSnapshot {
  public:
   static constexpr const char* name = "models";
 
-  /// Before begin(); `stream` is one that its next writer is ordered behind.
+  /// Adds a replica. It is called before begin(); `stream` is one that the replica's next writer is ordered
+  /// behind.
   void add(Replica& replica, StreamRef stream) {
     if (versions_.insert(replica.version).second) waiting_.push_back({&replica, stream});
   }
 
-  /// Announces them, and returns their versions in the order of the rows.
+  /// Announces the replicas, and returns their versions in the order of the rows.
   std::vector<std::uint64_t> begin(Snapshot& snapshot) {
     snapshot_ = &snapshot;
     versions_.clear();
@@ -56,7 +57,7 @@ class ReplicaSnapshot {
     return rows;
   }
 
-  /// If it is not saved yet; whether it was not.
+  /// Saves a replica if it is not saved yet. Returns whether it did.
   bool save(Replica& replica, StreamRef stream) {
     if (!replica.unsaved) return false;
     stream.wait(replica.written);
@@ -64,7 +65,7 @@ class ReplicaSnapshot {
     return true;
   }
 
-  /// Up to so many; returns how many.
+  /// Saves up to `count` more replicas, and returns how many it did.
   std::size_t save_more(std::size_t count) {
     std::size_t saved = 0;
     while (saved < count && !waiting_.empty()) {
@@ -84,8 +85,8 @@ class ReplicaSnapshot {
   std::set<std::uint64_t> versions_;
 };
 
-/// The replicas of one device: at most one more than there are jobs. One that is no longer used is the next
-/// to be written, while the caches still hold it.
+/// Owns the replicas of one device: at most one more than there are jobs. One that is no longer used is the
+/// next to be written, while the caches still hold it.
 class ReplicaPool {
  public:
   ReplicaPool(Device device, Device server, std::size_t dimension)
@@ -96,8 +97,8 @@ class ReplicaPool {
 
   Device device() const { return memory_.device(); }
 
-  /// Throws DeviceError if memory cannot be had. The replica of a version, which only grows, for one more
-  /// job. Whether it is new, and so is still to be written, `order` to be set, is told in `fresh`.
+  /// Returns the replica of a version, which only grows, for one more job. `fresh` tells whether it is new,
+  /// and so is still to be written, `order` to be set. Throws DeviceError if memory cannot be had.
   Replica& take(std::uint64_t version, bool& fresh) {
     fresh = !newest_ || newest_->version != version;
     if (fresh) {
@@ -110,15 +111,15 @@ class ReplicaPool {
     return *newest_;
   }
 
-  /// One more job on a replica that has some.
+  /// Counts one more job on a replica that has some, and returns it.
   static Replica& share(Replica& replica) {
     ++replica.users;
     return replica;
   }
 
-  /// Replicas of these versions, each as a snapshot has it, and without jobs: whoever shares them first must
-  /// do it before the next take(). Before the first take(); `stream` is the server's. std::invalid_argument
-  /// if a vector is not there.
+  /// Makes replicas of these versions, each as a snapshot has it, and without jobs: whoever shares them first
+  /// must do it before the next take(). It is called before the first take(); `stream` is the server's.
+  /// Throws std::invalid_argument if a vector is not there.
   std::map<std::uint64_t, Replica*> restore(VectorFile& vectors, StreamRef stream,
                                             const std::set<std::uint64_t>& versions,
                                             std::span<const std::uint64_t> rows) {
@@ -137,14 +138,15 @@ class ReplicaPool {
     return replicas;
   }
 
-  /// What a pool takes, in bytes, that has held so many replicas at once.
+  /// Returns what a pool takes, in bytes, that has held so many replicas at once.
   static std::size_t bytes(std::size_t dimension, std::size_t replicas) {
     std::size_t present = 0;
     while (present < replicas) present += growth(dimension, present);
     return present * vector_stride(dimension) * sizeof(float);
   }
 
-  /// A job on it is over, or, if work still reads it, whoever writes next is ordered behind that.
+  /// Takes note that a job on a replica is over, or, if work still reads it, that whoever writes next is
+  /// ordered behind that.
   void release(Replica& replica) {
     if (--replica.users == 0) unused_.push_back(&replica);
   }
@@ -157,7 +159,7 @@ class ReplicaPool {
     return replica;
   }
 
-  /// How many replicas are added to those that are there: as many, up to a size.
+  /// Returns how many replicas are added to those that are there: as many, up to a size.
   static std::size_t growth(std::size_t dimension, std::size_t present) {
     constexpr std::size_t largest_bytes = std::size_t{64} << 20;
     const std::size_t replica_bytes = vector_stride(dimension) * sizeof(float);

@@ -9,23 +9,25 @@
 
 namespace tardigrad {
 
-/// A server on each of several devices: all keep the model and take the same steps. A gradient is added up on
-/// its own device; before a step, one all-reduce adds up what the devices have. For methods whose steps are
-/// along sums that begin anew after each: Accumulate (the first with restart), ScaleMean, Step and HandOver.
-/// A device without a gradient of that sum adds zeros. The sum is rounded in another order than one server's.
+/// Keeps a server on each of several devices (data parallelism): all keep the model and take the same steps.
+/// A gradient is added up on its own device; before a step, one all-reduce adds up what the devices have. It
+/// is for methods whose steps are along sums that begin anew after each: Accumulate (the first with restart),
+/// ScaleMean, Step and HandOver. A device without a gradient of that sum adds zeros. The sum is rounded in
+/// another order than one server's.
 class ReplicatedServer final : public ParameterServer {
  public:
-  /// One stream a device; they outlive it.
+  /// Makes a server on each of the streams, one a device, which outlive it.
   ReplicatedServer(std::span<const StreamRef> streams, std::unique_ptr<Collectives> collectives,
                    std::size_t dimension, int workers, const ServerOptions& options);
 
   void set_model(std::span<const float> values) override;
 
-  /// Gradient and replicas lie on devices of the server's. std::logic_error for other actions.
+  /// Carries out actions. Gradient and replicas lie on devices of the server's. Throws std::logic_error for
+  /// other actions.
   void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
              const ArrivedGradient* gradient) override;
 
-  /// Every device has the same.
+  /// Reads the first device's model: every device has the same.
   void read_model(std::span<float> values) override { servers_.front()->server.read_model(values); }
 
   std::optional<double> largest_drift() override { return std::nullopt; }
@@ -37,7 +39,7 @@ class ReplicatedServer final : public ParameterServer {
   void check() const override { collectives_->check(); }
 
  private:
-  /// A device's server, and what it is to do next.
+  /// Holds a device's server, and what it is to do next.
   struct Member {
     Member(StreamRef stream, std::size_t dimension, int workers, const ServerOptions& options)
         : server(stream, dimension, workers, {.tables = 0, .mean = true}, options) {}

@@ -23,10 +23,11 @@
 
 namespace tardigrad {
 
-/// How rows of gradient tables are stored.
+/// Says how rows of gradient tables are stored.
 enum class TableType { f32, bf16 };
 
-/// What the server does besides what a method asks for; works with every method that has what it is about.
+/// Says what the server does besides what a method asks for. It works with every method that has what it is
+/// about.
 struct ServerOptions {
   double momentum = 0;                   ///< μ: m ← μ m + p, x ← x − γ m (PyTorch's SGD)
   double weight_decay = 0;               ///< λ: p = direction + λ x
@@ -35,30 +36,32 @@ struct ServerOptions {
   std::optional<std::uint64_t> resum_every = {};  ///< updates after which ū is summed anew from the rows
   GradientRoutes routes = {};                     ///< to the memory of other GPUs
 
-  /// Whether a step is more than x ← x − γ·direction.
+  /// Tells whether a step is no more than x ← x − γ·direction.
   bool plain_step() const { return momentum == 0 && weight_decay == 0 && !clip_norm; }
 };
 
-/// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are; returns when all
-/// are done.
+/// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are. It returns when
+/// all are done.
 using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)>& body)>;
 
-/// The arithmetic of all methods: keeps the model and what the method needs besides, in the memory of one
-/// device, and carries out actions as fused kernels on one stream.
+/// Does the arithmetic of all methods: keeps the model and what the method needs besides, in the memory of
+/// one device, and carries out actions as fused kernels on one stream.
 class Server final : public ParameterServer {
  public:
-  /// The stream outlives the server. std::logic_error for a resum of a table that there is not. With
-  /// `parallel_for`, which needs an immediate stream, long work is shared out; that changes no bit.
+  /// Makes a server on a stream, which outlives it. Throws std::logic_error for a resum of a table that there
+  /// is not. With `parallel_for`, which needs an immediate stream, long work is shared out; that changes no
+  /// bit.
   Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
          const ServerOptions& options, ParallelFor parallel_for = {});
 
   void set_model(std::span<const float> values) override;
 
-  /// The work is ordered on stream().
+  /// Carries out actions in the order of stream().
   void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
              const ArrivedGradient* gradient) override;
 
-  /// One lazy fold by itself, on an immediate stream. May run beside other calls that don't touch that row.
+  /// Carries out one lazy fold by itself, on an immediate stream. It may run beside other calls that don't
+  /// touch that row.
   void fold(const FoldRow& fold, const ArrivedGradient& gradient);
 
   void read_model(std::span<float> values) override;
@@ -72,14 +75,15 @@ class Server final : public ParameterServer {
 
   StreamRef stream() const { return stream_; }
 
-  /// x and ū themselves [d], to be used on stream(). std::bad_optional_access where no mean is kept.
+  /// Returns x itself [d], and mean() ū itself [d], to be used on stream(). mean() throws
+  /// std::bad_optional_access where no mean is kept.
   BufferRef<float> model() { return model_.ref(); }
   BufferRef<float> mean() { return mean_.value().ref(); }
 
  private:
   class Fusion;
 
-  /// A gradient table: rows where they lie, and the same as the device reads it.
+  /// Keeps a gradient table: rows where they lie, and the same as the device reads it.
   template <class T>
   struct Rows {
     Rows(StreamRef stream, std::size_t dimension, int workers);
@@ -91,8 +95,8 @@ class Server final : public ParameterServer {
     std::vector<T*> some;              // those asked for last, where they are not all
     std::optional<Buffer<T*>> some_on_gpu;
   };
-  /// Of a row, while a snapshot is taken: whoever is about to change one that is not saved saves it first.
-  /// Rows may be folded into by several threads at once, each of them by one.
+  /// Says what a snapshot has of a row: whoever is about to change one that is not saved saves it first. Rows
+  /// may be folded into by several threads at once, each of them by one.
   enum class RowState : std::uint8_t { saved, saving, unsaved };
   struct GradientTable {
     void count_row(std::size_t worker, bool counts);

@@ -13,13 +13,13 @@ namespace tardigrad {
 /// Tells other observers in batches what it is told one by one: between two arrivals their code and data
 /// would leave the caches, and bringing those back takes several times as long as their work. Nothing waits
 /// longer than to the end of its batch or, from then on, the next record; where records are rare none waits.
-/// on_arrival and on_discarded_over are not passed on.
+/// It does not pass on on_arrival and on_discarded_over.
 class BufferedObserver final : public RunObserver {
  public:
   static constexpr std::size_t batch = 64;
   static constexpr std::chrono::milliseconds longest{50};  ///< of a batch
 
-  /// They outlive it.
+  /// Takes the observers that it tells, which outlive it.
   explicit BufferedObserver(std::vector<RunObserver*> observers);
   ~BufferedObserver() override;
 

@@ -11,25 +11,26 @@
 
 namespace tardigrad {
 
-/// The step size above which delays make SGD diverge on a quadratic of curvature L, with the gradient of
-/// τ updates ago and momentum β: γ = 2 (1 − β) sin(π / (4τ + 2)) / L, about (1 − β) π / (2 τ L); without
-/// delay 2 (1 + β) / L. Exact for β = 0 and a constant τ (Levin, May 1976, from memory), within 30 % for
-/// other β. What theory promises for any function, about 1 / (4 L √(τ_avg τ_max)) (Koloskova, Stich, Jaggi
-/// 2022), is several times less: to warn above that would be to warn of most good runs.
+/// Returns the step size above which delays make SGD diverge on a quadratic of curvature L, with the gradient
+/// of τ updates ago and momentum β: γ = 2 (1 − β) sin(π / (4τ + 2)) / L, about (1 − β) π / (2 τ L); without
+/// delay 2 (1 + β) / L. It is exact for β = 0 and a constant τ (Levin, May 1976, from memory), within 30 %
+/// for other β. What theory promises for any function, about 1 / (4 L √(τ_avg τ_max)) (Koloskova, Stich,
+/// Jaggi 2022), is several times less: to warn above that would be to warn of most good runs.
 double largest_stable_step(double smoothness, double delay, double momentum);
 
 /// Notices that a worker computes 3 times as fast, or as slowly, as it used to: 8 jobs in a row do, give or
-/// take one of many, and by more than its times vary anyway (3 mean deviations, on a scale of logarithms).
-/// Times as it used to have them are learnt from its first 24 jobs, and from those later ones that do not
+/// take one of many, and by more than its times vary anyway (3 mean deviations, on a scale of logarithms). It
+/// learns the times as they used to be from the worker's first 24 jobs, and from those later ones that do not
 /// stand out.
 class SpeedWatch {
  public:
   static constexpr int jobs_in_a_row = 8;
 
-  /// The time of the next job, > 0. Returns how many times as slow the worker has become, once; > 1: slower.
+  /// Takes the time of the next job, > 0. Returns how many times as slow the worker has become, once; > 1
+  /// means slower.
   std::optional<double> next(double time);
 
-  /// Those of all workers.
+  /// Visits the watches of all workers.
   static void visit_state(StateArchive& state, std::span<SpeedWatch* const> watches);
 
  private:
@@ -41,7 +42,7 @@ class SpeedWatch {
   bool told_ = false;
 };
 
-/// What the guard rails have to know of a run.
+/// Holds what the guard rails have to know of a run.
 struct GuardedRun {
   int workers = 0;                     ///< n
   bool table = false;                  ///< the method keeps a row a worker
@@ -49,22 +50,22 @@ struct GuardedRun {
   int local_steps = 1;                 ///< a gradient is the sum over so many
   bool clipped = false;                ///< long steps are, so that step sizes say little
   std::optional<double> smoothness{};  ///< L; else that of EvaluationRecord
-  /// How many times as long as on a quadratic steps may be where L is estimated. Networks leave places that
-  /// are too curved, and later are just as curved as steps let them be; so what is estimated is the first
-  /// model's.
+  /// Says how many times as long as on a quadratic steps may be where L is estimated. Networks leave places
+  /// that are too curved, and later are just as curved as steps let them be; so what is estimated is the
+  /// first model's.
   double tolerance = 1;
-  /// How long a job of each worker takes, to any scale, as far as --compute-time and --throttle say so; else
-  /// empty. What slowness explains of the age of a row is not warned of.
+  /// Says how long a job of each worker takes, to any scale, as far as --compute-time and --throttle say so;
+  /// else it is empty. What slowness explains of the age of a row is not warned of.
   std::vector<double> job_times{};
-  /// What step sizes come from, and what the times of jobs do: a run that goes on with other ones is judged
-  /// anew by those.
+  /// Says what step sizes come from, and what the times of jobs do: a run that goes on with other ones is
+  /// judged anew by those.
   std::string step_origin{};
   std::string speed_origin{};
 };
 
 /// Warns, in one line each, of step sizes that the observed delays are too long for (once), of workers whose
 /// row of the table is older than 10 rounds of n updates and than its slowness explains, and of workers whose
-/// speed has changed by 3 times (once a worker, and of five at most). That losses are not finite is the
+/// speed has changed by 3 times (once a worker, and of five at most). That a loss is not finite is the
 /// coordinator's to say.
 ///
 /// The delay is the mean over the gradients that made the steps, by table methods over the rows. The largest

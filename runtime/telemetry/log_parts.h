@@ -10,21 +10,21 @@
 
 namespace tardigrad {
 
-/// `FILE.1` is the part before `FILE`, and so on; `FILE.0` is `FILE`.
+/// Returns the name of a part: `FILE.1` is the part before `FILE`, and so on; `FILE.0` is `FILE`.
 std::filesystem::path older_part(const std::filesystem::path& path, std::uint64_t age);
 
-/// The line that logs begin with.
+/// Returns the line that logs begin with.
 std::string run_record_line(const std::string& run_json);
 
-/// The line that logs have at a checkpoint, and that they can be cut behind.
+/// Returns the line that logs have at a checkpoint, and that they can be cut behind.
 std::string checkpoint_line(const CheckpointRecord& record);
 
-/// Parts that an older log of that name has left, but `FILE` itself. Throws std::invalid_argument where one
-/// of `files` parts would replace a file that is none.
+/// Returns the parts that an older log of that name has left, but `FILE` itself. Throws std::invalid_argument
+/// where one of `files` parts would replace a file that is none.
 std::vector<std::filesystem::path> stale_parts(const char* flag, const std::filesystem::path& path,
                                                int files);
 
-/// What a log takes over of the run that it goes on with.
+/// Holds what a log takes over of the run that it goes on with.
 struct LogBeginning {
   std::vector<std::string> lasting;  ///< lines of the run so far that later parts repeat
   std::optional<std::uint64_t>
@@ -41,8 +41,8 @@ struct LogBeginning {
 LogBeginning cut_log(const char* flag, const std::filesystem::path& path, int files,
                      const std::string& run_json, const CheckpointRecord& checkpoint);
 
-/// The same for a file that has no parts: whether it now begins with the run record of the run that goes on,
-/// whose limits may be others, and ends behind that line; otherwise it is as it was.
+/// Cuts a file that has no parts likewise. Returns whether it now begins with the run record of the run that
+/// goes on, whose limits may be others, and ends behind that line; otherwise it is as it was.
 bool cut_file(const char* flag, const std::filesystem::path& path, const std::string& run_json,
               const CheckpointRecord& checkpoint);
 

@@ -11,14 +11,14 @@
 
 namespace tardigrad {
 
-/// When a log goes on in a new file, and how much of it is kept.
+/// Says when a log goes on in a new file, and how much of it is kept.
 struct LogRotation {
   std::uint64_t file_bytes = std::uint64_t{256} << 20;  ///< of a file, at most
   int files = 4;                                        ///< at most, the newest counted
 };
 
-/// JSON lines in parts: what does not fit into `FILE` any more goes on in a new one, after `FILE` has been
-/// renamed `FILE.1`, what that was `FILE.2`, and so on; the oldest goes. Each part begins with the run
+/// Writes JSON lines in parts: what does not fit into `FILE` any more goes on in a new one, after `FILE` has
+/// been renamed `FILE.1`, what that was `FILE.2`, and so on; the oldest goes. Each part begins with the run
 /// record, to which it adds "log", the name of `FILE`; "part", counted from 0; and "repeated", how many lines
 /// after it repeat what older parts hold. Where no new part can be begun the old one grows beyond its size;
 /// that is said once, and tried again. A stream (output_path.h) has one part, of any size. Nothing but the
@@ -33,11 +33,11 @@ class RotatingJsonLines {
 
   void write(const std::string& json);
 
-  /// Is the last to be left out where the file cannot be written.
+  /// Writes a line that is the last to be left out where the file cannot be written.
   void write_that_matters(const std::string& json);
 
-  /// That, and later parts repeat these lines, up to an eighth of a part: then every other, every fourth, …,
-  /// and the latest.
+  /// Writes a line that matters, which later parts repeat. Such lines take an eighth of a part at most: then
+  /// every other is repeated, every fourth, …, and the latest.
   void write_lasting(const std::string& json);
 
   void flush() { file_->flush(); }

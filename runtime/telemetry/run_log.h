@@ -9,30 +9,31 @@
 
 namespace tardigrad {
 
-/// What a log holds besides the records of the run, its evaluations, its workers and its end.
+/// Says what a log holds besides the records of the run, its evaluations, its workers and its end.
 enum class LogDetail {
   evaluations,  ///< nothing
   updates,      ///< a record an update
   jobs,         ///< the end of every job, with its times: what reports draw workers from
 };
 
-/// `--log-detail`: "evaluations", "updates" or "jobs". Throws std::invalid_argument.
+/// Reads a `--log-detail` value: "evaluations", "updates" or "jobs". Throws std::invalid_argument.
 LogDetail parse_log_detail(const std::string& name);
 
-/// `--log`: one JSON object a line. First a `run` record with the configuration, then, as they happen, `eval`
-/// and `warning` records, `update` records, which hold the job that made the update, and `gradient` and
-/// `discard` records of the other jobs; at the end a `worker` record each and `summary`. `time` is the run's
-/// own clock, `…_s` are seconds. In between `worker-lost` and `worker-back`, `checkpoint`, and `gap` where
-/// lines could not be written (JsonLines). RunLogReader reads it. When the file is full the log goes on in a
-/// new one, which begins with the run record and the evaluations so far.
+/// Writes the file of `--log`: one JSON object a line. First stands a `run` record with the configuration,
+/// then, as they happen, `eval` and `warning` records, `update` records, which hold the job that made the
+/// update, and `gradient` and `discard` records of the other jobs; at the end a `worker` record each and
+/// `summary`. `time` is the run's own clock, `…_s` are seconds. In between stand `worker-lost` and
+/// `worker-back`, `checkpoint`, and `gap` where lines could not be written (JsonLines). RunLogReader reads
+/// it. When the file is full the log goes on in a new one, which begins with the run record and the
+/// evaluations so far.
 class RunLog final : public RunObserver {
  public:
-  /// `run_json`: the members of the run record, as a JSON object. Throws std::invalid_argument naming the
-  /// path if it cannot be opened, or as RotatingJsonLines says.
+  /// Begins a log. `run_json` is an object with the members of the run record. Throws std::invalid_argument
+  /// naming the path if it cannot be opened, or as RotatingJsonLines says.
   ///
-  /// `after`: the run goes on from that checkpoint, and so does its log: what stands behind the checkpoint's
-  /// line is removed. Where the line is not found, the log begins anew, with the evaluations up to there that
-  /// are left, and says so on stderr.
+  /// With `after` the run goes on from that checkpoint, and so does its log: what stands behind the
+  /// checkpoint's line is removed. Where the line is not found, the log begins anew, with the evaluations up
+  /// to there that are left, and says so on stderr.
   RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail,
          LogRotation rotation = {}, const std::optional<CheckpointRecord>& after = {},
          OutputFile::Limits limits = {});

@@ -14,18 +14,19 @@ namespace tardigrad {
 /// been read of it is gone.
 void require_streams_once(const std::vector<std::string>& files);
 
-/// A file of RunLog, with the older parts beside it, told again to observers, in its order: what draws a run
-/// draws its log, too. "-" is stdin; that, a pipe or a device is told once, and may hold the parts of a log
-/// behind each other, the oldest first.
+/// Reads a file of RunLog, with the older parts beside it, and tells it again to observers, in its order:
+/// what draws a run draws its log, too. "-" is stdin; that, a pipe or a device is told once, and may hold the
+/// parts of a log behind each other, the oldest first.
 class RunLogReader {
  public:
-  /// Throws std::invalid_argument naming the file if it cannot be read or does not begin with a run record.
+  /// Opens a log. Throws std::invalid_argument naming the file if it cannot be read or does not begin with a
+  /// run record.
   explicit RunLogReader(const std::string& path);
 
-  /// The file's name in messages.
+  /// Returns the file's name in messages.
   const std::string& name() const { return name_; }
 
-  /// The run record, as a JSON object, without what RotatingJsonLines adds to it of its parts.
+  /// Returns the run record, as a JSON object, without what RotatingJsonLines adds to it of its parts.
   const std::string& run_json() const { return run_json_; }
 
   /// Calls the observer for each record. What the log leaves out (LogDetail) is not told, nor what was in
@@ -33,10 +34,10 @@ class RunLogReader {
   /// log may end early, in the middle of a line, too: then the run was killed, or goes on. Throws
   /// std::invalid_argument naming file and line.
   ///
-  /// `most`: records of more detail are passed over unread, which takes a small part of the time.
+  /// Records of more detail than `most` are passed over unread, which takes a small part of the time.
   void tell(RunObserver& observer, LogDetail most = LogDetail::jobs);
 
-  /// Whether all parts are there, from the run's first: only then no evaluation can be missing.
+  /// Tells whether all parts are there, from the run's first: only then no evaluation can be missing.
   bool has_all_parts() const { return has_all_parts_; }
 
  private:

@@ -13,7 +13,8 @@ namespace tardigrad {
 
 class StateArchive;
 
-/// The end of a job: its gradient arrived, or it was thrown away. Times are those of the run's own clock.
+/// Records the end of a job: its gradient arrived, or it was discarded. Times are those of the run's own
+/// clock.
 struct JobRecord {
   int worker = 0;
   std::uint64_t job = 0;      ///< of that worker, counted from 0
@@ -22,7 +23,7 @@ struct JobRecord {
   double compute_time = 0;    ///< since its worker was free, and the model handed over
 };
 
-/// What a gradient did. Where workers take turns at being slow, the times say why: it computes for
+/// Records what a gradient did. Where workers take turns at being slow, the times say why: it computes for
 /// compute_time − hand_over_time.
 struct GradientRecord {
   JobRecord job;
@@ -35,18 +36,19 @@ struct GradientRecord {
   float loss = 0;               ///< of its minibatch, at the model it was computed at
 };
 
-/// One step of the model. `time` is the run's own clock: seconds in wall time, units of the delay model in
-/// virtual.
+/// Records one step of the model. `time` is the run's own clock: seconds in wall time, units of the delay
+/// model in virtual.
 struct UpdateRecord {
   std::uint64_t update = 0;  ///< the model's version after it, counted from 1
   double time = 0;
   int worker = 0;  ///< whose arrival made it, or whose loss or return
-  /// The largest of the gradients that moved the direction since the update before; lazy folds don't count.
+  /// Is the largest staleness of the gradients that moved the direction since the update before. Lazy folds
+  /// don't count.
   std::uint64_t staleness = 0;
   double lr = 0;                ///< γ times the method's scale
   std::uint64_t gradients = 0;  ///< that arrived so far
-  /// Of that worker's minibatch, at the model it was handed; where a loss or a return made the update, of the
-  /// arrival before.
+  /// Is the loss of that worker's minibatch, at the model it was handed; where a failure or a return made the
+  /// update, of the arrival before.
   float loss = 0;
 };
 
@@ -60,7 +62,8 @@ struct EvaluationRecord {
   std::optional<double> smoothness = {};  ///< L at the first model, as estimated
 };
 
-/// What the owner of a run should know of: GuardRails finds it, but for gaps, which RunLogReader tells of.
+/// Tells what the owner of a run should know of. GuardRails finds it, but for gaps, which RunLogReader tells
+/// of.
 struct Warning {
   enum class Kind { step_size, old_row, speed_change, checkpoint, not_finite, log_gap };
 
@@ -70,10 +73,10 @@ struct Warning {
   std::string text;          ///< one line with the numbers and where they come from
 };
 
-/// "step-size", "old-row", "speed-change", "checkpoint", "not-finite", "log-gap".
+/// Returns "step-size", "old-row", "speed-change", "checkpoint", "not-finite" or "log-gap".
 std::string to_string(Warning::Kind kind);
 
-/// A worker was taken out of the run, or is back.
+/// Records that a worker was taken out of the run, or is back.
 struct WorkerChange {
   int worker = 0;
   bool lost = false;         ///< or back
@@ -82,7 +85,7 @@ struct WorkerChange {
   std::string reason;        ///< one line: by the script, an error and its text, a time-out with its numbers
 };
 
-/// The whole state of the run is being saved as it is now.
+/// Records that the whole state of the run is being saved as it is now.
 struct CheckpointRecord {
   std::string name;  ///< of the checkpoint, in its folder
   std::uint64_t update = 0;
@@ -90,21 +93,21 @@ struct CheckpointRecord {
   double time = 0;  ///< on the run's own clock
 };
 
-/// The run goes on from a checkpoint. What it did before is not told again.
+/// Records that the run goes on from a checkpoint. What it did before is not told again.
 struct ResumeRecord {
   std::string path;  ///< of the checkpoint
   CheckpointRecord checkpoint;
   EvaluationRecord evaluation;  ///< the latest before it
 };
 
-/// A checkpoint that is whole and on the disk.
+/// Names a checkpoint that is whole and on the disk.
 struct SavedCheckpoint {
   CheckpointRecord record;
   std::filesystem::path path;
   bool asked = false;  ///< for by a CheckpointRequest
 };
 
-/// What one worker did in a run.
+/// Sums up what one worker did in a run.
 struct WorkerRecord {
   int worker = 0;
   std::string device;
@@ -129,8 +132,8 @@ enum class StopReason {
   interrupted
 };
 
-/// "updates", "epochs", "time-limit", "target-accuracy", "target-loss", "target-gradient-norm-sq",
-/// "end-of-recording", "interrupted".
+/// Returns "updates", "epochs", "time-limit", "target-accuracy", "target-loss", "target-gradient-norm-sq",
+/// "end-of-recording" or "interrupted".
 std::string to_string(StopReason reason);
 
 struct RunSummary {
@@ -150,36 +153,38 @@ struct RunSummary {
   std::vector<WorkerRecord> workers;
 };
 
-/// Is told what happens in a run, in order, on the coordinator's thread; must return quickly.
+/// Is told what happens in a run, in order, on the coordinator's thread. It must return quickly.
 class RunObserver {
  public:
   RunObserver() = default;
   virtual ~RunObserver() = default;
 
-  /// At once; the others follow when the losses of the gradients before are known.
+  /// Is told of an arrival at once; the others follow when the losses of the gradients before are known.
   virtual void on_arrival(const JobRecord&) {}
-  /// A job thrown away earlier has come to its end at `time` (wall clock).
+  /// Is told that a job thrown away earlier has come to its end at `time` (wall clock).
   virtual void on_discarded_over(int /*worker*/, double /*time*/) {}
   virtual void on_gradient(const GradientRecord&) {}
-  /// Follows the gradient that made it, or, where none did, the worker's change.
+  /// Is told of an update, after the gradient that made it, or, where none did, after the worker's change.
   virtual void on_update(const UpdateRecord&) {}
-  /// A job was thrown away at `time`, by what the method made of the gradient before, or with its worker.
+  /// Is told that a job was thrown away at `time`, by what the method made of the gradient before, or with
+  /// its worker.
   virtual void on_discard(const JobRecord&) {}
   virtual void on_evaluation(const EvaluationRecord&) {}
   virtual void on_warning(const Warning&) {}
   virtual void on_worker_change(const WorkerChange&) {}
-  /// All records before it are of what the checkpoint holds, all after it are not.
+  /// Is told of a checkpoint. All records before it are of what the checkpoint holds, all after it are not.
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_checkpoint_saved(const SavedCheckpoint&) {}
   virtual void on_summary(const RunSummary&) {}
 
-  /// The first record of a run that goes on from a checkpoint; visit_state has been called, if the checkpoint
-  /// holds this observer's state.
+  /// Is told, first of all, that the run goes on from a checkpoint. visit_state has been called, if the
+  /// checkpoint holds this observer's state.
   virtual void on_resume(const ResumeRecord&) {}
 
-  /// Under which name checkpoints hold what the observer has to know of the run so far; empty: nothing.
+  /// Returns the name under which checkpoints hold what the observer has to know of the run so far. It is
+  /// empty where that is nothing.
   virtual std::string state_name() const { return {}; }
-  /// Saves that, or restores it. What is restored may come from anywhere.
+  /// Saves what the observer has to know, or restores it. What is restored may come from anywhere.
   virtual void visit_state(StateArchive&) {}
 
  protected:

@@ -9,20 +9,22 @@
 
 namespace tardigrad {
 
-/// Records of a run as events of Chrome's Trace Event Format, which Perfetto reads, too: a track with the
-/// jobs of each worker, one with the updates of the server, one with evaluations. A slice "computing" is a
-/// gradient, after a "hand-over" and before it was "queued", where those took time; "discarded" is a job
-/// thrown away. Updates are drawn 100 ns wide: how long a kernel of the server took is part of a hand-over.
+/// Makes events of Chrome's Trace Event Format, which Perfetto reads, too, of the records of a run: a track
+/// with the jobs of each worker, one with the updates of the server, one with evaluations. A slice
+/// "computing" is a gradient, after a "hand-over" and before it was "queued", where those took time;
+/// "discarded" is a job thrown away. Updates are drawn 100 ns wide: how long a kernel of the server took is
+/// part of a hand-over.
 ///
 /// Arrows "gradient" lead from the end of a gradient to the update that it made, or else to the next one (of
 /// the latest 1,000 before an update); arrows "model" from an update to the jobs that begin on its model.
 /// Both ends of an arrow lie in slices that are there.
 ///
-/// Microseconds with three digits; a second of wall time is a second, and so is a unit of virtual time.
-/// Slices of a track never overlap. Copies go on independently.
+/// Times are microseconds with three digits; a second of wall time is a second, and so is a unit of virtual
+/// time. Slices of a track never overlap. Copies go on independently.
 class TraceEvents {
  public:
-  /// `run_json`: the members of the run record, as a JSON object; its method, clock and command are named.
+  /// Begins a trace. `run_json` is an object with the members of the run record; its method, clock and
+  /// command are named.
   explicit TraceEvents(const std::string& run_json);
 
   void add(const GradientRecord& record);
@@ -30,7 +32,7 @@ class TraceEvents {
   void add(const JobRecord& discarded);
   void add(const EvaluationRecord& record);
 
-  /// What did not come, up to `time`. No arrow crosses this.
+  /// Says what did not come, up to `time`. No arrow crosses this.
   struct LeftOut {
     std::uint64_t gradients = 0;
     std::uint64_t updates = 0;
@@ -39,8 +41,8 @@ class TraceEvents {
   };
   void add(const LeftOut& record);
 
-  /// The events since the last clear_text(): elements of a JSON array with a comma before each but the first
-  /// of all.
+  /// Returns the events since the last clear_text(): elements of a JSON array with a comma before each but
+  /// the first of all.
   const std::string& text() const { return text_; }
   void clear_text() { text_.clear(); }
 

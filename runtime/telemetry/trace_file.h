@@ -13,20 +13,20 @@
 
 namespace tardigrad {
 
-/// `--trace`: what TraceEvents makes of a run, for chrome://tracing and ui.perfetto.dev. A JSON array, which
-/// both of them read without its end, too, as a run that was killed leaves it.
+/// Writes the file of `--trace`: what TraceEvents makes of a run, for chrome://tracing and ui.perfetto.dev.
+/// It is a JSON array, which both of them read without its end, too, as a run that was killed leaves it.
 ///
-/// Bounded: the first half of the size limit holds the beginning of the run and is written as it happens. Of
-/// what does not fit there the newest is kept, in no more memory than a few times the limit, and written at
-/// the end; a slice "left out" stands between them. Trouble with the file is that of OutputFile: events that
-/// could not be written for too long are missing.
+/// Its size is bounded: the first half of the limit holds the beginning of the run and is written as it
+/// happens. Of what does not fit there the newest is kept, in no more memory than a few times the limit, and
+/// written at the end; a slice "left out" stands between them. Trouble with the file is that of OutputFile:
+/// events that could not be written for too long are missing.
 class TraceFile final : public RunObserver {
  public:
-  /// Much less would hold nothing but arrows of one update.
+  /// Is the least limit: much less would hold nothing but arrows of one update.
   static constexpr std::uint64_t smallest_limit_bytes = std::uint64_t{1} << 20;
 
-  /// `run_json`: as TraceEvents wants it. Throws std::invalid_argument naming the path if it cannot be
-  /// opened.
+  /// Begins a file. `run_json` is as TraceEvents wants it. Throws std::invalid_argument naming the path if it
+  /// cannot be opened.
   TraceFile(const std::filesystem::path& path, const std::string& run_json, std::uint64_t limit_bytes);
   ~TraceFile() override;
 
@@ -36,7 +36,7 @@ class TraceFile final : public RunObserver {
   void on_evaluation(const EvaluationRecord& record) override;
   void on_summary(const RunSummary&) override { finish(); }
 
-  /// After the run: what is missing of it, for people; empty if nothing is.
+  /// Returns, after the run, what is missing of it, for people. The text is empty if nothing is.
   std::string note() const;
 
  private:

@@ -9,8 +9,9 @@
 
 namespace tardigrad {
 
-/// Something that methods or the runtime promise does not hold: a bug of this program. One line: after which
-/// update, at what of which worker, what was promised, and the numbers that are against it.
+/// Reports that something that methods or the runtime promise does not hold: a bug of this program. what() is
+/// one line: after which update, at what of which worker, what was promised, and the numbers that are against
+/// it.
 class VerificationError : public std::logic_error {
  public:
   using std::logic_error::logic_error;
@@ -19,7 +20,7 @@ class VerificationError : public std::logic_error {
 /// Counts what is checked, and throws where it does not hold.
 class Checks {
  public:
-  /// What is being checked: all that follows.
+  /// Says what is being checked by all that follows.
   void begin(std::uint64_t update, const char* what, int worker) {
     update_ = update;
     what_ = what;

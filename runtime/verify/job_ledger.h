@@ -11,16 +11,17 @@
 
 namespace tardigrad {
 
-/// Who has which jobs, as arrivals and actions alone tell it, and what holds of jobs whatever the method:
-/// gradients come of jobs that were handed over, in their order, at versions that are counted right; nobody
-/// who is lost has a job; jobs lie as ServerMemory::jobs says; as long as somebody works, somebody has a job.
+/// Keeps who has which jobs, as arrivals and actions alone tell it, and checks what holds of jobs whatever
+/// the method: gradients come of jobs that were handed over, in their order, at versions that are counted
+/// right; nobody who is lost has a job; jobs lie as ServerMemory::jobs says; as long as somebody works,
+/// somebody has a job.
 class JobLedger {
  public:
-  /// No gradient is staler than `most_staleness` when it arrives.
+  /// Makes a ledger in which no gradient may be staler than `most_staleness` when it arrives.
   JobLedger(int workers, JobSpread spread, std::uint64_t most_staleness)
       : workers_(workers), spread_(spread), most_staleness_(most_staleness) {}
 
-  /// All work, and have no job.
+  /// Lets all workers work, without a job.
   void start();
 
   void arrive(const Arrival& arrival, Checks& checks);
@@ -28,18 +29,18 @@ class JobLedger {
   void regain(int worker, Checks& checks);
   void hand_over_late(int worker, Checks& checks);
 
-  /// The actions of one call.
+  /// Follows the actions of one call.
   void follow(std::span<const Action> actions, Checks& checks);
 
   int workers() const { return workers_; }
   std::uint64_t version() const { return version_; }  ///< k; before the first arrival: steps since the start
   bool works(int worker) const { return works_[index(worker)]; }
   bool has_job(int worker) const { return !jobs_[index(worker)].empty(); }
-  /// Of the worker's oldest job, which it must have.
+  /// Returns the version of the worker's oldest job, which it must have.
   std::uint64_t job_version(int worker) const { return jobs_[index(worker)].front(); }
   std::size_t outstanding() const;
 
-  /// In ascending order.
+  /// Returns the workers that work, in ascending order.
   std::vector<int> working() const;
   std::vector<int> working_without_job() const;
 

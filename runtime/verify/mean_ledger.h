@@ -11,24 +11,26 @@
 
 namespace tardigrad {
 
-/// What is in the rows and in the mean ū, as actions alone tell it, and what holds of them whatever the
-/// method: a gradient that arrives is used once, before the step; ū follows rows that count alone; at a step
-/// it is the mean of those that count, none of them empty, or of gradients whose weights add up to 1.
+/// Keeps what is in the rows and in the mean ū, as actions alone tell it, and checks what holds of them
+/// whatever the method: a gradient that arrives is used once, before the step; ū follows rows that count
+/// alone; at a step it is the mean of those that count, none of them empty, or of gradients whose weights add
+/// up to 1.
 class MeanLedger {
  public:
   static constexpr std::uint64_t any_age = std::numeric_limits<std::uint64_t>::max();
 
-  /// No gradient in a row that counts is older than `most_age` updates at a step.
+  /// Makes a ledger in which no gradient in a row that counts may be older than `most_age` updates at a step.
   MeanLedger(int workers, ServerMemory memory, std::uint64_t most_age)
       : workers_(workers), memory_(memory), most_age_(most_age) {}
 
-  /// Rows are empty, and count.
+  /// Empties all rows, and makes them count.
   void start();
 
-  /// The actions of one call, `arrival` null where it was for none; `version` is k before it.
+  /// Follows the actions of one call. `arrival` is null where the call was for none; `version` is k before
+  /// it.
   void follow(std::span<const Action> actions, const Arrival* arrival, std::uint64_t version, Checks& checks);
 
-  /// Whether ū is the mean of the rows of the main table that count, and nothing was folded in since.
+  /// Tells whether ū is the mean of the rows of the main table that count, and nothing was folded in since.
   bool current() const { return memory_.tables > 0 && current_; }
   std::uint64_t folds() const { return folds_; }  ///< that moved ū
   bool counts(int worker) const { return main_[static_cast<std::size_t>(worker)].counts; }

@@ -16,7 +16,7 @@
 
 namespace tardigrad {
 
-/// What a method makes of something that happens, without what is for the server alone (AverageRows,
+/// Holds what a method makes of something that happens, without what is for the server alone (AverageRows,
 /// CountRow, ScaleMean) and the order of what has none.
 struct Decision {
   std::optional<FoldRow> fold = {};
@@ -33,14 +33,15 @@ struct Decision {
 
 Decision decision_of(std::span<const Action> actions);
 
-/// Whether a decision is what was expected.
+/// Tells whether a decision is what was expected.
 bool agree(const Decision& expected, const Decision& found);
 
-/// "fold of weight 0.5, step of scale 1, hand over 0 2".
+/// Returns a text as "fold of weight 0.5, step of scale 1, hand over 0 2".
 std::string describe(const Decision& decision);
 
-/// What one method promises, written as methods.md words it, by itself and in O(n): each call says what the
-/// method must make of the same. Jobs are as they are before its actions, without the one that arrived.
+/// Says what one method promises, as the paper that runtime/methods/README.md names for it has it, by itself
+/// and in O(n): each call says what the method must make of the same. Jobs are as they are before its
+/// actions, without the one that arrived.
 class MethodSpec {
  public:
   MethodSpec() = default;
@@ -48,24 +49,24 @@ class MethodSpec {
   MethodSpec& operator=(const MethodSpec&) = delete;
   virtual ~MethodSpec() = default;
 
-  /// Of arrivals; no gradient is staler.
+  /// Bounds the staleness of arrivals: no gradient is staler.
   virtual std::uint64_t most_staleness() const { return MeanLedger::any_age; }
-  /// Of the oldest gradient in a row that counts in a step.
+  /// Bounds the age of the oldest gradient in a row that counts in a step.
   virtual std::uint64_t most_row_age() const { return MeanLedger::any_age; }
 
-  /// Everybody begins.
+  /// Says what the method must make of the start: by default everybody begins.
   virtual Decision start(const JobLedger& jobs) { return {.hand_overs = jobs.working()}; }
   virtual Decision arrive(const Arrival& arrival, const JobLedger& jobs) = 0;
   virtual Decision lose(int /*worker*/, const JobLedger&) { return {}; }
   virtual Decision regain(int worker, const JobLedger&) { return {.hand_overs = {worker}}; }
 
-  /// Behind each call: what else must hold of what the method decided.
+  /// Checks, behind each call, what else must hold of what the method decided.
   virtual void check(const Decision& /*found*/, const JobLedger&, const MeanLedger&, Checks&) {}
 
   virtual void visit_state(StateArchive&) {}
 };
 
-/// What the method called `name` promises under those options, with which it can be made.
+/// Makes the specification of the method called `name` under those options, with which it can be made.
 std::unique_ptr<MethodSpec> make_promise(std::string_view name, const MethodOptions& options);
 
 // One file each; null for other names.

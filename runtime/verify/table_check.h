@@ -12,23 +12,25 @@
 
 namespace tardigrad {
 
-/// Whether the mean ū, which is moved along with the rows, is still their mean: the rows are summed up on the
-/// host, in double, and nothing is mended.
+/// Checks whether the mean ū, which is moved along with the rows, is still their mean: the rows are summed up
+/// on the host, in double, and nothing is mended.
 ///
-/// What rounding may do: a fold moves ū by (T' − T)/n, with errors of at most half a unit in the last place
-/// of numbers that are no larger than the largest row R and a few times R/n, so of 8·2⁻²⁴·R at most; a mean
-/// set anew from n rows is off by n times that at most. So since the look before, ū − mean has changed by no
-/// more than 8·2⁻²⁴·(folds + n)·R, or it was set anew and is no more than that itself. A fold that was left
-/// out shows as ‖T' − T‖/n, which is more for as long as looks are near each other.
+/// Rounding may do this much: a fold moves ū by (T' − T)/n, with errors of at most half a unit in the last
+/// place of numbers that are no larger than the largest row R and a few times R/n, so of 8·2⁻²⁴·R at most; a
+/// mean set anew from n rows is off by n times that at most. So since the look before, ū − mean has changed
+/// by no more than 8·2⁻²⁴·(folds + n)·R, or it was set anew and is no more than that itself. A fold that was
+/// left out shows as ‖T' − T‖/n, which is more for as long as looks are near each other.
 class TableCheck {
  public:
   /// Reads the table, as ParameterServer::read_mean_and_rows does.
   using Read = std::function<void(const VectorVisitor& mean, const VectorVisitor& row)>;
 
-  /// Not more often than costs 2 % of the time, nor than every so many updates, which double from 1 to 1000.
+  /// Tells whether a look is due: not more often than costs 2 % of the time, nor than every so many updates,
+  /// which double from 1 to 1000.
   bool due(std::uint64_t update) const;
 
-  /// `folds`: that moved ū since the run began. False where a number is not finite.
+  /// Looks at the table. `folds` counts those that moved ū since the run began. Returns false where a number
+  /// is not finite.
   bool look(const Read& read, std::uint64_t update, std::uint64_t folds, Checks& checks);
 
   std::uint64_t looks() const { return looks_; }
@@ -37,7 +39,7 @@ class TableCheck {
   void visit_state(StateArchive& state);
 
  private:
-  /// Norms of what was read.
+  /// Holds norms of what was read.
   struct Norms {
     double rows = 0;  // of the largest
     double mean = 0;

@@ -17,14 +17,15 @@
 
 namespace tardigrad {
 
-/// A method under observation (`--verify`): passes everything on, keeps a picture of the run of its own, and
-/// holds what the coordinator tells the method, and what the method decides, against what methods.md and the
-/// README of the methods promise. Throws VerificationError where it does not hold. Changes no bit of a run.
+/// Observes a method (`--verify`): passes everything on, keeps a picture of the run of its own, and holds
+/// what the coordinator tells the method, and what the method decides, against what MethodSpec and
+/// runtime/methods/README.md promise. Throws VerificationError where it does not hold. Changes no bit of a
+/// run.
 ///
 /// An arrival costs O(n).
 class VerifiedMethod final : public Method {
  public:
-  /// `name` and `options`: what the method was made of.
+  /// Takes the method, and `name` and `options` that it was made of.
   VerifiedMethod(std::unique_ptr<Method> method, std::string_view name, const MethodOptions& options);
 
   ServerMemory memory() const override { return method_->memory(); }
@@ -34,17 +35,17 @@ class VerifiedMethod final : public Method {
   void lose(int worker, Actions& actions) override;
   void regain(int worker, Actions& actions) override;
 
-  /// The method's state, and the picture besides, under a name that the method by itself passes over. Throws
-  /// std::invalid_argument where a picture is to be restored that was not saved.
+  /// Visits the method's state, and the picture besides, under a name that the method by itself passes over.
+  /// Throws std::invalid_argument where a picture is to be restored that was not saved.
   void visit_state(StateArchive& state) override;
 
-  /// Whether it is time to look at the table, and the mean must be that of its rows now.
+  /// Tells whether it is time to look at the table, and the mean must be that of its rows now.
   bool table_check_due() const { return means_.current() && table_.due(jobs_.version()); }
 
-  /// Looks at it, where the mean must be that of its rows. False where a number is not finite.
+  /// Looks at the table, where the mean must be that of its rows. Returns false where a number is not finite.
   bool check_table(const TableCheck::Read& read);
 
-  /// "1204 checks, 12 looks at the table (drift at most 3e-08)".
+  /// Returns a text as "1204 checks, 12 looks at the table (drift at most 3e-08)".
   std::string describe() const;
 
   std::uint64_t checks() const { return checks_.made(); }

@@ -5,10 +5,10 @@
 
 namespace tardigrad {
 
-/// `tardigrad compare`: runs of several methods, with several step sizes and seeds, and a table of them.
-/// Throws std::invalid_argument for what the user can mend, before anything is computed or written; what the
-/// runtime throws otherwise, but for runs that fail by themselves, which the table counts. After a signal
-/// that the watch takes it shows what is complete.
+/// Is `tardigrad compare`: executes runs of several methods, with several step sizes and seeds, and prints a
+/// table of them. Throws std::invalid_argument for what the user can mend, before anything is computed or
+/// written; what the runtime throws otherwise, but for runs that fail by themselves, which the table counts.
+/// After a signal that the watch takes it shows what is complete.
 void compare(const CompareOptions& options, InterruptWatch& interrupts);
 
 }  // namespace tardigrad

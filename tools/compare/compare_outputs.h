@@ -11,17 +11,17 @@
 
 namespace tardigrad {
 
-/// The folder of a comparison's logs: that of `--log-dir`; where there is none and something is made of logs,
-/// a temporary one, which goes with this object; else none.
+/// Has the folder of a comparison's logs: that of `--log-dir`; where there is none and something is made of
+/// logs, a temporary one, which goes with this object; else none.
 class LogFolder {
  public:
-  /// Makes a temporary one. Throws std::runtime_error where that fails.
+  /// Makes a temporary folder where one is needed. Throws std::runtime_error where that fails.
   explicit LogFolder(const CompareOptions& options);
   ~LogFolder();
   LogFolder(const LogFolder&) = delete;
   LogFolder& operator=(const LogFolder&) = delete;
 
-  /// Makes that of `--log-dir`. Throws std::invalid_argument where that fails.
+  /// Makes the folder of `--log-dir`. Throws std::invalid_argument where that fails.
   void make() const;
 
   const std::string& path() const { return path_; }  ///< empty: none
@@ -35,7 +35,7 @@ class LogFolder {
 /// Throws std::invalid_argument where `--csv` or `--report` could not be written.
 void check_comparison_outputs(const CompareOptions& options);
 
-/// Where a person's table goes: stdout, unless the values of `--csv -` go there.
+/// Returns where a person's table goes: stdout, unless the values of `--csv -` go there.
 std::FILE* table_stream(const CompareOptions& options);
 
 /// Writes what `--csv` and `--report` ask for, from the logs of the runs that have ended: all of them, and

@@ -8,9 +8,9 @@
 
 namespace tardigrad {
 
-/// The runs of a comparison, by method, then step size, then seed, each with its log in `log_dir` (none: no
-/// logs). All of it is checked: whatever the user can mend throws std::invalid_argument here, before the
-/// first run.
+/// Plans the runs of a comparison, by method, then step size, then seed, each with its log in `log_dir`
+/// (none: no logs). All of it is checked: whatever the user can mend throws std::invalid_argument here,
+/// before the first run.
 Sweep plan_sweep(const CompareOptions& options, const std::vector<Contestant>& contestants,
                  const std::string& log_dir);
 

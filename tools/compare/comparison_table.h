@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// The runs of a method with one step size, one for each seed.
+/// Holds the runs of a method with one step size, one for each seed.
 struct StepSizeRuns {
   double lr = 0;
   std::span<const RunResult> runs;
@@ -20,16 +20,16 @@ struct MethodRuns {
   std::vector<StepSizeRuns> step_sizes;  ///< ascending
 };
 
-/// The index of the step size that reaches the target first, by the median over the seeds; where none does,
-/// or there is no target, of the one that ends best; among equals of the smallest. Failed runs count as the
-/// worst, missing ones not at all; nothing where all are missing.
+/// Returns the index of the step size that reaches the target first, by the median over the seeds; where none
+/// does, or there is no target, of the one that ends best; among equals of the smallest. Failed runs count as
+/// the worst, missing ones not at all. Returns nothing where all are missing.
 std::optional<std::size_t> best_step_size(const MethodRuns& runs, const std::optional<Target>& target);
 
-/// "90 %", "loss 0.1", or "||grad f||^2 0.1".
+/// Returns "90 %", "loss 0.1", or "||grad f||^2 0.1".
 std::string to_string(const Target& target);
 
-/// A row for each method, at its best step size, and below it what there is to know of the others, as lines;
-/// empty where no run has an end.
+/// Returns a row for each method, at its best step size, and below it what there is to know of the others, as
+/// lines. The text is empty where no run has an end.
 std::string comparison_table(const std::vector<MethodRuns>& methods, const std::optional<Target>& target);
 
 }  // namespace tardigrad

@@ -8,7 +8,7 @@
 
 namespace tardigrad {
 
-/// What a log holds of a run, but for its updates and jobs.
+/// Holds what a log does of a run, but for its updates and jobs.
 struct LoggedRun {
   std::string log;       ///< its file, as it was named
   std::string run_json;  ///< the record that the log begins with
@@ -22,11 +22,11 @@ struct LoggedRun {
 /// that is not a log.
 LoggedRun read_logged_run(const std::string& log);
 
-/// What a reader calls each of the runs: the method and the step size; where those are the same for several,
-/// also the seed, and as many other options as tell them apart; where nothing does, the file.
+/// Returns what a reader calls each of the runs: the method and the step size; where those are the same for
+/// several, also the seed, and as many other options as tell them apart; where nothing does, the file.
 std::vector<std::string> labels_of(const std::vector<LoggedRun>& runs);
 
-/// The names of the options that the runs were not all given the same value of, as records have them.
+/// Returns the names of the options that the runs were not all given the same value of, as records have them.
 std::vector<std::string> differing_options(const std::vector<LoggedRun>& runs);
 
 }  // namespace tardigrad

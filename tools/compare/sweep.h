@@ -18,7 +18,7 @@
 
 namespace tardigrad {
 
-/// What came of a run.
+/// Holds what came of a run.
 struct RunResult {
   enum class Outcome { missing, complete, failed };
 
@@ -32,7 +32,7 @@ struct RunResult {
   bool failed() const { return outcome == Outcome::failed; }
 };
 
-/// Runs that share a data set and devices.
+/// Holds runs that share a data set and devices.
 struct Sweep {
   std::vector<TrainOptions> runs;  ///< each with its own seed, log, …; `workers` is given
   std::shared_ptr<const data::Dataset> dataset;
@@ -43,10 +43,9 @@ struct Sweep {
 
 /// Executes the runs whose results are not known, in virtual time on CPU devices side by side, each on its
 /// share of them, else in turn on all. A run that leaves the finite numbers, or loses its workers, has
-/// failed; whatever else one throws ends the sweep and is thrown. `progress` is told of the runs; the line
-/// that it has of one that is over is `describe`'s, which may be called from any thread, not for interrupted
-/// ones. A requested stop ends the sweep soon. The results lie as the runs do and don't depend on the
-/// devices.
+/// failed; whatever else one throws ends the sweep and is thrown. `progress` is told of the runs. `describe`
+/// gives it the line for a run that is over; it may be called from any thread, but not for interrupted runs.
+/// A requested stop ends the sweep soon. The results lie as the runs do and don't depend on the devices.
 std::vector<RunResult> execute_sweep(
     const Sweep& sweep, SweepProgress& progress,
     const std::function<std::string(std::size_t, const RunResult&)>& describe, const std::stop_token& stop);

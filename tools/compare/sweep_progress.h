@@ -17,14 +17,14 @@
 
 namespace tardigrad {
 
-/// What a person sees of many runs, several of which may go on at once: a line for each that ends, and in
+/// Shows a person what many runs do, several of which may go on at once: a line for each that ends, and in
 /// between how far they are, how fast, and how long the rest will take, on a terminal in one live line. Any
 /// thread may call it.
 class SweepProgress {
  public:
   using SteadyClock = std::chrono::steady_clock;
 
-  /// Where it shows what, and how often; `now` is for tests.
+  /// Says where it shows what, and how often. `now` is for tests.
   struct Display {
     std::FILE* out = stderr;
     bool terminal = false;  ///< one live line, which the next replaces
@@ -37,20 +37,20 @@ class SweepProgress {
   /// Makes the display that fits stderr: a live line on a terminal, plain lines elsewhere.
   static Display standard_display(bool quiet = false);
 
-  /// `kinds`: of each run; runs of one kind take about as long as each other.
+  /// Takes the kind of each run: runs of one kind take about as long as each other.
   SweepProgress(std::vector<std::string> kinds, Display display);
   ~SweepProgress();
   SweepProgress(const SweepProgress&) = delete;
   SweepProgress& operator=(const SweepProgress&) = delete;
 
-  /// The run need not be executed.
+  /// Takes note that the run need not be executed.
   void take_over(std::size_t run);
 
-  /// The run begins; the observer that is returned is to be told what happens in it, and lives no longer than
-  /// this.
+  /// Takes note that the run begins. The observer that is returned is to be told what happens in it, and
+  /// lives no longer than this.
   std::unique_ptr<RunObserver> begin(std::size_t run, const RunLimits& limits);
 
-  /// The run has ended, and `line` says how; what is printed besides is how many have by now.
+  /// Takes note that the run has ended, and `line` says how. What is printed besides is how many have by now.
   void end(std::size_t run, const std::string& line, bool failed = false);
 
  private:

@@ -7,19 +7,19 @@
 
 namespace tardigrad {
 
-/// Metrics in the text format of Prometheus, version 0.0.4.
+/// Writes metrics in the text format of Prometheus, version 0.0.4.
 class Exposition {
  public:
   static constexpr const char* content_type = "text/plain; version=0.0.4; charset=utf-8";
   using Labels = std::vector<std::pair<std::string_view, std::string>>;
 
-  /// Begins a metric, whose samples follow. `type`: counter, gauge or summary. `help`: a line.
+  /// Begins a metric, whose samples follow. `type` is counter, gauge or summary; `help` is a line.
   void begin(std::string_view name, std::string_view type, std::string_view help);
 
-  /// A sample of the metric. `suffix`: "_sum" or "_count" of a summary.
+  /// Adds a sample of the metric. `suffix` is "_sum" or "_count" of a summary.
   void sample(double value, const Labels& labels = {}, std::string_view suffix = "");
 
-  /// A metric of one sample without labels.
+  /// Adds a metric of one sample without labels.
   void add(std::string_view name, std::string_view type, std::string_view help, double value);
 
   const std::string& text() const { return text_; }

@@ -8,9 +8,9 @@
 
 namespace tardigrad {
 
-/// The library's server takes as many connections and as long requests as come, however slowly. This one has
-/// so many connections at once, the rest wait in the kernel's short queue; and of each reads no more than a
-/// request's head may be long, for no longer than that may take.
+/// Limits what the library's server would take: as many connections and as long requests as come, however
+/// slowly. This one has so many connections at once, the rest wait in the kernel's short queue; and of each
+/// it reads no more than a request's head may be long, for no longer than that may take.
 class GuardedServer final : public httplib::Server {
  public:
   static constexpr std::size_t most_head_bytes = 32 << 10;
@@ -20,7 +20,7 @@ class GuardedServer final : public httplib::Server {
 
   explicit GuardedServer(std::size_t threads);
 
-  /// From now on nobody is waited for.
+  /// Waits for nobody from now on.
   void hurry() { hurried_ = true; }
 
  private:

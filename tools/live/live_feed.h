@@ -10,7 +10,7 @@
 
 namespace tardigrad {
 
-/// The data of a live page as its listeners share it: made anew at most once in a period, when one asks.
+/// Makes the data of a live page as its listeners share it: anew at most once in a period, when one asks.
 class LiveFeed {
  public:
   struct Message {
@@ -22,19 +22,19 @@ class LiveFeed {
   LiveFeed(std::function<std::string(bool live)> data, std::chrono::milliseconds period, int max_listeners)
       : data_(std::move(data)), period_(period), max_listeners_(max_listeners) {}
 
-  /// At most a period old.
+  /// Returns a message that is at most a period old.
   std::shared_ptr<const Message> newest();
 
-  /// The same, when the present one has had its time or the end has come.
+  /// Waits for the next message, until the present one has had its time or the end has come, and returns it.
   std::shared_ptr<const Message> next();
 
-  /// One that hears every message, while it lives; null where there are enough.
+  /// Returns a listener, which hears every message while it lives, or null where there are enough.
   std::shared_ptr<void> listen();
 
-  /// Makes the last message, and waits for the listeners to be gone, so long at most.
+  /// Makes the last message, and waits for the listeners to be gone, for `patience` at most.
   void end(std::chrono::milliseconds patience);
 
-  /// Whether listeners have had their time to hear the last message.
+  /// Tells whether listeners have had their time to hear the last message.
   bool over() const;
 
  private:

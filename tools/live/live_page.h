@@ -10,7 +10,7 @@
 
 namespace tardigrad {
 
-/// What a server answers besides the page, and does not keep: for programs that watch a run.
+/// Is what a server answers besides the page, and does not keep: for programs that watch a run.
 struct LiveText {
   struct Answer {
     int status = 200;
@@ -21,11 +21,12 @@ struct LiveText {
   std::function<Answer()> answer;  ///< called on the server's threads, several at once, and quick
 };
 
-/// What a live page shows. Called on the server's threads, and on the thread that ends it; never two at once.
+/// Says what a live page shows. It is called on the server's threads, and on the thread that ends it; never
+/// by two at once.
 struct LiveContent {
-  /// All that there is to see, as one line of JSON; `live`: whether there is more to come.
+  /// Returns all that there is to see, as one line of JSON. `live` says whether there is more to come.
   std::function<std::string(bool live)> data;
-  /// The page with that data in it, which listens to `events` for newer data.
+  /// Returns the page with that data in it, which listens to `events` for newer data.
   std::function<std::string(const std::string& data)> page;
   std::vector<LiveText> texts = {};
 };
@@ -36,12 +37,13 @@ struct LiveOptions {
   std::string token = {};                  ///< that requests need; empty: none
   std::chrono::milliseconds period{1000};  ///< between messages, and between looks at the data
   int max_listeners = 16;                  ///< to events; further ones get 503
-  /// For listeners to hear of the end, and again for connections to close; what is open then is left behind.
+  /// Limits how long listeners may take to hear of the end, and again connections to close. What is open then
+  /// is left behind.
   std::chrono::milliseconds patience{1000};
 };
 
-/// `--serve`: a page of a run while it goes on. `/` is the page, `/events` a stream of server-sent events,
-/// each of which holds the data anew.
+/// Serves `--serve`: a page of a run while it goes on. `/` is the page, `/events` a stream of server-sent
+/// events, each of which holds the data anew.
 ///
 /// It has threads of its own: whoever listens, or stops reading, takes nothing from the run but what a call
 /// of LiveContent::data does, at most once in a period, and only while somebody listens, and what is asked of
@@ -49,10 +51,10 @@ struct LiveOptions {
 /// length and time (GuardedServer).
 class LivePage {
  public:
-  /// Throws std::invalid_argument where the address or the port cannot be had, or the program was built
-  /// without cpp-httplib.
+  /// Begins to serve. Throws std::invalid_argument where the address or the port cannot be had, or the
+  /// program was built without cpp-httplib.
   LivePage(LiveContent content, LiveOptions options);
-  /// Sends every listener the data once more, no longer live; takes no longer than twice `patience`.
+  /// Sends every listener the data once more, no longer live. It takes no longer than twice `patience`.
   ~LivePage();
   LivePage(const LivePage&) = delete;
   LivePage& operator=(const LivePage&) = delete;

@@ -16,8 +16,9 @@ namespace tardigrad {
 /// the values takes, which is bounded; JSON and text are made of the copy.
 class LiveRun final : public RunObserver {
  public:
-  /// `run_json`: the record that a log begins with; `checkpoints`: the run's folder of them, empty: none.
-  /// Throws std::invalid_argument where the page, the address or the port cannot be had.
+  /// Begins to serve. `run_json` is the record that a log begins with; `checkpoints` is the run's folder of
+  /// them, empty where there is none. Throws std::invalid_argument where the page, the address or the port
+  /// cannot be had.
   LiveRun(const std::string& run_json, const LiveOptions& options, std::filesystem::path checkpoints = {});
 
   std::string url() const { return page_.url(); }

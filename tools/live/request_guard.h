@@ -18,12 +18,13 @@ namespace tardigrad {
 /// and it is what `--serve-host` allows.
 class RequestGuard {
  public:
-  /// `hosts`: "NAME", with any port, or "NAME:PORT". `token`: empty where none is needed.
+  /// Takes `hosts`, each "NAME", with any port, or "NAME:PORT", and the `token`, which is empty where none is
+  /// needed.
   RequestGuard(ServeAddress where, std::vector<std::string> hosts, std::string token);
 
   bool needs_token() const { return !token_.empty(); }
 
-  /// Answers what is refused; false where the request may be answered.
+  /// Answers what is refused. Returns false where the request may be answered.
   bool refuses(const httplib::Request& request, httplib::Response& response) const;
 
  private:
@@ -39,11 +40,11 @@ class RequestGuard {
   std::string token_;
 };
 
-/// A line of text as the answer.
+/// Sends a line of text as the answer.
 void answer(httplib::Response& response, int status, std::string_view text);
 
-/// Whether the texts are the same; takes as long however much of them is, so that nobody can find out a text
-/// piece by piece.
+/// Tells whether the texts are the same. It takes as long however much of them is, so that nobody can find
+/// out a text piece by piece.
 bool equal_in_constant_time(std::string_view secret, std::string_view guess);
 
 }  // namespace tardigrad

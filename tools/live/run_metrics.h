@@ -12,8 +12,8 @@
 
 namespace tardigrad {
 
-/// How far a run is and how it does, in a few numbers, for programs that watch it. Those of work are counted
-/// since this process began.
+/// Says in a few numbers how far a run is and how it does, for programs that watch it. Those of work are
+/// counted since this process began.
 struct RunValues {
   using SteadyClock = std::chrono::steady_clock;
 
@@ -41,15 +41,15 @@ struct RunValues {
   SteadyClock::time_point latest_sign;     ///< of life: a gradient, or an evaluation, say
   SteadyClock::duration longest_pause{};   ///< between two of these
 
-  /// Shares in [0, 1]; nothing where no job has come to its end.
+  /// Returns a share in [0, 1], as the next one does, and nothing where no job has come to its end.
   std::optional<double> idle_share() const;
   std::optional<double> discarded_share() const;
 };
 
-/// Gathers these of a run. An event costs far less than a microsecond. Not synchronised.
+/// Gathers these values of a run. An event costs far less than a microsecond. It is not synchronised.
 class RunMetrics final : public RunObserver {
  public:
-  /// Throws std::invalid_argument if the run record does not say how many workers there are.
+  /// Begins at a run record. Throws std::invalid_argument if it does not say how many workers there are.
   explicit RunMetrics(const std::string& run_json);
 
   const RunValues& values() const { return values_; }

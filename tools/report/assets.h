@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-/// Files that the build put into the program (embed.cmake).
+/// Holds files that the build put into the program (embed.cmake).
 namespace tardigrad::assets {
 
 extern const std::string_view page_html;

@@ -6,12 +6,12 @@
 
 namespace tardigrad {
 
-/// A series of at most `capacity` points, however many are added: when it is full, neighbours are merged, and
-/// from then on each point stands for twice as many. Point: `void merge(const Point& later)`.
+/// Is a series of at most `capacity` points, however many are added: when it is full, neighbours are merged,
+/// and from then on each point stands for twice as many. A Point has `void merge(const Point& later)`.
 template <class Point>
 class BoundedSeries {
  public:
-  /// `capacity`: even.
+  /// Makes an empty series. `capacity` is even.
   explicit BoundedSeries(std::size_t capacity) : capacity_(capacity) {}
 
   void add(const Point& point) {
@@ -27,7 +27,7 @@ class BoundedSeries {
 
   const std::vector<Point>& points() const { return points_; }
 
-  /// How many of what was added a point stands for; the last one may still be short of that.
+  /// Returns how many of what was added a point stands for. The last one may still be short of that.
   std::uint64_t stride() const { return stride_; }
 
  private:

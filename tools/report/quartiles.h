@@ -8,16 +8,16 @@
 
 namespace tardigrad {
 
-/// The middle of a sample, and the middle half around it.
+/// Holds the middle of a sample, and the middle half around it.
 struct Quartiles {
   double lower = std::numeric_limits<double>::quiet_NaN();
   double median = std::numeric_limits<double>::quiet_NaN();
   double upper = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// Quartiles of a sample, linear between its values (the default of NumPy and R); NaN for an empty one.
-/// Values may be infinite, which is how what never happened is counted: a quartile between a finite value and
-/// an infinite one is infinite.
+/// Returns the quartiles of a sample, linear between its values (the default of NumPy and R), and NaN for an
+/// empty one. Values may be infinite, which is how what never happened is counted: a quartile between a
+/// finite value and an infinite one is infinite.
 inline Quartiles quartiles(std::vector<double> values) {
   if (values.empty()) return {};
   std::sort(values.begin(), values.end());

@@ -9,9 +9,9 @@
 
 namespace tardigrad {
 
-/// Ages of the rows of a gradient table, the data delay: k − the version of the newest gradient of that
-/// worker that the table holds, at the model's version k. Rows without a gradient yet have none. A gradient
-/// costs O(log n), the ages O(1).
+/// Keeps the ages of the rows of a gradient table, the data delay: k − the version of the newest gradient of
+/// that worker that the table holds, at the model's version k. Rows without a gradient yet have none. A
+/// gradient costs O(log n), the ages O(1).
 class RowAges {
  public:
   struct Ages {
@@ -36,7 +36,7 @@ class RowAges {
 
   bool empty() const { return filled_ == 0; }
 
-  /// Of at least one row.
+  /// Returns the ages at a version. At least one row has a gradient.
   Ages at(std::uint64_t version) const {
     return {version - oldest_[1],
             static_cast<double>(version) - static_cast<double>(version_sum_) / static_cast<double>(filled_)};

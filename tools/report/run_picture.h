@@ -14,13 +14,13 @@
 
 namespace tardigrad {
 
-/// What a page shows of one run, gathered from its records as they come, or as RunLogReader tells them, in
+/// Gathers what a page shows of one run from its records as they come, or as RunLogReader tells them, in
 /// memory that depends on the number of workers, not on the length of the run. An event costs far less than a
-/// microsecond. Not synchronised: `json` is for the thread that calls the observer, or under a lock.
+/// microsecond. It is not synchronised: `json` is for the thread that calls the observer, or under a lock.
 class RunPicture final : public RunObserver {
  public:
-  /// `run_json`: the record that a log begins with. Throws std::invalid_argument if it does not
-  /// say how many workers there are; so do the events of a worker that is none of them.
+  /// Begins a picture. `run_json` is the record that a log begins with. Throws std::invalid_argument if it
+  /// does not say how many workers there are; so do the events of a worker that is none of them.
   explicit RunPicture(const std::string& run_json);
 
   void on_gradient(const GradientRecord& gradient) override;
@@ -31,14 +31,14 @@ class RunPicture final : public RunObserver {
   void on_worker_change(const WorkerChange& change) override;
   void on_summary(const RunSummary& summary) override;
 
-  /// A JSON object; README.md describes it.
+  /// Returns a JSON object, which tools/report/README.md describes.
   std::string json() const;
 
  private:
   struct EvaluationPoint : EvaluationRecord {
     void merge(const EvaluationPoint& later) { *this = later; }
   };
-  /// Means and maxima over neighbouring gradients.
+  /// Holds means and maxima over neighbouring gradients.
   struct ProgressPoint {
     double time = 0;
     std::uint64_t update = 0;
@@ -50,7 +50,7 @@ class RunPicture final : public RunObserver {
 
     void merge(const ProgressPoint& later);
   };
-  /// Of the rows, at neighbouring updates.
+  /// Holds ages of the rows, at neighbouring updates.
   struct RowAgePoint {
     double time = 0;
     std::uint64_t update = 0;

@@ -8,8 +8,8 @@
 
 namespace tardigrad {
 
-/// What a worker's time went into, on the run's own clock; the rest of it the worker waited, or its gradients
-/// queued.
+/// Holds what a worker's time went into, on the run's own clock. The rest of it the worker waited, or its
+/// gradients queued.
 struct WorkerTimes {
   std::string device;           ///< empty: not known
   double time = 0;              ///< since the run began, up to which all this is known
@@ -25,7 +25,7 @@ struct WorkerTimes {
   double busy() const { return computing + handing_over + discarded + unfinished; }
 };
 
-/// A mean over the gradients of a worker.
+/// Holds a mean over the gradients of a worker.
 struct GradientTime {
   double computing = 0;
   double handing_over = 0;
@@ -42,10 +42,10 @@ enum class StragglerCause {
   unfinished,  ///< none of its gradients ever arrived
 };
 
-/// "none", "compute", "transfer", "queue", "unfinished".
+/// Returns "none", "compute", "transfer", "queue" or "unfinished".
 std::string to_string(StragglerCause cause);
 
-/// The worker that takes longest for a gradient.
+/// Names the worker that takes longest for a gradient.
 struct Straggler {
   int worker = 0;
   StragglerCause cause = StragglerCause::none;
@@ -59,7 +59,7 @@ struct Straggler {
 
 constexpr double straggler_times_median = 1.5;
 
-/// Of at least one worker.
+/// Finds the straggler of at least one worker.
 Straggler find_straggler(const std::vector<WorkerTimes>& workers);
 
 }  // namespace tardigrad

@@ -10,9 +10,9 @@
 
 namespace tardigrad {
 
-/// What each worker did when, in bounded memory: every job at the beginning of a run and every job of late,
-/// exactly, and the whole run as shares of activities in cells of equal width, which doubles as it grows. Of
-/// many workers some are chosen.
+/// Keeps what each worker did when, in bounded memory: every job at the beginning of a run and every job of
+/// late, exactly, and the whole run as shares of activities in cells of equal width, which doubles as it
+/// grows. Of many workers it chooses some.
 class Timeline {
  public:
   static constexpr int most_rows = 256;
@@ -23,7 +23,7 @@ class Timeline {
   void add_gradient(const GradientRecord& gradient);
   void add_discard(const JobRecord& job);
 
-  /// The job of this worker that had not come to its end when the run did began at `start`.
+  /// Adds the job of this worker that began at `start` and had not come to its end when the run did.
   void add_unfinished(int worker, double start);
 
   nlohmann::ordered_json json() const;

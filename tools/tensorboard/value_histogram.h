@@ -7,7 +7,7 @@
 
 namespace tardigrad {
 
-/// Values of at least 0, in buckets of which eight make a power of two.
+/// Counts values of at least 0, in buckets of which eight make a power of two.
 class ValueHistogram {
  public:
   void add(double value);

@@ -10,7 +10,7 @@
 
 namespace tardigrad::cpu {
 
-/// What went wrong first on a stream; handed along to the streams that waited for it.
+/// Holds what went wrong first on a stream. Streams that waited for it are handed it along.
 class Failure {
  public:
   Failure(Device device, std::string message) : device_(device), message_(std::move(message)) {}
@@ -21,7 +21,7 @@ class Failure {
   std::string message_;
 };
 
-/// One recording of an event: reached once, by the recording stream's thread.
+/// Is one recording of an event. The recording stream's thread reaches it once.
 ///
 /// reach() publishes the failure and the time by the release store of `reached_`; readers see them after an
 /// acquire load that finds it set.
@@ -37,7 +37,7 @@ class Point {
   bool reached() const { return reached_.load(std::memory_order_acquire) != 0; }
   void wait() const { reached_.wait(0, std::memory_order_acquire); }
 
-  /// Both only once reached.
+  /// Returns the failure. It may be asked, as the time, only once the point is reached.
   const std::shared_ptr<const Failure>& failure() const { return failure_; }
   std::chrono::steady_clock::time_point time() const { return time_; }
 
@@ -70,7 +70,7 @@ class CpuEvent final : public detail::EventImpl {
     return std::chrono::duration<double>(to->time() - from->time()).count();
   }
 
-  /// The latest recording; null before the first.
+  /// Returns the latest recording, null before the first.
   std::shared_ptr<Point> point() const {
     const std::lock_guard lock(mutex_);
     return point_;

@@ -29,5 +29,5 @@ class CurrentDevice {
 
 }  // namespace tardigrad::cuda
 
-/// The one macro of the backend: it keeps the text of the failed call.
+/// Checks a call and keeps its text for the message. It is the one macro of the backend.
 #define TARDIGRAD_CUDA_CHECK(expression, device) ::tardigrad::cuda::check((expression), #expression, (device))

@@ -8,7 +8,7 @@
 
 #include "runtime/device/cuda/check.h"
 
-/// TARDIGRAD_CUDA_CHECK for cuDNN and cuBLAS as well.
+/// Checks the statuses of cuDNN and cuBLAS by TARDIGRAD_CUDA_CHECK, too.
 namespace tardigrad::cuda {
 
 /// Throws DeviceError "cuda:1: <expression>: <cuDNN's text>" unless the status is a success.

@@ -7,8 +7,8 @@
 
 namespace tardigrad::cuda {
 
-/// An operation (kernels/operation.h) that is a function of the native stream. Name is a type with the
-/// operation's name.
+/// Is an operation (kernels/operation.h) that calls a function with the native stream. Name is a type with
+/// the operation's name.
 template <class Name, class Function>
 struct NativeCall {
   static constexpr const char* name = Name::name;
@@ -19,7 +19,7 @@ struct NativeCall {
   void launch(CudaStream stream) const { function(stream); }
 };
 
-/// Calls function(native stream) at once, the stream's device current; what it throws is thrown as
+/// Calls function(native stream) at once, the stream's device being current. What it throws is thrown as
 /// DeviceError with the name, the stream and the device.
 template <class Name, class Function>
 void call_native(const StreamRef& stream, Function function) {

@@ -89,7 +89,7 @@ TEST_F(Events, AJobThatEndsAsItsWorkerFailsHasEnded) {
   EXPECT_EQ(run.sequence(), (Sequence{{2, 0, 0}, {3, 1, 1}, {4, 0, 1}, {6, 0, 0}, {6, 1, 2}, {8, 0, 1}}));
 }
 
-// Kind is computed by several threads, or by one, gives the same bits.
+// What is computed by several threads, or by one, gives the same bits.
 TEST_F(Events, LossesAreRepeatable) {
   const auto model = [&](int devices) {
     Experiment run(4, "asgd", "linear:1:1+halfnormal", in_virtual_time(300), devices);

@@ -206,14 +206,14 @@ state = "working"
 
 using Kind = EventSource::Kind;
 
-/// Kind comes next, and when.
+/// What comes next, and when.
 std::tuple<double, int, Kind> next_of(EventSource& clock) {
   const auto next = clock.next(EventSource::never, {});
   return next ? std::tuple(next->time, next->worker, next->kind)
               : std::tuple(EventSource::never, -1, Kind::lost);
 }
 
-// Kind ends at the time of a failure has ended; failures of one time come in the order of the script.
+// What ends at the time of a failure has ended; failures of one time come in the order of the script.
 TEST(VirtualEvents, LossesAndReturnsComeInTheOrderOfTheirTimes) {
   Running run("2,3", 2, one_fails_and_returns);
   EXPECT_TRUE(run.clock.expects_changes());
