@@ -7,7 +7,7 @@
 
 namespace tardigrad {
 
-/// What follows the product of a linear layer where the product does not do it itself, in place:
+/// Does what follows the product of a linear layer where the product does not do it itself, in place:
 ///
 ///     values[n, o] ← values[n, o] + bias[o], and with `relu` max(that, 0)
 ///
@@ -36,7 +36,7 @@ struct BiasRelu {
   [[nodiscard]] double flops() const;
 };
 
-/// The gradient of that:
+/// Computes the gradient of BiasRelu:
 ///
 ///     gradient[n, o]   ← 0 where activation[n, o] ≤ 0, if there is an activation
 ///     bias_gradient[o] = Σ_n gradient[n, o]

@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// One element of BiasRelu. Not the maximum function, which would turn NaN into 0.
+/// Computes one element of BiasRelu. It does not use the maximum function, which would turn NaN into 0.
 template <typename Number>
 TARDIGRAD_HOST_DEVICE Number bias_relu(Number value, Number bias, bool relu) {
   const float sum = widen(value) + widen(bias);

@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// What follows a convolution without bias, in one pass: bias, ReLU and 2×2 max-pool.
+/// Does what follows a convolution without bias, in one pass: bias, ReLU and 2×2 max-pool.
 ///
 ///     output[n, c, y, x]  = max over the window of max(input[n, c, ·, ·] + bias[c], 0)
 ///     winners[n, c, y, x] = the window's element (0 … 3, row order) that gets the gradient, or no_winner
@@ -24,7 +24,7 @@ namespace tardigrad {
 /// such multiples.
 ///
 /// Errors: std::logic_error for a null pointer or 2^32 windows of one channel or more; launch() also throws
-/// std::runtime_error with CUDA's text. No windows: nothing is done.
+/// std::runtime_error with CUDA's text. Without windows nothing is done.
 template <typename Number>
 struct BiasReluMaxPool {
   static constexpr const char* name = "bias_relu_max_pool";

@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// The gradient of BiasReluMaxPool:
+/// Computes the gradient of BiasReluMaxPool:
 ///
 ///     input_gradient[n, c, ·, ·] = output_gradient[n, c, y, x] at the window's winner, 0 elsewhere
 ///     bias_gradient[c]           = Σ input_gradient[·, c, ·, ·]
@@ -19,10 +19,11 @@ namespace tardigrad {
 /// the same shape and alignment. There, fp32 sums over parts of the batch go to `partial_sums` and are then
 /// added in float64; a CPU adds in float64 throughout.
 ///
-/// Outputs overlap nothing. Alignment as for BiasReluMaxPool.
+/// Outputs overlap nothing. Alignment is as for BiasReluMaxPool.
 ///
 /// Errors: std::logic_error for a null pointer or 2^32 windows of one channel or more; launch() also throws
-/// std::runtime_error with CUDA's text. Without windows the gradients are 0; no channels: nothing is done.
+/// std::runtime_error with CUDA's text. Without windows the gradients are 0; without channels nothing is
+/// done.
 template <typename Number>
 struct BiasReluMaxPoolBackward {
   static constexpr const char* name = "bias_relu_max_pool_backward";
@@ -34,7 +35,7 @@ struct BiasReluMaxPoolBackward {
   float* bias_gradient = nullptr;           ///< [channels]
   float* partial_sums = nullptr;            ///< [partial_sums_size(shape)], scratch; needed by launch() only
 
-  /// Floats of scratch that launch() needs.
+  /// Returns how many floats of scratch launch() needs.
   static std::size_t partial_sums_size(const PoolShape& shape);
 
   /// Computes on the calling thread.

@@ -8,8 +8,8 @@
 
 namespace tardigrad {
 
-/// The parts of a batch over which a GPU adds up the bias gradient before it adds the parts: `windows` in a
-/// row, or images where a whole channel of one lies together.
+/// Describes the parts of a batch over which a GPU adds up the bias gradient before it adds the parts:
+/// `windows` in a row, or images where a whole channel of one lies together.
 struct BiasParts {
   std::size_t count;
   std::size_t windows;  ///< of one part, the last one excepted

@@ -8,11 +8,11 @@
 #include "kernels/operation.h"
 #include "kernels/pool_shape.h"
 
-/// What BiasReluMaxPool and its gradient have in common on both sides.
+/// Is what BiasReluMaxPool and its gradient have in common on both sides.
 
 namespace tardigrad {
 
-/// Distances in elements between neighbours of a batch of images.
+/// Holds distances in elements between neighbours of a batch of images.
 struct ImageStrides {
   std::size_t image, channel, row, pixel;
 };
@@ -32,21 +32,21 @@ inline ImageStrides output_strides(const PoolShape& shape) {
   return strides_of(shape.output_format, shape.channels, shape.output_height(), shape.output_width());
 }
 
-/// Output pixel (y, x) of image n, and its window.
+/// Places output pixel (y, x) of image n, and its window.
 struct WindowPlace {
   std::size_t n, y, x;
 
   [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output(const ImageStrides& strides) const {
     return n * strides.image + y * strides.row + x * strides.pixel;
   }
-  /// Of the window's first element.
+  /// Returns the offset of the window's first element.
   [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t input(const ImageStrides& strides) const {
     return n * strides.image + 2 * y * strides.row + 2 * x * strides.pixel;
   }
 };
 
-/// Rows (or columns) of the input that belong to the output row `y`: two, and with the last one also an odd
-/// one that no window has.
+/// Returns how many rows (or columns) of the input belong to the output row `y`: two, and with the last one
+/// also an odd one that no window has.
 TARDIGRAD_HOST_DEVICE inline unsigned extent(std::size_t y, std::size_t input_height) {
   return y + 1 == input_height / 2 ? static_cast<unsigned>(input_height - 2 * y) : 2;
 }
@@ -72,8 +72,8 @@ TARDIGRAD_HOST_DEVICE inline Pooled pool_window(float first, float second, float
   return best.value <= 0 ? Pooled{0, no_winner} : best;
 }
 
-/// The gradient of the input's element at (row, column) from a window's first. Those that the window does
-/// not have, as `extent` adds them, get 0.
+/// Returns the gradient of the input's element at (row, column) from a window's first. Those that the window
+/// does not have, as `extent` adds them, get 0.
 template <typename Number>
 TARDIGRAD_HOST_DEVICE Number input_gradient_at(Number output_gradient, std::uint8_t winner, unsigned row,
                                                unsigned column) {
@@ -85,7 +85,7 @@ TARDIGRAD_HOST_DEVICE Number input_gradient_at(Number output_gradient, std::uint
 template <typename Number>
 void check(const BiasReluMaxPool<Number>& pool);
 
-/// A GPU numbers the windows of a channel by 32 bits.
+/// Tells whether a GPU can number the windows of a channel by 32 bits.
 inline bool countable(const PoolShape& shape) { return shape.windows() >> 32 == 0; }
 
 }  // namespace tardigrad

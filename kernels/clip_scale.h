@@ -6,8 +6,8 @@
 
 namespace tardigrad {
 
-/// What a vector is to be multiplied with so that its norm becomes at most `max_norm` (clipping of gradients
-/// by their norm; SgdStep takes the scale from where this leaves it):
+/// Computes what a vector is to be multiplied with so that its norm becomes at most `max_norm` (clipping of
+/// gradients by their norm; SgdStep takes the scale from where this leaves it):
 ///
 ///     scale = min(1, max_norm / ‖v‖₂),    1 for ‖v‖₂ = 0,    NaN if ‖v‖₂ is not finite
 ///
@@ -22,7 +22,7 @@ struct ClipScale {
   static constexpr const char* name = "clip_scale";
   static constexpr std::size_t chunk = 4096;
 
-  /// How many partial sums a vector has.
+  /// Returns how many partial sums a vector has.
   static constexpr std::size_t chunks(std::size_t dimension) { return (dimension + chunk - 1) / chunk; }
 
   std::size_t dimension = 0;
@@ -34,8 +34,8 @@ struct ClipScale {
   /// Computes on the calling thread.
   void run() const;
 
-  /// Enqueues two kernels: a block takes a chunk at a time, and then one block their sums. The current device
-  /// must be the stream's.
+  /// Enqueues two kernels: in the first a block takes a chunk at a time, in the second one block their sums.
+  /// The current device must be the stream's.
   void launch(CudaStream stream) const;
 
   [[nodiscard]] double bytes() const;

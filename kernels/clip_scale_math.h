@@ -8,10 +8,10 @@
 
 namespace tardigrad {
 
-/// Of the sums (lane_sum.h), within a chunk and over the chunks: a block's threads on a GPU.
+/// Counts the lanes of the sums (lane_sum.h), within a chunk and over the chunks: a block's threads on a GPU.
 inline constexpr std::size_t clip_lanes = 256;
 
-/// Elements of the chunk that begins at `first`.
+/// Returns the elements of the chunk that begins at `first`.
 TARDIGRAD_HOST_DEVICE inline std::size_t chunk_size(std::size_t dimension, std::size_t first) {
   return dimension - first < ClipScale::chunk ? dimension - first : ClipScale::chunk;
 }

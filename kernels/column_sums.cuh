@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// A block takes so many columns at a time: of floats 32 bytes a row, the least that memory moves.
+/// Counts the columns that a block takes at a time: of floats 32 bytes a row, the least that memory moves.
 inline constexpr unsigned columns_at_once = threads_per_block / warp_lanes;
 
 inline Grid grid_for_columns(std::size_t columns) {

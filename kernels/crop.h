@@ -6,9 +6,9 @@
 
 namespace tardigrad {
 
-/// Which part of an image is taken, and whether it is mirrored: the augmentation of a training image. Pixel
-/// (y, x) of the result is pixel (y + dy, x + dx) of the image, or 0 where that is outside of it; with `flip`
-/// the result is then mirrored left to right.
+/// Says which part of an image is taken, and whether it is mirrored: the augmentation of a training image.
+/// Pixel (y, x) of the result is pixel (y + dy, x + dx) of the image, or 0 where that is outside of it; with
+/// `flip` the result is then mirrored left to right.
 struct Crop {
   std::int8_t dy = 0;
   std::int8_t dx = 0;
@@ -17,8 +17,8 @@ struct Crop {
   bool operator==(const Crop&) const = default;
 };
 
-/// What torchvision's RandomCrop(size of the image, padding) and then RandomHorizontalFlip draw: dy and dx
-/// uniform in [−padding, padding], and a flip half of the time. 0 ≤ padding ≤ 127.
+/// Draws what torchvision's RandomCrop(size of the image, padding) and then RandomHorizontalFlip do: dy and
+/// dx uniform in [−padding, padding], and a flip half of the time. 0 ≤ padding ≤ 127.
 constexpr Crop random_crop(Random& random, int padding) {
   const auto shift = [&] {
     const auto bound = static_cast<std::uint32_t>(2 * padding + 1);

@@ -5,18 +5,18 @@
 
 #include "kernels/operation.h"
 
-/// Operations about the time on a device's own clock, in nanoseconds from some fixed moment: on a GPU its
-/// global timer, one for all multiprocessors and streams; on a CPU the steady clock.
+/// Declares operations about the time on a device's own clock, in nanoseconds from some fixed moment: on a
+/// GPU its global timer, one for all multiprocessors and streams; on a CPU the steady clock.
 
 namespace tardigrad {
 
-/// *time_ns ← the time when the stream gets here.
+/// Writes *time_ns ← the time when the stream gets here.
 struct StampTime {
   static constexpr const char* name = "stamp_time";
 
   std::uint64_t* time_ns = nullptr;  ///< in memory that the device can write
 
-  /// Computes on the calling thread. std::logic_error for a null pointer, here and by launch().
+  /// Computes on the calling thread. It throws std::logic_error for a null pointer, as launch() does.
   void run() const;
 
   /// Enqueues one thread. The current device must be the stream's.
@@ -26,7 +26,8 @@ struct StampTime {
   [[nodiscard]] double flops() const { return 0; }
 };
 
-/// A run's stopwatch as a device sees it, in memory that it shares with the host, which writes `paused` last.
+/// Is a run's stopwatch as a device sees it, in memory that it shares with the host, which writes `paused`
+/// last.
 struct PauseState {
   std::uint64_t paused_ns = 0;  ///< time of all pauses that are over
   std::uint32_t paused = 0;     ///< not 0 while it stands
@@ -50,7 +51,7 @@ struct Stretch {
   std::uint64_t paused_before_ns = 0;  ///< pauses->paused_ns when the job began
   std::uint32_t* cut_short = nullptr;  ///< shared with the host; or null
 
-  /// Blocks the calling thread. std::logic_error if began_ns is null, here and by launch().
+  /// Blocks the calling thread. It throws std::logic_error if began_ns is null, as launch() does.
   void run() const;
 
   /// Enqueues one thread. The current device must be the stream's.

@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// What is left of a job's time at `now_ns`, in nanoseconds; `took_ns` is what it took by itself.
+/// Returns what is left of a job's time at `now_ns`, in nanoseconds. `took_ns` is what it took by itself.
 TARDIGRAD_HOST_DEVICE inline double time_left_ns(const Stretch& stretch, std::uint64_t now_ns,
                                                  std::uint64_t paused_ns, double took_ns) {
   const std::uint64_t pauses_ns = paused_ns - stretch.paused_before_ns;
@@ -16,10 +16,10 @@ TARDIGRAD_HOST_DEVICE inline double time_left_ns(const Stretch& stretch, std::ui
   return work_ns - elapsed_ns;
 }
 
-/// Longest sleep between two looks at what the host may have changed.
+/// Limits the sleep between two looks at what the host may have changed.
 inline constexpr double longest_nap_ns = 20'000;
 
-/// Throw std::logic_error as device_time.h says.
+/// Checks the arguments, as the next one does. Throws std::logic_error as device_time.h says.
 void check(const StampTime& stamp);
 void check(const Stretch& stretch);
 

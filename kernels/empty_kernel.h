@@ -10,7 +10,7 @@ struct EmptyKernel {
 
   void run() const {}
 
-  /// The current device must be the stream's.
+  /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
   [[nodiscard]] double bytes() const { return 0; }

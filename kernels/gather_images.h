@@ -49,7 +49,7 @@ struct GatherImages {
   MemoryFormat out_format = MemoryFormat::channel_major;
   std::size_t out_channels = 0;  ///< 0: as many as `channels`
 
-  /// Of the pixels scaled to [0, 1], per channel; only the first `channels` are used.
+  /// Holds the mean of the pixels scaled to [0, 1], per channel. Only the first `channels` are used.
   std::array<float, max_channels> mean{};
   std::array<float, max_channels> deviation{1, 1, 1, 1};
 

@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// (pixel/255 − mean)/deviation as pixel·scale + shift, for every channel.
+/// Writes (pixel/255 − mean)/deviation as pixel·scale + shift, for every channel.
 struct Normalization {
   float scale[GatherImages::max_channels];
   float shift[GatherImages::max_channels];
@@ -16,7 +16,7 @@ TARDIGRAD_HOST_DEVICE inline float normalize(std::uint8_t pixel, float scale, fl
   return multiply_add(scale, static_cast<float>(pixel), shift);
 }
 
-/// Pixel (y, x) of what `crop` makes of a channel of an image.
+/// Returns pixel (y, x) of what `crop` makes of a channel of an image.
 TARDIGRAD_HOST_DEVICE inline std::uint8_t cropped_pixel(const std::uint8_t* plane, int height, int width,
                                                         Crop crop, int y, int x) {
   const int from_y = y + crop.dy;
@@ -27,7 +27,7 @@ TARDIGRAD_HOST_DEVICE inline std::uint8_t cropped_pixel(const std::uint8_t* plan
                 : std::uint8_t{0};
 }
 
-/// The normalisation that `gather` asks for.
+/// Returns the normalisation that `gather` asks for.
 Normalization normalization_of(const GatherImages& gather);
 
 inline std::size_t out_channels_of(const GatherImages& gather) {

@@ -3,11 +3,11 @@
 #include "kernels/lane_sum.h"
 #include "kernels/launch.cuh"
 
-/// The second half of lane_sum.h's order, on a GPU.
+/// Is the second half of lane_sum.h's order, on a GPU.
 
 namespace tardigrad {
 
-/// The sum over the lanes of a warp, in lane 0. Every thread of the warp calls it.
+/// Returns the sum over the lanes of a warp, in lane 0. Every thread of the warp calls it.
 __device__ inline double warp_sum(double sum) {
   for (unsigned half = warp_lanes / 2; half > 0; half /= 2) {
     sum += __shfl_down_sync(0xffffffffU, sum, half);
@@ -15,7 +15,8 @@ __device__ inline double warp_sum(double sum) {
   return sum;
 }
 
-/// The sum over the threads of a block of threads_per_block, in thread 0. Every thread of the block calls it.
+/// Returns the sum over the threads of a block of threads_per_block, in thread 0. Every thread of the block
+/// calls it.
 __device__ inline double block_sum(double sum) {
   __shared__ double sums[threads_per_block];
   sums[threadIdx.x] = sum;

@@ -4,22 +4,22 @@
 
 #include "kernels/operation.h"
 
-/// The order of summation that a CPU and a GPU share, so that their sums have the same bits: lane l of L adds
-/// up the terms l, l + L, l + 2L, …, then halves of the lanes are added, L/2 to L/2, L/4 to L/4, down to one.
-/// L is a power of two. On a GPU a lane is a thread, and warp_sum() or block_sum() of lane_sum.cuh adds the
-/// halves.
+/// Is the order of summation that a CPU and a GPU share, so that their sums have the same bits: lane l of L
+/// adds up the terms l, l + L, l + 2L, …, then halves of the lanes are added, L/2 to L/2, L/4 to L/4, down to
+/// one. L is a power of two. On a GPU a lane is a thread, and warp_sum() or block_sum() of lane_sum.cuh adds
+/// the halves.
 
 namespace tardigrad {
 
-/// The threads of a warp.
+/// Counts the threads of a warp.
 inline constexpr unsigned warp_lanes = 32;
 
-/// sum + a·b; exact up to the addition, so it does not matter whether a compiler fuses the two.
+/// Returns sum + a·b. It is exact up to the addition, so it does not matter whether a compiler fuses the two.
 TARDIGRAD_HOST_DEVICE inline double add_product(double sum, float a, float b) {
   return sum + static_cast<double>(a) * static_cast<double>(b);
 }
 
-/// The sum over i < count of what `add(sum, i)` adds.
+/// Returns the sum over i < count of what `add(sum, i)` adds.
 template <std::size_t lanes, typename Add>
 double lane_sum(std::size_t count, const Add& add) {
   double sums[lanes] = {};

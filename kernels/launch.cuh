@@ -32,8 +32,8 @@ struct Grid {
   bool all = false;  ///< launch them all, for a kernel that does not go on to a second item by itself
 };
 
-/// How many blocks of a kernel the current device can hold at once. CUDA takes microseconds to answer; each
-/// host thread remembers what it was told.
+/// Returns how many blocks of a kernel the current device can hold at once. CUDA takes microseconds to
+/// answer; each host thread remembers what it was told.
 inline std::size_t resident_blocks(const char* operation, const void* kernel, int threads) {
   struct Answer {
     const void* kernel;
@@ -79,11 +79,12 @@ void launch_kernel(const char* operation, void (*kernel)(Parameters...), Grid gr
              "cudaLaunchKernelEx");
 }
 
-/// Blocks for one thread per item.
+/// Returns the blocks for one thread per item.
 inline Grid grid_for(std::size_t items) { return {(items + threads_per_block - 1) / threads_per_block}; }
 inline Grid all_for(std::size_t items) { return {grid_for(items).blocks, threads_per_block, true}; }
 
-/// The first of the items that a thread of a grid-stride kernel takes, and the distance to its next.
+/// Returns the first of the items that a thread of a grid-stride kernel takes, as the next one returns the
+/// distance to its next.
 __device__ inline std::size_t grid_first() {
   return static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }

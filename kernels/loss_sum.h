@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// The sum, in float64, of the losses that SoftmaxCrossEntropy left for each example of an evaluation. Off
+/// Adds up, in float64, the losses that SoftmaxCrossEntropy left for each example of an evaluation. It is off
 /// the hot path: it answers on the host, so launch() waits for the stream.
 ///
 /// Errors: std::logic_error for a null pointer; launch() also throws std::runtime_error with CUDA's text.

@@ -7,8 +7,8 @@
 
 namespace tardigrad {
 
-/// The mean of the gradient table from its rows, for elements `offset` to `offset` + `dimension` of all of
-/// them:
+/// Computes the mean of the gradient table from its rows, for elements `offset` to `offset` + `dimension` of
+/// all of them:
 ///
 ///     ū      = 1/n Σ_i T_i
 ///     drift  = {Σ (ū_old − ū)², Σ ū²}
@@ -42,7 +42,7 @@ struct MeanOfRows {
   /// Enqueues one kernel, and before it one that clears the drift. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  /// What must be moved: the rows and the mean, which the drift reads, too.
+  /// Returns the bytes that must be moved: those of the rows and of the mean, which the drift reads, too.
   [[nodiscard]] double bytes() const;
   [[nodiscard]] double flops() const;
 };

@@ -13,7 +13,7 @@ TARDIGRAD_HOST_DEVICE inline float mean_of(double sum, std::size_t count) {
   return static_cast<float>(sum / static_cast<double>(count));
 }
 
-/// How far an element of the mean was from the exact one.
+/// Returns how far an element of the mean was from the exact one.
 TARDIGRAD_HOST_DEVICE inline double distance(float mean, float exact) {
   return static_cast<double>(mean) - static_cast<double>(exact);
 }

@@ -7,10 +7,10 @@
 
 namespace tardigrad {
 
-/// a·b + c, rounded once where the target multiplies and adds in one instruction: always on a GPU, on a CPU
-/// by what the compiler was told about it. A CPU without that instruction rounds twice, for std::fma would be
-/// a slow library call there. `Value` is float, or a vector register of floats (server_update_cpu.cpp has
-/// x86's; elsewhere the compiler is left to contract the expression).
+/// Returns a·b + c, rounded once where the target multiplies and adds in one instruction: always on a GPU, on
+/// a CPU by what the compiler was told about it. A CPU without that instruction rounds twice, for std::fma
+/// would be a slow library call there. `Value` is float, or a vector register of floats
+/// (server_update_cpu.cpp has x86's; elsewhere the compiler is left to contract the expression).
 template <typename Value>
 TARDIGRAD_HOST_DEVICE Value multiply_add(float a, Value b, Value c) {
 #if defined(__CUDA_ARCH__) || defined(FP_FAST_FMAF)

@@ -1,6 +1,6 @@
 #pragma once
 
-/// What a kernel looks like to its caller.
+/// Says what a kernel looks like to its caller.
 ///
 /// An operation is a value that holds all its arguments (sizes and raw pointers; it owns nothing). It
 /// declares
@@ -19,7 +19,7 @@ namespace tardigrad {
 
 using CudaStream = CUstream_st*;
 
-/// True in builds that contain the CUDA backend (which may still find no GPU when they run).
+/// Is true in builds that contain the CUDA backend (which may still find no GPU when they run).
 inline constexpr bool built_with_cuda = TARDIGRAD_CUDA != 0;
 
 }  // namespace tardigrad

@@ -7,27 +7,27 @@
 #include "kernels/bf16.h"
 #include "kernels/launch.cuh"
 
-/// Memory accesses of more than one number at once.
+/// Accesses memory by more than one number at once.
 
 namespace tardigrad {
 
-/// `width` neighbouring numbers, which a thread loads or stores by one instruction: 16 bytes at most.
+/// Holds `width` neighbouring numbers, which a thread loads or stores by one instruction: 16 bytes at most.
 template <typename Number, int width>
 struct alignas(width * sizeof(Number)) Pack {
   Number lane[width];
 };
 
-/// Numbers in the widest access there is, 128 bits.
+/// Holds numbers in the widest access there is, 128 bits.
 template <typename Number>
 inline constexpr int full_width = 16 / static_cast<int>(sizeof(Number));
 
-/// Whether packs may begin here; null may.
+/// Tells whether packs may begin here; null may.
 template <int width, typename Number>
 TARDIGRAD_HOST_DEVICE bool is_aligned(const Number* pointer) {
   return reinterpret_cast<std::uintptr_t>(pointer) % alignof(Pack<Number, width>) == 0;
 }
 
-/// The pack that begins at `from`.
+/// Returns the pack that begins at `from`.
 template <int width, typename Number>
 __device__ Pack<Number, width> load(const Number* from) {
   return *reinterpret_cast<const Pack<Number, width>*>(from);
@@ -38,7 +38,7 @@ __device__ void store(Number* to, const Pack<Number, width>& pack) {
   *reinterpret_cast<Pack<Number, width>*>(to) = pack;
 }
 
-/// CUDA's name for a pack.
+/// Is CUDA's name for a pack.
 template <typename Number, int width>
 struct Word;
 template <>
@@ -58,7 +58,7 @@ struct Word<Bf16, 4> {
   using Type = ushort4;
 };
 
-/// The same for what is not soon used again: caches give it up first.
+/// Does the same for what is not soon used again: caches give it up first.
 template <int width, typename Number>
 __device__ Pack<Number, width> load_streaming(const Number* from) {
   using Type = typename Word<Number, width>::Type;

@@ -7,8 +7,8 @@
 
 namespace tardigrad {
 
-/// The images that a 2×2 max-pool with stride 2 reads, and those that it makes. Height and width are rounded
-/// down: an odd last row or column belongs to no window.
+/// Describes the images that a 2×2 max-pool with stride 2 reads, and those that it makes. Height and width
+/// are rounded down: an odd last row or column belongs to no window.
 struct PoolShape {
   std::size_t batch = 0, channels = 0, height = 0, width = 0;  ///< of the input
   MemoryFormat input_format = MemoryFormat::channel_major;
@@ -17,7 +17,7 @@ struct PoolShape {
   [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output_height() const { return height / 2; }
   [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output_width() const { return width / 2; }
 
-  /// Windows of one channel of the batch.
+  /// Returns the number of windows of one channel of the batch.
   [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t windows() const {
     return batch * output_height() * output_width();
   }
@@ -25,8 +25,8 @@ struct PoolShape {
   [[nodiscard]] std::size_t output_size() const { return windows() * channels; }
 };
 
-/// The element of a 2×2 window, in row order, that the gradient of its maximum goes to; `no_winner` where the
-/// ReLU before the pool is closed.
+/// Stands in the place of the element of a window (0 … 3, row order) that gets the gradient, where the ReLU
+/// before the pool is closed and none gets it.
 inline constexpr unsigned char no_winner = 4;
 
 }  // namespace tardigrad

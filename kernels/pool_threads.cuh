@@ -6,11 +6,11 @@
 #include "kernels/lane_sum.h"
 #include "kernels/launch.cuh"
 
-/// How the threads of a GPU share the windows of a pool, forward and backward.
+/// Says how the threads of a GPU share the windows of a pool, forward and backward.
 
 namespace tardigrad {
 
-/// What the kernels have to know of a PoolShape.
+/// Holds what the kernels have to know of a PoolShape.
 struct PoolPlan {
   std::size_t batch, channels, height, width;
   unsigned output_height, output_width;
@@ -26,7 +26,8 @@ struct PoolPlan {
         in(input_strides(shape)),
         out(output_strides(shape)) {}
 
-  /// The windows of one channel of the batch, in the order of images, rows and columns; fewer than 2^32.
+  /// Returns the number of windows of one channel of the batch, in the order of images, rows and columns;
+  /// fewer than 2^32.
   [[nodiscard]] __device__ std::size_t windows() const { return batch * output_height * output_width; }
   [[nodiscard]] __device__ WindowPlace place(std::size_t window) const {
     const auto index = static_cast<unsigned>(window);
@@ -35,7 +36,7 @@ struct PoolPlan {
   }
 };
 
-/// The thread's place in a block that takes `groups` groups of channels (input channels last): neighbouring
+/// Places the thread in a block that takes `groups` groups of channels (input channels last): neighbouring
 /// threads have neighbouring groups, as they lie in memory, and the block as many windows at once as it has
 /// threads for. With fewer threads than groups the block takes them in `rounds`.
 struct ChannelThreads {
@@ -49,11 +50,11 @@ struct ChannelThreads {
         rounds(static_cast<unsigned>((groups + group_lanes - 1) / group_lanes)) {}
 
   [[nodiscard]] __device__ unsigned group_lane() const { return threadIdx.x % group_lanes; }
-  /// At least window_lanes for the threads that are left over.
+  /// Returns the lane of the windows, which is at least window_lanes for the threads that are left over.
   [[nodiscard]] __device__ unsigned window_lane() const { return threadIdx.x / group_lanes; }
 };
 
-/// The thread's place among `lanes` neighbouring lanes of a warp that take one channel of one image (input
+/// Places the thread among `lanes` neighbouring lanes of a warp that take one channel of one image (input
 /// channel-major); a power of two, and no more than there are windows to share out.
 struct PlaneThreads {
   unsigned lanes;
@@ -62,14 +63,15 @@ struct PlaneThreads {
     while (lanes < warp_lanes && lanes < items) lanes *= 2;
   }
 
-  /// Blocks for all channels of all images.
+  /// Returns the blocks for all channels of all images.
   [[nodiscard]] std::size_t blocks(const PoolShape& shape) const {
     const std::size_t planes_per_block = threads_per_block / lanes;
     return (shape.batch * shape.channels + planes_per_block - 1) / planes_per_block;
   }
   [[nodiscard]] __device__ unsigned lane() const { return threadIdx.x % lanes; }
-  /// The plane of the first lane of the thread's warp, how many planes a warp takes at once, and the distance
-  /// to the next ones: the same for all lanes, so that they stay together.
+  /// Returns the plane of the first lane of the thread's warp; the next ones return how many planes a warp
+  /// takes at once, and the distance to the next ones. They are the same for all lanes, so that they stay
+  /// together.
   [[nodiscard]] __device__ std::size_t warp_first() const {
     return (grid_first() - threadIdx.x % warp_lanes) / lanes;
   }

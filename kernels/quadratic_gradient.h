@@ -6,7 +6,7 @@
 
 namespace tardigrad {
 
-/// The gradient, and if asked for the value, of a quadratic with a symmetric matrix:
+/// Computes the gradient, and if asked for the value, of a quadratic with a symmetric matrix:
 ///
 ///     f(x) = ½ xᵀA x − bᵀx,    g = A x − b.
 ///
@@ -36,8 +36,8 @@ struct QuadraticGradient {
   [[nodiscard]] double flops() const;
 };
 
-/// The same for A = ¼ tridiag(−1, 2, −1), which nobody stores: (A x)_i = ½ x_i − ¼ (x_{i−1} + x_{i+1}), where
-/// x is 0 outside. Same sums, same errors.
+/// Computes the same for A = ¼ tridiag(−1, 2, −1), which nobody stores: (A x)_i = ½ x_i − ¼ (x_{i−1} +
+/// x_{i+1}), where x is 0 outside. Sums and errors are the same.
 struct TridiagonalGradient {
   static constexpr const char* name = "tridiagonal_gradient";
 

@@ -10,7 +10,7 @@
 
 namespace tardigrad {
 
-/// What a sequence of random numbers is for: part of its key, so that no two uses share numbers.
+/// Says what a sequence of random numbers is for: part of its key, so that no two uses share numbers.
 enum class Purpose : std::uint64_t {
   partition = 1,
   epoch = 2,
@@ -25,7 +25,7 @@ enum class Purpose : std::uint64_t {
   augment = 11
 };
 
-/// SplitMix64 (Steele, Lea, Flood 2014): advances `state` and returns a bijective mix of it.
+/// Advances `state` by SplitMix64 (Steele, Lea, Flood 2014) and returns a bijective mix of it.
 constexpr std::uint64_t splitmix64(std::uint64_t& state) {
   std::uint64_t mixed = state += 0x9e3779b97f4a7c15;
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
@@ -33,13 +33,14 @@ constexpr std::uint64_t splitmix64(std::uint64_t& state) {
   return mixed ^ (mixed >> 31);
 }
 
-/// xoshiro256++ (Blackman, Vigna 2019) and the few distributions this project needs. The distributions of
-/// <random> and std::shuffle may give other numbers with another standard library; integers drawn here are
-/// the same everywhere, doubles up to the last bit of the platform's log, sqrt and multiply-add.
+/// Generates random numbers by xoshiro256++ (Blackman, Vigna 2019), with the few distributions this project
+/// needs. The distributions of <random> and std::shuffle may give other numbers with another standard
+/// library; integers drawn here are the same everywhere, doubles up to the last bit of the platform's log,
+/// sqrt and multiply-add.
 class Random {
  public:
-  /// The generator of one key. Making one costs a few nanoseconds: make one wherever a result must not depend
-  /// on what was drawn before.
+  /// Makes the generator of one key. Making one costs a few nanoseconds: make one wherever a result must not
+  /// depend on what was drawn before.
   constexpr Random(std::uint64_t seed, Purpose purpose, std::uint64_t worker = 0, std::uint64_t index = 0) {
     std::uint64_t hash = 0;
     for (const std::uint64_t part : {seed, static_cast<std::uint64_t>(purpose), worker, index}) {
@@ -49,7 +50,7 @@ class Random {
     for (std::uint64_t& word : state_) word = splitmix64(hash);
   }
 
-  /// The generator in a given state (not all zero).
+  /// Makes the generator in a given state (not all zero).
   explicit constexpr Random(const std::array<std::uint64_t, 4>& state) : state_(state) {}
   constexpr const std::array<std::uint64_t, 4>& state() const { return state_; }
 
@@ -66,7 +67,7 @@ class Random {
     return result;
   }
 
-  /// Uniform integer in [0, bound), bound ≥ 1, without bias (Lemire 2019).
+  /// Draws a uniform integer in [0, bound), bound ≥ 1, without bias (Lemire 2019).
   constexpr std::uint32_t below(std::uint32_t bound) {
     std::uint64_t product = (bits() >> 32) * bound;
     if (static_cast<std::uint32_t>(product) < bound) {
@@ -76,10 +77,11 @@ class Random {
     return static_cast<std::uint32_t>(product >> 32);
   }
 
-  /// Uniform in (0, 1), both ends excluded, so that its logarithm is finite.
+  /// Draws uniformly from (0, 1), both ends excluded, so that its logarithm is finite.
   constexpr double uniform() { return (static_cast<double>(bits() >> 12) + 0.5) * 0x1p-52; }
 
-  /// Standard normal (Marsaglia's polar method; the second of the pair is dropped to keep no state).
+  /// Draws a standard normal variate (Marsaglia's polar method; the second of the pair is dropped to keep no
+  /// state).
   double normal() {
     for (;;) {
       const double x = 2 * uniform() - 1;
@@ -89,11 +91,12 @@ class Random {
     }
   }
 
-  /// Exponential of mean 1 (inversion); above 0, as uniform() is below 1.
+  /// Draws an exponential variate of mean 1 (inversion). It is above 0, as uniform() is below 1.
   double exponential() { return -std::log(uniform()); }
 
-  /// Logarithm of a Gamma(shape, 1) variate (Marsaglia, Tsang 2000), 1e-300 ≤ shape < infinity. In logarithms
-  /// because a variate of small shape underflows: with shape 0.001 half of them are below 1e-301.
+  /// Draws the logarithm of a Gamma(shape, 1) variate (Marsaglia, Tsang 2000), 1e-300 ≤ shape < infinity. It
+  /// is in logarithms because a variate of small shape underflows: with shape 0.001 half of them are below
+  /// 1e-301.
   double log_gamma_variate(double shape) {
     if (shape < 1) return log_gamma_variate(shape + 1) + std::log(uniform()) / shape;
     const double d = shape - 1.0 / 3;
@@ -108,7 +111,7 @@ class Random {
     }
   }
 
-  /// Fisher-Yates: every order equally likely. At most 2^32 - 1 items.
+  /// Shuffles by Fisher-Yates: every order is equally likely. There are at most 2^32 - 1 items.
   template <typename Item>
   constexpr void shuffle(std::span<Item> items) {
     for (std::size_t left = items.size(); left > 1; --left) {

@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// A tensor that lies in two forms: `outputs` × `inputs` × `taps` as the model's flat vector has it
+/// Describes a tensor that lies in two forms: `outputs` × `inputs` × `taps` as the model's flat vector has it
 /// (PyTorch's OIHW), and `outputs` × `taps` × `padded_inputs` as tensor cores want it (KRSC: channels last,
 /// the input channels filled up with zeros). With one tap and no padding both forms are the same, of any
 /// shape.
@@ -29,7 +29,7 @@ struct RepackedTensor {
   }
 };
 
-/// The tensors of one launch; the first `count` are used.
+/// Lists the tensors of one launch. The first `count` are used.
 struct RepackedTensors {
   static constexpr std::size_t max_count = 16;
   static constexpr std::uint32_t max_taps = 9;
@@ -42,8 +42,8 @@ struct RepackedTensors {
 /// included. What lies between the tensors is neither read nor written. Outputs overlap nothing.
 ///
 /// Errors: std::logic_error for a null pointer or a tensor outside the limits above; launch() also throws
-/// std::runtime_error with CUDA's text. No tensors: nothing is done. Any alignment of whole elements works;
-/// a tensor that both forms have alike is fast if it begins at a multiple of 16 bytes in both.
+/// std::runtime_error with CUDA's text. Without tensors nothing is done. Any alignment of whole elements
+/// works; a tensor that both forms have alike is fast if it begins at a multiple of 16 bytes in both.
 template <typename Number>
 struct PackParameters {
   static constexpr const char* name = "pack_parameters";
@@ -62,8 +62,8 @@ struct PackParameters {
   [[nodiscard]] double flops() const { return 0; }
 };
 
-/// The way back, for gradients: the padding is left out, everything else turns into the float that it is.
-/// Otherwise as PackParameters.
+/// Goes the way back, for gradients: the padding is left out, everything else turns into the float that it
+/// is. Otherwise it is as PackParameters.
 template <typename Number>
 struct UnpackGradients {
   static constexpr const char* name = "unpack_gradients";

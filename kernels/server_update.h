@@ -7,7 +7,7 @@
 
 namespace tardigrad {
 
-/// What happens to row i of the gradient table, T.
+/// Says what happens to row i of the gradient table, T.
 enum class Fold {
   none,     ///< there is no row, or it stays as it is
   replace,  ///< T' = g, bit for bit (DuDe, IA²SGD)
@@ -17,15 +17,15 @@ enum class Fold {
              ///< memory, makes the gradient's vector the row and the row's the next gradient
 };
 
-/// What happens to the direction ū. The arrival's change c is T' − T with a fold and g without.
+/// Says what happens to the direction ū. The arrival's change c is T' − T with a fold and g without.
 enum class Mean {
   none,        ///< ū stays as it is
   start,       ///< ū' = w c; what ū held is not read
   accumulate,  ///< ū' = ū + w c; w = 1/n keeps ū the mean of n rows
 };
 
-/// The server's whole work for one arrival, in one pass over memory (methods.md, "One kernel for all of
-/// them"):
+/// Does the server's whole work for one arrival, in one pass over memory. It is one kernel for all methods,
+/// fused from their actions (runtime/methods/method.h):
 ///
 ///     T'    = g, or T + a (g − T)       fold; an exchange reads T and writes nothing
 ///     ū'    = ū + w (T' − T)            mean_update; w g without a fold; Mean::start takes ū as 0
@@ -77,8 +77,8 @@ struct ServerUpdate {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  /// What one pass must move, for each vector read and for each vector written: 4 bytes, or 2 for a row in
-  /// bf16; for all of DuDe 32·d, and 28·d with an exchange or rows in bf16.
+  /// Returns the bytes that one pass must move, for each vector read and for each vector written: 4 bytes an
+  /// element, or 2 for a row in bf16; for all of DuDe 32·d, and 28·d with an exchange or rows in bf16.
   [[nodiscard]] double bytes() const;
   [[nodiscard]] double flops() const;
 };

@@ -4,12 +4,12 @@
 #include "kernels/server_update.h"
 #include "kernels/visit_constant.h"
 
-/// The arithmetic of ServerUpdate for one element, shared by the CPU and the CUDA kernel, and the way from
-/// the switches of a ServerUpdate at run time to the kernel compiled for them.
+/// Holds the arithmetic of ServerUpdate for one element, shared by the CPU and the CUDA kernel, and the way
+/// from the switches of a ServerUpdate at run time to the kernel compiled for them.
 
 namespace tardigrad {
 
-/// Where a step goes.
+/// Says where a step goes.
 enum class Direction { none, gradient, mean };
 
 inline Direction direction_of(const ServerUpdate& update) {
@@ -19,17 +19,17 @@ inline Direction direction_of(const ServerUpdate& update) {
   return update.mean_update == Mean::none && update.mean == nullptr ? Direction::gradient : Direction::mean;
 }
 
-/// An exchange that moves no mean leaves nothing of the fold to be computed.
+/// Returns the fold to compute: an exchange that moves no mean leaves nothing of it.
 inline Fold fold_of(const ServerUpdate& update) {
   return update.fold == Fold::exchange && update.mean_update == Mean::none ? Fold::none : update.fold;
 }
 
-/// Whether the fold is of a row in bf16.
+/// Tells whether the fold is of a row in bf16.
 inline bool has_bf16_row(const ServerUpdate& update) {
   return update.row_bf16 != nullptr && fold_of(update) != Fold::none;
 }
 
-/// The switches of one update as a type, and what follows from them.
+/// Is the switches of one update as a type, and what follows from them.
 template <Fold fold_switch, Mean mean_switch, Direction step_direction, bool with_hand_over,
           bool with_bf16_row>
 struct Switches {
@@ -49,7 +49,7 @@ struct Switches {
       mean == Mean::accumulate || (mean == Mean::none && direction == Direction::mean);
   static constexpr bool reads_model = writes_model || hand_over;
 
-  /// A mean that moves is the direction, and something must be written.
+  /// Says whether an update is valid: a mean that moves is the direction, and something must be written.
   static constexpr bool valid =
       !(writes_mean && direction == Direction::gradient) && (writes_row || writes_mean || reads_model) &&
       (fold != Fold::exchange || (writes_mean && !bf16_row)) && (fold != Fold::none || !bf16_row);
@@ -57,7 +57,8 @@ struct Switches {
   static constexpr std::size_t bytes =
       sizeof(Row) * (reads_row + writes_row) +
       sizeof(float) * (reads_gradient + reads_mean + reads_model + writes_mean + writes_model + hand_over);
-  /// g − T, the average's fused multiply-add and T' − T; then w c or the mean's; then the step's.
+  /// Counts the operations of an element: g − T, the average's fused multiply-add and T' − T; then w c or the
+  /// mean's; then the step's.
   static constexpr int flops = (reads_row ? 1 : 0) + (fold == Fold::average ? 2 + (writes_mean ? 1 : 0) : 0) +
                                (writes_mean ? (mean == Mean::start ? 1 : 2) : 0) + (writes_model ? 2 : 0);
 };
@@ -68,7 +69,7 @@ struct Weights {
   float step;
 };
 
-/// One element's operands in registers; `Value` is float, or a vector register of floats.
+/// Holds one element's operands in registers. `Value` is float, or a vector register of floats.
 template <typename Value>
 struct Element {
   Value gradient;
@@ -104,7 +105,7 @@ TARDIGRAD_HOST_DEVICE void update_element(const Weights& weights, Element<Value>
   }
 }
 
-/// The row that the switches are about, of its type.
+/// Returns the row that the switches are about, of its type.
 template <typename S>
 typename S::Row* row_of(const ServerUpdate& update) {
   if constexpr (S::bf16_row) {
@@ -114,7 +115,7 @@ typename S::Row* row_of(const ServerUpdate& update) {
   }
 }
 
-/// Calls `visit` with the Switches of `update`; does nothing if they are not valid.
+/// Calls `visit` with the Switches of `update`. It does nothing if they are not valid.
 template <typename Visit>
 void visit_switches(const ServerUpdate& update, const Visit& visit) {
   visit_constant<Fold::none, Fold::replace, Fold::average, Fold::exchange>(fold_of(update), [&](auto fold) {

@@ -5,7 +5,7 @@
 
 namespace tardigrad {
 
-/// The order of the passes, shared by the CPU and CUDA. `Passes` offers, each over whole vectors,
+/// Makes the passes in their order, which the CPU and CUDA share. `Passes` offers, each over whole vectors,
 ///   copy(to, from): to = from;                subtract(to, a, b): to = a − b;
 ///   scale(to, a, from): to = a·from;          axpy(to, a, from): to = to + a·from.
 template <typename Passes>

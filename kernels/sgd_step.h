@@ -6,8 +6,8 @@
 
 namespace tardigrad {
 
-/// A step of SGD with momentum and weight decay, as PyTorch defines them (coupled decay, no dampening, no
-/// Nesterov):
+/// Makes a step of SGD with momentum and weight decay, as PyTorch defines them (coupled decay, no dampening,
+/// no Nesterov):
 ///
 ///     p     = s ū + λ x
 ///     m'    = μ m + p      without `momentum`, p takes the place of m'
@@ -40,7 +40,8 @@ struct SgdStep {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  /// 4 bytes for each vector read and for each vector written: 24·d with momentum and hand-over.
+  /// Returns the bytes moved, 4 for each element of each vector read or written: 24·d with momentum and
+  /// hand-over.
   [[nodiscard]] double bytes() const;
   [[nodiscard]] double flops() const;
 };

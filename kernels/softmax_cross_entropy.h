@@ -8,7 +8,7 @@
 
 namespace tardigrad {
 
-/// The last layer of a classifier, and its gradient:
+/// Computes the last layer of a classifier, and its gradient:
 ///
 ///     losses[n]   = log Σ_k exp(logits[n, k]) − logits[n, labels[n]]     in nats
 ///     loss        = 1/B Σ losses
@@ -30,7 +30,7 @@ template <typename Number>
 struct SoftmaxCrossEntropy {
   static constexpr const char* name = "softmax_cross_entropy";
 
-  /// Up to so many examples launch() computes `loss` without needing `losses`, in one block.
+  /// Limits the examples for which launch() computes `loss` without needing `losses`, in one block.
   static constexpr std::size_t block_batch = 256;
 
   std::size_t batch = 0;                 ///< B

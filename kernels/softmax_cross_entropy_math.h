@@ -9,12 +9,12 @@
 
 namespace tardigrad {
 
-/// The largest logit so far, and its place; both start below everything.
+/// Holds the largest logit so far, and its place. Both start below everything.
 struct Largest {
   float value = -INFINITY;
   std::uint32_t place = 0xFFFFFFFFU;
 
-  /// Takes the larger, of equals the first.
+  /// Takes the larger of the two, of equals the first.
   TARDIGRAD_HOST_DEVICE void meet(const Largest& other) {
     if (other.value > value || (other.value == value && other.place < place)) {
       *this = other;
@@ -22,8 +22,8 @@ struct Largest {
   }
 };
 
-/// A logit as Largest wants it. A NaN is never the largest, except in the first place, as std::max_element
-/// has it; there it counts as infinite. The loss is NaN either way.
+/// Returns a logit as Largest wants it. A NaN is never the largest, except in the first place, as
+/// std::max_element has it; there it counts as infinite. The loss is NaN either way.
 TARDIGRAD_HOST_DEVICE inline Largest largest_of(float logit, std::uint32_t place) {
   const bool is_nan = logit != logit;
   if (!is_nan) {
@@ -34,12 +34,12 @@ TARDIGRAD_HOST_DEVICE inline Largest largest_of(float logit, std::uint32_t place
 
 TARDIGRAD_HOST_DEVICE inline float exponential(float logit, float largest) { return expf(logit - largest); }
 
-/// log Σ exp(logits) − label_logit out of the sum of the shifted exponentials.
+/// Returns log Σ exp(logits) − label_logit out of the sum of the shifted exponentials.
 TARDIGRAD_HOST_DEVICE inline float loss_of(double sum, float label_logit, float largest) {
   return static_cast<float>(log(sum) - static_cast<double>(label_logit - largest));
 }
 
-/// What turns a shifted exponential into its share of the gradient.
+/// Returns what turns a shifted exponential into its share of the gradient.
 TARDIGRAD_HOST_DEVICE inline float gradient_scale(double sum, std::size_t batch) {
   return static_cast<float>(1 / (sum * static_cast<double>(batch)));
 }

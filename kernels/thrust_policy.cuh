@@ -13,12 +13,12 @@
 #include <thrust/execution_policy.h>
 #endif
 
-/// The only way to Thrust, which takes seconds to compile: sources include this, headers do not.
+/// Is the only way to Thrust, which takes seconds to compile: sources include this, headers do not.
 
 namespace tardigrad {
 
-/// Scratch for Thrust in the order of a stream. What Thrust takes by itself, cudaMalloc, may wait for kernels
-/// of other streams, throttled workers' included.
+/// Gives Thrust scratch in the order of a stream. What Thrust takes by itself, cudaMalloc, may wait for
+/// kernels of other streams, throttled workers' included.
 class ThrustScratch {
  public:
   using value_type = char;
@@ -41,9 +41,9 @@ class ThrustScratch {
   CudaStream stream_;
 };
 
-/// How Thrust works on the memory of a stream's device, after what the stream was given before. Without a
-/// CUDA compiler (emulation, in which the host reads that memory) that is on the host, once the stream is
-/// done.
+/// Returns the policy by which Thrust works on the memory of a stream's device, after what the stream was
+/// given before. Without a CUDA compiler (emulation, in which the host reads that memory) that is on the
+/// host, once the stream is done.
 inline auto thrust_policy(ThrustScratch& scratch) {
 #if defined(__CUDACC__)
   return thrust::cuda::par(scratch).on(scratch.stream());

@@ -4,7 +4,7 @@
 
 namespace tardigrad {
 
-/// The way from a switch at run time to what is compiled for it: calls `visit` with the one of `values` that
+/// Goes from a switch at run time to what is compiled for it: calls `visit` with the one of `values` that
 /// equals `value`, as a std::integral_constant.
 template <auto... values, typename Value, typename Visit>
 void visit_constant(Value value, const Visit& visit) {

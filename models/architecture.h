@@ -17,20 +17,20 @@ namespace tardigrad::models {
 
 using data::ImageShape;
 
-/// A layer of a network; its header says what it computes.
+/// Describes a layer of a network. Its header says what it computes.
 using LayerSpec = std::variant<Conv3x3, Linear, MaxPool2x2, Relu>;
 
-/// What a classifier computes: layers one after another from images [batch, channels, height, width] to
-/// logits [batch, classes]. Parameters are named and laid out as in the PyTorch module of the same layers, so
-/// that a state dict goes over unchanged: convolutions OIHW, linear layers [out, in] over NCHW.
+/// Describes what a classifier computes: layers one after another from images [batch, channels, height,
+/// width] to logits [batch, classes]. Parameters are named and laid out as in the PyTorch module of the same
+/// layers, so that a state dict goes over unchanged: convolutions OIHW, linear layers [out, in] over NCHW.
 class Architecture {
  public:
-  /// An architecture without layers yet.
+  /// Makes an architecture without layers yet.
   Architecture(std::string name, const ImageShape& input);
 
-  /// Each appends a layer that fits what the layers so far give, and returns *this. Convolutions are named
-  /// conv1, conv2, …, linear layers fc1, fc2, …, in order. std::logic_error for an image layer after a linear
-  /// one.
+  /// Appends a layer, as the following do, that fits what the layers so far give, and returns *this.
+  /// Convolutions are named conv1, conv2, …, linear layers fc1, fc2, …, in order. Throws std::logic_error for
+  /// an image layer after a linear one.
   Architecture& conv3x3(int out_channels);
   Architecture& max_pool2x2();
   Architecture& relu();
@@ -38,7 +38,7 @@ class Architecture {
 
   const std::string& name() const { return name_; }
   const ImageShape& input() const { return input_; }
-  /// Outputs of the last layer.
+  /// Returns the number of outputs of the last layer.
   int classes() const { return static_cast<int>(output_.size()); }
   const std::vector<LayerSpec>& layers() const { return layers_; }
   const ParameterLayout& layout() const { return layout_; }
@@ -54,19 +54,19 @@ class Architecture {
   ParameterLayout layout_;
 };
 
-/// The names make_architecture knows.
+/// Returns the names make_architecture knows.
 std::vector<std::string> architecture_names();
 
-/// "mlp": linear 128, ReLU, linear `classes` (784-128-10 on 28×28×1).
-/// "cnn": three times 3×3 convolution (32, 64, 128 channels), ReLU, 2×2 max-pool; linear 256, ReLU, linear
-/// `classes` (620,362 parameters on 32×32×3 with 10 classes). Throws std::invalid_argument, naming the value
-/// and what was expected, for an unknown name, fewer than 2 classes, an empty shape, and for the cnn an image
-/// smaller than 8×8.
+/// Makes the architecture called "mlp": linear 128, ReLU, linear `classes` (784-128-10 on 28×28×1); or "cnn":
+/// three times 3×3 convolution (32, 64, 128 channels), ReLU, 2×2 max-pool; linear 256, ReLU, linear `classes`
+/// (620,362 parameters on 32×32×3 with 10 classes). Throws std::invalid_argument, naming the value and what
+/// was expected, for an unknown name, fewer than 2 classes, an empty shape, and for the cnn an image smaller
+/// than 8×8.
 Architecture make_architecture(const std::string& name, const ImageShape& shape, int classes);
 
-/// PyTorch's default initialisation: weights and biases of a layer uniform in ±1/√fan_in, where fan_in is the
-/// number of inputs of one of its outputs. The same seed gives the same bits on every platform.
-/// `parameters` has layout().dimension() elements, else std::invalid_argument.
+/// Initialises parameters as PyTorch does by default: weights and biases of a layer uniform in ±1/√fan_in,
+/// where fan_in is the number of inputs of one of its outputs. The same seed gives the same bits on every
+/// platform. Throws std::invalid_argument unless `parameters` has layout().dimension() elements.
 void initialise(const Architecture& architecture, std::span<float> parameters, std::uint64_t seed);
 
 }  // namespace tardigrad::models

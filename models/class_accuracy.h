@@ -7,8 +7,8 @@
 
 namespace tardigrad::models {
 
-/// Loss and accuracy, of all examples and of each class: `loss_sum` over the examples, `hits` [examples] 1
-/// where one is classified rightly, else 0, and `labels` [examples], all below `classes`.
+/// Returns loss and accuracy, of all examples and of each class: `loss_sum` is over the examples, `hits`
+/// [examples] is 1 where one is classified rightly, else 0, and `labels` [examples] are all below `classes`.
 Evaluation evaluation_of(double loss_sum, std::span<const std::uint8_t> hits,
                          std::span<const std::uint8_t> labels, int classes);
 

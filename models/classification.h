@@ -20,25 +20,26 @@ struct ClassificationOptions {
   data::Sampling sampling = data::Sampling::shuffle;
   bool augment = false;    ///< Random crops and flips of the training images (MinibatchSource).
   std::uint64_t seed = 0;  ///< of partition, minibatches and augmentation
-  /// Where evaluate() computes. A CPU device stands for all of them.
+  /// Says where evaluate() computes. A CPU device stands for all of them.
   Device evaluation_device = {};
   int evaluation_threads =
       0;  ///< of evaluate() on CPUs, at most; 0: as many as there is hardware. Changes no result.
-  /// Training images that full_gradient() looks at, at most, the first ones of each worker's share; 0: all.
+  /// Limits the training images that full_gradient() looks at, the first ones of each worker's share; 0 means
+  /// all.
   std::size_t evaluation_examples = 0;
-  /// On GPUs; a CPU computes in fp32 and always gives the same bits.
+  /// Says how GPUs compute. A CPU computes in fp32 and always gives the same bits.
   cuda::NetworkOptions network = {};
 };
 
-/// A network trained to classify the images of a data set: f_i is the mean cross-entropy over worker i's
-/// share of the training images; evaluate() gives loss and accuracy over all test images, and the accuracy of
-/// each class. The engine of a stream holds a network and a minibatch. On a CPU stream it gathers from the
-/// data set; each GPU has a copy of the training images as bytes, uploaded by its first engine. Objects that
-/// share a data set are independent otherwise: each may be used by a thread of its own.
+/// Trains a network to classify the images of a data set: f_i is the mean cross-entropy over worker i's share
+/// of the training images; evaluate() gives loss and accuracy over all test images, and the accuracy of each
+/// class. The engine of a stream holds a network and a minibatch. On a CPU stream it gathers from the data
+/// set; each GPU has a copy of the training images as bytes, uploaded by its first engine. Objects that share
+/// a data set are independent otherwise: each may be used by a thread of its own.
 class Classification final : public Objective {
  public:
-  /// Throws std::invalid_argument where the data cannot be shared out (more workers than examples), and for a
-  /// negative number of threads.
+  /// Shares out the data. Throws std::invalid_argument where it cannot (more workers than examples), and for
+  /// a negative number of threads.
   Classification(std::shared_ptr<const data::Dataset> dataset, Architecture architecture,
                  const ClassificationOptions& options);
   ~Classification() override;
@@ -47,7 +48,8 @@ class Classification final : public Objective {
   int workers() const override { return options_.workers; }
   bool runs_on(Backend backend) const override { return backend == Backend::cpu || built_with_cuda; }
   void initialise(std::span<float> model, std::uint64_t seed) const override;
-  /// std::invalid_argument for another precision than fp32 on a CPU; DeviceError.
+  /// Makes the engine of a stream. Throws std::invalid_argument for another precision than fp32 on a CPU, and
+  /// DeviceError.
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
   EngineMemory engine_memory(Device device) const override;
   Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override;
@@ -57,7 +59,7 @@ class Classification final : public Objective {
                        const BreakOff& break_off = {}) override;
   std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
   std::size_t examples() const override { return dataset_->train.size(); }
-  /// The training examples of each worker.
+  /// Returns the training examples of each worker.
   const std::vector<std::vector<std::uint32_t>>& shares() const { return minibatches_.shares(); }
 
  private:

@@ -8,19 +8,19 @@
 
 namespace tardigrad::models {
 
-/// What computes the layers on a CPU.
+/// Says what computes the layers on a CPU.
 enum class CpuEngine {
   plain,   ///< The loops of the *_plain.cpp files: always there, the reference of the tests.
   onednn,  ///< oneDNN for convolutions and large linear layers, own loops where those are faster.
 };
 
-/// Whether this build has oneDNN.
+/// Tells whether this build has oneDNN.
 bool onednn_available();
 
-/// The fastest engine of this build.
+/// Returns the fastest engine of this build.
 CpuEngine best_cpu_engine();
 
-/// A network with everything that one stream needs to compute with it: activations, reordered weights,
+/// Is a network with everything that one stream needs to compute with it: activations, reordered weights,
 /// scratch. All of it is allocated at construction. The calling thread does all the work.
 ///
 /// Any thread may call an object, one at a time; different objects are independent. The same arguments give
@@ -42,21 +42,22 @@ class Classifier {
     return gradient_of(parameters, images, labels, batch_size(), gradient);
   }
 
-  /// The same over `count` examples, 1 ≤ count ≤ batch_size(). Costs as much for any count.
+  /// Computes the same over `count` examples, 1 ≤ count ≤ batch_size(). It costs as much for any count.
   virtual float gradient_of(const float* parameters, const float* images, const std::int32_t* labels,
                             int count, float* gradient) = 0;
 
-  /// The sum of the cross-entropies, in nats, of `count` examples, 1 ≤ count ≤ batch_size(). Where `hits`
-  /// [count] is not null, also whether the largest logit of each is that of its label: 1, or 0. Costs as much
-  /// for any count.
+  /// Returns the sum of the cross-entropies, in nats, of `count` examples, 1 ≤ count ≤ batch_size(). Where
+  /// `hits` [count] is not null, it also writes whether the largest logit of each is that of its label: 1, or
+  /// 0. It costs as much for any count.
   virtual double evaluate(const float* parameters, const float* images, const std::int32_t* labels, int count,
                           std::uint8_t* hits) = 0;
 
-  /// Outputs of the last layer, [count, classes], 1 ≤ count ≤ batch_size().
+  /// Writes the outputs of the last layer, [count, classes], 1 ≤ count ≤ batch_size().
   virtual void logits(const float* parameters, const float* images, int count, float* logits) = 0;
 };
 
-/// Throws std::invalid_argument for a batch size below 1 or an engine that this build has not.
+/// Makes a classifier. Throws std::invalid_argument for a batch size below 1 or an engine that this build has
+/// not.
 std::unique_ptr<Classifier> make_classifier(const Architecture& architecture, int batch_size,
                                             CpuEngine engine = best_cpu_engine());
 

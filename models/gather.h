@@ -5,8 +5,8 @@
 
 namespace tardigrad::models {
 
-/// The gathering of `batch` images of a set, normalised; what is left to say are the pointers and, on a GPU,
-/// the format. Throws nothing.
+/// Describes the gathering of `batch` images of a set, normalised. What is left to say are the pointers and,
+/// on a GPU, the format. It throws nothing.
 GatherImages describe_gather(const data::Images& images, const data::Normalisation& normalisation,
                              std::size_t batch);
 

@@ -11,17 +11,17 @@ namespace tardigrad::models {
 
 using Layers = std::vector<std::unique_ptr<Layer>>;
 
-/// A layer computed by its plain functions.
+/// Makes a layer that its plain functions compute.
 std::unique_ptr<Layer> make_plain_layer(const LayerSpec& layer, int batch_size);
 
-/// The layers of an architecture as each engine computes them, from NCHW images to logits.
+/// Makes the layers of an architecture as each engine computes them, from NCHW images to logits.
 Layers make_plain_layers(const Architecture& architecture, int batch_size);
 Layers make_onednn_layers(const Architecture& architecture, int batch_size);
 
-/// A classifier that runs its layers one after another.
+/// Is a classifier that runs its layers one after another.
 class Network final : public Classifier {
  public:
-  /// `layers` end in logits [batch_size, classes].
+  /// Takes layers that end in logits [batch_size, classes].
   Network(const Architecture& architecture, int batch_size, Layers layers);
 
   int batch_size() const override { return batch_size_; }
@@ -32,7 +32,7 @@ class Network final : public Classifier {
   void logits(const float* parameters, const float* images, int count, float* logits) override;
 
  private:
-  /// Input of layer `l`.
+  /// Returns the input of layer `l`.
   const float* input(std::size_t l, const float* images) const {
     return l == 0 ? images : outputs_[l - 1].data();
   }
@@ -40,13 +40,13 @@ class Network final : public Classifier {
   /// Computes all activations and returns the logits. `images` are batch_size() images.
   float* forward(const float* parameters, const float* images);
 
-  /// `images` if they are a whole batch, else the first `count` of them with zeros behind.
+  /// Returns `images` if they are a whole batch, else the first `count` of them with zeros behind.
   const float* whole_batch(const float* images, int count);
 
   int batch_size_;
   int classes_;
   Layers layers_;
-  /// Of each layer; on the way back, the gradients with respect to them.
+  /// Holds the outputs of each layer; on the way back, the gradients with respect to them.
   std::vector<AlignedVector<float>> outputs_;
   std::size_t image_size_;
   AlignedVector<float> padded_images_;

@@ -4,8 +4,8 @@
 
 namespace tardigrad::models {
 
-/// What the layers of a network compute in. Parameters and the gradients that leave the network are fp32 in
-/// every case, and so is every sum.
+/// Says what the layers of a network compute in. Parameters and the gradients that leave the network are fp32
+/// in every case, and so is every sum.
 enum class Precision {
   fp32,  ///< IEEE single precision throughout.
   tf32,  ///< Operands of convolutions and matrix products rounded to the 10 bits of TF32, on tensor cores.
@@ -15,7 +15,7 @@ enum class Precision {
 /// Reads "fp32", "tf32" or "bf16". Throws std::invalid_argument saying what was expected.
 Precision parse_precision(std::string_view text);
 
-/// "fp32", "tf32", "bf16".
+/// Returns "fp32", "tf32" or "bf16".
 std::string_view name_of(Precision precision);
 
 /// Throws std::invalid_argument unless a CPU computes in that precision: in fp32.

@@ -7,9 +7,9 @@
 
 namespace tardigrad::models {
 
-/// Noiseless quadratics, one a worker: f_i(x) = ½ xᵀA_i x − b_iᵀx, ∇f_i(x) = A_i x − b_i. There is no
-/// minibatch, so what a method does on one is exactly predictable; the conformance cases of the methods are
-/// such problems.
+/// Describes noiseless quadratics, one a worker: f_i(x) = ½ xᵀA_i x − b_iᵀx, ∇f_i(x) = A_i x − b_i. There is
+/// no minibatch, so what a method does on one is exactly predictable; the conformance cases of the methods
+/// are such problems.
 struct QuadraticProblem {
   int workers = 0;            ///< n
   std::size_t dimension = 0;  ///< d
@@ -22,9 +22,9 @@ struct QuadraticProblem {
 /// what is wrong.
 QuadraticProblem load_quadratic(const std::filesystem::path& path);
 
-/// Runs on every backend; engines on a CPU read the object's own memory, so it must outlive them. Its one
-/// parameter tensor is "x" [d]; the seed of initialise() is not used; evaluate() gives f(x), computed in
-/// float64, and no accuracy.
+/// Minimises a QuadraticProblem. It runs on every backend; engines on a CPU read the object's own memory, so
+/// it must outlive them. Its one parameter tensor is "x" [d]; the seed of initialise() is not used;
+/// evaluate() gives f(x), computed in float64, and no accuracy.
 class Quadratic final : public Objective {
  public:
   explicit Quadratic(QuadraticProblem problem);

@@ -14,15 +14,15 @@ struct TridiagonalOptions {
   double spread = 0;  ///< Standard deviation of each component of the workers' b_i.
 };
 
-/// Whether `text` asks for a Tridiagonal, well or badly.
+/// Tells whether `text` asks for a Tridiagonal, well or badly.
 bool is_tridiagonal(std::string_view text);
 
 /// Reads "tridiagonal:D", followed by ":noise=VALUE" and ":spread=VALUE" in any order or not. Throws
 /// std::invalid_argument naming `text` and what was expected.
 TridiagonalOptions parse_tridiagonal(std::string_view text);
 
-/// The quadratic of the experiments with asynchronous methods, in as many dimensions and with as many workers
-/// as wanted: f(x) = ½ xᵀA x − bᵀx with
+/// Is the quadratic of the experiments with asynchronous methods, in as many dimensions and with as many
+/// workers as wanted: f(x) = ½ xᵀA x − bᵀx with
 ///
 ///     A = ¼ tridiag(−1, 2, −1),   b = ¼ (−1, 0, …, 0),   x⁰ = (√d, 0, …, 0)
 ///
@@ -36,12 +36,13 @@ TridiagonalOptions parse_tridiagonal(std::string_view text);
 /// ∇f_i(x) + noise · ξ, ξ ~ N(0, I) drawn for each job (Maranjyan, Tyurin, Richtárik 2025, "Ringmaster
 /// ASGD"), and the loss of a job is that whose gradient this is, f_i(x) + noise · ξᵀx.
 ///
-/// Every ξ is a function of the seed, the worker and the job. Memory: n·d floats where spread > 0, else d.
-/// Runs on every backend; noise is drawn on the host. Its one parameter tensor is "x" [d]; the seed of
+/// Every ξ is a function of the seed, the worker and the job. It takes n·d floats where spread > 0, else d.
+/// It runs on every backend; noise is drawn on the host. Its one parameter tensor is "x" [d]; the seed of
 /// initialise() is not used; evaluate() gives f(x), the mean of the f_i as they are, in float64 and O(d).
 class Tridiagonal final : public Objective {
  public:
-  /// `options` as parse_tridiagonal() gives them. Throws std::invalid_argument for less than one worker.
+  /// Takes `options` as parse_tridiagonal() gives them. Throws std::invalid_argument for less than one
+  /// worker.
   Tridiagonal(const TridiagonalOptions& options, int workers, std::uint64_t seed);
 
   const ParameterLayout& layout() const override { return layout_; }

@@ -10,11 +10,11 @@
 #include "models/architecture.h"
 #include "models/precision.h"
 
-/// What a network on a GPU consists of, and where everything lies in its memory: worked out from shapes
-/// alone, so memory can be reckoned without a GPU.
+/// Says what a network on a GPU consists of, and where everything lies in its memory. It is worked out from
+/// shapes alone, so memory can be estimated without a GPU.
 namespace tardigrad::models::cuda {
 
-/// How the images and activations of convolutions lie in memory.
+/// Says how the images and activations of convolutions lie in memory.
 enum class Activations {
   channel_major,         ///< NCHW; convolution weights are used where they lie in the flat vector.
   channels_last,         ///< NHWC; convolution weights are repacked.
@@ -23,7 +23,7 @@ enum class Activations {
 
 const char* name_of(Activations activations);
 
-/// The format of an element of activations and working weights.
+/// Is the format of an element of activations and working weights.
 enum class Element { f32, bf16 };
 
 inline Element element_of(Precision precision) {
@@ -31,7 +31,7 @@ inline Element element_of(Precision precision) {
 }
 inline std::size_t size_of(Element element) { return element == Element::bf16 ? 2 : 4; }
 
-/// Where a layer reads a parameter tensor and writes its gradient: in the flat fp32 vectors, or in the
+/// Says where a layer reads a parameter tensor and writes its gradient: in the flat fp32 vectors, or in the
 /// network's working copies, which have the network's Element.
 struct Parameter {
   std::size_t flat = 0;                        ///< Of its first element, in floats.
@@ -39,7 +39,7 @@ struct Parameter {
   std::optional<std::size_t> packed_gradient;  ///< The gradient: offset in the working gradients.
 };
 
-/// Convolution, bias, ReLU and 2×2 max-pool. Offsets are into the network's memory, in bytes.
+/// Is convolution, bias, ReLU and 2×2 max-pool. Offsets are into the network's memory, in bytes.
 struct ConvolutionStage {
   Conv3x3 convolution;
   int input_channels = 0;  ///< With padding.
@@ -53,7 +53,7 @@ struct ConvolutionStage {
   bool reads_images = false;
 };
 
-/// Linear layer, with ReLU behind all but the last.
+/// Is a linear layer, with ReLU behind all but the last.
 struct LinearStage {
   Linear linear;
   bool relu = false;
@@ -66,7 +66,7 @@ struct LinearStage {
   std::size_t mask = 0;       ///< Bits of the ReLU, mask_stride a row; only with `relu`.
   bool reads_images = false;  ///< Then no gradient with respect to the input is wanted.
 
-  /// Bits between rows of the mask, as cuBLASLt wants them.
+  /// Returns the bits between rows of the mask, as cuBLASLt wants them.
   std::size_t mask_stride() const { return (static_cast<std::size_t>(linear.outputs) + 127) / 128 * 128; }
 };
 
@@ -93,15 +93,15 @@ struct Blueprint {
   std::size_t bytes = 0;              ///< Of everything, without the libraries' workspace.
 };
 
-/// Throws std::logic_error for layers in an order that CUDA has no kernels for: a convolution must be
-/// followed by ReLU and max-pool, every linear layer but the last by ReLU.
+/// Lays a network out. Throws std::logic_error for layers in an order that CUDA has no kernels for: a
+/// convolution must be followed by ReLU and max-pool, every linear layer but the last by ReLU.
 Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
                          Activations activations);
 
-/// The ways worth trying, in the order in which a deterministic run does.
+/// Returns the ways worth trying, in the order in which a deterministic run tries them.
 std::vector<Activations> activation_choices(const Architecture& architecture, Precision precision);
 
-/// Bytes of the largest of them.
+/// Returns the bytes of the largest of them.
 std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision);
 
 }  // namespace tardigrad::models::cuda

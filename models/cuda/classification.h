@@ -9,10 +9,11 @@
 #include "models/precision.h"
 #include "runtime/objective/objective.h"
 
-/// What Classification needs of CUDA; this header needs nothing of it. Defined in builds with CUDA only.
+/// Declares what Classification needs of CUDA; this header needs nothing of it. It is defined in builds with
+/// CUDA only.
 namespace tardigrad::models::cuda {
 
-/// How networks on GPUs compute, beside their architecture and batch size.
+/// Says how networks on GPUs compute, beside their architecture and batch size.
 struct NetworkOptions {
   Precision precision = Precision::fp32;
   bool deterministic = false;  ///< Identical bits in every run: nothing is measured, nothing adds atomically.
@@ -22,7 +23,7 @@ struct NetworkOptions {
   bool operator==(const NetworkOptions&) const = default;
 };
 
-/// Images and labels as they are, in the memory of a device; all its streams may read them.
+/// Holds images and labels as they are, in the memory of a device. All its streams may read them.
 class DeviceImages {
  public:
   /// Uploads them through the stream, and waits. Throws DeviceError if memory cannot be had.
@@ -39,15 +40,14 @@ class DeviceImages {
   Buffer<std::uint8_t> labels_;
 };
 
-/// What engines of one objective share; all of it outlives them.
+/// Holds what engines of one objective share. All of it outlives them.
 struct TrainingData {
   const data::Dataset& dataset;
   const Architecture& architecture;
   data::MinibatchSource& minibatches;
 };
 
-/// An engine on a stream of a GPU; it keeps `images`, which are the training images there. Throws
-/// DeviceError.
+/// Makes an engine on a stream of a GPU, which keeps `images`, the training images there. Throws DeviceError.
 std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const TrainingData& data,
                                             std::shared_ptr<const DeviceImages> images,
                                             const NetworkOptions& options);
@@ -60,16 +60,19 @@ class Evaluator {
   Evaluator& operator=(const Evaluator&) = delete;
   virtual ~Evaluator() = default;
 
-  /// `model` [d] lies in host memory. Throws DeviceError; BrokenOff soon after it is time to.
+  /// Evaluates `model` [d], which lies in host memory. Throws DeviceError, and BrokenOff soon after it is
+  /// time to.
   virtual Evaluation evaluate(std::span<const float> model, const BreakOff& break_off) = 0;
 };
 
-/// On a stream of its own on a GPU, in fp32 and by fixed algorithms, whatever training uses: evaluations can
-/// be compared, and the same model gives the same bits. The data set and the architecture outlive it.
+/// Makes an evaluator on a stream of its own on a GPU, in fp32 and by fixed algorithms, whatever training
+/// uses: evaluations can be compared, and the same model gives the same bits. The data set and the
+/// architecture outlive it.
 std::unique_ptr<Evaluator> make_evaluator(Device device, const data::Dataset& dataset,
                                           const Architecture& architecture, const NetworkOptions& options);
 
-/// Bytes, at most, that the evaluator takes, and an engine. Without a GPU.
+/// Returns the bytes, at most, that the evaluator takes, as engine_bytes() does for an engine. It needs no
+/// GPU.
 std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& architecture,
                             const NetworkOptions& options);
 std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,

@@ -5,7 +5,7 @@
 
 namespace tardigrad::models::cuda {
 
-/// An algorithm of cuDNN with what it needs.
+/// Holds an algorithm of cuDNN with what it needs.
 template <class Algorithm>
 struct AlgorithmChoice {
   Algorithm algorithm{};
@@ -21,9 +21,10 @@ struct ConvolutionAlgorithms {
   std::size_t workspace_bytes() const;
 };
 
-/// 3×3 convolutions of a batch by cuDNN: the sums of conv3x3.h without the bias, forward and backward. Input,
-/// output and weights have the stage's format, channels last with the input channels padded; all memory is
-/// aligned to 16 bytes. fp32 and tf32: float; bf16: bf16 with sums in float.
+/// Computes 3×3 convolutions of a batch by cuDNN: the sums of conv3x3.h without the bias, forward and
+/// backward. Input, output and weights have the stage's format, channels last with the input channels padded;
+/// all memory is aligned to 16 bytes. In fp32 and tf32 they are float; in bf16 they are bf16 with sums in
+/// float.
 class Convolution {
  public:
   Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision);
@@ -34,7 +35,7 @@ class Convolution {
   ConvolutionAlgorithms choose(const Execution& execution, const Search& search, void* input, void* weight,
                                void* output) const;
 
-  /// Must be called before the following.
+  /// Takes algorithms. It must be called before the following.
   void use(const ConvolutionAlgorithms& algorithms);
 
   void forward(const Execution& execution, const void* input, const void* weight, void* output) const;
@@ -48,7 +49,7 @@ class Convolution {
   using Filter = Owned<cudnnFilterDescriptor_t, cudnnDestroyFilterDescriptor>;
   using Description = Owned<cudnnConvolutionDescriptor_t, cudnnDestroyConvolutionDescriptor>;
 
-  /// What algorithms are measured on.
+  /// Holds what algorithms are measured on.
   struct Probe {
     const Execution& execution;
     const Search& search;

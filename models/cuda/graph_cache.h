@@ -9,14 +9,14 @@
 
 namespace tardigrad::models::cuda {
 
-/// CUDA graphs of one piece of work, which differs only in the addresses it is about. Work on addresses seen
-/// for the first time is enqueued directly, the second time it is captured, and from then on its graph is
-/// launched: one call in place of a dozen. The least recently used leave.
+/// Keeps CUDA graphs of one piece of work, which differs only in the addresses it is about. Work on addresses
+/// seen for the first time is enqueued directly, the second time it is captured, and from then on its graph
+/// is launched: one call in place of a dozen. The least recently used leave.
 class GraphCache {
  public:
   static constexpr std::size_t capacity = 64;
 
-  /// What the work is about.
+  /// Says what the work is about.
   struct Addresses {
     const float* model = nullptr;
     float* gradient = nullptr;
@@ -25,14 +25,14 @@ class GraphCache {
     bool operator==(const Addresses&) const = default;
   };
 
-  /// Not `enabled`: everything is enqueued directly.
+  /// Makes an empty cache. Where it is not `enabled` everything is enqueued directly.
   GraphCache(Device device, bool enabled) : device_(device), enabled_(enabled) {}
 
-  /// `enqueue` enqueues the work on the stream, always the same for the same addresses. The device is
-  /// current. Throws what `enqueue` does, and DeviceError.
+  /// Runs the work. `enqueue` enqueues it on the stream, always the same for the same addresses. The device
+  /// is current. Throws what `enqueue` does, and DeviceError.
   void run(CudaStream stream, const Addresses& addresses, const std::function<void()>& enqueue);
 
-  /// Graphs captured so far.
+  /// Returns the number of graphs captured so far.
   std::size_t captured() const { return captured_; }
 
  private:

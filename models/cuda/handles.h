@@ -28,14 +28,14 @@ class Owned {
 
   Handle get() const { return handle_; }
 
-  /// For the function that makes it; called once.
+  /// Returns where the function that makes the handle puts it. It is called once.
   Handle* receive() { return &handle_; }
 
  private:
   Handle handle_ = nullptr;
 };
 
-/// cuDNN and cuBLASLt for one stream.
+/// Holds cuDNN and cuBLASLt for one stream.
 struct Libraries {
   explicit Libraries(Device device) {
     const CurrentDevice current(device);
@@ -47,7 +47,8 @@ struct Libraries {
   Owned<cublasLtHandle_t, cublasLtDestroy> cublas;
 };
 
-/// What layers are run with: a stream, with the device current, and scratch that they use one after another.
+/// Holds what layers are run with: a stream, with the device current, and scratch that they use one after
+/// another.
 struct Execution {
   CudaStream stream = nullptr;
   cudnnHandle_t cudnn = nullptr;  ///< Set to `stream`.
@@ -56,7 +57,7 @@ struct Execution {
   std::size_t workspace_bytes = 0;
 };
 
-/// How algorithms are chosen.
+/// Says how algorithms are chosen.
 struct Search {
   bool deterministic = false;  ///< No measuring, and only algorithms that give the same bits in every run.
   std::size_t workspace_limit = 0;  ///< Bytes that an algorithm may use.

@@ -7,8 +7,8 @@
 
 namespace tardigrad::models::cuda {
 
-/// A product with what follows it: by the product itself, or, where cuBLASLt has no kernel for that, by a
-/// kernel of our own.
+/// Computes a product with what follows it: by the product itself, or, where cuBLASLt has no kernel for that,
+/// by a kernel of our own.
 struct ProductAlgorithm {
   bool fused = true;
   MatmulAlgorithm matmul;
@@ -22,7 +22,7 @@ struct LinearAlgorithms {
   std::size_t workspace_bytes() const;
 };
 
-/// The addresses of a linear layer's operands; those of parameters and gradients as Parameter says.
+/// Holds the addresses of a linear layer's operands; those of parameters and gradients are as Parameter says.
 struct LinearOperands {
   const void* weight = nullptr;
   const void* bias = nullptr;
@@ -33,28 +33,28 @@ struct LinearOperands {
   void* input_gradient = nullptr;
   void* weight_gradient = nullptr;
   void* bias_gradient = nullptr;
-  /// Of the linear layer below if that has a ReLU.
+  /// Is the output of the linear layer below if that has a ReLU.
   const void* below_output = nullptr;
   void* below_mask = nullptr;
   void* below_bias_gradient = nullptr;
 };
 
-/// A linear layer by cuBLASLt: bias and ReLU go into the forward product, the mask of the ReLU below and the
-/// gradient of the bias below into the product for the input's gradient, and the gradient of a bias with no
-/// ReLU behind it into the product for the weights'. So a layer is one kernel forward and two back.
+/// Computes a linear layer by cuBLASLt: bias and ReLU go into the forward product, the mask of the ReLU below
+/// and the gradient of the bias below into the product for the input's gradient, and the gradient of a bias
+/// with no ReLU behind it into the product for the weights'. So a layer is one kernel forward and two back.
 class LinearLayer {
  public:
-  /// `below`: the linear layer that the input comes from; null for images.
+  /// Lays the layer out. `below` is the linear layer that the input comes from, null for images.
   LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
               Precision precision);
 
-  /// Chooses algorithms on the operands, which may hold anything and are overwritten. `mask_below`: whether
-  /// the layer below, if it has a ReLU, will leave its mask (its forward product is fused). Throws
+  /// Chooses algorithms on the operands, which may hold anything and are overwritten. `mask_below` says
+  /// whether the layer below, if it has a ReLU, will leave its mask (its forward product is fused). Throws
   /// DeviceError where cuBLASLt has no algorithm within the limit.
   LinearAlgorithms choose(const Execution& execution, const Search& search, const LinearOperands& operands,
                           bool mask_below) const;
 
-  /// Must be called before the following.
+  /// Takes algorithms. It must be called before the following.
   void use(const LinearAlgorithms& algorithms);
 
   void forward(const Execution& execution, const LinearOperands& operands) const;

@@ -10,8 +10,8 @@
 
 namespace tardigrad::models::cuda {
 
-/// A matrix product as cuBLASLt sees it, all matrices column-major and packed: D = op(A) · op(B), D [m, n],
-/// op(A) [m, k], op(B) [k, n], and what becomes of D on its way to memory.
+/// Describes a matrix product as cuBLASLt sees it, all matrices column-major and packed: D = op(A) · op(B), D
+/// [m, n], op(A) [m, k], op(B) [k, n], and what becomes of D on its way to memory.
 struct MatmulShape {
   int m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
@@ -26,7 +26,7 @@ struct MatmulAlgorithm {
   std::size_t workspace_bytes = 0;
 };
 
-/// What a product reads and writes; everything is aligned to 16 bytes.
+/// Holds what a product reads and writes. Everything is aligned to 16 bytes.
 struct MatmulArguments {
   const void* a = nullptr;
   const void* b = nullptr;
@@ -35,18 +35,19 @@ struct MatmulArguments {
   void* mask = nullptr;
 };
 
-/// A matrix product by cuBLASLt. fp32: IEEE; tf32: operands rounded; bf16: bf16 operands; sums in fp32.
+/// Computes a matrix product by cuBLASLt. fp32 is IEEE; in tf32 operands are rounded; bf16 has bf16 operands;
+/// sums are in fp32.
 class Matmul {
  public:
   Matmul(Device device, const MatmulShape& shape, Precision precision);
 
   /// Chooses, of the algorithms that cuBLASLt's heuristics name, the fastest, as measured on the arguments,
-  /// which may hold anything and are overwritten; for a deterministic search the first that works. Nothing
-  /// where there is none for this shape and epilogue.
+  /// which may hold anything and are overwritten; for a deterministic search the first that works. Returns
+  /// nothing where there is none for this shape and epilogue.
   std::optional<MatmulAlgorithm> choose(const Execution& execution, const Search& search,
                                         const MatmulArguments& arguments) const;
 
-  /// Must be called before run().
+  /// Takes an algorithm. It must be called before run().
   void use(const MatmulAlgorithm& algorithm) { algorithm_ = algorithm; }
 
   void run(const Execution& execution, const MatmulArguments& arguments) const;

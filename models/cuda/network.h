@@ -13,8 +13,8 @@
 
 namespace tardigrad::models::cuda {
 
-/// How a network computes: memory format and algorithms. Good for any network of the same architecture, batch
-/// and precision on the same kind of device.
+/// Says how a network computes: memory format and algorithms. It is good for any network of the same
+/// architecture, batch and precision on the same kind of device.
 struct Plan {
   Activations activations = Activations::channel_major;
   std::vector<ConvolutionAlgorithms> convolutions;
@@ -23,38 +23,41 @@ struct Plan {
   std::size_t workspace_bytes() const;
 };
 
-/// A network with all that one stream needs to compute with it. The minibatch is put into images() and
+/// Is a network with all that one stream needs to compute with it. The minibatch is put into images() and
 /// labels() by whoever calls.
 ///
 /// The functions enqueue their work on the stream given, whose device must be current, and return; they throw
 /// what kernels and libraries do. `parameters` and `gradient` have the architecture's layout and are aligned
-/// to 16 bytes (std::logic_error). One host thread at a time, one stream after another. The kernels are the
-/// same in every call, so a call may be captured into a CUDA graph once it has been made directly.
+/// to 16 bytes (std::logic_error). One host thread at a time calls it, for one stream after another. The
+/// kernels are the same in every call, so a call may be captured into a CUDA graph once it has been made
+/// directly.
 class Network {
  public:
-  /// Throws std::logic_error as make_blueprint does, DeviceError if memory cannot be had.
+  /// Lays the network out in memory. Throws std::logic_error as make_blueprint does, DeviceError if memory
+  /// cannot be had.
   Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
           Activations activations);
 
   const Blueprint& blueprint() const { return blueprint_; }
 
-  /// Chooses algorithms (convolution.h, linear_layer.h), with scratch and waiting as it takes. Throws
-  /// DeviceError where there are none. To be called where nothing is captured.
+  /// Chooses algorithms (convolution.h, linear_layer.h), with scratch and waiting as it takes. It must not be
+  /// called while work is captured. Throws DeviceError where there are none.
   Plan choose(CudaStream stream, const Search& search);
 
-  /// Takes a plan of the same activations; must be called before the following. Allocates the workspace on
-  /// the constructor's stream.
+  /// Takes a plan of the same activations, and allocates the workspace on the constructor's stream. It must
+  /// be called before the following.
   void use(const Plan& plan);
 
-  /// Where the minibatch goes: [batch, …] in the format, with the channels and elements of the blueprint.
+  /// Returns where the minibatch goes: [batch, …] in the format, with the channels and elements of the
+  /// blueprint.
   void* images() { return at(blueprint_.images); }
   std::int32_t* labels() { return static_cast<std::int32_t*>(at(blueprint_.labels)); }
 
-  /// gradient ← that of the mean cross-entropy over the minibatch; *loss ← the mean. `loss` may be pinned
-  /// host memory.
+  /// Enqueues gradient ← that of the mean cross-entropy over the minibatch; *loss ← the mean. `loss` may be
+  /// pinned host memory.
   void gradient(CudaStream stream, const float* parameters, float* gradient, float* loss);
 
-  /// losses[k], hits[k] of the first `count` ≤ batch examples (softmax_cross_entropy.h).
+  /// Enqueues losses[k], hits[k] ← those of the first `count` ≤ batch examples (softmax_cross_entropy.h).
   void evaluate(CudaStream stream, const float* parameters, int count, float* losses, std::uint8_t* hits);
 
  private:

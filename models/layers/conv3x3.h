@@ -8,7 +8,7 @@
 
 namespace tardigrad::models {
 
-/// 3×3 convolution (cross-correlation, as everywhere in deep learning), stride 1, zero padding 1:
+/// Is a 3×3 convolution (cross-correlation, as everywhere in deep learning), stride 1, zero padding 1:
 ///   output[n,o,y,x] = bias[o] + Σ_{c,i,j} weight[o,c,i,j] · input[n,c,y+i-1,x+j-1]
 /// input [batch, in_channels, height, width], output [batch, out_channels, height, width],
 /// weight [out_channels, in_channels, 3, 3], bias [out_channels]. See layer.h for the contract.
@@ -32,14 +32,14 @@ void backward(const Conv3x3& conv, int batch, const T* parameters, const T* inpu
 }  // namespace plain
 
 namespace onednn {
-/// A convolution and the memory format that oneDNN computes it fastest in.
+/// Holds a convolution and the memory format that oneDNN computes it fastest in.
 struct ConvLayer {
   std::unique_ptr<Layer> layer;
   ImageLayout output;
 };
 
-/// `input` is the format of what it is given: a network's images in NCHW (then it computes no gradient with
-/// respect to them: std::logic_error), or an activation with channels last.
+/// Makes the layer. `input` is the format of what it is given: a network's images in NCHW (then it computes
+/// no gradient with respect to them: std::logic_error), or an activation with channels last.
 ConvLayer make_layer(const Conv3x3& conv, int batch, const ImageLayout& input);
 }  // namespace onednn
 

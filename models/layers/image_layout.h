@@ -4,7 +4,7 @@
 
 namespace tardigrad::models {
 
-/// How one example of an image activation lies in memory: [channels / block][height][width][block].
+/// Says how one example of an image activation lies in memory: [channels / block][height][width][block].
 /// Block 1 is channel-major (NCHW), block = channels is channels last (NHWC), and 8 or 16 are the blocked
 /// formats of oneDNN, whose last block is padded where the channels don't fill it.
 struct ImageLayout {
@@ -18,7 +18,7 @@ struct ImageLayout {
     return (row * width + x) * block + channel % block;
   }
 
-  /// Floats of one example, padding included.
+  /// Returns the floats of one example, padding included.
   std::size_t size() const {
     const std::size_t blocks = (channels + block - 1) / block;
     return blocks * height * width * block;

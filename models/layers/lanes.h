@@ -4,7 +4,7 @@
 
 namespace tardigrad::models {
 
-/// One vector register of T, for what the compiler does not vectorise by itself: sums it may not reorder.
+/// Is one vector register of T, for what the compiler does not vectorise by itself: sums it may not reorder.
 template <class T>
 using Lanes = std::experimental::native_simd<T>;
 
@@ -21,7 +21,7 @@ void store(const Lanes<T>& lanes, T* to) {
   lanes.copy_to(to, std::experimental::element_aligned);
 }
 
-/// The same lanes, in a register from here on. g++ would rather load a value again for each of its uses, as
+/// Keeps the lanes in a register from here on. g++ would rather load a value again for each of its uses, as
 /// part of the multiply-add, and then a loop that uses each several times waits for its loads.
 template <class T>
 [[gnu::always_inline]] inline Lanes<T> in_register(const Lanes<T>& lanes) {
@@ -42,7 +42,7 @@ void fetch(const T* line) {
   __builtin_prefetch(line, 0, 2);
 }
 
-/// Σ a[i]·b[i].
+/// Returns Σ a[i]·b[i].
 template <class T>
 T dot(int count, const T* a, const T* b) {
   Lanes<T> sums = 0;

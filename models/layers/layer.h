@@ -4,18 +4,18 @@
 
 namespace tardigrad::models {
 
-/// One layer of a network at a fixed batch size. Every version of every layer keeps this contract, the plain
-/// templates of the layer headers included (they take the description and the batch size as arguments):
+/// Is one layer of a network at a fixed batch size. Every version of every layer keeps this contract, the
+/// plain templates of the layer headers included (they take the description and the batch size as arguments):
 ///
-/// forward: input activation → output activation.
-/// backward: gradient with respect to the output → those with respect to the layer's parameters and input.
+/// forward: input activation → output activation. backward: gradient with respect to the output → those with
+/// respect to the layer's parameters and input.
 ///
 /// `parameters` and `gradient` are the model's flat vectors; a layer reads and overwrites (never adds to)
 /// only its own tensors in them. Activations are [batch, elements per example]; images lie channel-major
 /// (NCHW) unless the version says otherwise. `input_gradient` is null where it is not wanted (first layer),
 /// and may be the memory of `input`: a network needs one buffer per activation. `output` may not overlap
-/// `input`. All memory is the caller's and at least batch × elements long. Runs on the calling thread; the
-/// result depends on nothing but the arguments. NaN and infinity are data like any other.
+/// `input`. All memory is the caller's and at least batch × elements long. A layer runs on the calling
+/// thread; the result depends on nothing but the arguments. NaN and infinity are data like any other.
 ///
 /// An object holds scratch (reordered weights): any thread may call it, one at a time.
 class Layer {
@@ -25,7 +25,7 @@ class Layer {
   Layer& operator=(const Layer&) = delete;
   virtual ~Layer() = default;
 
-  /// Floats of the output activation, padding of the version's memory format included.
+  /// Returns the floats of the output activation, padding of the version's memory format included.
   virtual std::size_t output_size() const = 0;
 
   virtual void forward(const float* parameters, const float* input, float* output) = 0;

@@ -7,8 +7,8 @@
 
 namespace tardigrad::models {
 
-/// output[n,o] = bias[o] + Σ_i weight[o,i] · input[n,i]; weight [outputs, inputs], bias [outputs].
-/// See layer.h for the contract.
+/// Computes output[n,o] = bias[o] + Σ_i weight[o,i] · input[n,i], with weight [outputs, inputs], bias
+/// [outputs]. See layer.h for the contract.
 struct Linear {
   int inputs = 0;
   int outputs = 0;
@@ -19,14 +19,15 @@ struct Linear {
 };
 
 namespace plain {
-/// Written for minibatches of a few examples, where reading and writing the weights is all the work.
+/// Computes the layer, as backward() its gradients. They are written for minibatches of a few examples, where
+/// reading and writing the weights is all the work.
 template <class T>
 void forward(const Linear& linear, int batch, const T* parameters, const T* input, T* output);
 template <class T>
 void backward(const Linear& linear, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient);
 
-/// gradient[o] = Σ_n output_gradient[n,o]: the part of backward that no matrix product gives.
+/// Computes gradient[o] = Σ_n output_gradient[n,o], the part of backward that no matrix product gives.
 template <class T>
 void bias_gradient(const Linear& linear, int batch, const T* output_gradient, T* gradient);
 }  // namespace plain

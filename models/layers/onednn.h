@@ -6,10 +6,10 @@
 
 namespace tardigrad::models::onednn {
 
-/// The CPU as oneDNN sees it: one object for the process, which any thread may use.
+/// Returns the CPU as oneDNN sees it: one object for the process, which any thread may use.
 const dnnl::engine& cpu();
 
-/// While it lives, the calling thread's OpenMP regions have one thread. oneDNN asks for that number when a
+/// Keeps the calling thread's OpenMP regions at one thread while it lives. oneDNN asks for that number when a
 /// primitive is created, where it fixes the order of sums, and again when it is executed.
 class OneThread {
  public:
@@ -22,19 +22,19 @@ class OneThread {
   int previous_;
 };
 
-/// Of an array of float32.
+/// Describes an array of float32.
 dnnl::memory::desc describe(const dnnl::memory::dims& shape, dnnl::memory::format_tag format);
 
-/// An array that lies in the caller's memory: see point().
+/// Makes an array that lies in the caller's memory: see point().
 dnnl::memory view(const dnnl::memory::desc& description);
 
 /// Makes a view look at `data`.
 void point(dnnl::memory& view, const float* data);
 
-/// The attributes that Operation needs its primitives to be made with.
+/// Returns the attributes that Operation needs its primitives to be made with.
 dnnl::primitive_attr attributes();
 
-/// A primitive and its operands by DNNL_ARG_…, ready to be executed any number of times.
+/// Is a primitive and its operands by DNNL_ARG_…, ready to be executed any number of times.
 class Operation {
  public:
   using Operands = std::unordered_map<int, dnnl::memory>;
@@ -42,16 +42,16 @@ class Operation {
   Operation() = default;
   Operation(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, Operands operands);
 
-  /// `description` made with attributes() and while a OneThread lived.
+  /// Takes a `description` that was made with attributes() and while a OneThread lived.
   template <class Primitive>
   static Operation make(const typename Primitive::primitive_desc& description, Operands operands) {
     return {Primitive(description), description.scratchpad_desc(), std::move(operands)};
   }
 
-  /// Copies between two formats.
+  /// Makes an operation that copies between two formats.
   static Operation make_reorder(const dnnl::memory& from, const dnnl::memory& to);
 
-  /// On the calling thread.
+  /// Executes it on the calling thread.
   void execute();
 
  private:

@@ -4,8 +4,8 @@
 
 namespace tardigrad::models {
 
-/// output = max(input, 0), element by element; its derivative at 0 is 0, and NaN stays NaN, as in PyTorch.
-/// See layer.h for the contract.
+/// Computes output = max(input, 0), element by element. Its derivative at 0 is 0, and NaN stays NaN, as in
+/// PyTorch. See layer.h for the contract.
 struct Relu {
   std::size_t size = 0;  ///< Elements per example.
 
