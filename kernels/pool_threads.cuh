@@ -69,9 +69,9 @@ struct PlaneThreads {
     return (shape.batch * shape.channels + planes_per_block - 1) / planes_per_block;
   }
   [[nodiscard]] __device__ unsigned lane() const { return threadIdx.x % lanes; }
-  /// Returns the plane of the first lane of the thread's warp; the next ones return how many planes a warp
-  /// takes at once, and the distance to the next ones. They are the same for all lanes, so that they stay
-  /// together.
+  /// Returns the plane of the first lane of the thread's warp, which is the same for all lanes, so that they
+  /// stay together. stride() is the distance to the warp's next planes, plane_in_warp() the thread's plane
+  /// among those that the warp takes at once.
   [[nodiscard]] __device__ std::size_t warp_first() const {
     return (grid_first() - threadIdx.x % warp_lanes) / lanes;
   }
