@@ -25,7 +25,7 @@ class LiveFeed {
   /// Returns a message that is at most a period old.
   std::shared_ptr<const Message> newest();
 
-  /// Waits for the next message, until the present one has had its time or the end has come, and returns it.
+  /// Waits until the present message has had its time or the end has come, and returns the newest.
   std::shared_ptr<const Message> next();
 
   /// Returns a listener, which hears every message while it lives, or null where there are enough.
