@@ -4,18 +4,21 @@
 
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include "runtime/coordinator/run_errors.h"
 
 namespace tardigrad {
 
 void RecordQueue::add(const GradientRecord& gradient, const std::optional<UpdateRecord>& update) {
-  waiting_.push({gradient, update, std::exchange(discards_, {})});
+  Waiting& arrival = waiting_.push_new();
+  arrival.gradient = gradient;
+  arrival.update = update;
+  arrival.discards = discards_.size() - queued_discards_;
+  queued_discards_ = discards_.size();
 }
 
 void RecordQueue::settle_oldest() {
-  Waiting oldest = waiting_.pop();
+  Waiting& oldest = waiting_.front();
   const float loss = executor_.collect();
   const JobRecord& job = oldest.gradient.job;
   if (!std::isfinite(loss)) {
@@ -32,11 +35,17 @@ void RecordQueue::settle_oldest() {
     oldest.update->loss = loss;
     observers_.on_update(*oldest.update);
   }
-  for (const JobRecord& discarded : oldest.discards) observers_.on_discard(discarded);
+  queued_discards_ -= oldest.discards;
+  tell_discards(oldest.discards);
+  waiting_.drop();
+}
+
+void RecordQueue::tell_discards(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) observers_.on_discard(discards_.pop());
 }
 
 void RecordQueue::tell_without_gradient(std::optional<UpdateRecord> update) {
-  for (const JobRecord& discarded : std::exchange(discards_, {})) observers_.on_discard(discarded);
+  tell_discards(discards_.size());
   if (!update) return;
   update->loss = latest_loss_;
   observers_.on_update(*update);

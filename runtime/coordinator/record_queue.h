@@ -1,8 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "runtime/base/fifo.h"
 #include "runtime/base/state_archive.h"
@@ -30,7 +30,7 @@ class RecordQueue {
   }
 
   /// A job was thrown away by the event that is being handled.
-  void add_discard(const JobRecord& record) { discards_.push_back(record); }
+  void add_discard(const JobRecord& record) { discards_.push(record); }
 
   /// Queues an arrival, the discards since the one before, and the update that it made, if it did.
   void add(const GradientRecord& gradient, const std::optional<UpdateRecord>& update);
@@ -53,15 +53,17 @@ class RecordQueue {
   struct Waiting {
     GradientRecord gradient;
     std::optional<UpdateRecord> update;
-    std::vector<JobRecord> discards;
+    std::size_t discards = 0;  // since the arrival before: so many of discards_
   };
 
   void settle_oldest();
+  void tell_discards(std::size_t count);
 
   Executor& executor_;
   RunObserver& observers_;
   Fifo<Waiting> waiting_;
-  std::vector<JobRecord> discards_;
+  Fifo<JobRecord> discards_;
+  std::size_t queued_discards_ = 0;  // of them, those that belong to waiting arrivals
   float latest_loss_ = 0;
   double loss_sum_ = 0;
   std::uint64_t loss_count_ = 0;

@@ -34,9 +34,9 @@ class Executor {
   /// Carries out orders that need no gradient, with steps of size `lr`.
   virtual void carry_out(const Orders& orders, double lr) = 0;
 
-  /// The gradient of the worker's oldest job arrives: carries out orders on it. At most capacity() arrivals
-  /// may be uncollected.
-  virtual void arrive(int worker, const Job& job, const Orders& orders, double lr) = 0;
+  /// The gradient of the worker's oldest job, which is `job`, arrives: carries out orders on it, out of which
+  /// it may take the actions. At most capacity() arrivals may be uncollected.
+  virtual void arrive(int worker, const Job& job, Orders& orders, double lr) = 0;
   virtual std::size_t capacity() const = 0;
 
   /// Returns the seconds that the job of the latest arrival computed, on its device's clock, throttle

@@ -126,9 +126,8 @@ void LookaheadExecutor::carry_out(const Orders& orders, double lr) {
 
 /// The job's replica may be written anew by hand-overs of this arrival and of later ones: that comes only
 /// after the gradient has been computed at it.
-void LookaheadExecutor::arrive(int worker, const Job& job, const Orders& orders, double lr) {
+void LookaheadExecutor::arrive(int worker, const Job& job, Orders& orders, double lr) {
   const std::uint64_t number = planned_.load(std::memory_order_relaxed);
-  const Actions& actions = orders.for_server();
   Arrival& next = arrival(number);
   WorkerJobs& jobs = workers_[static_cast<std::size_t>(worker)];
   Replica& model = *jobs.models.pop();
@@ -138,20 +137,20 @@ void LookaheadExecutor::arrive(int worker, const Job& job, const Orders& orders,
   next.model = &model;
   // One job of a worker at a time: its minibatches are drawn in order, and its folds, too.
   std::uint64_t ready_after = std::max(model.order, jobs.applied_after);
-  const auto* fold = actions.empty() ? nullptr : std::get_if<FoldRow>(&actions.front());
+  orders.take_for_server(next.actions);
+  const auto* fold = next.actions.empty() ? nullptr : std::get_if<FoldRow>(&next.actions.front());
   next.fold.reset();
   if (fold && !fold->update_mean) {
     next.fold = *fold;
+    next.actions.erase(next.actions.begin());
     ready_after = std::max(ready_after, tables_settled_);
   }
   next.ready_after.store(ready_after, std::memory_order_relaxed);
-  next.actions.assign(actions.begin() + (next.fold ? 1 : 0), actions.end());
   next.lr = lr;
   place_jobs(orders, number + 1, next.targets);
   jobs.applied_after = number + 1;
   next.ticket.store(ticket(number, planned), std::memory_order_relaxed);
-  planned_.store(number + 1);
-  if (!helpers_.empty()) wake_helpers();
+  publish(planned_, number + 1);
 }
 
 float LookaheadExecutor::collect() {
@@ -178,17 +177,17 @@ void LookaheadExecutor::apply(std::uint64_t number) {
   const ArrivedGradient gradient = arrived(next);
   server_.apply(next.actions, next.lr, next.targets, &gradient);
   {
-    const std::lock_guard lock(gradients_mutex_);
+    const std::unique_lock lock = lock_gradients();
     free_gradients_.push_back(next.gradient);
   }
-  applied_.store(number + 1);
-  if (!helpers_.empty()) wake_helpers();
+  publish(applied_, number + 1);
 }
 
 /// Takes the arrival for computing, if nobody has and its model is there.
 bool LookaheadExecutor::claim(std::uint64_t number) {
   Arrival& one = arrival(number);
   std::uint64_t expected = ticket(number, planned);
+  if (helpers_.empty()) return one.ticket.load(std::memory_order_relaxed) == expected;
   return one.ticket.load(std::memory_order_acquire) == expected &&
          one.ready_after.load(std::memory_order_relaxed) <= applied_.load() &&
          one.ticket.compare_exchange_strong(expected, ticket(number, computing));
@@ -218,8 +217,14 @@ void LookaheadExecutor::compute(std::uint64_t number, Lane& lane) {
   one.ticket.store(ticket(number, computed), std::memory_order_release);
 }
 
+/// A caller alone has nobody to keep away.
+std::unique_lock<std::mutex> LookaheadExecutor::lock_gradients() {
+  return helpers_.empty() ? std::unique_lock(gradients_mutex_, std::defer_lock)
+                          : std::unique_lock(gradients_mutex_);
+}
+
 float* LookaheadExecutor::take_gradient() {
-  const std::lock_guard lock(gradients_mutex_);
+  const std::unique_lock lock = lock_gradients();
   float* gradient = free_gradients_.back();
   free_gradients_.pop_back();
   return gradient;
@@ -274,6 +279,13 @@ bool LookaheadExecutor::help_with_shared() {
   if (shared) shared->work();
   --sharing_;
   return shared != nullptr;
+}
+
+/// Shows helpers, if there are any, how far the caller is.
+void LookaheadExecutor::publish(std::atomic<std::uint64_t>& count, std::uint64_t value) {
+  if (helpers_.empty()) return count.store(value, std::memory_order_relaxed);
+  count.store(value);
+  wake_helpers();
 }
 
 void LookaheadExecutor::wake_helpers() {

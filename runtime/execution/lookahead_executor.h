@@ -43,7 +43,7 @@ class LookaheadExecutor final : public Executor {
 
   ParameterServer& server() override { return server_; }
   void carry_out(const Orders& orders, double lr) override;
-  void arrive(int worker, const Job& job, const Orders& orders, double lr) override;
+  void arrive(int worker, const Job& job, Orders& orders, double lr) override;
   std::size_t capacity() const override { return capacity_; }
   float collect() override;
   void lose(int worker, bool computes) override;
@@ -100,6 +100,8 @@ class LookaheadExecutor final : public Executor {
   float* take_gradient();
   ArrivedGradient arrived(Arrival& one);
   void help(Lane& lane);
+  std::unique_lock<std::mutex> lock_gradients();
+  void publish(std::atomic<std::uint64_t>& count, std::uint64_t value);
   void wake_helpers();
   void share(std::size_t count, const std::function<void(std::size_t)>& body);
   bool help_with_shared();

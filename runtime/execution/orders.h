@@ -61,6 +61,9 @@ class Orders {
   /// The actions for the server, in their order, with every hand-over in its place.
   const Actions& for_server() const { return for_server_; }
 
+  /// Exchanges those for what is in `actions`, whose memory is used again.
+  void take_for_server(Actions& actions) { for_server_.swap(actions); }
+
   /// Hand-overs and discards, in their order.
   const std::vector<OfJob>& of_jobs() const { return of_jobs_; }
 

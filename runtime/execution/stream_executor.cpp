@@ -129,7 +129,7 @@ void StreamExecutor::apply(const Orders& orders, double lr, const ArrivedGradien
   }
 }
 
-void StreamExecutor::arrive(int index, const Job&, const Orders& orders, double lr) {
+void StreamExecutor::arrive(int index, const Job&, Orders& orders, double lr) {
   WorkerJobs& worker = state(index);
   if (!wall_) {
     while (worker.stream->full()) collect_loss();

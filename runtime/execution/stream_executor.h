@@ -44,7 +44,7 @@ class StreamExecutor final : public Executor {
 
   ParameterServer& server() override { return *server_; }
   void carry_out(const Orders& orders, double lr) override;
-  void arrive(int worker, const Job& job, const Orders& orders, double lr) override;
+  void arrive(int worker, const Job& job, Orders& orders, double lr) override;
   std::size_t capacity() const override { return capacity_; }
   std::optional<double> computing_s() const override { return computing_s_; }
   float collect() override;

@@ -109,7 +109,7 @@ class FakeExecutor final : public Executor {
 
   ParameterServer& server() override { return server_; }
   void carry_out(const Orders& orders, double lr) override { follow(orders, lr); }
-  void arrive(int worker, const Job& job, const Orders& orders, double lr) override {
+  void arrive(int worker, const Job& job, Orders& orders, double lr) override {
     happened_.push_back(fmt::format("arrives {}.{}", worker, job.number));
     follow(orders, lr);
   }
