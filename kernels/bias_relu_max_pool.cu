@@ -1,6 +1,7 @@
+#include "kernels/bias_relu_max_pool.h"
+
 #include <cstdint>
 
-#include "kernels/bias_relu_max_pool.h"
 #include "kernels/bias_relu_max_pool_math.h"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"

@@ -1,6 +1,7 @@
+#include "kernels/bias_relu_max_pool_backward.h"
+
 #include <cstdint>
 
-#include "kernels/bias_relu_max_pool_backward.h"
 #include "kernels/bias_relu_max_pool_backward_math.h"
 #include "kernels/column_sums.cuh"
 #include "kernels/launch.cuh"

@@ -1,7 +1,8 @@
+#include "kernels/bias_relu_max_pool_backward.h"
+
 #include <algorithm>
 #include <vector>
 
-#include "kernels/bias_relu_max_pool_backward.h"
 #include "kernels/bias_relu_max_pool_backward_math.h"
 #include "kernels/require.h"
 

@@ -1,4 +1,5 @@
 #include "kernels/bias_relu_max_pool.h"
+
 #include "kernels/bias_relu_max_pool_math.h"
 #include "kernels/require.h"
 

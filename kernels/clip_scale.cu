@@ -1,4 +1,5 @@
 #include "kernels/clip_scale.h"
+
 #include "kernels/clip_scale_math.h"
 #include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"

@@ -1,4 +1,5 @@
 #include "kernels/empty_kernel.h"
+
 #include "kernels/launch.cuh"
 
 namespace tardigrad {

@@ -1,7 +1,8 @@
+#include "kernels/gather_images.h"
+
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/gather_images.h"
 #include "kernels/gather_images_math.h"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"

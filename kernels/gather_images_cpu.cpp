@@ -1,10 +1,11 @@
+#include "kernels/gather_images.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "kernels/gather_images.h"
 #include "kernels/gather_images_math.h"
 #include "kernels/require.h"
 

@@ -1,10 +1,11 @@
+#include "kernels/loss_sum.h"
+
 #include <thrust/reduce.h>
 #include <thrust/system_error.h>
 
 #include <stdexcept>
 #include <string>
 
-#include "kernels/loss_sum.h"
 #include "kernels/loss_sum_math.h"
 #include "kernels/thrust_policy.cuh"
 

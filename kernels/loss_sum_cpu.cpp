@@ -1,6 +1,7 @@
+#include "kernels/loss_sum.h"
+
 #include <numeric>
 
-#include "kernels/loss_sum.h"
 #include "kernels/loss_sum_math.h"
 #include "kernels/require.h"
 

@@ -1,8 +1,9 @@
+#include "kernels/mean_of_rows.h"
+
 #include <type_traits>
 
 #include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"
-#include "kernels/mean_of_rows.h"
 #include "kernels/mean_of_rows_math.h"
 #include "kernels/pack.cuh"
 

@@ -1,9 +1,10 @@
+#include "kernels/mean_of_rows.h"
+
 #include <algorithm>
 #include <array>
 #include <type_traits>
 
 #include "kernels/lane_sum.h"
-#include "kernels/mean_of_rows.h"
 #include "kernels/mean_of_rows_math.h"
 #include "kernels/require.h"
 

@@ -1,6 +1,7 @@
+#include "kernels/quadratic_gradient.h"
+
 #include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"
-#include "kernels/quadratic_gradient.h"
 #include "kernels/quadratic_gradient_math.h"
 
 namespace tardigrad {

@@ -1,4 +1,5 @@
 #include "kernels/quadratic_gradient.h"
+
 #include "kernels/quadratic_gradient_math.h"
 #include "kernels/require.h"
 

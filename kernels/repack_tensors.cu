@@ -1,9 +1,10 @@
+#include "kernels/repack_tensors.h"
+
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
-#include "kernels/repack_tensors.h"
 #include "kernels/repack_tensors_math.h"
 
 namespace tardigrad {

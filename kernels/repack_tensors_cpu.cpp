@@ -1,7 +1,8 @@
+#include "kernels/repack_tensors.h"
+
 #include <cstdint>
 #include <span>
 
-#include "kernels/repack_tensors.h"
 #include "kernels/repack_tensors_math.h"
 #include "kernels/require.h"
 

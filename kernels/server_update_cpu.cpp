@@ -1,8 +1,9 @@
+#include "kernels/server_update.h"
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/server_update.h"
 #include "kernels/server_update_math.h"
 
 #if defined(__SSE__)

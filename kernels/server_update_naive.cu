@@ -1,5 +1,6 @@
-#include "kernels/launch.cuh"
 #include "kernels/server_update_naive.h"
+
+#include "kernels/launch.cuh"
 #include "kernels/server_update_naive_passes.h"
 
 namespace tardigrad {

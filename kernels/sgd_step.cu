@@ -1,6 +1,7 @@
+#include "kernels/sgd_step.h"
+
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
-#include "kernels/sgd_step.h"
 #include "kernels/sgd_step_math.h"
 
 namespace tardigrad {

@@ -1,5 +1,6 @@
-#include "kernels/require.h"
 #include "kernels/sgd_step.h"
+
+#include "kernels/require.h"
 #include "kernels/sgd_step_math.h"
 
 namespace tardigrad {

@@ -1,9 +1,10 @@
+#include "kernels/softmax_cross_entropy.h"
+
 #include <cstdint>
 
 #include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/require.h"
-#include "kernels/softmax_cross_entropy.h"
 #include "kernels/softmax_cross_entropy_math.h"
 
 namespace tardigrad {

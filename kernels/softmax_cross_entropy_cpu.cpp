@@ -1,8 +1,9 @@
+#include "kernels/softmax_cross_entropy.h"
+
 #include <vector>
 
 #include "kernels/lane_sum.h"
 #include "kernels/require.h"
-#include "kernels/softmax_cross_entropy.h"
 #include "kernels/softmax_cross_entropy_math.h"
 
 namespace tardigrad {

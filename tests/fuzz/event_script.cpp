@@ -1,7 +1,8 @@
 // Scripts of `--events FILE`, and what they make of the workers' jobs.
+#include "runtime/events/event_script.h"
+
 #include <cmath>
 
-#include "runtime/events/event_script.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;

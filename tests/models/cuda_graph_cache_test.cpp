@@ -1,7 +1,6 @@
-#include "models/cuda/graph_cache.h"
-
 #include <stdexcept>
 
+#include "models/cuda/graph_cache.h"
 #include "tests/models/cuda_gpu.h"
 
 namespace tardigrad::models::cuda {

@@ -1,5 +1,3 @@
-#include "models/cuda/network.h"
-
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -7,6 +5,7 @@
 #include <set>
 
 #include "models/cuda/graph_cache.h"
+#include "models/cuda/network.h"
 #include "models/cuda/plans.h"
 #include "tests/models/classifier_problem.h"
 #include "tests/models/cuda_gpu.h"

@@ -1,5 +1,7 @@
 // Virtual time against a plain set of (end, worker), and what scripted changes do to both times.
 
+#include "runtime/events/virtual_events.h"
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -7,7 +9,6 @@
 #include <tuple>
 #include <vector>
 
-#include "runtime/events/virtual_events.h"
 #include "runtime/events/wall_events.h"
 #include "tests/support/temporary_file.h"
 

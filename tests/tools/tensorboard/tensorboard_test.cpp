@@ -1,3 +1,5 @@
+#include "tools/tensorboard/tensorboard.h"
+
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -5,7 +7,6 @@
 #include <optional>
 
 #include "tests/support/program.h"
-#include "tools/tensorboard/tensorboard.h"
 
 namespace tardigrad {
 namespace {
