@@ -22,7 +22,7 @@ Bytes records(const std::vector<std::uint8_t>& labels) {
   return bytes;
 }
 
-TEST(Cifar10Test, JoinsFilesInTheirOrder) {
+TEST(Cifar10, JoinsFilesInTheirOrder) {
   const TemporaryFolder folder;
   const Images images =
       read_cifar10({folder.write("a.bin", records({3, 9})), folder.write_gz("b.bin", records({0}))});
@@ -36,7 +36,7 @@ TEST(Cifar10Test, JoinsFilesInTheirOrder) {
   }
 }
 
-TEST(Cifar10Test, RefusesFilesThatAreNotWholeRecords) {
+TEST(Cifar10, RefusesFilesThatAreNotWholeRecords) {
   const TemporaryFolder folder;
   Bytes cut = records({1, 2});
   cut.pop_back();
@@ -48,14 +48,14 @@ TEST(Cifar10Test, RefusesFilesThatAreNotWholeRecords) {
 }
 
 // Thirty kilobytes that would unpack to any number of records, all of them good.
-TEST(Cifar10Test, RefusesMoreRecordsThanAnyFileOfTheSetHas) {
+TEST(Cifar10, RefusesMoreRecordsThanAnyFileOfTheSetHas) {
   const TemporaryFolder folder;
   const auto path = folder.write_gz("bomb.gz", Bytes(10'001 * 3073));
   EXPECT_THAT(error_of([&] { read_cifar10({path}); }),
               HasSubstr("goes on after 10000 records, expected no more"));
 }
 
-TEST(Cifar10Test, RefusesLabelOutOfRange) {
+TEST(Cifar10, RefusesLabelOutOfRange) {
   const TemporaryFolder folder;
   const auto path = folder.write("batch.bin", records({0, 9, 10}));
   EXPECT_THAT(error_of([&] { read_cifar10({path}); }),

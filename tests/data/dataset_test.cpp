@@ -31,7 +31,7 @@ void expect_small_set(const Dataset& dataset) {
   EXPECT_THAT(dataset.test.labels, ElementsAre(9, 4));
 }
 
-TEST(DatasetTest, LoadsPlainIdxFiles) {
+TEST(Dataset, LoadsPlainIdxFiles) {
   const TemporaryFolder folder;
   folder.write("train-images-idx3-ubyte", train_images);
   folder.write("train-labels-idx1-ubyte", train_labels);
@@ -44,7 +44,7 @@ TEST(DatasetTest, LoadsPlainIdxFiles) {
   EXPECT_THAT(dataset.normalisation.deviation, ElementsAre(0.3530F));
 }
 
-TEST(DatasetTest, LoadsOtherSpellingsAndGzip) {
+TEST(Dataset, LoadsOtherSpellingsAndGzip) {
   const TemporaryFolder folder;
   folder.write_gz("train-images-idx3-ubyte.gz", train_images);
   folder.write("train-labels.idx1-ubyte", train_labels);
@@ -56,7 +56,7 @@ TEST(DatasetTest, LoadsOtherSpellingsAndGzip) {
   EXPECT_THAT(dataset.normalisation.deviation, ElementsAre(0.3081F));
 }
 
-TEST(DatasetTest, RefusesTestImagesOfAnotherShape) {
+TEST(Dataset, RefusesTestImagesOfAnotherShape) {
   const TemporaryFolder folder;
   folder.write("train-images-idx3-ubyte", train_images);
   folder.write("train-labels-idx1-ubyte", train_labels);
@@ -66,7 +66,7 @@ TEST(DatasetTest, RefusesTestImagesOfAnotherShape) {
               AllOf(HasSubstr(folder.path().string()), HasSubstr("test images are 1×4, expected 2×2")));
 }
 
-TEST(DatasetTest, LoadsCifar10FromFolderOrArchiveSubfolder) {
+TEST(Dataset, LoadsCifar10FromFolderOrArchiveSubfolder) {
   for (const std::string subfolder : {"", "cifar-10-batches-bin/"}) {
     const TemporaryFolder folder;
     for (std::uint8_t batch = 1; batch <= 5; ++batch) {
@@ -82,7 +82,7 @@ TEST(DatasetTest, LoadsCifar10FromFolderOrArchiveSubfolder) {
   }
 }
 
-TEST(DatasetTest, NamesTheMissingFileAndHowToFetchIt) {
+TEST(Dataset, NamesTheMissingFileAndHowToFetchIt) {
   const TemporaryFolder folder;
   folder.write("train-images-idx3-ubyte", train_images);
   const std::string path = folder.path().string();
@@ -93,7 +93,7 @@ TEST(DatasetTest, NamesTheMissingFileAndHowToFetchIt) {
               HasSubstr(path + "/data_batch_1.bin: no such file"));
 }
 
-TEST(DatasetTest, ListsTheKnownNames) {
+TEST(Dataset, ListsTheKnownNames) {
   EXPECT_THAT(dataset_names(), ElementsAre("fashion-mnist", "mnist", "cifar10"));
   EXPECT_EQ(error_of([] { load_dataset("minst", "/"); }),
             "unknown data set 'minst'; expected one of fashion-mnist mnist cifar10");
@@ -131,7 +131,7 @@ class Environment {
   Variables before_;
 };
 
-TEST(DatasetTest, DefaultFolderFollowsTheEnvironment) {
+TEST(Dataset, DefaultFolderFollowsTheEnvironment) {
   {
     const Environment all(
         Variables{{"TARDIGRAD_DATA", "/data"}, {"XDG_CACHE_HOME", "/cache"}, {"HOME", "/home/me"}});

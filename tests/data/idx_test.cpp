@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class IdxTest : public ::testing::Test {
+class Idx : public ::testing::Test {
  protected:
   std::string error_of_file(const Bytes& bytes, int rank = 1) {
     const auto path = folder_.write("file", bytes);
@@ -27,7 +27,7 @@ class IdxTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(IdxTest, ReadsPlainAndGzippedFilesAlike) {
+TEST_F(Idx, ReadsPlainAndGzippedFilesAlike) {
   const Bytes values = counting(24);
   const Bytes file = idx_file({2, 3, 4}, values);
   for (const auto& path : {folder_.write("plain", file), folder_.write_gz("zipped.gz", file)}) {
@@ -37,14 +37,14 @@ TEST_F(IdxTest, ReadsPlainAndGzippedFilesAlike) {
   }
 }
 
-TEST_F(IdxTest, ReadsMoreThanOneChunk) {
+TEST_F(Idx, ReadsMoreThanOneChunk) {
   const Bytes values = counting((5 << 20) / 2);
   const Bytes file = idx_file({static_cast<std::uint32_t>(values.size())}, values);
   EXPECT_EQ(read_idx(folder_.write("plain", file), 1).values, values);
   EXPECT_EQ(read_idx(folder_.write_gz("zipped.gz", file), 1).values, values);
 }
 
-TEST_F(IdxTest, RefusesWrongMagic) {
+TEST_F(Idx, RefusesWrongMagic) {
   EXPECT_THAT(error_of_file({0x12, 0x34, 0x56, 0x78, 0, 0, 0, 1, 7}),
               HasSubstr("starts with 0x12345678, expected 0x00000801"));
   // Images given where labels belong.
@@ -52,28 +52,28 @@ TEST_F(IdxTest, RefusesWrongMagic) {
               HasSubstr("starts with 0x00000803, expected 0x00000801"));
 }
 
-TEST_F(IdxTest, RefusesHeaderCutShort) {
+TEST_F(Idx, RefusesHeaderCutShort) {
   EXPECT_THAT(error_of_file({}), HasSubstr("ends after 0 bytes, expected an IDX header of 8"));
   EXPECT_THAT(error_of_file({0, 0}), HasSubstr("ends after 2 bytes, expected an IDX header of 8"));
   EXPECT_THAT(error_of_file({0, 0, 8, 3, 0, 0, 0, 1, 0}, 3),
               HasSubstr("ends after 9 bytes, expected an IDX header of 16"));
 }
 
-TEST_F(IdxTest, RefusesEmptyDimension) {
+TEST_F(Idx, RefusesEmptyDimension) {
   EXPECT_THAT(error_of_file(idx_file({2, 0, 3}, {}), 3), HasSubstr("dimension 2 of its header is 0"));
 }
 
-TEST_F(IdxTest, RefusesTruncatedValues) {
+TEST_F(Idx, RefusesTruncatedValues) {
   EXPECT_THAT(error_of_file(idx_file({2, 2, 2}, counting(7)), 3),
               HasSubstr("holds at most 7 values, expected 2×2×2"));
 }
 
-TEST_F(IdxTest, RefusesTrailingBytes) {
+TEST_F(Idx, RefusesTrailingBytes) {
   EXPECT_THAT(error_of_file(idx_file({2}, counting(3))),
               HasSubstr("goes on after its last value, expected 2"));
 }
 
-TEST_F(IdxTest, RefusesHeaderThatPromisesMoreThanMemoryHolds) {
+TEST_F(Idx, RefusesHeaderThatPromisesMoreThanMemoryHolds) {
   // 2^62 bytes, which nothing can allocate, and 2^64, which 64 bits take for 0.
   const auto large = folder_.write("large", idx_file({0x80000000, 0x80000000, 1}, counting(10)));
   EXPECT_THAT(error_of([&] { read_idx(large, 3); }), HasSubstr("large: holds at most 10 values"));
@@ -83,7 +83,7 @@ TEST_F(IdxTest, RefusesHeaderThatPromisesMoreThanMemoryHolds) {
   EXPECT_THAT(error_of([&] { read_idx(zipped, 3); }), HasSubstr("huge.gz: holds at most "));
 }
 
-TEST_F(IdxTest, RefusesDamagedGzip) {
+TEST_F(Idx, RefusesDamagedGzip) {
   const Bytes file = idx_file({5000}, counting(5000));
   const auto path = folder_.write_gz("zipped.gz", file);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
@@ -98,13 +98,13 @@ TEST_F(IdxTest, RefusesDamagedGzip) {
   EXPECT_THAT(error_of([&] { read_idx(wrong_sum, 1); }), HasSubstr("sum.gz: cannot be read"));
 }
 
-TEST_F(IdxTest, RefusesWhatIsNoFile) {
+TEST_F(Idx, RefusesWhatIsNoFile) {
   EXPECT_THAT(error_of([&] { read_idx(folder_.path(), 1); }), HasSubstr("is a folder, expected a file"));
   EXPECT_THAT(error_of([&] { read_idx(folder_.path() / "absent", 1); }),
               HasSubstr("absent: cannot be opened: No such file"));
 }
 
-TEST_F(IdxTest, JoinsImagesAndLabels) {
+TEST_F(Idx, JoinsImagesAndLabels) {
   const auto images = folder_.write("images", idx_file({3, 2, 4}, counting(24)));
   const auto labels = folder_.write("labels", idx_file({3}, {9, 0, 5}));
   const Images read = read_idx_images(images, labels, 10);
@@ -114,7 +114,7 @@ TEST_F(IdxTest, JoinsImagesAndLabels) {
   EXPECT_THAT(read.labels, ElementsAre(9, 0, 5));
 }
 
-TEST_F(IdxTest, RefusesLabelsThatDoNotFitTheImages) {
+TEST_F(Idx, RefusesLabelsThatDoNotFitTheImages) {
   const auto images = folder_.write("images", idx_file({3, 1, 1}, counting(3)));
   const auto few = folder_.write("few", idx_file({2}, {0, 1}));
   EXPECT_THAT(error_of([&] { read_idx_images(images, few, 10); }),
@@ -124,7 +124,7 @@ TEST_F(IdxTest, RefusesLabelsThatDoNotFitTheImages) {
               HasSubstr("wrong: label 10 of example 2 (counted from 0), expected 0 to 9"));
 }
 
-TEST_F(IdxTest, RefusesImagesWithEndlessSides) {
+TEST_F(Idx, RefusesImagesWithEndlessSides) {
   const auto images = folder_.write("images", idx_file({1, 1, 65536}, Bytes(65536)));
   const auto labels = folder_.write("labels", idx_file({1}, {0}));
   EXPECT_THAT(error_of([&] { read_idx_images(images, labels, 10); }),

@@ -45,7 +45,7 @@ Indices draw_all(MinibatchStream& stream, std::uint64_t jobs) {
   return all;
 }
 
-TEST(MinibatchTest, ParsesSampling) {
+TEST(Minibatch, ParsesSampling) {
   EXPECT_EQ(parse_sampling("shuffle"), Sampling::shuffle);
   EXPECT_EQ(parse_sampling("replacement"), Sampling::replacement);
   EXPECT_EQ(parse_sampling("sequential"), Sampling::sequential);
@@ -53,7 +53,7 @@ TEST(MinibatchTest, ParsesSampling) {
               AllOf(HasSubstr("'random'"), HasSubstr("expected shuffle, replacement or sequential")));
 }
 
-TEST(MinibatchTest, SequentialWalksInFileOrderAndWraps) {
+TEST(Minibatch, SequentialWalksInFileOrderAndWraps) {
   const Indices share = {4, 7, 9, 20, 21};
   MinibatchStream stream(share, 3, Sampling::sequential, 1, 0);
   EXPECT_EQ(stream.example_count(), 5U);
@@ -64,7 +64,7 @@ TEST(MinibatchTest, SequentialWalksInFileOrderAndWraps) {
   EXPECT_THAT(draw(large, 1), ElementsAre(9, 20, 21, 4, 7, 9, 20, 21, 4, 7, 9, 20));
 }
 
-TEST(MinibatchTest, ShuffleCoversTheShareInEveryPass) {
+TEST(Minibatch, ShuffleCoversTheShareInEveryPass) {
   const Indices share = share_of(30);
   for (const std::size_t batch_size : {1U, 4U, 7U, 30U, 31U, 75U}) {
     MinibatchStream stream(share, batch_size, Sampling::shuffle, 1, 0);
@@ -83,7 +83,7 @@ TEST(MinibatchTest, ShuffleCoversTheShareInEveryPass) {
   }
 }
 
-TEST(MinibatchTest, ShuffleDoesNotDependOnTheBatchSize) {
+TEST(Minibatch, ShuffleDoesNotDependOnTheBatchSize) {
   const Indices share = share_of(30);
   MinibatchStream fives(share, 5, Sampling::shuffle, 1, 0);
   MinibatchStream sevens(share, 7, Sampling::shuffle, 1, 0);
@@ -124,10 +124,10 @@ TEST_P(EverySampling, RefusesNothingToDrawOrNoRoom) {
   EXPECT_THAT(error_of([&] { stream.draw(0, three); }), HasSubstr("minibatch of 3, expected 4"));
 }
 
-INSTANTIATE_TEST_SUITE_P(MinibatchTest, EverySampling,
+INSTANTIATE_TEST_SUITE_P(Minibatch, EverySampling,
                          ::testing::Values(Sampling::shuffle, Sampling::replacement, Sampling::sequential));
 
-TEST(MinibatchTest, SeedAndWorkerEachGiveAnotherStream) {
+TEST(Minibatch, SeedAndWorkerEachGiveAnotherStream) {
   const Indices share = share_of(100);
   for (const Sampling sampling : {Sampling::shuffle, Sampling::replacement}) {
     const auto first_batch = [&](std::uint64_t seed, int worker) {
@@ -141,7 +141,7 @@ TEST(MinibatchTest, SeedAndWorkerEachGiveAnotherStream) {
   }
 }
 
-TEST(MinibatchTest, ReplacementIsUniform) {
+TEST(Minibatch, ReplacementIsUniform) {
   const Indices share = share_of(50);
   MinibatchStream stream(share, 32, Sampling::replacement, 1, 0);
   const Indices drawn = draw_all(stream, 2000);
@@ -157,7 +157,7 @@ TEST(MinibatchTest, ReplacementIsUniform) {
   EXPECT_GT(chi_square, 19.2);
 }
 
-TEST(MinibatchTest, StaysAsItIs) {
+TEST(Minibatch, StaysAsItIs) {
   // Recorded runs name a seed: the minibatches it stands for must never change, whatever the platform.
   // These agree with a second implementation, in Python.
   const Indices share = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};

@@ -61,14 +61,14 @@ double mean_largest_share(const Parts& parts, const Bytes& labels) {
   return sum / static_cast<double>(parts.size());
 }
 
-TEST(PartitionTest, ParsesItsThreeKinds) {
+TEST(Partition, ParsesItsThreeKinds) {
   EXPECT_EQ(parse_partition("iid"), PartitionSpec(Iid{}));
   EXPECT_EQ(parse_partition("dirichlet:0.1"), PartitionSpec(Dirichlet{0.1}));
   EXPECT_EQ(parse_partition("dirichlet:1e-3"), PartitionSpec(Dirichlet{1e-3}));
   EXPECT_EQ(parse_partition("shards:2"), PartitionSpec(Shards{2}));
 }
 
-TEST(PartitionTest, RefusesWhatItCannotParse) {
+TEST(Partition, RefusesWhatItCannotParse) {
   for (const std::string text :
        {"", "IID", "iid:1", "dirichlet", "dirichlet:", "dirichlet:0", "dirichlet:-1", "dirichlet:nan",
         "dirichlet:inf", "dirichlet:1e999", "dirichlet:0.1x", "dirichlet: 1", "shards", "shards:", "shards:0",
@@ -135,12 +135,12 @@ TEST_P(EveryPartition, RefusesLabelBeyondTheClasses) {
               HasSubstr("label 3 to partition, expected 0 to 2"));
 }
 
-INSTANTIATE_TEST_SUITE_P(PartitionTest, EveryPartition,
+INSTANTIATE_TEST_SUITE_P(Partition, EveryPartition,
                          ::testing::Values("iid", "dirichlet:1e-320", "dirichlet:1e-3", "dirichlet:0.1",
                                            "dirichlet:1", "dirichlet:1e6", "dirichlet:1e308", "shards:1",
                                            "shards:2", "shards:3"));
 
-TEST(PartitionTest, SmallerAlphaIsMoreHeterogeneous) {
+TEST(Partition, SmallerAlphaIsMoreHeterogeneous) {
   const Bytes labels = mixed_labels(20'000);
   const auto share = [&](const std::string& text) {
     return mean_largest_share(partition(labels, classes, 20, parse_partition(text), 1), labels);
@@ -156,7 +156,7 @@ TEST(PartitionTest, SmallerAlphaIsMoreHeterogeneous) {
   EXPECT_LT(share("iid"), 0.15);
 }
 
-TEST(PartitionTest, TinyAlphaGivesEachWorkerOneClassWhileItLasts) {
+TEST(Partition, TinyAlphaGivesEachWorkerOneClassWhileItLasts) {
   // Nothing runs out for the first worker, which takes 100 of 1000 examples of each class.
   const Bytes labels = mixed_labels(10'000);
   for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
@@ -167,7 +167,7 @@ TEST(PartitionTest, TinyAlphaGivesEachWorkerOneClassWhileItLasts) {
   }
 }
 
-TEST(PartitionTest, ShardsHoldFewClasses) {
+TEST(Partition, ShardsHoldFewClasses) {
   const Bytes labels = mixed_labels(10'000);
   for (const int per_worker : {1, 2, 3}) {
     // 20 workers: 1000 examples a class, slices of at most 500, so a slice meets at most two classes, and
@@ -181,7 +181,7 @@ TEST(PartitionTest, ShardsHoldFewClasses) {
   }
 }
 
-TEST(PartitionTest, OneShardAWorkerIsOneClassAWorker) {
+TEST(Partition, OneShardAWorkerIsOneClassAWorker) {
   const Bytes labels = mixed_labels(10'000);
   const Parts parts = partition(labels, classes, classes, Shards{1}, 1);
   std::set<int> workers;
@@ -192,7 +192,7 @@ TEST(PartitionTest, OneShardAWorkerIsOneClassAWorker) {
   EXPECT_THAT(workers, SizeIs(classes));
 }
 
-TEST(PartitionTest, AClassIsHeldByWhoeverHasMostOfIt) {
+TEST(Partition, AClassIsHeldByWhoeverHasMostOfIt) {
   const Bytes labels = {0, 0, 0, 0, 2, 2, 3, 3};
   const std::vector<ClassHolder> holders = class_holders({{4, 6}, {0, 1, 2, 7}, {3, 5}}, labels, 4);
   ASSERT_THAT(holders, SizeIs(4));
@@ -203,12 +203,12 @@ TEST(PartitionTest, AClassIsHeldByWhoeverHasMostOfIt) {
   EXPECT_EQ(holders[2].share, 0.5);
 }
 
-TEST(PartitionTest, ShardsRefuseMoreSlicesThanExamples) {
+TEST(Partition, ShardsRefuseMoreSlicesThanExamples) {
   EXPECT_THAT(error_of([] { partition(mixed_labels(29), classes, 10, Shards{3}, 1); }),
               HasSubstr("partition shards:3: 10 workers need 30 slices, expected at most 29"));
 }
 
-TEST(PartitionTest, StaysAsItIs) {
+TEST(Partition, StaysAsItIs) {
   // Recorded runs name a seed: the examples it stands for must never change, whatever the platform.
   // Those of Iid and Shards agree with a second implementation, in Python.
   const Bytes labels = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};

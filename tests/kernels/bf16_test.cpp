@@ -7,7 +7,7 @@
 namespace tardigrad::test::bf16_test {
 namespace {
 
-TEST(Bf16, is_the_upper_half_of_a_float) {
+TEST(Bf16, IsTheUpperHalfOfAFloat) {
   EXPECT_EQ(widen(Bf16{0x3F80}), 1.0F);
   EXPECT_EQ(widen(Bf16{0xC040}), -3.0F);
   for (std::uint32_t bits = 0; bits <= 0xFFFF; ++bits) {
@@ -15,7 +15,7 @@ TEST(Bf16, is_the_upper_half_of_a_float) {
   }
 }
 
-TEST(Bf16, rounds_to_the_nearest_and_halves_to_even) {
+TEST(Bf16, RoundsToTheNearestAndHalvesToEven) {
   for (std::uint32_t upper = 0; upper <= 0xFFFF; ++upper) {
     for (const std::uint32_t lower : {0x0U, 0x1U, 0x7FFFU, 0x8000U, 0x8001U, 0xFFFFU}) {
       const auto value = std::bit_cast<float>(upper << 16 | lower);

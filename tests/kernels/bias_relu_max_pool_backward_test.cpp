@@ -84,7 +84,7 @@ class BiasReluMaxPoolBackwardContract : public OnBackend {
   }
 };
 
-TEST_P(BiasReluMaxPoolBackwardContract, is_exact_on_dyadic_inputs_and_writes_every_element) {
+TEST_P(BiasReluMaxPoolBackwardContract, IsExactOnDyadicInputsAndWritesEveryElement) {
   for_each_type([]<typename Number>(Number) {
     for_each_pool_shape([](const PoolShape& shape) {
       const Input<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 3),
@@ -98,7 +98,7 @@ TEST_P(BiasReluMaxPoolBackwardContract, is_exact_on_dyadic_inputs_and_writes_eve
   });
 }
 
-TEST_P(BiasReluMaxPoolBackwardContract, sums_a_large_batch_as_float64_does) {
+TEST_P(BiasReluMaxPoolBackwardContract, SumsALargeBatchAsFloat64Does) {
   for (const MemoryFormat input : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
     const PoolShape shape{1100, 12, 6, 8, input, MemoryFormat::channels_last};
     const Input<float> in{shape, random_numbers<float>(shape.output_size(), 5),
@@ -115,7 +115,7 @@ TEST_P(BiasReluMaxPoolBackwardContract, sums_a_large_batch_as_float64_does) {
   }
 }
 
-TEST_P(BiasReluMaxPoolBackwardContract, does_not_depend_on_alignment) {
+TEST_P(BiasReluMaxPoolBackwardContract, DoesNotDependOnAlignment) {
   for_each_type([]<typename Number>(Number) {
     for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
       const PoolShape shape{3, 16, 7, 16, format, format};
@@ -132,7 +132,7 @@ TEST_P(BiasReluMaxPoolBackwardContract, does_not_depend_on_alignment) {
   });
 }
 
-TEST_P(BiasReluMaxPoolBackwardContract, keeps_nan_where_it_wins) {
+TEST_P(BiasReluMaxPoolBackwardContract, KeepsNanWhereItWins) {
   const PoolShape shape{1, 1, 2, 4, {}, {}};
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Answer<float> closed = computed(GetParam(), Input<float>{shape, {nan, 2}, {no_winner, 3}});
@@ -144,10 +144,10 @@ TEST_P(BiasReluMaxPoolBackwardContract, keeps_nan_where_it_wins) {
   EXPECT_TRUE(std::isnan(open.bias_gradient[0]));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, BiasReluMaxPoolBackwardContract, every_backend,
+INSTANTIATE_TEST_SUITE_P(Backends, BiasReluMaxPoolBackwardContract, every_backend,
                          testing::PrintToStringParamName());
 
-TEST(BiasReluMaxPoolBackward, bounds_its_scratch) {
+TEST(BiasReluMaxPoolBackward, BoundsItsScratch) {
   const auto size = [](std::size_t batch, MemoryFormat format) {
     return BiasReluMaxPoolBackward<float>::partial_sums_size({batch, 64, 32, 32, format, format});
   };
@@ -165,7 +165,7 @@ void expect_refused(const BiasReluMaxPoolBackward<float>& pool, const std::strin
 #endif
 }
 
-TEST(BiasReluMaxPoolBackward, refuses_wrong_arguments) {
+TEST(BiasReluMaxPoolBackward, RefusesWrongArguments) {
   float value = 0;
   std::uint8_t winner = 0;
   const PoolShape shape{1, 1, 2, 2, {}, {}};
@@ -182,7 +182,7 @@ TEST(BiasReluMaxPoolBackward, refuses_wrong_arguments) {
 #endif
 }
 
-TEST(BiasReluMaxPoolBackward, counts_bytes_and_flops) {
+TEST(BiasReluMaxPoolBackward, CountsBytesAndFlops) {
   BiasReluMaxPoolBackward<Bf16> pool;
   pool.shape = {2, 3, 5, 4, {}, {}};
   EXPECT_EQ(pool.bytes(), 24 * 3 + 120 * 2 + 12);

@@ -93,7 +93,7 @@ class BiasReluMaxPoolContract : public OnBackend {
   }
 };
 
-TEST_P(BiasReluMaxPoolContract, takes_the_first_of_equal_maxima_and_closes_at_zero) {
+TEST_P(BiasReluMaxPoolContract, TakesTheFirstOfEqualMaximaAndClosesAtZero) {
   for_each_type([]<typename Number>(Number) {
     for_each_pool_shape([](const PoolShape& shape) {
       const Input<Number> in{shape, dyadic_numbers<Number>(shape.input_size(), 3),
@@ -103,7 +103,7 @@ TEST_P(BiasReluMaxPoolContract, takes_the_first_of_equal_maxima_and_closes_at_ze
   });
 }
 
-TEST_P(BiasReluMaxPoolContract, adds_and_compares_in_fp32_and_rounds_once) {
+TEST_P(BiasReluMaxPoolContract, AddsAndComparesInFp32AndRoundsOnce) {
   for_each_type([]<typename Number>(Number) {
     for_each_pool_shape([](const PoolShape& shape) {
       const Input<Number> in{shape, random_numbers<Number>(shape.input_size(), 5),
@@ -113,7 +113,7 @@ TEST_P(BiasReluMaxPoolContract, adds_and_compares_in_fp32_and_rounds_once) {
   });
 }
 
-TEST_P(BiasReluMaxPoolContract, treats_nan_and_infinity_as_the_layers_do) {
+TEST_P(BiasReluMaxPoolContract, TreatsNanAndInfinityAsTheLayersDo) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   constexpr float infinity = std::numeric_limits<float>::infinity();
   const std::array<float, 8> specials{nan, infinity, -infinity, -0.0F, 0, 1, -1, 1e-40F};
@@ -135,7 +135,7 @@ TEST_P(BiasReluMaxPoolContract, treats_nan_and_infinity_as_the_layers_do) {
   });
 }
 
-TEST_P(BiasReluMaxPoolContract, does_not_depend_on_alignment) {
+TEST_P(BiasReluMaxPoolContract, DoesNotDependOnAlignment) {
   for_each_type([]<typename Number>(Number) {
     for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
       const PoolShape shape{3, 16, 6, 16, format, format};
@@ -150,7 +150,7 @@ TEST_P(BiasReluMaxPoolContract, does_not_depend_on_alignment) {
   });
 }
 
-TEST_P(BiasReluMaxPoolContract, pools_more_windows_than_a_device_has_threads) {
+TEST_P(BiasReluMaxPoolContract, PoolsMoreWindowsThanADeviceHasThreads) {
   for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
     const PoolShape shape{1500, 4, 16, 16, format, format};
     const Input<float> in{shape, random_numbers<float>(shape.input_size(), 9),
@@ -159,7 +159,7 @@ TEST_P(BiasReluMaxPoolContract, pools_more_windows_than_a_device_has_threads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, BiasReluMaxPoolContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, BiasReluMaxPoolContract, every_backend, testing::PrintToStringParamName());
 
 void expect_refused(const BiasReluMaxPool<float>& pool, const std::string& text) {
   const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
@@ -169,7 +169,7 @@ void expect_refused(const BiasReluMaxPool<float>& pool, const std::string& text)
 #endif
 }
 
-TEST(BiasReluMaxPool, refuses_wrong_arguments) {
+TEST(BiasReluMaxPool, RefusesWrongArguments) {
   float value = 0;
   const PoolShape shape{1, 1, 2, 2, {}, {}};
   expect_refused({shape, nullptr, &value, &value, nullptr}, "input is null");
@@ -179,7 +179,7 @@ TEST(BiasReluMaxPool, refuses_wrong_arguments) {
   expect_refused({large, &value, &value, &value, nullptr}, "too many windows");
 }
 
-TEST(BiasReluMaxPool, counts_bytes_and_flops) {
+TEST(BiasReluMaxPool, CountsBytesAndFlops) {
   BiasReluMaxPool<Bf16> pool;
   pool.shape = {2, 3, 5, 4, {}, {}};
   EXPECT_EQ(pool.bytes(), 24 * (8 + 2) + 12);

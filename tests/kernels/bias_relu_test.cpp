@@ -32,7 +32,7 @@ class BiasReluContract : public OnBackend {
   }
 };
 
-TEST_P(BiasReluContract, adds_the_bias_and_closes_at_zero) {
+TEST_P(BiasReluContract, AddsTheBiasAndClosesAtZero) {
   for_each_size([]<typename Number>(Number, const Size& size) {
     std::vector<Number> before = random_numbers<Number>(size.batch * size.outputs, 1);
     const std::vector<Number> biases = random_numbers<Number>(size.outputs, 2);
@@ -70,7 +70,7 @@ Gradients<Number> gated(Backend backend, const Size& size, const std::vector<Num
   return {gradient.values(), bias_gradient.values()};
 }
 
-TEST_P(BiasReluContract, gates_the_gradient_and_sums_it) {
+TEST_P(BiasReluContract, GatesTheGradientAndSumsIt) {
   for_each_size([]<typename Number>(Number, const Size& size) {
     const std::vector<Number> before = dyadic_numbers<Number>(size.batch * size.outputs, 3);
     std::vector<Number> activations = dyadic_numbers<Number>(size.batch * size.outputs, 4);
@@ -89,7 +89,7 @@ TEST_P(BiasReluContract, gates_the_gradient_and_sums_it) {
   });
 }
 
-TEST_P(BiasReluContract, sums_in_one_order_and_rounds_once) {
+TEST_P(BiasReluContract, SumsInOneOrderAndRoundsOnce) {
   for (const Size& size : {Size{500, 37}, {31, 5}}) {
     const std::vector<float> before = random_numbers<float>(size.batch * size.outputs, 5);
     const Gradients<float> got = gated<float>(GetParam(), size, nullptr, before);
@@ -106,14 +106,14 @@ TEST_P(BiasReluContract, sums_in_one_order_and_rounds_once) {
   }
 }
 
-TEST_P(BiasReluContract, rounds_sums_to_bf16) {
+TEST_P(BiasReluContract, RoundsSumsToBf16) {
   const Guarded<Bf16> gradient(GetParam(), {nearest<Bf16>(256), nearest<Bf16>(1)});
   const Guarded<Bf16> bias_gradient(GetParam(), {Bf16{}});
   execute(GetParam(), BiasReluBackward<Bf16, Bf16>{2, 1, nullptr, gradient.data(), bias_gradient.data()});
   EXPECT_EQ(widen(bias_gradient.values()[0]), 256);  // 257 lies halfway to 258; even wins
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, BiasReluContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, BiasReluContract, every_backend, testing::PrintToStringParamName());
 
 template <typename Operation>
 void expect_refused(const Operation& operation) {
@@ -124,7 +124,7 @@ void expect_refused(const Operation& operation) {
 #endif
 }
 
-TEST(BiasRelu, refuses_null_pointers) {
+TEST(BiasRelu, RefusesNullPointers) {
   float value = 0;
   expect_refused(BiasRelu<float>{1, 1, true, nullptr, &value});
   expect_refused(BiasRelu<float>{1, 1, true, &value, nullptr});
@@ -132,7 +132,7 @@ TEST(BiasRelu, refuses_null_pointers) {
   expect_refused(BiasReluBackward<float, float>{1, 1, nullptr, &value, nullptr});
 }
 
-TEST(BiasRelu, counts_bytes_and_flops) {
+TEST(BiasRelu, CountsBytesAndFlops) {
   BiasRelu<Bf16> forward;
   forward.batch = 4;
   forward.outputs = 10;

@@ -64,7 +64,7 @@ double norm_by_chunks(const std::vector<float>& values) {
 
 class ClipScaleContract : public OnBackend {};
 
-TEST_P(ClipScaleContract, is_exact_where_the_norm_is) {
+TEST_P(ClipScaleContract, IsExactWhereTheNormIs) {
   for (const unsigned root : {1U, 2U, 3U, 16U, 31U, 64U, 65U, 100U}) {
     // d = root² elements of ±1/4: the norm is root/4.
     std::vector<float> values(std::size_t{root} * root, 0.25F);
@@ -80,7 +80,7 @@ TEST_P(ClipScaleContract, is_exact_where_the_norm_is) {
   }
 }
 
-TEST_P(ClipScaleContract, adds_in_the_same_order_everywhere) {
+TEST_P(ClipScaleContract, AddsInTheSameOrderEverywhere) {
   for (const std::size_t dimension : {1, 2, 255, 256, 257, 4095, 4096, 4097, 100003, 3000001}) {
     SCOPED_TRACE(testing::Message() << "d = " << dimension);
     const std::vector<float> values = random_values(dimension);
@@ -91,7 +91,7 @@ TEST_P(ClipScaleContract, adds_in_the_same_order_everywhere) {
   }
 }
 
-TEST_P(ClipScaleContract, follows_a_plain_sum) {
+TEST_P(ClipScaleContract, FollowsAPlainSum) {
   const std::vector<float> values = random_values(40021);
   double squares = 0;
   for (const float value : values) {
@@ -102,18 +102,18 @@ TEST_P(ClipScaleContract, follows_a_plain_sum) {
   EXPECT_NEAR(computed(GetParam(), values, 0.5F), want, want * 0x1.001p-24);  // the rounding to fp32
 }
 
-TEST_P(ClipScaleContract, leaves_zero_alone) {
+TEST_P(ClipScaleContract, LeavesZeroAlone) {
   EXPECT_EQ(computed(GetParam(), std::vector<float>(5000), 0.1F), 1);
 }
 
-TEST_P(ClipScaleContract, takes_the_largest_and_the_smallest_numbers) {
+TEST_P(ClipScaleContract, TakesTheLargestAndTheSmallestNumbers) {
   constexpr float largest = std::numeric_limits<float>::max();
   constexpr float smallest = std::numeric_limits<float>::denorm_min();
   EXPECT_EQ(computed(GetParam(), std::vector<float>(4, largest), largest), 0.5F);
   EXPECT_EQ(computed(GetParam(), std::vector<float>(4, smallest), smallest), 0.5F);
 }
 
-TEST_P(ClipScaleContract, is_nan_if_the_norm_is_not_finite) {
+TEST_P(ClipScaleContract, IsNanIfTheNormIsNotFinite) {
   for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
     for (const std::size_t where : {0UL, 4096UL, 4999UL}) {
       std::vector<float> values(5000, 0.5F);
@@ -123,7 +123,7 @@ TEST_P(ClipScaleContract, is_nan_if_the_norm_is_not_finite) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, ClipScaleContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, ClipScaleContract, every_backend, testing::PrintToStringParamName());
 
 void expect_refused(const ClipScale& clip, const std::string& text) {
   const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
@@ -133,7 +133,7 @@ void expect_refused(const ClipScale& clip, const std::string& text) {
 #endif
 }
 
-TEST(ClipScale, refuses_wrong_arguments) {
+TEST(ClipScale, RefusesWrongArguments) {
   float values[2] = {};
   double partial_sum = 0;
   const ClipScale complete{1, &values[0], 1, &partial_sum, &values[1]};
@@ -151,7 +151,7 @@ TEST(ClipScale, refuses_wrong_arguments) {
   EXPECT_NO_THROW(complete.run());
 }
 
-TEST(ClipScale, needs_partial_sums_on_a_gpu_only) {
+TEST(ClipScale, NeedsPartialSumsOnAGpuOnly) {
   float values[2] = {};
   const ClipScale clip{1, &values[0], 1, nullptr, &values[1]};
   EXPECT_NO_THROW(clip.run());
@@ -161,14 +161,14 @@ TEST(ClipScale, needs_partial_sums_on_a_gpu_only) {
 #endif
 }
 
-TEST(ClipScale, does_nothing_for_no_parameters) {
+TEST(ClipScale, DoesNothingForNoParameters) {
   EXPECT_NO_THROW(ClipScale{}.run());
 #if TARDIGRAD_CUDA
   EXPECT_NO_THROW(ClipScale{}.launch(nullptr));
 #endif
 }
 
-TEST(ClipScale, counts_bytes_and_flops) {
+TEST(ClipScale, CountsBytesAndFlops) {
   ClipScale clip;
   clip.dimension = 1000;
   EXPECT_EQ(clip.bytes(), 4000);

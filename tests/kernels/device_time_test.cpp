@@ -136,7 +136,7 @@ TEST_P(DeviceTime, NullPointersAreRefused) {
   EXPECT_THROW(execute(GetParam(), Stretch{}), std::logic_error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, DeviceTime, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, DeviceTime, every_backend, testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace tardigrad::test::device_time_test

@@ -142,7 +142,7 @@ void expect_right(const Case& c, const Minibatch<Number>& actual) {
 
 class GatherImagesContract : public OnBackend {};
 
-TEST_P(GatherImagesContract, normalizes_what_the_indices_name) {
+TEST_P(GatherImagesContract, NormalizesWhatTheIndicesName) {
   for (const Shape shape : {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 2, 2}}) {
     SCOPED_TRACE(testing::Message() << shape.channels << " × " << shape.height << " × " << shape.width);
     const Case c = make_case(shape, 50, {49, 0, 7, 7, 31, 1, 48});
@@ -150,7 +150,7 @@ TEST_P(GatherImagesContract, normalizes_what_the_indices_name) {
   }
 }
 
-TEST_P(GatherImagesContract, maps_every_pixel_value_to_one_float) {
+TEST_P(GatherImagesContract, MapsEveryPixelValueToOneFloat) {
   Case c = make_case({1, 16, 16}, 1, {0});
   for (std::size_t value = 0; value < 256; ++value) {
     c.images[value] = static_cast<std::uint8_t>(value);
@@ -179,7 +179,7 @@ std::vector<Crop> some_crops(std::size_t count) {
   return crops;
 }
 
-TEST_P(GatherImagesContract, crops_flips_and_changes_the_format) {
+TEST_P(GatherImagesContract, CropsFlipsAndChangesTheFormat) {
   for (const Shape shape :
        {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 18, 22}, {3, 18, 20}}) {
     Case c = make_case(shape, 50, {49, 0, 7, 7, 31, 1, 48, 20});
@@ -198,13 +198,13 @@ TEST_P(GatherImagesContract, crops_flips_and_changes_the_format) {
   }
 }
 
-TEST_P(GatherImagesContract, takes_as_many_channels_as_there_are_unless_told) {
+TEST_P(GatherImagesContract, TakesAsManyChannelsAsThereAreUnlessTold) {
   Case c = make_case({3, 5, 4}, 9, {8, 2});
   c.out_format = MemoryFormat::channels_last;
   expect_right(c, gathered(GetParam(), c));
 }
 
-TEST_P(GatherImagesContract, does_not_depend_on_alignment) {
+TEST_P(GatherImagesContract, DoesNotDependOnAlignment) {
   Case c = make_case({3, 8, 8}, 20, {3, 19, 0});
   const auto compare = [&]<typename Number>(Number) {
     const Minibatch<Number> aligned = gathered<Number>(GetParam(), c);
@@ -225,7 +225,7 @@ TEST_P(GatherImagesContract, does_not_depend_on_alignment) {
   }
 }
 
-TEST_P(GatherImagesContract, rounds_to_the_nearest_bf16) {
+TEST_P(GatherImagesContract, RoundsToTheNearestBf16) {
   Case c = make_case({3, 9, 8}, 20, {3, 19, 0, 4});
   const Minibatch<float> exact = gathered<float>(GetParam(), c);
   const Minibatch<Bf16> rounded = gathered<Bf16>(GetParam(), c);
@@ -234,7 +234,7 @@ TEST_P(GatherImagesContract, rounds_to_the_nearest_bf16) {
   }
 }
 
-TEST_P(GatherImagesContract, draws_labels_of_images_without_pixels) {
+TEST_P(GatherImagesContract, DrawsLabelsOfImagesWithoutPixels) {
   Case c = make_case({1, 0, 7}, 5, {4, 0});
   for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
     c.out_format = format;
@@ -242,7 +242,7 @@ TEST_P(GatherImagesContract, draws_labels_of_images_without_pixels) {
   }
 }
 
-TEST_P(GatherImagesContract, draws_more_images_than_a_device_has_blocks) {
+TEST_P(GatherImagesContract, DrawsMoreImagesThanADeviceHasBlocks) {
   std::vector<std::uint32_t> indices(20000);
   for (std::size_t k = 0; k < indices.size(); ++k) {
     indices[k] = static_cast<std::uint32_t>(k * 7 % 64);
@@ -251,13 +251,13 @@ TEST_P(GatherImagesContract, draws_more_images_than_a_device_has_blocks) {
   expect_right(c, gathered(GetParam(), c));
 }
 
-TEST_P(GatherImagesContract, does_nothing_for_an_empty_batch) {
+TEST_P(GatherImagesContract, DoesNothingForAnEmptyBatch) {
   EXPECT_NO_THROW(execute(GetParam(), GatherImages{}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, GatherImagesContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, GatherImagesContract, every_backend, testing::PrintToStringParamName());
 
-TEST(GatherImages, refuses_an_index_beyond_the_data_and_writes_nothing) {
+TEST(GatherImages, RefusesAnIndexBeyondTheDataAndWritesNothing) {
   const Case c = make_case({1, 2, 2}, 5, {4, 0, 5});
   std::vector<float> out_images(12, 7);
   std::vector<std::int32_t> out_labels(3, 7);
@@ -281,7 +281,7 @@ void expect_refused(const GatherImages& gather, const std::string& text) {
 #endif
 }
 
-TEST(GatherImages, refuses_what_it_cannot_do) {
+TEST(GatherImages, RefusesWhatItCannotDo) {
   const Case c = make_case({3, 2, 2}, 5, {4, 0});
   GatherImages gather = operation(c);
   expect_refused(gather, "a pointer is null");
@@ -293,7 +293,7 @@ TEST(GatherImages, refuses_what_it_cannot_do) {
   expect_refused(gather, "0 channels, expected 1 to 4");
 }
 
-TEST(GatherImages, refuses_channels_that_the_format_does_not_have) {
+TEST(GatherImages, RefusesChannelsThatTheFormatDoesNotHave) {
   GatherImages gather = operation(make_case({3, 2, 2}, 5, {4, 0}));
   gather.out_channels = 4;
   expect_refused(gather, "4 output channels, expected 3");
@@ -302,7 +302,7 @@ TEST(GatherImages, refuses_channels_that_the_format_does_not_have) {
   expect_refused(gather, "2 output channels, expected 3 or more");
 }
 
-TEST(GatherImages, refuses_two_kinds_of_output) {
+TEST(GatherImages, RefusesTwoKindsOfOutput) {
   const Case c = make_case({3, 2, 2}, 5, {4, 0});
   float value = 0;
   Bf16 value_bf16{};
@@ -318,7 +318,7 @@ TEST(GatherImages, refuses_two_kinds_of_output) {
   expect_refused(gather, "out_images and out_images_bf16 are given");
 }
 
-TEST(GatherImages, counts_the_bytes_of_padding_and_crops) {
+TEST(GatherImages, CountsTheBytesOfPaddingAndCrops) {
   GatherImages gather = operation(make_case({3, 32, 32}, 5, {4, 0}));
   Bf16 value{};
   gather.out_images_bf16 = &value;
@@ -329,7 +329,7 @@ TEST(GatherImages, counts_the_bytes_of_padding_and_crops) {
   EXPECT_EQ(gather.bytes(), 2 * (3072 + 8192 * 2 + 9 + 3));
 }
 
-TEST(RandomCrop, draws_every_shift_and_both_flips_equally_often) {
+TEST(RandomCrop, DrawsEveryShiftAndBothFlipsEquallyOften) {
   Random random(3, Purpose::augment, 1);
   std::map<std::tuple<int, int, int>, int> seen;
   constexpr int draws = 100 * 5 * 5 * 2;
@@ -348,7 +348,7 @@ TEST(RandomCrop, draws_every_shift_and_both_flips_equally_often) {
   EXPECT_EQ(random_crop(random, 0).dy, 0);
 }
 
-TEST(GatherImages, counts_bytes_and_flops) {
+TEST(GatherImages, CountsBytesAndFlops) {
   const GatherImages gather = operation(make_case({3, 32, 32}, 5, {4, 0}));
   EXPECT_EQ(gather.bytes(), 2 * (3072 * 5 + 9));
   EXPECT_EQ(gather.flops(), 2 * 3072 * 2);

@@ -27,7 +27,7 @@ double summed(Backend backend, const std::vector<float>& losses) {
 
 class LossSumContract : public OnBackend {};
 
-TEST_P(LossSumContract, adds_losses_in_float64) {
+TEST_P(LossSumContract, AddsLossesInFloat64) {
   for (const std::size_t count : {1, 2, 255, 1000, 100'003}) {
     // In float32 the sum would stop growing.
     std::vector<float> losses(count, 0x1p-20F);
@@ -37,13 +37,13 @@ TEST_P(LossSumContract, adds_losses_in_float64) {
   }
 }
 
-TEST_P(LossSumContract, keeps_nan) {
+TEST_P(LossSumContract, KeepsNan) {
   EXPECT_TRUE(std::isnan(summed(GetParam(), {1, std::numeric_limits<float>::quiet_NaN(), 2})));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, LossSumContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, LossSumContract, every_backend, testing::PrintToStringParamName());
 
-TEST(LossSum, refuses_null_and_accepts_none) {
+TEST(LossSum, RefusesNullAndAcceptsNone) {
   const LossSum wrong{1, nullptr};
   const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("losses is null"));
   EXPECT_THAT([&] { static_cast<void>(wrong.run()); }, throws);
@@ -54,7 +54,7 @@ TEST(LossSum, refuses_null_and_accepts_none) {
 #endif
 }
 
-TEST(LossSum, counts_bytes_and_flops) {
+TEST(LossSum, CountsBytesAndFlops) {
   const LossSum sum{1000, nullptr};
   EXPECT_EQ(sum.bytes(), 4000);
   EXPECT_EQ(sum.flops(), 1000);

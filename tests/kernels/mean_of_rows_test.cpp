@@ -136,7 +136,7 @@ class MeanOfRowsContract : public OnBackend {
   }
 };
 
-TEST_P(MeanOfRowsContract, is_exact_on_dyadic_inputs) {
+TEST_P(MeanOfRowsContract, IsExactOnDyadicInputs) {
   for_each_type([]<typename Row>(Row) {
     for (const std::size_t count : {1, 2, 4, 8, 16, 64}) {
       const Table<Row> table = dyadic_table<Row>(count, 3001);
@@ -149,7 +149,7 @@ TEST_P(MeanOfRowsContract, is_exact_on_dyadic_inputs) {
   });
 }
 
-TEST_P(MeanOfRowsContract, adds_in_the_order_of_the_rows_and_rounds_once) {
+TEST_P(MeanOfRowsContract, AddsInTheOrderOfTheRowsAndRoundsOnce) {
   for_each_type([]<typename Row>(Row) {
     for (const std::size_t count : {1, 2, 3, 5, 7, 9, 23, 100}) {
       for (const std::size_t length : {1, 2, 15, 16, 17, 33, 2047, 2048, 2049, 6001}) {
@@ -164,7 +164,7 @@ TEST_P(MeanOfRowsContract, adds_in_the_order_of_the_rows_and_rounds_once) {
   });
 }
 
-TEST_P(MeanOfRowsContract, works_on_a_range_and_leaves_the_rest_alone) {
+TEST_P(MeanOfRowsContract, WorksOnARangeAndLeavesTheRestAlone) {
   for_each_type([]<typename Row>(Row) {
     const Table<Row> table = random_table<Row>(11, 5003);
     for (const auto& [begin, end] : {std::pair{0UL, 2500UL}, {2500UL, 5003UL}, {17UL, 18UL}, {7UL, 7UL}}) {
@@ -174,13 +174,13 @@ TEST_P(MeanOfRowsContract, works_on_a_range_and_leaves_the_rest_alone) {
   });
 }
 
-TEST_P(MeanOfRowsContract, finds_no_drift_in_an_exact_mean) {
+TEST_P(MeanOfRowsContract, FindsNoDriftInAnExactMean) {
   Table<float> table = random_table<float>(10, 4099);
   table.mean = expected(table, 0, table.length).mean;
   EXPECT_EQ(computed(GetParam(), table, 0, table.length).drift[0], 0);
 }
 
-TEST_P(MeanOfRowsContract, keeps_nan_in_its_column) {
+TEST_P(MeanOfRowsContract, KeepsNanInItsColumn) {
   for_each_type([]<typename Row>(Row) {
     Table<Row> table = dyadic_table<Row>(9, 100);
     table.elements[5 * table.length + 42] = convert<Row>(std::numeric_limits<float>::quiet_NaN());
@@ -194,9 +194,9 @@ TEST_P(MeanOfRowsContract, keeps_nan_in_its_column) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, MeanOfRowsContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, MeanOfRowsContract, every_backend, testing::PrintToStringParamName());
 
-TEST(MeanOfRows, adds_its_drift_in_one_order) {
+TEST(MeanOfRows, AddsItsDriftInOneOrder) {
   const Table<float> table = random_table<float>(10, 40021);
   const Answer first = computed(Backend::cpu, table, 0, table.length);
   EXPECT_TRUE(same_bits(computed(Backend::cpu, table, 0, table.length, 1).drift, first.drift));
@@ -210,7 +210,7 @@ void expect_refused(const MeanOfRows& mean, const std::string& text) {
 #endif
 }
 
-TEST(MeanOfRows, refuses_wrong_arguments) {
+TEST(MeanOfRows, RefusesWrongArguments) {
   float value = 0;
   const float* const rows[] = {&value};
   const Bf16* const rows_bf16[] = {nullptr};
@@ -234,14 +234,14 @@ TEST(MeanOfRows, refuses_wrong_arguments) {
   EXPECT_NO_THROW(complete.run());
 }
 
-TEST(MeanOfRows, does_nothing_for_no_parameters) {
+TEST(MeanOfRows, DoesNothingForNoParameters) {
   EXPECT_NO_THROW(MeanOfRows{}.run());
 #if TARDIGRAD_CUDA
   EXPECT_NO_THROW(MeanOfRows{}.launch(nullptr));
 #endif
 }
 
-TEST(MeanOfRows, counts_bytes_and_flops) {
+TEST(MeanOfRows, CountsBytesAndFlops) {
   const Bf16* const rows_bf16[] = {nullptr};
   double drift[2];
   MeanOfRows mean;

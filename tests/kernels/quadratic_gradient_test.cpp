@@ -88,7 +88,7 @@ Answer computed(Backend backend, const Problem& problem, std::size_t offset = 0)
 
 class QuadraticGradientContract : public OnBackend {};
 
-TEST_P(QuadraticGradientContract, is_exact_on_dyadic_inputs) {
+TEST_P(QuadraticGradientContract, IsExactOnDyadicInputs) {
   for (const std::size_t dimension : {0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 257}) {
     SCOPED_TRACE(testing::Message() << "d = " << dimension);
     const Problem problem = dyadic_problem(dimension);
@@ -99,7 +99,7 @@ TEST_P(QuadraticGradientContract, is_exact_on_dyadic_inputs) {
   }
 }
 
-TEST_P(QuadraticGradientContract, follows_float64_on_random_inputs) {
+TEST_P(QuadraticGradientContract, FollowsFloat64OnRandomInputs) {
   constexpr std::size_t dimension = 517;
   const Problem problem = random_problem(dimension);
   const Reference want = reference(problem);
@@ -130,7 +130,7 @@ double sum_by_lanes(std::size_t count, const Term& term) {
   return sums[0];
 }
 
-TEST_P(QuadraticGradientContract, adds_in_the_same_order_everywhere) {
+TEST_P(QuadraticGradientContract, AddsInTheSameOrderEverywhere) {
   // Entries of very different size that cancel in pairs, so that what is left is the rounding of float64,
   // which every other order would leave otherwise.
   constexpr std::size_t dimension = 100;
@@ -161,7 +161,7 @@ TEST_P(QuadraticGradientContract, adds_in_the_same_order_everywhere) {
   EXPECT_EQ(got.loss[0], static_cast<float>(loss));
 }
 
-TEST_P(QuadraticGradientContract, does_without_the_loss) {
+TEST_P(QuadraticGradientContract, DoesWithoutTheLoss) {
   const Problem problem = dyadic_problem(5);
   const Guarded<float> matrix(GetParam(), problem.matrix);
   const Guarded<float> b(GetParam(), problem.offset);
@@ -196,7 +196,7 @@ Answer computed_tridiagonal(Backend backend, const Problem& problem, std::size_t
   return {gradient.values(), loss.values()};
 }
 
-TEST_P(QuadraticGradientContract, tridiagonal_is_the_dense_one_without_its_zeros) {
+TEST_P(QuadraticGradientContract, TridiagonalIsTheDenseOneWithoutItsZeros) {
   for (const std::size_t dimension : {0, 1, 2, 3, 8, 31, 32, 33, 257}) {
     SCOPED_TRACE(testing::Message() << "d = " << dimension);
     const Problem problem = tridiagonal(dyadic_problem(dimension));
@@ -207,7 +207,7 @@ TEST_P(QuadraticGradientContract, tridiagonal_is_the_dense_one_without_its_zeros
   }
 }
 
-TEST_P(QuadraticGradientContract, tridiagonal_follows_float64_on_random_inputs) {
+TEST_P(QuadraticGradientContract, TridiagonalFollowsFloat64OnRandomInputs) {
   const Problem problem = tridiagonal(random_problem(517));
   const Reference want = reference(problem);
   const Answer got = computed_tridiagonal(GetParam(), problem);
@@ -218,10 +218,10 @@ TEST_P(QuadraticGradientContract, tridiagonal_follows_float64_on_random_inputs) 
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, QuadraticGradientContract, every_backend,
+INSTANTIATE_TEST_SUITE_P(Backends, QuadraticGradientContract, every_backend,
                          testing::PrintToStringParamName());
 
-TEST(QuadraticGradient, refuses_a_missing_vector) {
+TEST(QuadraticGradient, RefusesAMissingVector) {
   float values[4] = {};
   const QuadraticGradient complete{1, &values[0], &values[1], &values[2], &values[3], nullptr};
   QuadraticGradient without[] = {complete, complete, complete, complete};
@@ -238,7 +238,7 @@ TEST(QuadraticGradient, refuses_a_missing_vector) {
   EXPECT_NO_THROW(complete.run());
 }
 
-TEST(TridiagonalGradient, refuses_a_missing_vector) {
+TEST(TridiagonalGradient, RefusesAMissingVector) {
   float values[3] = {};
   const TridiagonalGradient complete{1, &values[0], &values[1], &values[2], nullptr};
   TridiagonalGradient without[] = {complete, complete, complete};
@@ -254,7 +254,7 @@ TEST(TridiagonalGradient, refuses_a_missing_vector) {
   EXPECT_NO_THROW(complete.run());
 }
 
-TEST(QuadraticGradient, counts_bytes_and_flops) {
+TEST(QuadraticGradient, CountsBytesAndFlops) {
   QuadraticGradient quadratic;
   quadratic.dimension = 10;
   EXPECT_EQ(quadratic.bytes(), 4 * (100 + 30));

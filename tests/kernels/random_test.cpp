@@ -29,7 +29,7 @@ Moments moments(int count, Draw&& draw) {
   return {.mean = mean, .variance = squares / count - mean * mean};
 }
 
-TEST(RandomTest, SplitMixGivesTheReferenceNumbers) {
+TEST(Random, SplitMixGivesTheReferenceNumbers) {
   // First outputs of the authors' C code (prng.di.unimi.it/splitmix64.c) for seed 1234567.
   std::uint64_t state = 1234567;
   for (const std::uint64_t expected : {6457827717110365317U, 3203168211198807973U, 9817491932198370423U,
@@ -38,7 +38,7 @@ TEST(RandomTest, SplitMixGivesTheReferenceNumbers) {
   }
 }
 
-TEST(RandomTest, XoshiroGivesTheReferenceNumbers) {
+TEST(Random, XoshiroGivesTheReferenceNumbers) {
   // First outputs of the authors' C code (prng.di.unimi.it/xoshiro256plusplus.c) from state 1, 2, 3, 4.
   Random random({1, 2, 3, 4});
   const std::vector<std::uint64_t> reference = {41943041U,
@@ -56,7 +56,7 @@ TEST(RandomTest, XoshiroGivesTheReferenceNumbers) {
   }
 }
 
-TEST(RandomTest, EveryPartOfTheKeyCounts) {
+TEST(Random, EveryPartOfTheKeyCounts) {
   std::set<std::uint64_t> first_bits;
   for (const std::uint64_t seed : {0, 1}) {
     for (const Purpose purpose : {Purpose::partition, Purpose::epoch, Purpose::replacement}) {
@@ -70,7 +70,7 @@ TEST(RandomTest, EveryPartOfTheKeyCounts) {
   EXPECT_EQ(Random(1, Purpose::epoch, 2, 3).bits(), Random(1, Purpose::epoch, 2, 3).bits());
 }
 
-TEST(RandomTest, BoundedIntegersAreUnbiased) {
+TEST(Random, BoundedIntegersAreUnbiased) {
   // With bound 3·2^30 an unrejected product or a modulo would give some thirds twice the share of others.
   Random random(1, Purpose::partition);
   constexpr std::uint32_t bound = 3U << 30;
@@ -88,12 +88,12 @@ TEST(RandomTest, BoundedIntegersAreUnbiased) {
   for (const double count : thirds) EXPECT_NEAR(count, draws / 3.0, 5 * 258);
 }
 
-TEST(RandomTest, BoundOneGivesZero) {
+TEST(Random, BoundOneGivesZero) {
   Random random(1, Purpose::partition);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(random.below(1), 0U);
 }
 
-TEST(RandomTest, UniformStaysInsideItsEnds) {
+TEST(Random, UniformStaysInsideItsEnds) {
   EXPECT_GT(Random({0, 1, 0, 0}).uniform(), 0);  // The first output from this state is 0.
   Random random(2, Purpose::partition);
   constexpr int draws = 100'000;
@@ -106,7 +106,7 @@ TEST(RandomTest, UniformStaysInsideItsEnds) {
   EXPECT_NEAR(variance, 1.0 / 12, 5 * std::sqrt(1.0 / 180 / draws));  // Var(x²) about the mean is 1/180.
 }
 
-TEST(RandomTest, NormalHasItsMoments) {
+TEST(Random, NormalHasItsMoments) {
   Random random(3, Purpose::partition);
   constexpr int draws = 200'000;
   int beyond_two = 0;
@@ -121,7 +121,7 @@ TEST(RandomTest, NormalHasItsMoments) {
   EXPECT_NEAR(beyond_two, share * draws, 5 * std::sqrt(share * draws));
 }
 
-TEST(RandomTest, ExponentialHasItsMomentsAndTail) {
+TEST(Random, ExponentialHasItsMomentsAndTail) {
   Random random(8, Purpose::partition);
   constexpr int draws = 200'000;
   int beyond_three = 0;
@@ -137,7 +137,7 @@ TEST(RandomTest, ExponentialHasItsMomentsAndTail) {
   EXPECT_NEAR(beyond_three, share * draws, 5 * std::sqrt(share * draws));
 }
 
-TEST(RandomTest, GammaHasItsMoments) {
+TEST(Random, GammaHasItsMoments) {
   constexpr int draws = 200'000;
   for (const double shape : {0.3, 1.0, 2.5, 100.0}) {
     Random random(4, Purpose::partition);
@@ -148,7 +148,7 @@ TEST(RandomTest, GammaHasItsMoments) {
   }
 }
 
-TEST(RandomTest, GammaOfTinyShapeKeepsItsLogarithm) {
+TEST(Random, GammaOfTinyShapeKeepsItsLogarithm) {
   // The logarithm has mean ψ(0.001) = -1000.5756 and variance ψ'(0.001) = 1000001.6; the variates themselves
   // underflow.
   Random random(5, Purpose::partition);
@@ -159,14 +159,14 @@ TEST(RandomTest, GammaOfTinyShapeKeepsItsLogarithm) {
   EXPECT_NEAR(variance, 1.0000016e6, 5 * 1e6 * std::sqrt(8.0 / draws));
 }
 
-TEST(RandomTest, GammaOfExtremeShapesIsFinite) {
+TEST(Random, GammaOfExtremeShapesIsFinite) {
   Random random(6, Purpose::partition);
   for (const double shape : {1e-300, 1e-12, 1e12, 1e300}) {
     for (int i = 0; i < 1000; ++i) ASSERT_TRUE(std::isfinite(random.log_gamma_variate(shape))) << shape;
   }
 }
 
-TEST(RandomTest, ShuffleGivesEveryOrderAlike) {
+TEST(Random, ShuffleGivesEveryOrderAlike) {
   constexpr int draws = 24'000;
   std::map<std::vector<int>, int> orders;
   for (int i = 0; i < draws; ++i) {

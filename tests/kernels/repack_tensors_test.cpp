@@ -92,7 +92,7 @@ class RepackTensorsContract : public OnBackend {
   }
 };
 
-TEST_P(RepackTensorsContract, packs_parameters) {
+TEST_P(RepackTensorsContract, PacksParameters) {
   for_each_case([]<typename Number>(Number, const Model& model, std::size_t offset) {
     const std::vector<float> parameters = random_floats(model.flat_size);
     std::vector<Number> want(model.working_size, nearest<Number>(untouched));
@@ -109,7 +109,7 @@ TEST_P(RepackTensorsContract, packs_parameters) {
   });
 }
 
-TEST_P(RepackTensorsContract, unpacks_gradients) {
+TEST_P(RepackTensorsContract, UnpacksGradients) {
   for_each_case([]<typename Number>(Number, const Model& model, std::size_t offset) {
     std::vector<Number> gradients;
     for (const float value : random_floats(model.working_size)) {
@@ -127,7 +127,7 @@ TEST_P(RepackTensorsContract, unpacks_gradients) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, RepackTensorsContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, RepackTensorsContract, every_backend, testing::PrintToStringParamName());
 
 template <typename Operation>
 void expect_refused(const Operation& operation, const std::string& text) {
@@ -138,7 +138,7 @@ void expect_refused(const Operation& operation, const std::string& text) {
 #endif
 }
 
-TEST(RepackTensors, refuses_wrong_arguments) {
+TEST(RepackTensors, RefusesWrongArguments) {
   float value = 0;
   const auto tensors = [](Shape shape) { return make_model({shape}, 0).tensors; };
   const RepackedTensors one = tensors({1, 1, 1, 1});
@@ -155,7 +155,7 @@ TEST(RepackTensors, refuses_wrong_arguments) {
   expect_refused(PackParameters<float>{many, &value, &value}, "more than 16 tensors");
 }
 
-TEST(RepackTensors, counts_bytes) {
+TEST(RepackTensors, CountsBytes) {
   const Model model = make_model({{32, 3, 8, 9}, {10, 100, 100, 1}}, 0);
   PackParameters<Bf16> pack;
   pack.tensors = model.tensors;

@@ -16,7 +16,7 @@ namespace {
 
 class ServerUpdateRows : public OnBackend {};
 
-TEST_P(ServerUpdateRows, rounds_any_bits_to_bf16_and_keeps_nan) {
+TEST_P(ServerUpdateRows, RoundsAnyBitsToBf16AndKeepsNan) {
   std::mt19937 random(3);
   Vectors before = random_vectors(4099);
   for (float& value : before.gradient) {
@@ -93,7 +93,7 @@ double drift_after(Backend backend, std::size_t arrivals) {
   return std::sqrt(drift.values()[0] / drift.values()[1]);
 }
 
-TEST_P(ServerUpdateRows, keeps_the_mean_of_the_rows_as_they_are_stored) {
+TEST_P(ServerUpdateRows, KeepsTheMeanOfTheRowsAsTheyAreStored) {
   // An arrival rounds the mean, which has the size of the exact one, its change, at most 2/7 of a row and so
   // of that size too, and 1/7: 2^-22 is more than their sum. Rounding the rows alone would leave 2^-10.
   constexpr std::size_t arrivals = 100;
@@ -101,7 +101,7 @@ TEST_P(ServerUpdateRows, keeps_the_mean_of_the_rows_as_they_are_stored) {
   EXPECT_LT(drift_after<Bf16>(GetParam(), arrivals), arrivals * 0x1p-22);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, ServerUpdateRows, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, ServerUpdateRows, every_backend, testing::PrintToStringParamName());
 
 void expect_refused(const ServerUpdate& update, const std::string& text) {
   const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
@@ -129,14 +129,14 @@ class Bf16Row : public testing::Test {
   ServerUpdate update_;
 };
 
-TEST_F(Bf16Row, is_refused_beside_a_row_of_fp32) {
+TEST_F(Bf16Row, IsRefusedBesideARowOfFp32) {
   update_.row = values_;
   expect_refused(update_, "both row and row_bf16");
   update_.fold = Fold::none;  // then neither is used
   EXPECT_NO_THROW(update_.run());
 }
 
-TEST_F(Bf16Row, is_not_exchanged) {
+TEST_F(Bf16Row, IsNotExchanged) {
   for (const Mean mean : {Mean::none, Mean::accumulate}) {
     update_.fold = Fold::exchange;
     update_.mean_update = mean;
@@ -144,7 +144,7 @@ TEST_F(Bf16Row, is_not_exchanged) {
   }
 }
 
-TEST_F(Bf16Row, has_no_naive_update) {
+TEST_F(Bf16Row, HasNoNaiveUpdate) {
   float scratch = 0;
   const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("no naive update"));
   EXPECT_THAT([&] { run_naive(update_, &scratch); }, throws);
@@ -153,7 +153,7 @@ TEST_F(Bf16Row, has_no_naive_update) {
 #endif
 }
 
-TEST_F(Bf16Row, moves_two_bytes_a_number) {
+TEST_F(Bf16Row, MovesTwoBytesANumber) {
   update_.dimension = 1000;
   EXPECT_EQ(update_.bytes(), 24000);
   EXPECT_EQ(update_.flops(), 8000);

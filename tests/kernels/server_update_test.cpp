@@ -31,7 +31,7 @@ class ServerUpdateContract : public testing::TestWithParam<Way> {
   }
 };
 
-TEST_P(ServerUpdateContract, is_exact_on_dyadic_inputs_and_leaves_the_rest_alone) {
+TEST_P(ServerUpdateContract, IsExactOnDyadicInputsAndLeavesTheRestAlone) {
   for (const Combination& combination : combinations()) {
     for (const std::size_t dimension : dimensions) {
       SCOPED_TRACE(testing::Message() << combination << ", d = " << dimension);
@@ -43,12 +43,12 @@ TEST_P(ServerUpdateContract, is_exact_on_dyadic_inputs_and_leaves_the_rest_alone
   }
 }
 
-TEST_P(ServerUpdateContract, is_exact_on_ten_million_parameters) {
+TEST_P(ServerUpdateContract, IsExactOnTenMillionParameters) {
   const Vectors before = dyadic_vectors(10'000'000);
   expect_same_bits(updated(GetParam(), dude, before), expected(dude, before));
 }
 
-TEST_P(ServerUpdateContract, is_exact_at_any_alignment) {
+TEST_P(ServerUpdateContract, IsExactAtAnyAlignment) {
   for (const Combination& combination : combinations()) {
     for (const Placement placement : {Placement{1, false, false},
                                       {2, false, false},
@@ -66,7 +66,7 @@ TEST_P(ServerUpdateContract, is_exact_at_any_alignment) {
   }
 }
 
-TEST_P(ServerUpdateContract, does_without_vectors_it_does_not_use) {
+TEST_P(ServerUpdateContract, DoesWithoutVectorsItDoesNotUse) {
   for (const Combination& combination : combinations()) {
     SCOPED_TRACE(testing::Message() << combination);
     const Vectors before = dyadic_vectors(65);
@@ -81,7 +81,7 @@ void expect_near(const std::vector<float>& actual, const std::vector<float>& exp
   }
 }
 
-TEST_P(ServerUpdateContract, follows_float64_on_random_inputs) {
+TEST_P(ServerUpdateContract, FollowsFloat64OnRandomInputs) {
   // |g|, |T|, |ū|, |x| ≤ 1, so no intermediate exceeds 2 and a rounding costs at most 2^-24 of that (half a
   // unit in the last place below 2). A result passes at most five roundings, and `expected` itself is rounded
   // once.
@@ -99,7 +99,7 @@ TEST_P(ServerUpdateContract, follows_float64_on_random_inputs) {
   }
 }
 
-TEST_P(ServerUpdateContract, replaces_the_row_bit_for_bit_whatever_the_bits) {
+TEST_P(ServerUpdateContract, ReplacesTheRowBitForBitWhateverTheBits) {
   std::mt19937 random(3);
   Vectors before = random_vectors(4099);
   for (float& value : before.gradient) {
@@ -111,7 +111,7 @@ TEST_P(ServerUpdateContract, replaces_the_row_bit_for_bit_whatever_the_bits) {
   }
 }
 
-TEST_P(ServerUpdateContract, passes_nan_and_infinity_on_and_keeps_them_in_their_place) {
+TEST_P(ServerUpdateContract, PassesNanAndInfinityOnAndKeepsThemInTheirPlace) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   constexpr std::size_t dimension = 37;
   const Combination average{Fold::average, Mean::accumulate, true, true, true};
@@ -135,7 +135,7 @@ TEST_P(ServerUpdateContract, passes_nan_and_infinity_on_and_keeps_them_in_their_
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, ServerUpdateContract,
+INSTANTIATE_TEST_SUITE_P(Backends, ServerUpdateContract,
                          testing::Values(Way{Backend::cpu, false}, Way{Backend::cpu, true},
                                          Way{Backend::cuda, false}, Way{Backend::cuda, true}),
                          testing::PrintToStringParamName());
@@ -154,7 +154,7 @@ Vectors slice(const Vectors& v, std::size_t begin, std::size_t end) {
   return {part(v.gradient), part(v.row), part(v.mean), part(v.model), part(v.hand_over)};
 }
 
-TEST_P(FusedServerUpdate, gives_an_element_the_same_bits_wherever_it_stands) {
+TEST_P(FusedServerUpdate, GivesAnElementTheSameBitsWhereverItStands) {
   for (const Combination& combination : every_combination()) {
     SCOPED_TRACE(testing::Message() << combination);
     // Large enough to take the CPU's way around the caches.
@@ -196,7 +196,7 @@ Vectors expected_bits(const Combination& c, const Vectors& before, const Weights
   return after;
 }
 
-TEST_P(FusedServerUpdate, rounds_every_multiply_add_once) {
+TEST_P(FusedServerUpdate, RoundsEveryMultiplyAddOnce) {
   for (const Combination& combination : every_combination()) {
     SCOPED_TRACE(testing::Message() << combination);
     const Vectors before = random_vectors(40021, combination);
@@ -206,7 +206,7 @@ TEST_P(FusedServerUpdate, rounds_every_multiply_add_once) {
 }
 #endif
 
-TEST_P(FusedServerUpdate, gives_an_exchange_the_bits_of_a_replacement) {
+TEST_P(FusedServerUpdate, GivesAnExchangeTheBitsOfAReplacement) {
   const Vectors before = random_vectors(40021);
   for (const Combination& combination : every_fp32_combination()) {
     if (combination.fold != Fold::exchange) {
@@ -221,7 +221,7 @@ TEST_P(FusedServerUpdate, gives_an_exchange_the_bits_of_a_replacement) {
   }
 }
 
-TEST_P(FusedServerUpdate, keeps_the_mean_of_all_gradients_by_averaging) {
+TEST_P(FusedServerUpdate, KeepsTheMeanOfAllGradientsByAveraging) {
   constexpr std::size_t dimension = 1023;
   constexpr int gradients = 16;
   const Guarded<float> row(GetParam(), std::vector<float>(dimension, poison));
@@ -245,7 +245,7 @@ TEST_P(FusedServerUpdate, keeps_the_mean_of_all_gradients_by_averaging) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, FusedServerUpdate, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, FusedServerUpdate, every_backend, testing::PrintToStringParamName());
 
 using Compute = void (*)(const ServerUpdate&);
 
@@ -281,7 +281,7 @@ ServerUpdate complete(float* vectors) {
   return update;
 }
 
-TEST(ServerUpdate, refuses_a_missing_vector) {
+TEST(ServerUpdate, RefusesAMissingVector) {
   float vectors[5] = {};
   ServerUpdate update = complete(vectors);
   update.gradient = nullptr;
@@ -303,7 +303,7 @@ TEST(ServerUpdate, refuses_a_missing_vector) {
   expect_refused(update, "model is null");
 }
 
-TEST(ServerUpdate, refuses_a_step_along_no_gradient) {
+TEST(ServerUpdate, RefusesAStepAlongNoGradient) {
   float vectors[5] = {};
   ServerUpdate update;
   update.dimension = 1;
@@ -312,7 +312,7 @@ TEST(ServerUpdate, refuses_a_step_along_no_gradient) {
   expect_refused(update, "gradient is null");
 }
 
-TEST(ServerUpdate, refuses_to_do_nothing) {
+TEST(ServerUpdate, RefusesToDoNothing) {
   float vectors[5] = {};
   ServerUpdate update = complete(vectors);
   update.hand_over = nullptr;
@@ -324,14 +324,14 @@ TEST(ServerUpdate, refuses_to_do_nothing) {
   expect_refused(update, "neither fold");
 }
 
-TEST(ServerUpdate, does_nothing_for_no_parameters) {
+TEST(ServerUpdate, DoesNothingForNoParameters) {
   for (const Compute compute : every_call()) {
     EXPECT_NO_THROW(compute(ServerUpdate{}));
   }
 }
 
 #if TARDIGRAD_CUDA
-TEST(ServerUpdate, names_itself_when_cuda_fails) {
+TEST(ServerUpdate, NamesItselfWhenCudaFails) {
   if (why_absent(Backend::cuda).empty()) {
     GTEST_SKIP() << "a CUDA device is here";
   }
@@ -341,7 +341,7 @@ TEST(ServerUpdate, names_itself_when_cuda_fails) {
 }
 #endif
 
-TEST(ServerUpdate, counts_bytes_and_flops) {
+TEST(ServerUpdate, CountsBytesAndFlops) {
   float vectors[5] = {};
   ServerUpdate update = complete(vectors);
   update.dimension = 1000;

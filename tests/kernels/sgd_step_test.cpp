@@ -127,7 +127,7 @@ void expect_same_bits(const Vectors& actual, const Vectors& expected) {
 
 class SgdStepContract : public OnBackend {};
 
-TEST_P(SgdStepContract, is_exact_on_dyadic_inputs_and_leaves_the_rest_alone) {
+TEST_P(SgdStepContract, IsExactOnDyadicInputsAndLeavesTheRestAlone) {
   for (const Case& c : every_case()) {
     for (const std::size_t dimension : {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 65, 1023, 4097}) {
       SCOPED_TRACE(testing::Message() << c << ", d = " << dimension);
@@ -139,7 +139,7 @@ TEST_P(SgdStepContract, is_exact_on_dyadic_inputs_and_leaves_the_rest_alone) {
   }
 }
 
-TEST_P(SgdStepContract, follows_float64_on_random_inputs) {
+TEST_P(SgdStepContract, FollowsFloat64OnRandomInputs) {
   // Nothing exceeds 4 in size, so a rounding costs at most 2^-23; the model passes through at most four,
   // three of them shrunk by γ, and `expected` is rounded once more.
   constexpr float tolerance = 5 * 0x1p-23F;
@@ -157,7 +157,7 @@ TEST_P(SgdStepContract, follows_float64_on_random_inputs) {
 }
 
 #if defined(FP_FAST_FMAF)
-TEST_P(SgdStepContract, rounds_every_multiply_add_once) {
+TEST_P(SgdStepContract, RoundsEveryMultiplyAddOnce) {
   for (const Case& c : every_case()) {
     SCOPED_TRACE(testing::Message() << c);
     const Vectors before = random_vectors(4099);
@@ -168,7 +168,7 @@ TEST_P(SgdStepContract, rounds_every_multiply_add_once) {
 }
 #endif
 
-TEST_P(SgdStepContract, makes_everything_nan_by_a_scale_of_nan) {
+TEST_P(SgdStepContract, MakesEverythingNanByAScaleOfNan) {
   const Case c{true, true, true};
   const Vectors got = stepped(GetParam(), c, dyadic_vectors(37), {0.125F, 0.5F, 0.25F, poison});
   for (const auto* vector : {&got.momentum, &got.model, &got.hand_over}) {
@@ -176,7 +176,7 @@ TEST_P(SgdStepContract, makes_everything_nan_by_a_scale_of_nan) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, SgdStepContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, SgdStepContract, every_backend, testing::PrintToStringParamName());
 
 void expect_refused(const SgdStep& step, const std::string& text) {
   const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
@@ -186,7 +186,7 @@ void expect_refused(const SgdStep& step, const std::string& text) {
 #endif
 }
 
-TEST(SgdStep, refuses_wrong_arguments) {
+TEST(SgdStep, RefusesWrongArguments) {
   float values[2] = {};
   SgdStep complete;
   complete.dimension = 1;
@@ -204,14 +204,14 @@ TEST(SgdStep, refuses_wrong_arguments) {
   EXPECT_NO_THROW(complete.run());
 }
 
-TEST(SgdStep, does_nothing_for_no_parameters) {
+TEST(SgdStep, DoesNothingForNoParameters) {
   EXPECT_NO_THROW(SgdStep{}.run());
 #if TARDIGRAD_CUDA
   EXPECT_NO_THROW(SgdStep{}.launch(nullptr));
 #endif
 }
 
-TEST(SgdStep, counts_bytes_and_flops) {
+TEST(SgdStep, CountsBytesAndFlops) {
   float value = 0;
   SgdStep step;
   step.dimension = 1000;

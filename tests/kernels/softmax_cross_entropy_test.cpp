@@ -97,7 +97,7 @@ class SoftmaxCrossEntropyContract : public OnBackend {
   }
 };
 
-TEST_P(SoftmaxCrossEntropyContract, follows_float64_on_random_logits) {
+TEST_P(SoftmaxCrossEntropyContract, FollowsFloat64OnRandomLogits) {
   for_each_type([]<typename Number>(Number) {
     for (const std::size_t classes : {1, 2, 10, 31, 32, 33, 100, 1000}) {
       for (const std::size_t batch : {1, 7, 32, 256, 257}) {
@@ -125,7 +125,7 @@ TEST_P(SoftmaxCrossEntropyContract, follows_float64_on_random_logits) {
   });
 }
 
-TEST_P(SoftmaxCrossEntropyContract, sums_the_losses_in_one_order) {
+TEST_P(SoftmaxCrossEntropyContract, SumsTheLossesInOneOrder) {
   for (const std::size_t batch : {1, 31, 33, 100, 256, 1000}) {
     const Answer<float> got = computed(GetParam(), random_input<float>(batch, 10));
     std::array<double, 32> lanes{};
@@ -139,7 +139,7 @@ TEST_P(SoftmaxCrossEntropyContract, sums_the_losses_in_one_order) {
   }
 }
 
-TEST_P(SoftmaxCrossEntropyContract, does_not_overflow) {
+TEST_P(SoftmaxCrossEntropyContract, DoesNotOverflow) {
   const Input<float> in{3, 3, {3e38F, -3e38F, 0, -3e38F, -3e38F, -3e38F, -infinity, 500, 499}, {0, 1, 1}};
   const Answer<float> got = computed(GetParam(), in);
   EXPECT_EQ(got.losses[0], 0);
@@ -150,7 +150,7 @@ TEST_P(SoftmaxCrossEntropyContract, does_not_overflow) {
   EXPECT_THAT(got.hits, testing::ElementsAre(1, 0, 1));
 }
 
-TEST_P(SoftmaxCrossEntropyContract, makes_only_the_row_of_a_nan_or_an_infinity_nan) {
+TEST_P(SoftmaxCrossEntropyContract, MakesOnlyTheRowOfANanOrAnInfinityNan) {
   for_each_type([]<typename Number>(Number) {
     for (const float special : {nan, infinity}) {
       for (const std::size_t place : {0, 1, 39}) {
@@ -174,7 +174,7 @@ TEST_P(SoftmaxCrossEntropyContract, makes_only_the_row_of_a_nan_or_an_infinity_n
   });
 }
 
-TEST_P(SoftmaxCrossEntropyContract, hits_with_the_first_of_equal_logits) {
+TEST_P(SoftmaxCrossEntropyContract, HitsWithTheFirstOfEqualLogits) {
   for (const std::int32_t label : {3, 35, 67}) {
     Input<float> in{1, 70, std::vector<float>(70, -1), {label}};
     in.logits[35] = in.logits[67] = 2;
@@ -184,7 +184,7 @@ TEST_P(SoftmaxCrossEntropyContract, hits_with_the_first_of_equal_logits) {
   EXPECT_THAT(computed(GetParam(), equal).hits, testing::ElementsAre(1, 0));
 }
 
-TEST_P(SoftmaxCrossEntropyContract, writes_the_gradient_over_the_logits) {
+TEST_P(SoftmaxCrossEntropyContract, WritesTheGradientOverTheLogits) {
   for_each_type([]<typename Number>(Number) {
     for (const std::size_t batch : {40, 300}) {
       const Input<Number> in = random_input<Number>(batch, 70);
@@ -202,7 +202,7 @@ TEST_P(SoftmaxCrossEntropyContract, writes_the_gradient_over_the_logits) {
   });
 }
 
-TEST_P(SoftmaxCrossEntropyContract, leaves_out_what_is_not_asked_for) {
+TEST_P(SoftmaxCrossEntropyContract, LeavesOutWhatIsNotAskedFor) {
   const Input<float> in = random_input<float>(50, 10);
   const Answer<float> want = computed(GetParam(), in);
   const Guarded<float> logits(GetParam(), in.logits);
@@ -220,7 +220,7 @@ TEST_P(SoftmaxCrossEntropyContract, leaves_out_what_is_not_asked_for) {
   EXPECT_EQ(loss.values()[0], want.loss);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, SoftmaxCrossEntropyContract, every_backend,
+INSTANTIATE_TEST_SUITE_P(Backends, SoftmaxCrossEntropyContract, every_backend,
                          testing::PrintToStringParamName());
 
 void expect_refused(const SoftmaxCrossEntropy<float>& layer, const std::string& text) {
@@ -231,7 +231,7 @@ void expect_refused(const SoftmaxCrossEntropy<float>& layer, const std::string& 
 #endif
 }
 
-TEST(SoftmaxCrossEntropy, refuses_wrong_arguments) {
+TEST(SoftmaxCrossEntropy, RefusesWrongArguments) {
   float value = 0;
   std::int32_t label = 0;
   SoftmaxCrossEntropy<float> complete;
@@ -257,14 +257,14 @@ TEST(SoftmaxCrossEntropy, refuses_wrong_arguments) {
 #endif
 }
 
-TEST(SoftmaxCrossEntropy, does_nothing_for_an_empty_batch) {
+TEST(SoftmaxCrossEntropy, DoesNothingForAnEmptyBatch) {
   EXPECT_NO_THROW(SoftmaxCrossEntropy<float>{}.run());
 #if TARDIGRAD_CUDA
   EXPECT_NO_THROW(SoftmaxCrossEntropy<Bf16>{}.launch(nullptr));
 #endif
 }
 
-TEST(SoftmaxCrossEntropy, counts_bytes_and_flops) {
+TEST(SoftmaxCrossEntropy, CountsBytesAndFlops) {
   Bf16 value{};
   float loss = 0;
   SoftmaxCrossEntropy<Bf16> layer;

@@ -169,7 +169,7 @@ TEST_P(StoppedAndResumed, TheEvaluationIsMadeWhereItWasBrokenOff) {
 
 INSTANTIATE_TEST_SUITE_P(ByTime, StoppedAndResumed, ::testing::Bool());
 
-TEST(BreakOffTest, IsDueByAStopOrInTime) {
+TEST(BreakOff, IsDueByAStopOrInTime) {
   EXPECT_FALSE(BreakOff().due());
   std::stop_source stop;
   const BreakOff by_stop(stop.get_token());

@@ -16,9 +16,9 @@ using Minibatches = std::vector<std::pair<int, std::uint64_t>>;
 
 /// Jobs on Pull, on a stream with a thread or without. Models are small dyadic numbers, so that everything
 /// is exact.
-class GradientJobsTest : public ::testing::TestWithParam<bool> {
+class GradientJobsContract : public ::testing::TestWithParam<bool> {
  protected:
-  GradientJobsTest() {
+  GradientJobsContract() {
     objective_.noise = 0.5f;
     objective_.in_gradient = [this](int worker, std::uint64_t minibatch) {
       minibatches_.emplace_back(worker, minibatch);
@@ -53,7 +53,7 @@ class GradientJobsTest : public ::testing::TestWithParam<bool> {
   std::vector<float> left_ = result_;
 };
 
-TEST_P(GradientJobsTest, OneStepIsTheGradient) {
+TEST_P(GradientJobsContract, OneStepIsTheGradient) {
   GradientJobs jobs(objective_, stream_, {});
   run(jobs, 1, 7);
   for (std::size_t e = 0; e < Pull::dimension; ++e) {
@@ -63,7 +63,7 @@ TEST_P(GradientJobsTest, OneStepIsTheGradient) {
   EXPECT_EQ(minibatches_, (Minibatches{{1, 7}}));
 }
 
-TEST_P(GradientJobsTest, LocalStepsGiveTheDistanceGoneOverTheStepSize) {
+TEST_P(GradientJobsContract, LocalStepsGiveTheDistanceGoneOverTheStepSize) {
   constexpr float local_lr = 0.25f;
   GradientJobs jobs(objective_, stream_, {.local_steps = 3, .local_lr = local_lr});
   for (const std::uint64_t job : {0u, 1u, 4u}) {
@@ -82,7 +82,7 @@ TEST_P(GradientJobsTest, LocalStepsGiveTheDistanceGoneOverTheStepSize) {
 }
 
 // The scratch of local steps is shared by the jobs of a stream, one after another.
-TEST_P(GradientJobsTest, JobsOfOtherWorkersDoNotDisturb) {
+TEST_P(GradientJobsContract, JobsOfOtherWorkersDoNotDisturb) {
   GradientJobs jobs(objective_, stream_, {.local_steps = 2, .local_lr = 0.5});
   run(jobs, 3, 0);
   const std::vector<float> alone = result_;
@@ -92,7 +92,7 @@ TEST_P(GradientJobsTest, JobsOfOtherWorkersDoNotDisturb) {
   EXPECT_EQ(result_, alone);
 }
 
-INSTANTIATE_TEST_SUITE_P(Streams, GradientJobsTest, ::testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Streams, GradientJobsContract, ::testing::Bool(),
                          [](const auto& tested) { return tested.param ? "immediate" : "queued"; });
 
 }  // namespace

@@ -47,11 +47,11 @@ class HostCollectives final : public Collectives {
 
 /// Three devices, and gradients on any of them, beside one server that is told the same. All numbers are
 /// small dyadic ones, so that sums are exact in any order.
-class ReplicatedServerTest : public ::testing::Test {
+class ReplicatedServers : public ::testing::Test {
  protected:
   static constexpr int devices = 3;
 
-  explicit ReplicatedServerTest(const ServerOptions& options = {.momentum = 0.5, .weight_decay = 0.25})
+  explicit ReplicatedServers(const ServerOptions& options = {.momentum = 0.5, .weight_decay = 0.25})
       : alone_(streams_[0], replicated_length, 4, {.tables = 0, .mean = true}, options) {
     const std::vector<StreamRef> refs(streams_.begin(), streams_.end());
     auto collectives = std::make_unique<HostCollectives>(refs);
@@ -117,7 +117,7 @@ class ReplicatedServerTest : public ::testing::Test {
 const Accumulate first{.weight = 0.25f, .restart = true};
 const Accumulate further{.weight = 0.25f, .restart = false};
 
-TEST_F(ReplicatedServerTest, StepsAlongTheSumOfAllDevices) {
+TEST_F(ReplicatedServers, StepsAlongTheSumOfAllDevices) {
   for (const float round : {1.0f, -2.0f, 4.0f}) {
     apply({first}, 2, round);
     apply({further}, 0, 2 * round);
@@ -131,7 +131,7 @@ TEST_F(ReplicatedServerTest, StepsAlongTheSumOfAllDevices) {
 }
 
 // Devices 0 and 1 hold the sums of a round before, which must not count again.
-TEST_F(ReplicatedServerTest, ADeviceWithoutAGradientAddsZeros) {
+TEST_F(ReplicatedServers, ADeviceWithoutAGradientAddsZeros) {
   apply({first}, 0, 1);
   apply({further, Step{}}, 1, 2);
   apply({first}, 2, 3);
@@ -140,7 +140,7 @@ TEST_F(ReplicatedServerTest, ADeviceWithoutAGradientAddsZeros) {
 }
 
 // In sync a round that a worker is lost in; there is no gradient when it ends.
-TEST_F(ReplicatedServerTest, ScalesWhatEachDeviceHas) {
+TEST_F(ReplicatedServers, ScalesWhatEachDeviceHas) {
   for (const float round : {1.0f, -2.0f}) {
     apply({first}, 2, round);
     apply({further}, 0, 2 * round);
@@ -150,7 +150,7 @@ TEST_F(ReplicatedServerTest, ScalesWhatEachDeviceHas) {
   }
 }
 
-TEST_F(ReplicatedServerTest, NullReplicasAndDiscardsAreLeftOut) {
+TEST_F(ReplicatedServers, NullReplicasAndDiscardsAreLeftOut) {
   const std::vector<float> before = values(1);
   server_->apply({HandOver{0}, Discard{1}, HandOver{1}}, 0.5,
                  std::array<Replica*, 2>{nullptr, replicas_[1].get()}, nullptr);
@@ -158,7 +158,7 @@ TEST_F(ReplicatedServerTest, NullReplicasAndDiscardsAreLeftOut) {
   EXPECT_TRUE(replicas_[0]->written.complete());
 }
 
-TEST_F(ReplicatedServerTest, RefusesWhatNeedsOneServer) {
+TEST_F(ReplicatedServers, RefusesWhatNeedsOneServer) {
   const std::vector<float> numbers = values(1);
   const ArrivedGradient arrived{{numbers.data(), replicated_length, {Backend::cpu, 0}}};
   EXPECT_THROW(server_->apply({FoldRow{0}}, 1, {}, &arrived), std::logic_error);

@@ -17,14 +17,14 @@ Vector four_times(double value) {
   return values;
 }
 
-class ServerOptionsTest : public BackendTest {
+class ServerOptionsContract : public BackendTest {
  protected:
   static ServerRig rig(ServerMemory memory, const ServerOptions& options, int workers = 2) {
     return ServerRig(Stream(device(), "server"), server_dimension, workers, memory, options);
   }
 };
 
-TEST_P(ServerOptionsTest, LongGradientsAreClippedAndShortOnesAreNot) {
+TEST_P(ServerOptionsContract, LongGradientsAreClippedAndShortOnesAreNot) {
   ServerRig server = rig({}, {.clip_norm = 4});
   server.set_model(Vector(server_dimension, 1));
   Vector expected(server_dimension, 1);
@@ -37,7 +37,7 @@ TEST_P(ServerOptionsTest, LongGradientsAreClippedAndShortOnesAreNot) {
 }
 
 // PyTorch's order: clip the direction, add the decay, then the momentum.
-TEST_P(ServerOptionsTest, ClippedIsTheDirectionAloneAndBeforeMomentum) {
+TEST_P(ServerOptionsContract, ClippedIsTheDirectionAloneAndBeforeMomentum) {
   const ServerOptions options{.momentum = 0.5, .weight_decay = 0.25, .clip_norm = 4};
   ServerRig server = rig({}, options);
   ServerReference reference(server_dimension, 2, options);
@@ -52,7 +52,7 @@ TEST_P(ServerOptionsTest, ClippedIsTheDirectionAloneAndBeforeMomentum) {
   }
 }
 
-TEST_P(ServerOptionsTest, TheMeanIsClippedNotTheGradientsInIt) {
+TEST_P(ServerOptionsContract, TheMeanIsClippedNotTheGradientsInIt) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.clip_norm = 4});
   server.set_model(Vector(server_dimension));
   server.apply({FoldRow{0}}, 0.5, four_times(16));
@@ -63,7 +63,7 @@ TEST_P(ServerOptionsTest, TheMeanIsClippedNotTheGradientsInIt) {
 }
 
 // 2²⁴ takes the bits away that 1 needs: when it has left again, the mean moved along has lost the 1.
-TEST_P(ServerOptionsTest, AResumFindsTheDriftAndMendsIt) {
+TEST_P(ServerOptionsContract, AResumFindsTheDriftAndMendsIt) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.resum_every = 2});
   server.set_model(Vector(server_dimension));
   EXPECT_EQ(server.server.largest_drift(), std::nullopt);
@@ -83,7 +83,7 @@ TEST_P(ServerOptionsTest, AResumFindsTheDriftAndMendsIt) {
   EXPECT_EQ(server.server.largest_drift(), 1);
 }
 
-TEST_P(ServerOptionsTest, WithoutDriftItIsZero) {
+TEST_P(ServerOptionsContract, WithoutDriftItIsZero) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.resum_every = 1});
   server.set_model(Vector(server_dimension));
   server.apply({Step{}}, 0.5, Vector(server_dimension, 3));  // of a mean of zeros
@@ -93,14 +93,14 @@ TEST_P(ServerOptionsTest, WithoutDriftItIsZero) {
 }
 
 // Rows in the next table do not count, and what was folded lazily into the main one does.
-TEST_P(ServerOptionsTest, AResumNeedsATable) {
+TEST_P(ServerOptionsContract, AResumNeedsATable) {
   const Stream stream(device(), "server");
   const ServerOptions options{.resum_every = 1};
   EXPECT_THROW(Server(stream, 1, 1, {.mean = true}, options), std::logic_error);
   EXPECT_NO_THROW(Server(stream, 1, 1, {.tables = 1, .mean = true}, options));
 }
 
-TEST_P(ServerOptionsTest, AResumSumsTheMainTableAsItIs) {
+TEST_P(ServerOptionsContract, AResumSumsTheMainTableAsItIs) {
   ServerRig server = rig({.tables = 2, .mean = true}, {.resum_every = 1});
   server.set_model(Vector(server_dimension));
   server.apply({FoldRow{0, 1, Table::main, false}}, 0.5, Vector(server_dimension, 4));
@@ -114,7 +114,7 @@ TEST_P(ServerOptionsTest, AResumSumsTheMainTableAsItIs) {
 }
 
 // 257 takes nine bits. The mean follows the row as it is kept, so that nothing drifts.
-TEST_P(ServerOptionsTest, RowsInBf16AreRoundedAndTheMeanWithThem) {
+TEST_P(ServerOptionsContract, RowsInBf16AreRoundedAndTheMeanWithThem) {
   ServerRig server = rig({.tables = 1, .mean = true}, {.table_type = TableType::bf16, .resum_every = 1});
   server.set_model(Vector(server_dimension));
   server.apply({FoldRow{0}, Step{}}, 0.5, Vector(server_dimension, 257));  // row 256
@@ -124,7 +124,7 @@ TEST_P(ServerOptionsTest, RowsInBf16AreRoundedAndTheMeanWithThem) {
   EXPECT_EQ(server.server.largest_drift(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ServerOptionsTest, every_backend(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, ServerOptionsContract, every_backend(), backend_name);
 
 }  // namespace
 }  // namespace tardigrad

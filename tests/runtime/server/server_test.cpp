@@ -14,7 +14,7 @@ using namespace ::tardigrad::testing;
 
 /// A server, workers' buffers, and the same arithmetic by plain loops. All numbers are small dyadic ones, so
 /// both are exact and must agree to the bit.
-class ServerTest : public BackendTest {
+class ServerContract : public BackendTest {
  protected:
   void SetUp() override {
     BackendTest::SetUp();
@@ -85,7 +85,7 @@ class ServerTest : public BackendTest {
   std::vector<Buffer<float>> gradients_;
 };
 
-TEST_P(ServerTest, HandsOverTheFirstModel) {
+TEST_P(ServerContract, HandsOverTheFirstModel) {
   Server server = make_server({});
   server.set_model(vector_from(3));
   const Actions actions{HandOver{0}, HandOver{1}};
@@ -95,7 +95,7 @@ TEST_P(ServerTest, HandsOverTheFirstModel) {
   EXPECT_EQ(replica_at_0(1), 3);
 }
 
-TEST_P(ServerTest, StepsAlongTheGradient) {
+TEST_P(ServerContract, StepsAlongTheGradient) {
   Server server = make_server({});
   server.set_model(vector_from(3));
   arrive(server, 1, 8, {Step{}, HandOver{1}});
@@ -105,7 +105,7 @@ TEST_P(ServerTest, StepsAlongTheGradient) {
   EXPECT_EQ(model_at_0(server), -1 - 0.125f * 8);
 }
 
-TEST_P(ServerTest, AccumulatesAMeanThatARestartForgets) {
+TEST_P(ServerContract, AccumulatesAMeanThatARestartForgets) {
   Server server = make_server({.mean = true});
   server.set_model(vector_from(0));
   for (int round = 1; round <= 2; ++round) {
@@ -117,7 +117,7 @@ TEST_P(ServerTest, AccumulatesAMeanThatARestartForgets) {
   }
 }
 
-TEST_P(ServerTest, RowsAreReplacedInTheMean) {
+TEST_P(ServerContract, RowsAreReplacedInTheMean) {
   Server server = make_server({.tables = 1, .mean = true});
   server.set_model(vector_from(0));
   arrive(server, 0, 4, {FoldRow{0}});
@@ -130,7 +130,7 @@ TEST_P(ServerTest, RowsAreReplacedInTheMean) {
   EXPECT_EQ(model_at_0(server), -12);
 }
 
-TEST_P(ServerTest, AHandOverBeforeAStepCarriesTheModelOfThatMoment) {
+TEST_P(ServerContract, AHandOverBeforeAStepCarriesTheModelOfThatMoment) {
   Server server = make_server({.mean = true});
   server.set_model(vector_from(1));
   arrive(server, 0, 2, {HandOver{0}, Accumulate{1, true}, Step{}, HandOver{1}});
@@ -138,7 +138,7 @@ TEST_P(ServerTest, AHandOverBeforeAStepCarriesTheModelOfThatMoment) {
   EXPECT_EQ(replica_at_0(1), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ServerTest, every_backend(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backends, ServerContract, every_backend(), backend_name);
 
 }  // namespace
 }  // namespace tardigrad

@@ -19,10 +19,10 @@ using ::testing::Not;
 SweepProgress::SteadyClock::time_point shown_time;
 
 /// Shows runs of kinds "a" and "b" every 10 s, into memory.
-class SweepProgressTest : public ::testing::Test {
+class ShownProgress : public ::testing::Test {
  protected:
-  SweepProgressTest() { shown_time = {}; }
-  ~SweepProgressTest() override {
+  ShownProgress() { shown_time = {}; }
+  ~ShownProgress() override {
     progress_.reset();
     std::fclose(out_);
     free(text_);
@@ -62,7 +62,7 @@ class SweepProgressTest : public ::testing::Test {
   std::FILE* out_ = open_memstream(&text_, &size_);
 };
 
-TEST_F(SweepProgressTest, ShowsHowFarRunsAreHowFastAndHowLongTheRestTakes) {
+TEST_F(ShownProgress, ShowsHowFarRunsAreHowFastAndHowLongTheRestTakes) {
   show({"a", "a", "a", "a"});
   const auto first = begin(0);
   const auto second = begin(1);
@@ -79,7 +79,7 @@ TEST_F(SweepProgressTest, ShowsHowFarRunsAreHowFastAndHowLongTheRestTakes) {
   EXPECT_THAT(shown(), HasSubstr("2 more at 50, 25 %  8 gradients/s"));
 }
 
-TEST_F(SweepProgressTest, NumbersTheRunsThatEndAndCountsThoseTakenOver) {
+TEST_F(ShownProgress, NumbersTheRunsThatEndAndCountsThoseTakenOver) {
   show({"a", "a", "b"});
   progress_->take_over(2);
   begin(0);
@@ -89,7 +89,7 @@ TEST_F(SweepProgressTest, NumbersTheRunsThatEndAndCountsThoseTakenOver) {
   EXPECT_EQ(shown(), "2/3  the first\n3/3  the second\n");
 }
 
-TEST_F(SweepProgressTest, TakesForARunAsLongAsOthersOfItsKind) {
+TEST_F(ShownProgress, TakesForARunAsLongAsOthersOfItsKind) {
   show({"a", "a", "b", "b"});
   begin(0);
   pass(4);
@@ -101,7 +101,7 @@ TEST_F(SweepProgressTest, TakesForARunAsLongAsOthersOfItsKind) {
   EXPECT_THAT(shown(), HasSubstr("1 of 4 runs done, 1 more at 50 %  2 gradients/s  about 2 min left"));
 }
 
-TEST_F(SweepProgressTest, SaysNoTimeAsLongAsNothingIsKnown) {
+TEST_F(ShownProgress, SaysNoTimeAsLongAsNothingIsKnown) {
   show({"a"});
   const auto run = progress_->begin(0, {.updates = {}, .gradients = {}, .time = 1e300});
   pass(10);
@@ -109,7 +109,7 @@ TEST_F(SweepProgressTest, SaysNoTimeAsLongAsNothingIsKnown) {
   EXPECT_EQ(shown(), "0 of 1 runs done, 1 more at 0 %  0 gradients/s\n");
 }
 
-TEST_F(SweepProgressTest, MeasuresByTheLimitThatIsNearest) {
+TEST_F(ShownProgress, MeasuresByTheLimitThatIsNearest) {
   show({"a", "a", "a"});
   const auto by_time = progress_->begin(0, {.updates = 1000, .gradients = {}, .time = 8});
   const auto by_gradients = progress_->begin(1, {.updates = 1000, .gradients = 10, .time = 800});
@@ -121,7 +121,7 @@ TEST_F(SweepProgressTest, MeasuresByTheLimitThatIsNearest) {
   EXPECT_THAT(shown(), HasSubstr("3 more at 75, 40, 100 %"));
 }
 
-TEST_F(SweepProgressTest, ManyAtOnceAreSummedUp) {
+TEST_F(ShownProgress, ManyAtOnceAreSummedUp) {
   show(std::vector<std::string>(6, "a"));
   std::vector<std::unique_ptr<RunObserver>> runs;
   for (std::size_t i = 0; i < 6; ++i) runs.push_back(begin(i));
@@ -131,7 +131,7 @@ TEST_F(SweepProgressTest, ManyAtOnceAreSummedUp) {
   EXPECT_THAT(shown(), HasSubstr("6 more at 50 % on average"));
 }
 
-TEST_F(SweepProgressTest, KeepsOneLineOnATerminal) {
+TEST_F(ShownProgress, KeepsOneLineOnATerminal) {
   show({"a", "a"}, true);
   const auto run = begin(0);
   for (const std::uint64_t updates : {10, 20}) {

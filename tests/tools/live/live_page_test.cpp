@@ -29,7 +29,7 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 /// A page that shows a number.
-class LivePageTest : public ::testing::Test {
+class LivePageConnections : public ::testing::Test {
  protected:
   void SetUp() override {
     try {
@@ -69,7 +69,7 @@ class LivePageTest : public ::testing::Test {
   std::unique_ptr<LivePage> page_;
 };
 
-TEST_F(LivePageTest, ServesThePageWithItsData) {
+TEST_F(LivePageConnections, ServesThePageWithItsData) {
   EXPECT_EQ(page_->url(), "http://127.0.0.1:" + std::to_string(port()) + "/");
   const std::string page = answer_to("GET / HTTP/1.1\r\n" + own_host() + "\r\n");
   EXPECT_THAT(page, AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Content-Type: text/html; charset=utf-8"),
@@ -77,12 +77,12 @@ TEST_F(LivePageTest, ServesThePageWithItsData) {
                           HasSubstr("Cache-Control: no-store"), EndsWith(R"(<p>{"live":true,"number":1})")));
 }
 
-TEST_F(LivePageTest, AHeadHasNoBody) {
+TEST_F(LivePageConnections, AHeadHasNoBody) {
   EXPECT_THAT(answer_to("HEAD / HTTP/1.1\r\n" + own_host() + "\r\n"),
               AllOf(StartsWith("HTTP/1.1 200"), EndsWith("\r\n\r\n")));
 }
 
-TEST_F(LivePageTest, EventsFollowTheDataAndEndWithTheRun) {
+TEST_F(LivePageConnections, EventsFollowTheDataAndEndWithTheRun) {
   Connection connection(port());
   connection.get(port(), "/events");
   EXPECT_THAT(connection.read_until("\r\n\r\n"), HasSubstr("Content-Type: text/event-stream"));
@@ -95,14 +95,14 @@ TEST_F(LivePageTest, EventsFollowTheDataAndEndWithTheRun) {
   EXPECT_THAT(rest, EndsWith("0\r\n\r\n"));
 }
 
-TEST_F(LivePageTest, KeepsAStreamOpenWhileNothingHappens) {
+TEST_F(LivePageConnections, KeepsAStreamOpenWhileNothingHappens) {
   Connection connection(port());
   connection.get(port(), "/events");
   const std::string text = connection.read_until(": nothing new\n\n");
   EXPECT_EQ(text.find("data: "), text.rfind("data: "));
 }
 
-TEST_F(LivePageTest, AsksForDataOnceAPeriodAndOnlyForSomebody) {
+TEST_F(LivePageConnections, AsksForDataOnceAPeriodAndOnlyForSomebody) {
   close();
   open({.period = 1h, .patience = 200ms});
   questions_ = 0;
@@ -117,7 +117,7 @@ TEST_F(LivePageTest, AsksForDataOnceAPeriodAndOnlyForSomebody) {
   EXPECT_EQ(questions_, 1);
 }
 
-TEST_F(LivePageTest, FurtherListenersAreTurnedAwayUntilOneLeaves) {
+TEST_F(LivePageConnections, FurtherListenersAreTurnedAwayUntilOneLeaves) {
   close();
   open({.period = 5ms, .max_listeners = 2, .patience = 200ms});
   Connection first(port());
@@ -137,12 +137,12 @@ TEST_F(LivePageTest, FurtherListenersAreTurnedAwayUntilOneLeaves) {
   }
 }
 
-TEST_F(LivePageTest, IsOnThisMachineOnly) {
+TEST_F(LivePageConnections, IsOnThisMachineOnly) {
   // Whatever listens on all addresses of the machine listens on this one, too.
   EXPECT_EQ(Connection(port(), "127.0.0.2").error(), ECONNREFUSED);
 }
 
-TEST_F(LivePageTest, APortInUseIsRefused) {
+TEST_F(LivePageConnections, APortInUseIsRefused) {
   const int taken = port();
   const auto mine = std::move(page_);
   try {
@@ -155,7 +155,7 @@ TEST_F(LivePageTest, APortInUseIsRefused) {
 }
 
 // It gets no more than the buffers hold; others, and the end, do not wait for it.
-TEST_F(LivePageTest, AListenerThatNeverReadsHoldsNobodyUp) {
+TEST_F(LivePageConnections, AListenerThatNeverReadsHoldsNobodyUp) {
   padding_ = ",\"padding\":\"" + std::string(1 << 20, 'x') + "\"";
   Connection stalled(port());
   stalled.get(port(), "/events");
@@ -170,7 +170,7 @@ TEST_F(LivePageTest, AListenerThatNeverReadsHoldsNobodyUp) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
 }
 
-TEST_F(LivePageTest, ConnectionsThatSayNothingDoNotHoldUpTheEnd) {
+TEST_F(LivePageConnections, ConnectionsThatSayNothingDoNotHoldUpTheEnd) {
   std::vector<std::unique_ptr<Connection>> silent;
   for (int i = 0; i < 40; ++i) silent.push_back(std::make_unique<Connection>(port()));
   for (int i = 0; i < 20; ++i) silent[static_cast<std::size_t>(i)]->write("GET / HTT");
@@ -180,7 +180,7 @@ TEST_F(LivePageTest, ConnectionsThatSayNothingDoNotHoldUpTheEnd) {
 }
 
 // What it has read by then it has thrown away.
-TEST_F(LivePageTest, RequestsWithoutEndAreCutOff) {
+TEST_F(LivePageConnections, RequestsWithoutEndAreCutOff) {
   const std::string begin = "GET / HTTP/1.1\r\n" + own_host();
   const std::string header = "X: " + std::string(1000, 'x') + "\r\n";
   std::string headers;
@@ -195,7 +195,7 @@ TEST_F(LivePageTest, RequestsWithoutEndAreCutOff) {
   }
 }
 
-TEST_F(LivePageTest, RequestsThatComeSlowlyAreCutOff) {
+TEST_F(LivePageConnections, RequestsThatComeSlowlyAreCutOff) {
   Connection slow(port());
   slow.write("GET / HTTP/1.1\r\n");
   const auto start = std::chrono::steady_clock::now();
@@ -210,7 +210,7 @@ int open_files() {
 }
 
 // Files that the run may need are not taken up by them.
-TEST_F(LivePageTest, OfManyConnectionsOnlySomeAreOpen) {
+TEST_F(LivePageConnections, OfManyConnectionsOnlySomeAreOpen) {
   constexpr int clients = 300;
   constexpr int most_open = 16 + 8 + 40;  // listeners, pages, waiting
   const int before = open_files() + clients;
@@ -232,7 +232,7 @@ struct Foreign {
 
 void PrintTo(const Foreign& foreign, std::ostream* out) { *out << foreign.request; }
 
-class ForeignRequest : public LivePageTest, public ::testing::WithParamInterface<Foreign> {};
+class ForeignRequest : public LivePageConnections, public ::testing::WithParamInterface<Foreign> {};
 
 TEST_P(ForeignRequest, IsRefused) {
   std::string request = GetParam().request;
@@ -269,7 +269,7 @@ INSTANTIATE_TEST_SUITE_P(
         Foreign{"GET /" + std::string(10'000, 'x') + " HTTP/1.1\r\n" + host + "\r\n", 414},
         Foreign{"BREW / HTTP/1.1\r\n" + host + "\r\n", 400}, Foreign{"\r\n\r\n", 400}));
 
-TEST_F(LivePageTest, OwnNamesAndOriginsAreAnswered) {
+TEST_F(LivePageConnections, OwnNamesAndOriginsAreAnswered) {
   const std::string number = std::to_string(port());
   for (const std::string& name : {"127.0.0.1:" + number, "localhost:" + number}) {
     EXPECT_THAT(answer_to("GET / HTTP/1.1\r\nHost: " + name + "\r\nOrigin: http://" + name + "\r\n\r\n"),

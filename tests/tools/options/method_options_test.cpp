@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, TrainsWith, ::testing::ValuesIn(method_names()
 
 // ---- What options do ----
 
-class MethodOptionsTest : public testing::QuadraticTest {
+class MethodFlags : public testing::QuadraticTest {
  protected:
   static constexpr const char* failing_worker =
       "[[event]]\ntime = 5\nworker = 0\nslowdown = 4\n"
@@ -90,14 +90,14 @@ class MethodOptionsTest : public testing::QuadraticTest {
   }
 };
 
-TEST_F(MethodOptionsTest, EventsSlowWorkersDownInVirtualTime) {
+TEST_F(MethodFlags, EventsSlowWorkersDownInVirtualTime) {
   write("events.toml", failing_worker);
   train("--method asgd --events events.toml --updates 10");
   EXPECT_EQ(of_updates("time"), (std::vector<double>{2, 3, 4, 6, 9, 9, 12, 14.75, 15, 16.75}));
   EXPECT_EQ(of_updates("worker"), (std::vector<double>{0, 1, 0, 1, 0, 1, 1, 0, 1, 0}));
 }
 
-TEST_F(MethodOptionsTest, EventsStopWorkersInWallTime) {
+TEST_F(MethodFlags, EventsStopWorkersInWallTime) {
   write("events.toml", "[[event]]\ntime = 0\nworker = 1\nstate = \"failed\"\n");
   for (const std::string compute_time : {"1,1", "measured"}) {
     train("--method asgd --clock wall --time-unit 0.0001 --events events.toml --compute-time " +
@@ -107,7 +107,7 @@ TEST_F(MethodOptionsTest, EventsStopWorkersInWallTime) {
   }
 }
 
-TEST_F(MethodOptionsTest, ARunThatHasLostItsWorkersEndsWithThree) {
+TEST_F(MethodFlags, ARunThatHasLostItsWorkersEndsWithThree) {
   write("events.toml",
         "[[event]]\ntime = 4\nworker = 1\nstate = \"failed\"\n"
         "[[event]]\ntime = 4\nworker = 0\nstate = \"failed\"\n");
@@ -120,7 +120,7 @@ TEST_F(MethodOptionsTest, ARunThatHasLostItsWorkersEndsWithThree) {
   EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
 }
 
-TEST_F(MethodOptionsTest, WhatTheServerDoesBesidesChangesTheModel) {
+TEST_F(MethodFlags, WhatTheServerDoesBesidesChangesTheModel) {
   for (const std::string method : {"--method dude ", "--method asgd "}) {
     const std::string plain = model(method);
     for (const char* option : {"--momentum 0.5", "--weight-decay 0.1", "--clip-norm 0.1",
@@ -135,12 +135,12 @@ TEST_F(MethodOptionsTest, WhatTheServerDoesBesidesChangesTheModel) {
   }
 }
 
-TEST_F(MethodOptionsTest, StepSizesOfTheScheduleAreLogged) {
+TEST_F(MethodFlags, StepSizesOfTheScheduleAreLogged) {
   train("--method asgd --updates 6 --lr-schedule step:2:0.5");
   EXPECT_EQ(of_updates("lr"), (std::vector<double>{0.1, 0.1, 0.05, 0.05, 0.025, 0.025}));
 }
 
-TEST_F(MethodOptionsTest, DriftIsReportedWhereSumsAreMadeAnew) {
+TEST_F(MethodFlags, DriftIsReportedWhereSumsAreMadeAnew) {
   for (const std::string method : {"dude", "ia2sgd", "mifa", "malenia", "ringleader"}) {
     EXPECT_EQ(train("--method " + method).at("largest_drift"), nullptr) << method;
     const auto drift = train("--method " + method + " --resum-every 3 --updates 300").at("largest_drift");
@@ -154,7 +154,7 @@ TEST_F(MethodOptionsTest, DriftIsReportedWhereSumsAreMadeAnew) {
   EXPECT_GT(train("--method dude --lr 0.01 --resum-every 100 --updates 300").at("largest_drift"), 0);
 }
 
-TEST_F(MethodOptionsTest, RowsAreFloatsUnlessAskedOtherwise) {
+TEST_F(MethodFlags, RowsAreFloatsUnlessAskedOtherwise) {
   for (const std::string method : {"dude", "ia2sgd", "mifa", "malenia", "ringleader"}) {
     const std::string plain = model("--method " + method);
     EXPECT_EQ(model("--method " + method + " --table-dtype f32"), plain);
@@ -166,7 +166,7 @@ TEST_F(MethodOptionsTest, RowsAreFloatsUnlessAskedOtherwise) {
   }
 }
 
-TEST_F(MethodOptionsTest, LocalStepsAreTaken) {
+TEST_F(MethodFlags, LocalStepsAreTaken) {
   const std::string one = model("--method fedbuff --gather 2");
   EXPECT_EQ(model("--method fedbuff --gather 2 --local-steps 1"), one);
   const std::string three = model("--method fedbuff --gather 2 --local-steps 3 --local-lr 0.1");
@@ -174,7 +174,7 @@ TEST_F(MethodOptionsTest, LocalStepsAreTaken) {
   EXPECT_NE(model("--method fedbuff --gather 2 --local-steps 3 --local-lr 0.2"), three);
 }
 
-TEST_F(MethodOptionsTest, LostRowsChangeNothingWhileNobodyIsLost) {
+TEST_F(MethodFlags, LostRowsChangeNothingWhileNobodyIsLost) {
   for (const std::string method : {"dude", "ia2sgd", "mifa"}) {
     const std::string plain = model("--method " + method);
     EXPECT_EQ(model("--method " + method + " --lost-rows keep"), plain);
@@ -183,7 +183,7 @@ TEST_F(MethodOptionsTest, LostRowsChangeNothingWhileNobodyIsLost) {
   EXPECT_EQ(records_of(path("log.jsonl"), "run").at(0).at("lost_rows"), "drop");
 }
 
-TEST_F(MethodOptionsTest, ThresholdsAndBatchesChangeTheRun) {
+TEST_F(MethodFlags, ThresholdsAndBatchesChangeTheRun) {
   const auto updates = [&](const std::string& arguments) {
     train(arguments);
     return std::pair(of_updates("lr"), of_updates("gradients"));
@@ -197,7 +197,7 @@ TEST_F(MethodOptionsTest, ThresholdsAndBatchesChangeTheRun) {
   EXPECT_NE(updates("--method mifa --availability 0.5"), updates("--method mifa"));
 }
 
-TEST_F(MethodOptionsTest, WhatIsThrownAwayIsReported) {
+TEST_F(MethodFlags, WhatIsThrownAwayIsReported) {
   const auto share = [&](const std::string& method) {
     return train("--compute-time 1,2.5 --method " + method).at("discarded_share").get<double>();
   };

@@ -14,21 +14,21 @@ void expect_quartiles(const std::vector<double>& values, double lower, double me
   EXPECT_DOUBLE_EQ(found.upper, upper);
 }
 
-TEST(QuartilesTest, AreLinearBetweenTheValues) {
+TEST(Quartiles, AreLinearBetweenTheValues) {
   expect_quartiles({7}, 7, 7, 7);
   expect_quartiles({3, 1}, 1.5, 2, 2.5);
   expect_quartiles({8, 2, 4}, 3, 4, 6);
   expect_quartiles({5, 1, 4, 2, 3}, 2, 3, 4);
 }
 
-TEST(QuartilesTest, CountInfinitiesAsTheLargestAndSmallestValues) {
+TEST(Quartiles, CountInfinitiesAsTheLargestAndSmallestValues) {
   expect_quartiles({infinity, 1, 2, infinity, 3}, 2, 3, infinity);
   expect_quartiles({infinity, 1}, infinity, infinity, infinity);
   expect_quartiles({infinity, infinity, 1, 2}, 1.75, infinity, infinity);
   expect_quartiles({-infinity, 1, 2}, -infinity, 1, 1.5);
 }
 
-TEST(QuartilesTest, OfNothingAreNone) { EXPECT_TRUE(std::isnan(quartiles({}).median)); }
+TEST(Quartiles, OfNothingAreNone) { EXPECT_TRUE(std::isnan(quartiles({}).median)); }
 
 }  // namespace
 }  // namespace tardigrad

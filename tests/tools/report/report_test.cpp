@@ -24,7 +24,7 @@ bool has_pages() {
 }
 
 /// What `tardigrad report` makes of logs; tests/report looks at the page in a browser.
-class ReportTest : public testing::QuadraticTest {
+class ReportCommand : public testing::QuadraticTest {
  protected:
   void SetUp() override {
     if (!has_pages()) GTEST_SKIP() << "built without Chart.js";
@@ -55,7 +55,7 @@ class ReportTest : public testing::QuadraticTest {
   }
 };
 
-TEST_F(ReportTest, DrawsSeveralLogsOnOnePage) {
+TEST_F(ReportCommand, DrawsSeveralLogsOnOnePage) {
   train("a.jsonl");
   train("b.jsonl", "--seed 2");
   ASSERT_EQ(tardigrad("report a.jsonl b.jsonl -o page.html").exit_code, 0);
@@ -70,7 +70,7 @@ TEST_F(ReportTest, DrawsSeveralLogsOnOnePage) {
   EXPECT_LT(std::filesystem::file_size(path("page.html")), 400'000U);
 }
 
-TEST_F(ReportTest, MakesAPageOfWhateverDetailThereIs) {
+TEST_F(ReportCommand, MakesAPageOfWhateverDetailThereIs) {
   train("updates.jsonl", "--log-detail updates");
   train("evaluations.jsonl", "--log-detail evaluations --device cpu");
   ASSERT_EQ(tardigrad("report updates.jsonl evaluations.jsonl").exit_code, 0);
@@ -81,7 +81,7 @@ TEST_F(ReportTest, MakesAPageOfWhateverDetailThereIs) {
   EXPECT_EQ(data["runs"][1]["workers"][0]["device"], "cpu:0");
 }
 
-TEST_F(ReportTest, MakesAPageOfALogCutOffAnywhere) {
+TEST_F(ReportCommand, MakesAPageOfALogCutOffAnywhere) {
   train("whole.jsonl");
   const std::string log = read_file(path("whole.jsonl"));
   write("killed.jsonl", log.substr(0, log.size() / 2));
@@ -91,7 +91,7 @@ TEST_F(ReportTest, MakesAPageOfALogCutOffAnywhere) {
   EXPECT_EQ(data_of("report.html")["runs"][1]["evaluations"]["time"].size(), 0U);
 }
 
-TEST_F(ReportTest, LetsNoTextOfALogIntoTheMarkup) {
+TEST_F(ReportCommand, LetsNoTextOfALogIntoTheMarkup) {
   write("odd.jsonl", R"({"event":"run","method":"</script><!--<script>","workers":1,"clock":"wall","seed":1})"
                      "\n");
   ASSERT_EQ(tardigrad("report odd.jsonl").exit_code, 0);
@@ -99,7 +99,7 @@ TEST_F(ReportTest, LetsNoTextOfALogIntoTheMarkup) {
   EXPECT_THAT(read_file(path("report.html")), Not(HasSubstr("<!--<script>")));
 }
 
-TEST_F(ReportTest, RefusesWhatIsNoLogInOneLine) {
+TEST_F(ReportCommand, RefusesWhatIsNoLogInOneLine) {
   train("virtual.jsonl");
   write("text.jsonl", "hello\n");
   write("line.jsonl", read_file(path("virtual.jsonl")) + "{\"event\":\"?\"}\n");
