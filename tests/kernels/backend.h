@@ -1,11 +1,13 @@
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <ostream>
@@ -23,7 +25,12 @@
 /// Runs an operation's one contract on the CPU and on a GPU: memory with guard bands for either, and how to
 /// execute there.
 
-namespace tardigrad::test {
+namespace tardigrad::testing {
+
+inline constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// What a vector holds that has not been written yet.
+inline constexpr float poison = std::numeric_limits<float>::quiet_NaN();
 
 enum class Backend { cpu, cuda };
 
@@ -87,9 +94,9 @@ class Memory {
     std::free(start_);
   }
 
-  [[nodiscard]] std::byte* start() const { return static_cast<std::byte*>(start_); }
+  std::byte* start() const { return static_cast<std::byte*>(start_); }
 
-  [[nodiscard]] std::vector<std::byte> content() const {
+  std::vector<std::byte> content() const {
     std::vector<std::byte> content(size_);
 #if TARDIGRAD_CUDA
     if (backend_ == Backend::cuda) {
@@ -116,10 +123,10 @@ class Guarded {
         before_bytes_(guard_bytes + offset * sizeof(T)),
         memory_(backend, surround(values, before_bytes_)) {}
 
-  [[nodiscard]] T* data() const { return reinterpret_cast<T*>(memory_.start() + before_bytes_); }
+  T* data() const { return reinterpret_cast<T*>(memory_.start() + before_bytes_); }
 
   /// The present values; a failure of the calling test if anything was written beside them.
-  [[nodiscard]] std::vector<T> values() const {
+  std::vector<T> values() const {
     const std::vector<std::byte> content = memory_.content();
     const auto begin = content.begin() + static_cast<std::ptrdiff_t>(before_bytes_);
     const auto end = begin + static_cast<std::ptrdiff_t>(size_ * sizeof(T));
@@ -170,8 +177,19 @@ void execute(Backend backend, const Operation& operation) {
 #endif
 }
 
+/// Expects an error of the caller, with this in its text, from an operation that lacks or contradicts
+/// something.
+template <typename Operation>
+void expect_refused(const Operation& operation, const std::string& text) {
+  const auto throws = ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr(text));
+  EXPECT_THAT([&] { operation.run(); }, throws);
+#if TARDIGRAD_CUDA
+  EXPECT_THAT([&] { operation.launch(nullptr); }, throws);
+#endif
+}
+
 /// A suite that is instantiated for every backend and skips, with the reason, those that are not here.
-class OnBackend : public testing::TestWithParam<Backend> {
+class OnBackend : public ::testing::TestWithParam<Backend> {
  protected:
   void SetUp() override {
     if (const std::string reason = why_absent(GetParam()); !reason.empty()) {
@@ -180,21 +198,21 @@ class OnBackend : public testing::TestWithParam<Backend> {
   }
 };
 
-inline const auto every_backend = testing::Values(Backend::cpu, Backend::cuda);
+inline const auto every_backend = ::testing::Values(Backend::cpu, Backend::cuda);
 
 /// True if both hold the same bits; where not, says so for the first element that differs.
 template <typename T>
-testing::AssertionResult same_bits(const std::vector<T>& actual, const std::vector<T>& expected) {
+::testing::AssertionResult same_bits(const std::vector<T>& actual, const std::vector<T>& expected) {
   if (actual.size() != expected.size()) {
-    return testing::AssertionFailure() << "sizes " << actual.size() << " and " << expected.size();
+    return ::testing::AssertionFailure() << "sizes " << actual.size() << " and " << expected.size();
   }
   for (std::size_t i = 0; i < actual.size(); ++i) {
     if (std::memcmp(&actual[i], &expected[i], sizeof(T)) != 0) {
-      return testing::AssertionFailure() << "element " << i << " is " << testing::PrintToString(actual[i])
-                                         << ", expected " << testing::PrintToString(expected[i]);
+      return ::testing::AssertionFailure() << "element " << i << " is " << ::testing::PrintToString(actual[i])
+                                           << ", expected " << ::testing::PrintToString(expected[i]);
     }
   }
-  return testing::AssertionSuccess();
+  return ::testing::AssertionSuccess();
 }
 
-}  // namespace tardigrad::test
+}  // namespace tardigrad::testing

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace tardigrad::test {
+namespace tardigrad::testing {
 
 /// The nearest number of format bf16, worked out by arithmetic instead of bits. NaN to NaN.
 inline float nearest_bf16(float value) {
@@ -18,4 +18,4 @@ inline float nearest_bf16(float value) {
   return static_cast<float>(std::nearbyint(static_cast<double>(value) / step) * step);  // half to even
 }
 
-}  // namespace tardigrad::test
+}  // namespace tardigrad::testing

@@ -4,8 +4,10 @@
 
 #include "tests/kernels/bf16_reference.h"
 
-namespace tardigrad::test::bf16_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 TEST(Bf16, IsTheUpperHalfOfAFloat) {
   EXPECT_EQ(widen(Bf16{0x3F80}), 1.0F);
@@ -32,4 +34,4 @@ TEST(Bf16, RoundsToTheNearestAndHalvesToEven) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::bf16_test
+}  // namespace tardigrad

@@ -8,18 +8,20 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/pool_cases.h"
 
-namespace tardigrad::test::bias_relu_max_pool_backward_test {
+namespace tardigrad {
 namespace {
 
+using namespace ::tardigrad::testing;
+
 template <typename Number>
-struct Input {
+struct BackwardInput {
   PoolShape shape;
   std::vector<Number> output_gradient;
   std::vector<std::uint8_t> winners;
 };
 
 template <typename Number>
-struct Result {
+struct ExactGradients {
   std::vector<Number> input_gradient;
   std::vector<double> bias_gradient;
 };
@@ -35,9 +37,9 @@ std::vector<std::uint8_t> some_winners(std::size_t size) {
 }
 
 template <typename Number>
-Result<Number> expected(const Input<Number>& in) {
+ExactGradients<Number> expected(const BackwardInput<Number>& in) {
   const PoolShape& s = in.shape;
-  Result<Number> result{std::vector<Number>(s.input_size()), std::vector<double>(s.channels)};
+  ExactGradients<Number> result{std::vector<Number>(s.input_size()), std::vector<double>(s.channels)};
   for_each_output(s, [&](std::size_t n, std::size_t c, std::size_t y, std::size_t x) {
     const std::size_t out = output_place(s, n, c, y, x);
     const std::size_t winner = in.winners[out];
@@ -51,15 +53,14 @@ Result<Number> expected(const Input<Number>& in) {
 }
 
 template <typename Number>
-struct Answer {
+struct PoolGradients {
   std::vector<Number> input_gradient;
   std::vector<float> bias_gradient;
 };
 
 template <typename Number>
-Answer<Number> computed(Backend backend, const Input<Number>& in, std::size_t offset = 0) {
+PoolGradients<Number> computed(Backend backend, const BackwardInput<Number>& in, std::size_t offset = 0) {
   using Backward = BiasReluMaxPoolBackward<Number>;
-  constexpr float poison = std::numeric_limits<float>::quiet_NaN();
   const Guarded<Number> output_gradient(backend, in.output_gradient, offset);
   const Guarded<std::uint8_t> winners(backend, in.winners, offset);
   const Guarded<Number> input_gradient(
@@ -87,10 +88,10 @@ class BiasReluMaxPoolBackwardContract : public OnBackend {
 TEST_P(BiasReluMaxPoolBackwardContract, IsExactOnDyadicInputsAndWritesEveryElement) {
   for_each_type([]<typename Number>(Number) {
     for_each_pool_shape([](const PoolShape& shape) {
-      const Input<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 3),
-                             some_winners(shape.output_size())};
-      const Result<Number> want = expected(in);
-      const Answer<Number> got = computed(GetParam(), in);
+      const BackwardInput<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 3),
+                                     some_winners(shape.output_size())};
+      const ExactGradients<Number> want = expected(in);
+      const PoolGradients<Number> got = computed(GetParam(), in);
       EXPECT_TRUE(same_bits(got.input_gradient, want.input_gradient)) << "input gradient";
       const std::vector<float> bias_gradient(want.bias_gradient.begin(), want.bias_gradient.end());
       EXPECT_TRUE(same_bits(got.bias_gradient, bias_gradient)) << "bias gradient";
@@ -101,10 +102,10 @@ TEST_P(BiasReluMaxPoolBackwardContract, IsExactOnDyadicInputsAndWritesEveryEleme
 TEST_P(BiasReluMaxPoolBackwardContract, SumsALargeBatchAsFloat64Does) {
   for (const MemoryFormat input : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
     const PoolShape shape{1100, 12, 6, 8, input, MemoryFormat::channels_last};
-    const Input<float> in{shape, random_numbers<float>(shape.output_size(), 5),
-                          some_winners(shape.output_size())};
-    const Result<float> want = expected(in);
-    const Answer<float> got = computed(GetParam(), in);
+    const BackwardInput<float> in{shape, random_numbers<float>(shape.output_size(), 5),
+                                  some_winners(shape.output_size())};
+    const ExactGradients<float> want = expected(in);
+    const PoolGradients<float> got = computed(GetParam(), in);
     EXPECT_TRUE(same_bits(got.input_gradient, want.input_gradient));
     for (std::size_t c = 0; c < shape.channels; ++c) {
       // A part has about a dozen terms below 1, added in fp32 at a cost of 2^-24 · 12 each, and there are
@@ -119,12 +120,12 @@ TEST_P(BiasReluMaxPoolBackwardContract, DoesNotDependOnAlignment) {
   for_each_type([]<typename Number>(Number) {
     for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
       const PoolShape shape{3, 16, 7, 16, format, format};
-      const Input<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 7),
-                             some_winners(shape.output_size())};
-      const Answer<Number> aligned = computed(GetParam(), in);
+      const BackwardInput<Number> in{shape, dyadic_numbers<Number>(shape.output_size(), 7),
+                                     some_winners(shape.output_size())};
+      const PoolGradients<Number> aligned = computed(GetParam(), in);
       for (const std::size_t offset : {1, 2, 4, 5}) {
-        SCOPED_TRACE(testing::Message() << "offset " << offset);
-        const Answer<Number> shifted = computed(GetParam(), in, offset);
+        SCOPED_TRACE(::testing::Message() << "offset " << offset);
+        const PoolGradients<Number> shifted = computed(GetParam(), in, offset);
         EXPECT_TRUE(same_bits(shifted.input_gradient, aligned.input_gradient));
         EXPECT_TRUE(same_bits(shifted.bias_gradient, aligned.bias_gradient));
       }
@@ -135,17 +136,18 @@ TEST_P(BiasReluMaxPoolBackwardContract, DoesNotDependOnAlignment) {
 TEST_P(BiasReluMaxPoolBackwardContract, KeepsNanWhereItWins) {
   const PoolShape shape{1, 1, 2, 4, {}, {}};
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const Answer<float> closed = computed(GetParam(), Input<float>{shape, {nan, 2}, {no_winner, 3}});
+  const PoolGradients<float> closed =
+      computed(GetParam(), BackwardInput<float>{shape, {nan, 2}, {no_winner, 3}});
   EXPECT_TRUE(same_bits(closed.input_gradient, {0, 0, 0, 0, 0, 0, 0, 2}));
   EXPECT_EQ(closed.bias_gradient[0], 2);
-  const Answer<float> open = computed(GetParam(), Input<float>{shape, {nan, 2}, {2, 3}});
+  const PoolGradients<float> open = computed(GetParam(), BackwardInput<float>{shape, {nan, 2}, {2, 3}});
   EXPECT_TRUE(std::isnan(open.input_gradient[4]));
   EXPECT_EQ(open.input_gradient[0], 0);
   EXPECT_TRUE(std::isnan(open.bias_gradient[0]));
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, BiasReluMaxPoolBackwardContract, every_backend,
-                         testing::PrintToStringParamName());
+                         ::testing::PrintToStringParamName());
 
 TEST(BiasReluMaxPoolBackward, BoundsItsScratch) {
   const auto size = [](std::size_t batch, MemoryFormat format) {
@@ -157,28 +159,21 @@ TEST(BiasReluMaxPoolBackward, BoundsItsScratch) {
   EXPECT_LE(size(100'000, MemoryFormat::channels_last), 1024 * 64);
 }
 
-void expect_refused(const BiasReluMaxPoolBackward<float>& pool, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { pool.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { pool.launch(nullptr); }, throws);
-#endif
-}
-
 TEST(BiasReluMaxPoolBackward, RefusesWrongArguments) {
+  using Backward = BiasReluMaxPoolBackward<float>;
   float value = 0;
   std::uint8_t winner = 0;
   const PoolShape shape{1, 1, 2, 2, {}, {}};
-  expect_refused({shape, nullptr, &winner, &value, &value, &value}, "output_gradient is null");
-  expect_refused({shape, &value, nullptr, &value, &value, &value}, "winners is null");
-  expect_refused({shape, &value, &winner, nullptr, &value, &value}, "input_gradient is null");
-  expect_refused({shape, &value, &winner, &value, nullptr, &value}, "bias_gradient is null");
+  expect_refused<Backward>({shape, nullptr, &winner, &value, &value, &value}, "output_gradient is null");
+  expect_refused<Backward>({shape, &value, nullptr, &value, &value, &value}, "winners is null");
+  expect_refused<Backward>({shape, &value, &winner, nullptr, &value, &value}, "input_gradient is null");
+  expect_refused<Backward>({shape, &value, &winner, &value, nullptr, &value}, "bias_gradient is null");
   const PoolShape large{std::size_t{1} << 30, 1, 4, 4, {}, {}};
-  expect_refused({large, &value, &winner, &value, &value, &value}, "too many windows");
+  expect_refused<Backward>({large, &value, &winner, &value, &value, &value}, "too many windows");
 #if TARDIGRAD_CUDA
   const BiasReluMaxPoolBackward<float> without_scratch{shape, &value, &winner, &value, &value, nullptr};
   EXPECT_THAT([&] { without_scratch.launch(nullptr); },
-              testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("partial_sums is null")));
+              ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr("partial_sums is null")));
 #endif
 }
 
@@ -190,4 +185,4 @@ TEST(BiasReluMaxPoolBackward, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::bias_relu_max_pool_backward_test
+}  // namespace tardigrad

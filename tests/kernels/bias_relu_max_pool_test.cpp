@@ -8,17 +8,19 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/pool_cases.h"
 
-namespace tardigrad::test::bias_relu_max_pool_test {
+namespace tardigrad {
 namespace {
 
+using namespace ::tardigrad::testing;
+
 template <typename Number>
-struct Result {
+struct PoolOutput {
   std::vector<Number> output;
   std::vector<std::uint8_t> winners;
 };
 
 template <typename Number>
-struct Input {
+struct PoolInput {
   PoolShape shape;
   std::vector<Number> image;
   std::vector<float> bias;
@@ -27,9 +29,9 @@ struct Input {
 /// Adds the bias, applies ReLU, and then pools, each by itself, in double. (The sums are rounded to fp32, in
 /// which the contract makes them.)
 template <typename Number>
-Result<Number> expected(const Input<Number>& in) {
+PoolOutput<Number> expected(const PoolInput<Number>& in) {
   const PoolShape& s = in.shape;
-  Result<Number> result{std::vector<Number>(s.output_size()), std::vector<std::uint8_t>(s.output_size())};
+  PoolOutput<Number> result{std::vector<Number>(s.output_size()), std::vector<std::uint8_t>(s.output_size())};
   for_each_output(s, [&](std::size_t n, std::size_t c, std::size_t y, std::size_t x) {
     std::array<double, 4> activations{};
     for (std::size_t i = 0; i < 4; ++i) {
@@ -52,16 +54,16 @@ Result<Number> expected(const Input<Number>& in) {
 }
 
 template <typename Number>
-Result<Number> pooled(Backend backend, const Input<Number>& in, std::size_t offset = 0) {
-  const Number poison = nearest<Number>(-77);
+PoolOutput<Number> pooled(Backend backend, const PoolInput<Number>& in, std::size_t offset = 0) {
+  const Number unwritten = nearest<Number>(-77);
   const Guarded<Number> image(backend, in.image, offset);
   const Guarded<float> bias(backend, in.bias, offset);
-  const Guarded<Number> output(backend, std::vector<Number>(in.shape.output_size(), poison), offset);
+  const Guarded<Number> output(backend, std::vector<Number>(in.shape.output_size(), unwritten), offset);
   const Guarded<std::uint8_t> winners(backend, std::vector<std::uint8_t>(in.shape.output_size(), 99), offset);
   BiasReluMaxPool<Number> pool{in.shape, image.data(), bias.data(), output.data(), nullptr};
   execute(backend, pool);
   const std::vector<Number> without_winners = output.values();
-  const Guarded<Number> output_again(backend, std::vector<Number>(in.shape.output_size(), poison), offset);
+  const Guarded<Number> output_again(backend, std::vector<Number>(in.shape.output_size(), unwritten), offset);
   pool.output = output_again.data();
   pool.winners = winners.data();
   execute(backend, pool);
@@ -73,7 +75,7 @@ Result<Number> pooled(Backend backend, const Input<Number>& in, std::size_t offs
 
 /// Bits, but that a NaN may be any NaN.
 template <typename Number>
-void expect_same(Result<Number> actual, Result<Number> expected) {
+void expect_same(PoolOutput<Number> actual, PoolOutput<Number> expected) {
   for (std::size_t i = 0; i < expected.output.size(); ++i) {
     if (std::isnan(widen(expected.output[i]))) {
       ASSERT_TRUE(std::isnan(widen(actual.output[i]))) << "element " << i;
@@ -96,8 +98,8 @@ class BiasReluMaxPoolContract : public OnBackend {
 TEST_P(BiasReluMaxPoolContract, TakesTheFirstOfEqualMaximaAndClosesAtZero) {
   for_each_type([]<typename Number>(Number) {
     for_each_pool_shape([](const PoolShape& shape) {
-      const Input<Number> in{shape, dyadic_numbers<Number>(shape.input_size(), 3),
-                             dyadic_numbers<float>(shape.channels, 4)};
+      const PoolInput<Number> in{shape, dyadic_numbers<Number>(shape.input_size(), 3),
+                                 dyadic_numbers<float>(shape.channels, 4)};
       expect_same(pooled(GetParam(), in), expected(in));
     });
   });
@@ -106,8 +108,8 @@ TEST_P(BiasReluMaxPoolContract, TakesTheFirstOfEqualMaximaAndClosesAtZero) {
 TEST_P(BiasReluMaxPoolContract, AddsAndComparesInFp32AndRoundsOnce) {
   for_each_type([]<typename Number>(Number) {
     for_each_pool_shape([](const PoolShape& shape) {
-      const Input<Number> in{shape, random_numbers<Number>(shape.input_size(), 5),
-                             random_numbers<float>(shape.channels, 6)};
+      const PoolInput<Number> in{shape, random_numbers<Number>(shape.input_size(), 5),
+                                 random_numbers<float>(shape.channels, 6)};
       expect_same(pooled(GetParam(), in), expected(in));
     });
   });
@@ -115,11 +117,11 @@ TEST_P(BiasReluMaxPoolContract, AddsAndComparesInFp32AndRoundsOnce) {
 
 TEST_P(BiasReluMaxPoolContract, TreatsNanAndInfinityAsTheLayersDo) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float infinity = std::numeric_limits<float>::infinity();
   const std::array<float, 8> specials{nan, infinity, -infinity, -0.0F, 0, 1, -1, 1e-40F};
   for_each_type([&]<typename Number>(Number) {
     // Windows side by side with every one of the 8^4 combinations.
-    Input<Number> in{{1, 1, 2, 2 * 4096, MemoryFormat::channel_major, MemoryFormat::channel_major}, {}, {0}};
+    PoolInput<Number> in{
+        {1, 1, 2, 2 * 4096, MemoryFormat::channel_major, MemoryFormat::channel_major}, {}, {0}};
     in.image.resize(in.shape.input_size());
     for (std::size_t combination = 0; combination < 4096; ++combination) {
       for (std::size_t i = 0; i < 4; ++i) {
@@ -128,7 +130,7 @@ TEST_P(BiasReluMaxPoolContract, TreatsNanAndInfinityAsTheLayersDo) {
       }
     }
     for (const float bias : {0.0F, -1.0F, infinity, nan}) {
-      SCOPED_TRACE(testing::Message() << "bias " << bias);
+      SCOPED_TRACE(::testing::Message() << "bias " << bias);
       in.bias = {bias};
       expect_same(pooled(GetParam(), in), expected(in));
     }
@@ -139,11 +141,11 @@ TEST_P(BiasReluMaxPoolContract, DoesNotDependOnAlignment) {
   for_each_type([]<typename Number>(Number) {
     for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
       const PoolShape shape{3, 16, 6, 16, format, format};
-      const Input<Number> in{shape, random_numbers<Number>(shape.input_size(), 7),
-                             random_numbers<float>(shape.channels, 8)};
-      const Result<Number> want = expected(in);
+      const PoolInput<Number> in{shape, random_numbers<Number>(shape.input_size(), 7),
+                                 random_numbers<float>(shape.channels, 8)};
+      const PoolOutput<Number> want = expected(in);
       for (const std::size_t offset : {1, 2, 4, 5}) {
-        SCOPED_TRACE(testing::Message() << "offset " << offset);
+        SCOPED_TRACE(::testing::Message() << "offset " << offset);
         expect_same(pooled(GetParam(), in, offset), want);
       }
     }
@@ -153,30 +155,24 @@ TEST_P(BiasReluMaxPoolContract, DoesNotDependOnAlignment) {
 TEST_P(BiasReluMaxPoolContract, PoolsMoreWindowsThanADeviceHasThreads) {
   for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
     const PoolShape shape{1500, 4, 16, 16, format, format};
-    const Input<float> in{shape, random_numbers<float>(shape.input_size(), 9),
-                          random_numbers<float>(shape.channels, 10)};
+    const PoolInput<float> in{shape, random_numbers<float>(shape.input_size(), 9),
+                              random_numbers<float>(shape.channels, 10)};
     expect_same(pooled(GetParam(), in), expected(in));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, BiasReluMaxPoolContract, every_backend, testing::PrintToStringParamName());
-
-void expect_refused(const BiasReluMaxPool<float>& pool, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { pool.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { pool.launch(nullptr); }, throws);
-#endif
-}
+INSTANTIATE_TEST_SUITE_P(Backends, BiasReluMaxPoolContract, every_backend,
+                         ::testing::PrintToStringParamName());
 
 TEST(BiasReluMaxPool, RefusesWrongArguments) {
+  using Pool = BiasReluMaxPool<float>;
   float value = 0;
   const PoolShape shape{1, 1, 2, 2, {}, {}};
-  expect_refused({shape, nullptr, &value, &value, nullptr}, "input is null");
-  expect_refused({shape, &value, nullptr, &value, nullptr}, "bias is null");
-  expect_refused({shape, &value, &value, nullptr, nullptr}, "output is null");
+  expect_refused<Pool>({shape, nullptr, &value, &value, nullptr}, "input is null");
+  expect_refused<Pool>({shape, &value, nullptr, &value, nullptr}, "bias is null");
+  expect_refused<Pool>({shape, &value, &value, nullptr, nullptr}, "output is null");
   const PoolShape large{std::size_t{1} << 30, 1, 4, 4, {}, {}};
-  expect_refused({large, &value, &value, &value, nullptr}, "too many windows");
+  expect_refused<Pool>({large, &value, &value, &value, nullptr}, "too many windows");
 }
 
 TEST(BiasReluMaxPool, CountsBytesAndFlops) {
@@ -190,4 +186,4 @@ TEST(BiasReluMaxPool, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::bias_relu_max_pool_test
+}  // namespace tardigrad

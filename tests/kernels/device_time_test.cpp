@@ -9,8 +9,10 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test::device_time_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 constexpr double millisecond_ns = 1e6;
 
@@ -136,7 +138,7 @@ TEST_P(DeviceTime, NullPointersAreRefused) {
   EXPECT_THROW(execute(GetParam(), Stretch{}), std::logic_error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, DeviceTime, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, DeviceTime, every_backend, ::testing::PrintToStringParamName());
 
 }  // namespace
-}  // namespace tardigrad::test::device_time_test
+}  // namespace tardigrad

@@ -14,17 +14,19 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/bf16_reference.h"
 
-namespace tardigrad::test::gather_images_test {
+namespace tardigrad {
 namespace {
 
-struct Shape {
+using namespace ::tardigrad::testing;
+
+struct ImageShape {
   std::size_t channels, height, width;
-  [[nodiscard]] std::size_t pixels() const { return channels * height * width; }
+  std::size_t pixels() const { return channels * height * width; }
 };
 
 /// A data set of random images, and what is drawn of it.
-struct Case {
-  Shape shape;
+struct GatherCase {
+  ImageShape shape;
   std::vector<std::uint8_t> images, labels;
   std::vector<std::uint32_t> indices;
   std::vector<Crop> crops{};  ///< one for each index, or none
@@ -33,7 +35,7 @@ struct Case {
   std::array<float, 4> mean{0.4914F, 0.4822F, 0.4465F, 0.25F};
   std::array<float, 4> deviation{0.2470F, 0.2435F, 0.2616F, 0.5F};
 
-  [[nodiscard]] std::size_t channels_out() const { return out_channels != 0 ? out_channels : shape.channels; }
+  std::size_t channels_out() const { return out_channels != 0 ? out_channels : shape.channels; }
 };
 
 template <typename Number>
@@ -42,17 +44,17 @@ struct Minibatch {
   std::vector<std::int32_t> labels;
 };
 
-Case make_case(Shape shape, std::size_t count, std::vector<std::uint32_t> indices) {
+GatherCase make_gather_case(ImageShape shape, std::size_t count, std::vector<std::uint32_t> indices) {
   std::minstd_rand random(17);
-  Case c{shape, std::vector<std::uint8_t>(count * shape.pixels()), std::vector<std::uint8_t>(count),
-         std::move(indices)};
+  GatherCase c{shape, std::vector<std::uint8_t>(count * shape.pixels()), std::vector<std::uint8_t>(count),
+               std::move(indices)};
   for (auto* bytes : {&c.images, &c.labels}) {
     std::generate(bytes->begin(), bytes->end(), [&] { return static_cast<std::uint8_t>(random() >> 8); });
   }
   return c;
 }
 
-GatherImages operation(const Case& c) {
+GatherImages operation(const GatherCase& c) {
   GatherImages gather;
   gather.count = c.labels.size();
   gather.batch = c.indices.size();
@@ -68,14 +70,14 @@ GatherImages operation(const Case& c) {
 
 /// Draws the minibatch; images and outputs start `offset` elements after an aligned address.
 template <typename Number = float>
-Minibatch<Number> gathered(Backend backend, const Case& c, std::size_t offset = 0) {
+Minibatch<Number> gathered(Backend backend, const GatherCase& c, std::size_t offset = 0) {
   const Guarded<std::uint8_t> images(backend, c.images, offset);
   const Guarded<std::uint8_t> labels(backend, c.labels);
   const Guarded<std::uint32_t> indices(backend, c.indices);
   const Guarded<Crop> crops(backend, c.crops);
-  const Number poison = nearest<Number>(std::numeric_limits<float>::quiet_NaN());
+  const Number unwritten = nearest<Number>(poison);
   const std::size_t size = c.indices.size() * c.shape.height * c.shape.width * c.channels_out();
-  const Guarded<Number> out_images(backend, std::vector<Number>(size, poison), offset);
+  const Guarded<Number> out_images(backend, std::vector<Number>(size, unwritten), offset);
   const Guarded<std::int32_t> out_labels(backend, std::vector<std::int32_t>(c.indices.size(), -1), offset);
   GatherImages gather = operation(c);
   gather.images = images.data();
@@ -97,7 +99,7 @@ Minibatch<Number> gathered(Backend backend, const Case& c, std::size_t offset = 
 }
 
 /// The pixel that comes to (y, x) of channel `channel` of the k-th image.
-std::uint8_t pixel_at(const Case& c, std::size_t k, std::size_t channel, std::size_t y, std::size_t x) {
+std::uint8_t pixel_at(const GatherCase& c, std::size_t k, std::size_t channel, std::size_t y, std::size_t x) {
   const Crop crop = c.crops.empty() ? Crop{} : c.crops[k];
   const auto height = static_cast<int>(c.shape.height);
   const auto width = static_cast<int>(c.shape.width);
@@ -112,7 +114,7 @@ std::uint8_t pixel_at(const Case& c, std::size_t k, std::size_t channel, std::si
 }
 
 template <typename Number>
-void expect_right(const Case& c, const Minibatch<Number>& actual) {
+void expect_right(const GatherCase& c, const Minibatch<Number>& actual) {
   // Scale and shift are rounded and so is their sum, each by half a unit in the last place of at most 4; bf16
   // is rounded once more.
   const double tolerance = 3 * 0x1p-24 * 4 + (std::is_same_v<Number, Bf16> ? 0x1p-9 * 4 : 0);
@@ -143,15 +145,16 @@ void expect_right(const Case& c, const Minibatch<Number>& actual) {
 class GatherImagesContract : public OnBackend {};
 
 TEST_P(GatherImagesContract, NormalizesWhatTheIndicesName) {
-  for (const Shape shape : {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 2, 2}}) {
-    SCOPED_TRACE(testing::Message() << shape.channels << " × " << shape.height << " × " << shape.width);
-    const Case c = make_case(shape, 50, {49, 0, 7, 7, 31, 1, 48});
+  for (const ImageShape shape :
+       {ImageShape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 2, 2}}) {
+    SCOPED_TRACE(::testing::Message() << shape.channels << " × " << shape.height << " × " << shape.width);
+    const GatherCase c = make_gather_case(shape, 50, {49, 0, 7, 7, 31, 1, 48});
     expect_right(c, gathered(GetParam(), c));
   }
 }
 
 TEST_P(GatherImagesContract, MapsEveryPixelValueToOneFloat) {
-  Case c = make_case({1, 16, 16}, 1, {0});
+  GatherCase c = make_gather_case({1, 16, 16}, 1, {0});
   for (std::size_t value = 0; value < 256; ++value) {
     c.images[value] = static_cast<std::uint8_t>(value);
   }
@@ -180,16 +183,16 @@ std::vector<Crop> some_crops(std::size_t count) {
 }
 
 TEST_P(GatherImagesContract, CropsFlipsAndChangesTheFormat) {
-  for (const Shape shape :
-       {Shape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 18, 22}, {3, 18, 20}}) {
-    Case c = make_case(shape, 50, {49, 0, 7, 7, 31, 1, 48, 20});
+  for (const ImageShape shape :
+       {ImageShape{1, 28, 28}, {3, 32, 32}, {1, 1, 1}, {2, 3, 5}, {4, 7, 9}, {3, 18, 22}, {3, 18, 20}}) {
+    GatherCase c = make_gather_case(shape, 50, {49, 0, 7, 7, 31, 1, 48, 20});
     for (const bool cropped : {false, true}) {
       c.crops = cropped ? some_crops(c.indices.size()) : std::vector<Crop>{};
       for (const std::size_t out_channels : {0, 4, 5, 8, 24}) {  // 0: channel-major
         c.out_format = out_channels == 0 ? MemoryFormat::channel_major : MemoryFormat::channels_last;
         c.out_channels = out_channels;
-        SCOPED_TRACE(testing::Message() << shape.channels << " × " << shape.height << " × " << shape.width
-                                        << (cropped ? ", cropped, to " : ", to ") << out_channels);
+        SCOPED_TRACE(::testing::Message() << shape.channels << " × " << shape.height << " × " << shape.width
+                                          << (cropped ? ", cropped, to " : ", to ") << out_channels);
         expect_right(c, gathered<float>(GetParam(), c));
         expect_right(c, gathered<Bf16>(GetParam(), c));
         ASSERT_FALSE(HasFailure());
@@ -199,13 +202,13 @@ TEST_P(GatherImagesContract, CropsFlipsAndChangesTheFormat) {
 }
 
 TEST_P(GatherImagesContract, TakesAsManyChannelsAsThereAreUnlessTold) {
-  Case c = make_case({3, 5, 4}, 9, {8, 2});
+  GatherCase c = make_gather_case({3, 5, 4}, 9, {8, 2});
   c.out_format = MemoryFormat::channels_last;
   expect_right(c, gathered(GetParam(), c));
 }
 
 TEST_P(GatherImagesContract, DoesNotDependOnAlignment) {
-  Case c = make_case({3, 8, 8}, 20, {3, 19, 0});
+  GatherCase c = make_gather_case({3, 8, 8}, 20, {3, 19, 0});
   const auto compare = [&]<typename Number>(Number) {
     const Minibatch<Number> aligned = gathered<Number>(GetParam(), c);
     for (const std::size_t offset : {1UL, 2UL, 3UL, 4UL}) {
@@ -226,7 +229,7 @@ TEST_P(GatherImagesContract, DoesNotDependOnAlignment) {
 }
 
 TEST_P(GatherImagesContract, RoundsToTheNearestBf16) {
-  Case c = make_case({3, 9, 8}, 20, {3, 19, 0, 4});
+  GatherCase c = make_gather_case({3, 9, 8}, 20, {3, 19, 0, 4});
   const Minibatch<float> exact = gathered<float>(GetParam(), c);
   const Minibatch<Bf16> rounded = gathered<Bf16>(GetParam(), c);
   for (std::size_t i = 0; i < exact.images.size(); ++i) {
@@ -235,7 +238,7 @@ TEST_P(GatherImagesContract, RoundsToTheNearestBf16) {
 }
 
 TEST_P(GatherImagesContract, DrawsLabelsOfImagesWithoutPixels) {
-  Case c = make_case({1, 0, 7}, 5, {4, 0});
+  GatherCase c = make_gather_case({1, 0, 7}, 5, {4, 0});
   for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
     c.out_format = format;
     expect_right(c, gathered(GetParam(), c));
@@ -247,7 +250,7 @@ TEST_P(GatherImagesContract, DrawsMoreImagesThanADeviceHasBlocks) {
   for (std::size_t k = 0; k < indices.size(); ++k) {
     indices[k] = static_cast<std::uint32_t>(k * 7 % 64);
   }
-  const Case c = make_case({3, 2, 4}, 64, std::move(indices));
+  const GatherCase c = make_gather_case({3, 2, 4}, 64, std::move(indices));
   expect_right(c, gathered(GetParam(), c));
 }
 
@@ -255,10 +258,10 @@ TEST_P(GatherImagesContract, DoesNothingForAnEmptyBatch) {
   EXPECT_NO_THROW(execute(GetParam(), GatherImages{}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, GatherImagesContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, GatherImagesContract, every_backend, ::testing::PrintToStringParamName());
 
 TEST(GatherImages, RefusesAnIndexBeyondTheDataAndWritesNothing) {
-  const Case c = make_case({1, 2, 2}, 5, {4, 0, 5});
+  const GatherCase c = make_gather_case({1, 2, 2}, 5, {4, 0, 5});
   std::vector<float> out_images(12, 7);
   std::vector<std::int32_t> out_labels(3, 7);
   GatherImages gather = operation(c);
@@ -267,22 +270,14 @@ TEST(GatherImages, RefusesAnIndexBeyondTheDataAndWritesNothing) {
   gather.indices = c.indices.data();
   gather.out_images = out_images.data();
   gather.out_labels = out_labels.data();
-  EXPECT_THAT([&] { gather.run(); }, testing::ThrowsMessage<std::out_of_range>(
+  EXPECT_THAT([&] { gather.run(); }, ::testing::ThrowsMessage<std::out_of_range>(
                                          "gather_images: index 5 at position 2, expected below 5"));
-  EXPECT_THAT(out_images, testing::Each(7));
-  EXPECT_THAT(out_labels, testing::Each(7));
-}
-
-void expect_refused(const GatherImages& gather, const std::string& text) {
-  EXPECT_THAT([&] { gather.run(); }, testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text)));
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { gather.launch(nullptr); },
-              testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text)));
-#endif
+  EXPECT_THAT(out_images, ::testing::Each(7));
+  EXPECT_THAT(out_labels, ::testing::Each(7));
 }
 
 TEST(GatherImages, RefusesWhatItCannotDo) {
-  const Case c = make_case({3, 2, 2}, 5, {4, 0});
+  const GatherCase c = make_gather_case({3, 2, 2}, 5, {4, 0});
   GatherImages gather = operation(c);
   expect_refused(gather, "a pointer is null");
   gather.deviation[2] = 0;
@@ -294,7 +289,7 @@ TEST(GatherImages, RefusesWhatItCannotDo) {
 }
 
 TEST(GatherImages, RefusesChannelsThatTheFormatDoesNotHave) {
-  GatherImages gather = operation(make_case({3, 2, 2}, 5, {4, 0}));
+  GatherImages gather = operation(make_gather_case({3, 2, 2}, 5, {4, 0}));
   gather.out_channels = 4;
   expect_refused(gather, "4 output channels, expected 3");
   gather.out_format = MemoryFormat::channels_last;
@@ -303,7 +298,7 @@ TEST(GatherImages, RefusesChannelsThatTheFormatDoesNotHave) {
 }
 
 TEST(GatherImages, RefusesTwoKindsOfOutput) {
-  const Case c = make_case({3, 2, 2}, 5, {4, 0});
+  const GatherCase c = make_gather_case({3, 2, 2}, 5, {4, 0});
   float value = 0;
   Bf16 value_bf16{};
   std::int32_t label = 0;
@@ -319,7 +314,7 @@ TEST(GatherImages, RefusesTwoKindsOfOutput) {
 }
 
 TEST(GatherImages, CountsTheBytesOfPaddingAndCrops) {
-  GatherImages gather = operation(make_case({3, 32, 32}, 5, {4, 0}));
+  GatherImages gather = operation(make_gather_case({3, 32, 32}, 5, {4, 0}));
   Bf16 value{};
   gather.out_images_bf16 = &value;
   gather.out_format = MemoryFormat::channels_last;
@@ -349,10 +344,10 @@ TEST(RandomCrop, DrawsEveryShiftAndBothFlipsEquallyOften) {
 }
 
 TEST(GatherImages, CountsBytesAndFlops) {
-  const GatherImages gather = operation(make_case({3, 32, 32}, 5, {4, 0}));
+  const GatherImages gather = operation(make_gather_case({3, 32, 32}, 5, {4, 0}));
   EXPECT_EQ(gather.bytes(), 2 * (3072 * 5 + 9));
   EXPECT_EQ(gather.flops(), 2 * 3072 * 2);
 }
 
 }  // namespace
-}  // namespace tardigrad::test::gather_images_test
+}  // namespace tardigrad

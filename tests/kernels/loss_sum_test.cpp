@@ -9,8 +9,10 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test::loss_sum_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 double summed(Backend backend, const std::vector<float>& losses) {
   const Guarded<float> losses_there(backend, losses);
@@ -41,11 +43,11 @@ TEST_P(LossSumContract, KeepsNan) {
   EXPECT_TRUE(std::isnan(summed(GetParam(), {1, std::numeric_limits<float>::quiet_NaN(), 2})));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, LossSumContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, LossSumContract, every_backend, ::testing::PrintToStringParamName());
 
 TEST(LossSum, RefusesNullAndAcceptsNone) {
   const LossSum wrong{1, nullptr};
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("losses is null"));
+  const auto throws = ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr("losses is null"));
   EXPECT_THAT([&] { static_cast<void>(wrong.run()); }, throws);
   EXPECT_EQ(LossSum{}.run(), 0);
 #if TARDIGRAD_CUDA
@@ -61,4 +63,4 @@ TEST(LossSum, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::loss_sum_test
+}  // namespace tardigrad

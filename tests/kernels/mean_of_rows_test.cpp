@@ -10,8 +10,10 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test::mean_of_rows_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 /// Rows one behind the other, each `length` elements, and a mean that is off.
 template <typename Row>
@@ -20,10 +22,8 @@ struct Table {
   std::vector<Row> elements;
   std::vector<float> mean;
 
-  [[nodiscard]] std::size_t count() const { return elements.size() / length; }
-  [[nodiscard]] const Row& at(std::size_t row, std::size_t column) const {
-    return elements[row * length + column];
-  }
+  std::size_t count() const { return elements.size() / length; }
+  const Row& at(std::size_t row, std::size_t column) const { return elements[row * length + column]; }
 };
 
 template <typename Row>
@@ -61,15 +61,15 @@ Table<Row> random_table(std::size_t count, std::size_t length) {
                          [&] { return std::ldexp(uniform(random), static_cast<int>(random() % 60) - 30); });
 }
 
-struct Answer {
+struct MeanAndDrift {
   std::vector<float> mean;
   std::vector<double> drift;
 };
 
 /// The definition, element by element.
 template <typename Row>
-Answer expected(const Table<Row>& table, std::size_t begin, std::size_t end) {
-  Answer answer{table.mean, {0, 0}};
+MeanAndDrift expected(const Table<Row>& table, std::size_t begin, std::size_t end) {
+  MeanAndDrift answer{table.mean, {0, 0}};
   for (std::size_t i = begin; i < end; ++i) {
     double sum = 0;
     for (std::size_t row = 0; row < table.count(); ++row) {
@@ -84,8 +84,8 @@ Answer expected(const Table<Row>& table, std::size_t begin, std::size_t end) {
 }
 
 template <typename Row>
-Answer computed(Backend backend, const Table<Row>& table, std::size_t begin, std::size_t end,
-                std::size_t alignment_offset = 0) {
+MeanAndDrift computed(Backend backend, const Table<Row>& table, std::size_t begin, std::size_t end,
+                      std::size_t alignment_offset = 0) {
   const std::vector<double> poison(2, std::numeric_limits<double>::quiet_NaN());
   const Guarded<Row> elements(backend, table.elements, alignment_offset);
   const Guarded<float> mean(backend, table.mean, alignment_offset);
@@ -120,7 +120,7 @@ Answer computed(Backend backend, const Table<Row>& table, std::size_t begin, std
 }
 
 /// The same terms in another order: each of the additions rounds by no more than 2^-53 of the sum.
-void expect_drift(const Answer& got, const Answer& want) {
+void expect_drift(const MeanAndDrift& got, const MeanAndDrift& want) {
   const double tolerance = static_cast<double>(want.mean.size()) * 0x1p-53;
   EXPECT_NEAR(got.drift[0], want.drift[0], tolerance * want.drift[0]);
   EXPECT_NEAR(got.drift[1], want.drift[1], tolerance * want.drift[1]);
@@ -140,9 +140,9 @@ TEST_P(MeanOfRowsContract, IsExactOnDyadicInputs) {
   for_each_type([]<typename Row>(Row) {
     for (const std::size_t count : {1, 2, 4, 8, 16, 64}) {
       const Table<Row> table = dyadic_table<Row>(count, 3001);
-      SCOPED_TRACE(testing::Message() << count << " rows of " << sizeof(Row) << " bytes an element");
-      const Answer want = expected(table, 0, table.length);
-      const Answer got = computed(GetParam(), table, 0, table.length);
+      SCOPED_TRACE(::testing::Message() << count << " rows of " << sizeof(Row) << " bytes an element");
+      const MeanAndDrift want = expected(table, 0, table.length);
+      const MeanAndDrift got = computed(GetParam(), table, 0, table.length);
       EXPECT_TRUE(same_bits(got.mean, want.mean));
       EXPECT_TRUE(same_bits(got.drift, want.drift));
     }
@@ -153,10 +153,10 @@ TEST_P(MeanOfRowsContract, AddsInTheOrderOfTheRowsAndRoundsOnce) {
   for_each_type([]<typename Row>(Row) {
     for (const std::size_t count : {1, 2, 3, 5, 7, 9, 23, 100}) {
       for (const std::size_t length : {1, 2, 15, 16, 17, 33, 2047, 2048, 2049, 6001}) {
-        SCOPED_TRACE(testing::Message() << count << " rows of " << length);
+        SCOPED_TRACE(::testing::Message() << count << " rows of " << length);
         const Table<Row> table = random_table<Row>(count, length);
-        const Answer want = expected(table, 0, length);
-        const Answer got = computed(GetParam(), table, 0, length, count % 3);
+        const MeanAndDrift want = expected(table, 0, length);
+        const MeanAndDrift got = computed(GetParam(), table, 0, length, count % 3);
         ASSERT_TRUE(same_bits(got.mean, want.mean));
         expect_drift(got, want);
       }
@@ -168,7 +168,7 @@ TEST_P(MeanOfRowsContract, WorksOnARangeAndLeavesTheRestAlone) {
   for_each_type([]<typename Row>(Row) {
     const Table<Row> table = random_table<Row>(11, 5003);
     for (const auto& [begin, end] : {std::pair{0UL, 2500UL}, {2500UL, 5003UL}, {17UL, 18UL}, {7UL, 7UL}}) {
-      SCOPED_TRACE(testing::Message() << "elements " << begin << " to " << end);
+      SCOPED_TRACE(::testing::Message() << "elements " << begin << " to " << end);
       EXPECT_TRUE(same_bits(computed(GetParam(), table, begin, end).mean, expected(table, begin, end).mean));
     }
   });
@@ -184,8 +184,8 @@ TEST_P(MeanOfRowsContract, KeepsNanInItsColumn) {
   for_each_type([]<typename Row>(Row) {
     Table<Row> table = dyadic_table<Row>(9, 100);
     table.elements[5 * table.length + 42] = convert<Row>(std::numeric_limits<float>::quiet_NaN());
-    Answer want = expected(table, 0, table.length);
-    Answer got = computed(GetParam(), table, 0, table.length);
+    MeanAndDrift want = expected(table, 0, table.length);
+    MeanAndDrift got = computed(GetParam(), table, 0, table.length);
     EXPECT_TRUE(std::isnan(got.mean[42]));
     EXPECT_TRUE(std::isnan(got.drift[0]));
     EXPECT_TRUE(std::isnan(got.drift[1]));
@@ -194,20 +194,12 @@ TEST_P(MeanOfRowsContract, KeepsNanInItsColumn) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, MeanOfRowsContract, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, MeanOfRowsContract, every_backend, ::testing::PrintToStringParamName());
 
 TEST(MeanOfRows, AddsItsDriftInOneOrder) {
   const Table<float> table = random_table<float>(10, 40021);
-  const Answer first = computed(Backend::cpu, table, 0, table.length);
+  const MeanAndDrift first = computed(Backend::cpu, table, 0, table.length);
   EXPECT_TRUE(same_bits(computed(Backend::cpu, table, 0, table.length, 1).drift, first.drift));
-}
-
-void expect_refused(const MeanOfRows& mean, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { mean.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { mean.launch(nullptr); }, throws);
-#endif
 }
 
 TEST(MeanOfRows, RefusesWrongArguments) {
@@ -257,4 +249,4 @@ TEST(MeanOfRows, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::mean_of_rows_test
+}  // namespace tardigrad

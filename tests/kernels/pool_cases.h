@@ -14,7 +14,7 @@
 
 /// Shapes and numbers for the tests of pooling, and the definition to hold it to.
 
-namespace tardigrad::test {
+namespace tardigrad::testing {
 
 inline std::size_t place_of(MemoryFormat format, std::array<std::size_t, 3> image, std::size_t n,
                             std::size_t c, std::size_t y, std::size_t x) {
@@ -62,12 +62,12 @@ void for_each_pool_shape(const Check& check) {
     for (const auto& [batch, channels, height, width] : *list) {
       for (const MemoryFormat input : formats) {
         for (const MemoryFormat output : formats) {
-          SCOPED_TRACE(testing::Message()
+          SCOPED_TRACE(::testing::Message()
                        << batch << " × " << channels << " × " << height << " × " << width << ", "
                        << (input == MemoryFormat::channel_major ? "NCHW" : "NHWC") << " → "
                        << (output == MemoryFormat::channel_major ? "NCHW" : "NHWC"));
           check(PoolShape{batch, channels, height, width, input, output});
-          ASSERT_FALSE(testing::Test::HasFailure());
+          ASSERT_FALSE(::testing::Test::HasFailure());
         }
       }
     }
@@ -96,4 +96,4 @@ std::vector<Number> random_numbers(std::size_t size, unsigned seed) {
   return numbers;
 }
 
-}  // namespace tardigrad::test
+}  // namespace tardigrad::testing

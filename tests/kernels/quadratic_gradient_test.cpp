@@ -11,14 +11,16 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test::quadratic_gradient_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 struct Problem {
   std::vector<float> matrix, offset, parameters;
 };
 
-struct Answer {
+struct GradientAndLoss {
   std::vector<float> gradient;
   std::vector<float> loss;
 };
@@ -71,8 +73,7 @@ Reference reference(const Problem& problem) {
   return answer;
 }
 
-Answer computed(Backend backend, const Problem& problem, std::size_t offset = 0) {
-  constexpr float poison = std::numeric_limits<float>::quiet_NaN();
+GradientAndLoss computed(Backend backend, const Problem& problem, std::size_t offset = 0) {
   const std::size_t d = problem.offset.size();
   const Guarded<float> matrix(backend, problem.matrix, offset);
   const Guarded<float> b(backend, problem.offset, offset);
@@ -90,10 +91,10 @@ class QuadraticGradientContract : public OnBackend {};
 
 TEST_P(QuadraticGradientContract, IsExactOnDyadicInputs) {
   for (const std::size_t dimension : {0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 257}) {
-    SCOPED_TRACE(testing::Message() << "d = " << dimension);
+    SCOPED_TRACE(::testing::Message() << "d = " << dimension);
     const Problem problem = dyadic_problem(dimension);
     const Reference want = reference(problem);
-    const Answer got = computed(GetParam(), problem, dimension % 3);
+    const GradientAndLoss got = computed(GetParam(), problem, dimension % 3);
     EXPECT_TRUE(same_bits(got.gradient, std::vector<float>(want.gradient.begin(), want.gradient.end())));
     EXPECT_EQ(got.loss[0], static_cast<float>(want.loss));
   }
@@ -103,7 +104,7 @@ TEST_P(QuadraticGradientContract, FollowsFloat64OnRandomInputs) {
   constexpr std::size_t dimension = 517;
   const Problem problem = random_problem(dimension);
   const Reference want = reference(problem);
-  const Answer got = computed(GetParam(), problem);
+  const GradientAndLoss got = computed(GetParam(), problem);
   double magnitude = 0;
   for (std::size_t i = 0; i < dimension; ++i) {
     // Sums in float64 leave the rounding of the result to fp32, half a unit in its last place.
@@ -148,7 +149,7 @@ TEST_P(QuadraticGradientContract, AddsInTheSameOrderEverywhere) {
     problem.parameters[row] = row % 2 == 0 ? 1 : -1;
   }
   const auto real = [](float value) { return static_cast<double>(value); };
-  const Answer got = computed(GetParam(), problem);
+  const GradientAndLoss got = computed(GetParam(), problem);
   for (std::size_t row = 0; row < dimension; ++row) {
     const double product = sum_by_lanes(dimension, [&](double sum, std::size_t j) {
       return sum + real(problem.matrix[row * dimension + j]) * real(problem.parameters[j]);
@@ -183,8 +184,7 @@ Problem tridiagonal(Problem problem) {
   return problem;
 }
 
-Answer computed_tridiagonal(Backend backend, const Problem& problem, std::size_t offset = 0) {
-  constexpr float poison = std::numeric_limits<float>::quiet_NaN();
+GradientAndLoss computed_tridiagonal(Backend backend, const Problem& problem, std::size_t offset = 0) {
   const std::size_t d = problem.offset.size();
   const Guarded<float> b(backend, problem.offset, offset);
   const Guarded<float> x(backend, problem.parameters, offset);
@@ -198,10 +198,10 @@ Answer computed_tridiagonal(Backend backend, const Problem& problem, std::size_t
 
 TEST_P(QuadraticGradientContract, TridiagonalIsTheDenseOneWithoutItsZeros) {
   for (const std::size_t dimension : {0, 1, 2, 3, 8, 31, 32, 33, 257}) {
-    SCOPED_TRACE(testing::Message() << "d = " << dimension);
+    SCOPED_TRACE(::testing::Message() << "d = " << dimension);
     const Problem problem = tridiagonal(dyadic_problem(dimension));
-    const Answer dense = computed(GetParam(), problem);
-    const Answer got = computed_tridiagonal(GetParam(), problem, dimension % 3);
+    const GradientAndLoss dense = computed(GetParam(), problem);
+    const GradientAndLoss got = computed_tridiagonal(GetParam(), problem, dimension % 3);
     EXPECT_TRUE(same_bits(got.gradient, dense.gradient));
     EXPECT_TRUE(same_bits(got.loss, dense.loss));
   }
@@ -210,7 +210,7 @@ TEST_P(QuadraticGradientContract, TridiagonalIsTheDenseOneWithoutItsZeros) {
 TEST_P(QuadraticGradientContract, TridiagonalFollowsFloat64OnRandomInputs) {
   const Problem problem = tridiagonal(random_problem(517));
   const Reference want = reference(problem);
-  const Answer got = computed_tridiagonal(GetParam(), problem);
+  const GradientAndLoss got = computed_tridiagonal(GetParam(), problem);
   for (std::size_t i = 0; i < want.gradient.size(); ++i) {
     // As for the dense one: half a unit in the last place of fp32.
     ASSERT_NEAR(got.gradient[i], want.gradient[i], std::abs(want.gradient[i]) * 0x1.0001p-24)
@@ -219,7 +219,7 @@ TEST_P(QuadraticGradientContract, TridiagonalFollowsFloat64OnRandomInputs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, QuadraticGradientContract, every_backend,
-                         testing::PrintToStringParamName());
+                         ::testing::PrintToStringParamName());
 
 TEST(QuadraticGradient, RefusesAMissingVector) {
   float values[4] = {};
@@ -266,4 +266,4 @@ TEST(QuadraticGradient, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::quadratic_gradient_test
+}  // namespace tardigrad

@@ -9,8 +9,10 @@
 #include "tests/kernels/backend.h"
 #include "tests/kernels/bf16_reference.h"
 
-namespace tardigrad::test::repack_tensors_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 constexpr float untouched = -77;  // both float and bf16 have it
 
@@ -21,13 +23,13 @@ struct Model {
   std::size_t working_size = 0;
 };
 
-struct Shape {
+struct TensorShape {
   std::uint32_t outputs, inputs, padded_inputs, taps;
 };
 
-Model make_model(const std::vector<Shape>& shapes, std::size_t gap) {
+Model make_model(const std::vector<TensorShape>& shapes, std::size_t gap) {
   Model model;
-  for (const Shape& shape : shapes) {
+  for (const TensorShape& shape : shapes) {
     RepackedTensor& tensor = model.tensors.tensors[model.tensors.count++];
     tensor = {model.flat_size, model.working_size,  shape.outputs,
               shape.inputs,    shape.padded_inputs, shape.taps};
@@ -39,10 +41,10 @@ Model make_model(const std::vector<Shape>& shapes, std::size_t gap) {
 
 /// A convolution with few channels, larger ones, biases, linear layers; with and without padding.
 std::vector<Model> models() {
-  const std::vector<Shape> cnn{{32, 3, 8, 9},      {32, 1, 1, 1},     {64, 32, 32, 9}, {64, 1, 1, 1},
-                               {100, 900, 900, 1}, {10, 100, 100, 1}, {10, 1, 1, 1}};
-  const std::vector<Shape> odd{{3, 5, 7, 9}, {1, 1, 1, 1}, {7, 3, 4, 1},    {2, 259, 260, 9},
-                               {0, 3, 8, 9}, {1, 1, 9, 4}, {4097, 1, 1, 1}, {5, 301, 304, 2}};
+  const std::vector<TensorShape> cnn{{32, 3, 8, 9},      {32, 1, 1, 1},     {64, 32, 32, 9}, {64, 1, 1, 1},
+                                     {100, 900, 900, 1}, {10, 100, 100, 1}, {10, 1, 1, 1}};
+  const std::vector<TensorShape> odd{{3, 5, 7, 9}, {1, 1, 1, 1}, {7, 3, 4, 1},    {2, 259, 260, 9},
+                                     {0, 3, 8, 9}, {1, 1, 9, 4}, {4097, 1, 1, 1}, {5, 301, 304, 2}};
   return {make_model(cnn, 0),
           make_model(cnn, 3),
           make_model(odd, 1),
@@ -83,8 +85,8 @@ class RepackTensorsContract : public OnBackend {
   static void for_each_case(const Check& check) {
     for (const Model& model : models()) {
       for (const std::size_t offset : {0, 1}) {
-        SCOPED_TRACE(testing::Message() << model.tensors.count << " tensors of " << model.flat_size
-                                        << " elements, offset " << offset);
+        SCOPED_TRACE(::testing::Message() << model.tensors.count << " tensors of " << model.flat_size
+                                          << " elements, offset " << offset);
         check(float{}, model, offset);
         check(Bf16{}, model, offset);
       }
@@ -127,20 +129,11 @@ TEST_P(RepackTensorsContract, UnpacksGradients) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, RepackTensorsContract, every_backend, testing::PrintToStringParamName());
-
-template <typename Operation>
-void expect_refused(const Operation& operation, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { operation.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { operation.launch(nullptr); }, throws);
-#endif
-}
+INSTANTIATE_TEST_SUITE_P(Backends, RepackTensorsContract, every_backend, ::testing::PrintToStringParamName());
 
 TEST(RepackTensors, RefusesWrongArguments) {
   float value = 0;
-  const auto tensors = [](Shape shape) { return make_model({shape}, 0).tensors; };
+  const auto tensors = [](TensorShape shape) { return make_model({shape}, 0).tensors; };
   const RepackedTensors one = tensors({1, 1, 1, 1});
   expect_refused(PackParameters<float>{one, nullptr, &value}, "pack_parameters: flat is null");
   expect_refused(PackParameters<float>{one, &value, nullptr}, "working is null");
@@ -166,4 +159,4 @@ TEST(RepackTensors, CountsBytes) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::repack_tensors_test
+}  // namespace tardigrad

@@ -15,7 +15,7 @@
 /// What the tests of ServerUpdate have in common: every combination of its switches, inputs, the answer in
 /// float64 worked out from the equations in server_update.h, and the ways to compute it.
 
-namespace tardigrad::test {
+namespace tardigrad::testing {
 
 struct Combination {
   Fold fold;
@@ -25,12 +25,10 @@ struct Combination {
   bool hand_over;
   bool bf16_row = false;
 
-  [[nodiscard]] bool uses_mean() const { return mean != Mean::none || (step && along_mean); }
-  [[nodiscard]] bool writes_row() const { return fold == Fold::replace || fold == Fold::average; }
-  [[nodiscard]] bool uses_row() const { return writes_row() || (fold != Fold::none && mean != Mean::none); }
-  [[nodiscard]] bool uses_gradient() const {
-    return writes_row() || mean != Mean::none || (step && !along_mean);
-  }
+  bool uses_mean() const { return mean != Mean::none || (step && along_mean); }
+  bool writes_row() const { return fold == Fold::replace || fold == Fold::average; }
+  bool uses_row() const { return writes_row() || (fold != Fold::none && mean != Mean::none); }
+  bool uses_gradient() const { return writes_row() || mean != Mean::none || (step && !along_mean); }
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Combination& c) {
@@ -81,7 +79,6 @@ struct Vectors {
   std::vector<float> gradient, row, mean, model, hand_over;
 };
 
-inline constexpr float poison = std::numeric_limits<float>::quiet_NaN();
 struct Weights {
   float fold, mean, step;
 };
@@ -250,4 +247,4 @@ inline void expect_same_bits(const Vectors& actual, const Vectors& expected) {
   EXPECT_TRUE(same_bits(actual.hand_over, expected.hand_over)) << "hand-over";
 }
 
-}  // namespace tardigrad::test
+}  // namespace tardigrad::testing

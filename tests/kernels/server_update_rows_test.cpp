@@ -11,8 +11,10 @@
 /// What ServerUpdate promises about rows in bf16 beyond what server_update_test.cpp asks of every row, and
 /// about many rows.
 
-namespace tardigrad::test::server_update_rows_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 class ServerUpdateRows : public OnBackend {};
 
@@ -101,17 +103,9 @@ TEST_P(ServerUpdateRows, KeepsTheMeanOfTheRowsAsTheyAreStored) {
   EXPECT_LT(drift_after<Bf16>(GetParam(), arrivals), arrivals * 0x1p-22);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ServerUpdateRows, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, ServerUpdateRows, every_backend, ::testing::PrintToStringParamName());
 
-void expect_refused(const ServerUpdate& update, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { update.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { update.launch(nullptr); }, throws);
-#endif
-}
-
-class Bf16Row : public testing::Test {
+class Bf16Row : public ::testing::Test {
  protected:
   Bf16Row() {
     update_.dimension = 1;
@@ -146,7 +140,7 @@ TEST_F(Bf16Row, IsNotExchanged) {
 
 TEST_F(Bf16Row, HasNoNaiveUpdate) {
   float scratch = 0;
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("no naive update"));
+  const auto throws = ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr("no naive update"));
   EXPECT_THAT([&] { run_naive(update_, &scratch); }, throws);
 #if TARDIGRAD_CUDA
   EXPECT_THAT([&] { launch_naive(update_, &scratch, nullptr); }, throws);
@@ -163,4 +157,4 @@ TEST_F(Bf16Row, MovesTwoBytesANumber) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::server_update_rows_test
+}  // namespace tardigrad

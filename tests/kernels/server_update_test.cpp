@@ -10,14 +10,16 @@
 
 #include "tests/kernels/server_update_cases.h"
 
-namespace tardigrad::test::server_update_test {
+namespace tardigrad {
 namespace {
+
+using namespace ::tardigrad::testing;
 
 constexpr std::size_t dimensions[] = {0,  1,  2,  3,  4,  5,    7,    15,   16,    17,
                                       31, 33, 63, 64, 65, 1000, 1023, 4097, 100003};
 
 /// The contract of ServerUpdate, held by every way of computing it.
-class ServerUpdateContract : public testing::TestWithParam<Way> {
+class ServerUpdateContract : public ::testing::TestWithParam<Way> {
  protected:
   void SetUp() override {
     if (const std::string reason = why_absent(GetParam().backend); !reason.empty()) {
@@ -26,7 +28,7 @@ class ServerUpdateContract : public testing::TestWithParam<Way> {
   }
 
   /// All that this way can compute: the naive passes do not know rows in bf16.
-  [[nodiscard]] static std::vector<Combination> combinations() {
+  static std::vector<Combination> combinations() {
     return GetParam().naive ? every_fp32_combination() : every_combination();
   }
 };
@@ -34,7 +36,7 @@ class ServerUpdateContract : public testing::TestWithParam<Way> {
 TEST_P(ServerUpdateContract, IsExactOnDyadicInputsAndLeavesTheRestAlone) {
   for (const Combination& combination : combinations()) {
     for (const std::size_t dimension : dimensions) {
-      SCOPED_TRACE(testing::Message() << combination << ", d = " << dimension);
+      SCOPED_TRACE(::testing::Message() << combination << ", d = " << dimension);
       Vectors before = dyadic_vectors(dimension);
       poison_outputs(combination, before);
       expect_same_bits(updated(GetParam(), combination, before), expected(combination, before));
@@ -56,8 +58,8 @@ TEST_P(ServerUpdateContract, IsExactAtAnyAlignment) {
                                       {0, true, false},
                                       {3, true, false}}) {
       for (const std::size_t dimension : {3UL, 65UL, 4097UL}) {
-        SCOPED_TRACE(testing::Message() << combination << ", d = " << dimension << ", offset "
-                                        << placement.offset << (placement.staggered ? ", staggered" : ""));
+        SCOPED_TRACE(::testing::Message() << combination << ", d = " << dimension << ", offset "
+                                          << placement.offset << (placement.staggered ? ", staggered" : ""));
         const Vectors before = dyadic_vectors(dimension);
         expect_same_bits(updated(GetParam(), combination, before, placement), expected(combination, before));
         ASSERT_FALSE(HasFailure());
@@ -68,7 +70,7 @@ TEST_P(ServerUpdateContract, IsExactAtAnyAlignment) {
 
 TEST_P(ServerUpdateContract, DoesWithoutVectorsItDoesNotUse) {
   for (const Combination& combination : combinations()) {
-    SCOPED_TRACE(testing::Message() << combination);
+    SCOPED_TRACE(::testing::Message() << combination);
     const Vectors before = dyadic_vectors(65);
     expect_same_bits(updated(GetParam(), combination, before, {.only_needed = true}),
                      expected(combination, before));
@@ -87,7 +89,7 @@ TEST_P(ServerUpdateContract, FollowsFloat64OnRandomInputs) {
   // once.
   // A row in bf16 is below 1 and rounded by 2^-9 at most, and the mean follows it with a weight below 1.
   for (const Combination& combination : combinations()) {
-    SCOPED_TRACE(testing::Message() << combination);
+    SCOPED_TRACE(::testing::Message() << combination);
     const float tolerance = 6 * 0x1p-24F * 2 + (combination.bf16_row ? 0x1p-9F : 0);
     const Vectors before = random_vectors(4099, combination);
     const Vectors want = expected(combination, before, odd_weights);
@@ -112,12 +114,11 @@ TEST_P(ServerUpdateContract, ReplacesTheRowBitForBitWhateverTheBits) {
 }
 
 TEST_P(ServerUpdateContract, PassesNanAndInfinityOnAndKeepsThemInTheirPlace) {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
   constexpr std::size_t dimension = 37;
   const Combination average{Fold::average, Mean::accumulate, true, true, true};
   for (const Combination& combination : {dude, average}) {
     for (const std::size_t bad : {0UL, 15UL, 16UL, 36UL}) {
-      SCOPED_TRACE(testing::Message() << combination << ", element " << bad);
+      SCOPED_TRACE(::testing::Message() << combination << ", element " << bad);
       Vectors before = dyadic_vectors(dimension);
       Vectors want = expected(combination, before);
       before.gradient[bad] = infinity;
@@ -136,14 +137,14 @@ TEST_P(ServerUpdateContract, PassesNanAndInfinityOnAndKeepsThemInTheirPlace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, ServerUpdateContract,
-                         testing::Values(Way{Backend::cpu, false}, Way{Backend::cpu, true},
-                                         Way{Backend::cuda, false}, Way{Backend::cuda, true}),
-                         testing::PrintToStringParamName());
+                         ::testing::Values(Way{Backend::cpu, false}, Way{Backend::cpu, true},
+                                           Way{Backend::cuda, false}, Way{Backend::cuda, true}),
+                         ::testing::PrintToStringParamName());
 
 /// What only the fused update promises.
 class FusedServerUpdate : public OnBackend {
  protected:
-  [[nodiscard]] static Way way() { return {GetParam(), false}; }
+  static Way way() { return {GetParam(), false}; }
 };
 
 Vectors slice(const Vectors& v, std::size_t begin, std::size_t end) {
@@ -156,7 +157,7 @@ Vectors slice(const Vectors& v, std::size_t begin, std::size_t end) {
 
 TEST_P(FusedServerUpdate, GivesAnElementTheSameBitsWhereverItStands) {
   for (const Combination& combination : every_combination()) {
-    SCOPED_TRACE(testing::Message() << combination);
+    SCOPED_TRACE(::testing::Message() << combination);
     // Large enough to take the CPU's way around the caches.
     const Vectors before = random_vectors(40021, combination);
     const Vectors whole = updated(way(), combination, before, {}, odd_weights);
@@ -198,7 +199,7 @@ Vectors expected_bits(const Combination& c, const Vectors& before, const Weights
 
 TEST_P(FusedServerUpdate, RoundsEveryMultiplyAddOnce) {
   for (const Combination& combination : every_combination()) {
-    SCOPED_TRACE(testing::Message() << combination);
+    SCOPED_TRACE(::testing::Message() << combination);
     const Vectors before = random_vectors(40021, combination);
     expect_same_bits(updated(way(), combination, before, {}, odd_weights),
                      expected_bits(combination, before, odd_weights));
@@ -212,7 +213,7 @@ TEST_P(FusedServerUpdate, GivesAnExchangeTheBitsOfAReplacement) {
     if (combination.fold != Fold::exchange) {
       continue;
     }
-    SCOPED_TRACE(testing::Message() << combination);
+    SCOPED_TRACE(::testing::Message() << combination);
     Combination replacement = combination;
     replacement.fold = Fold::replace;
     Vectors want = updated(way(), replacement, before, {}, odd_weights);
@@ -245,7 +246,7 @@ TEST_P(FusedServerUpdate, KeepsTheMeanOfAllGradientsByAveraging) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, FusedServerUpdate, every_backend, testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Backends, FusedServerUpdate, every_backend, ::testing::PrintToStringParamName());
 
 using Compute = void (*)(const ServerUpdate&);
 
@@ -261,9 +262,10 @@ std::vector<Compute> every_call() {
   return calls;
 }
 
-void expect_refused(const ServerUpdate& update, const std::string& text) {
+void expect_refused_by_all(const ServerUpdate& update, const std::string& text) {
   for (const Compute compute : every_call()) {
-    EXPECT_THAT([&] { compute(update); }, testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text)));
+    EXPECT_THAT([&] { compute(update); },
+                ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr(text)));
   }
 }
 
@@ -285,22 +287,22 @@ TEST(ServerUpdate, RefusesAMissingVector) {
   float vectors[5] = {};
   ServerUpdate update = complete(vectors);
   update.gradient = nullptr;
-  expect_refused(update, "gradient is null");
+  expect_refused_by_all(update, "gradient is null");
   update = complete(vectors);
   update.row = nullptr;
-  expect_refused(update, "row is null");
+  expect_refused_by_all(update, "row is null");
   update = complete(vectors);
   update.mean = nullptr;
-  expect_refused(update, "mean is null");
+  expect_refused_by_all(update, "mean is null");
   update = complete(vectors);
   update.fold = Fold::exchange;
   update.row = nullptr;
-  expect_refused(update, "row is null");
+  expect_refused_by_all(update, "row is null");
   update = complete(vectors);
   update.model = nullptr;
-  expect_refused(update, "model is null");
+  expect_refused_by_all(update, "model is null");
   update.step = false;
-  expect_refused(update, "model is null");
+  expect_refused_by_all(update, "model is null");
 }
 
 TEST(ServerUpdate, RefusesAStepAlongNoGradient) {
@@ -309,7 +311,7 @@ TEST(ServerUpdate, RefusesAStepAlongNoGradient) {
   update.dimension = 1;
   update.model = vectors;
   update.step = true;
-  expect_refused(update, "gradient is null");
+  expect_refused_by_all(update, "gradient is null");
 }
 
 TEST(ServerUpdate, RefusesToDoNothing) {
@@ -319,9 +321,9 @@ TEST(ServerUpdate, RefusesToDoNothing) {
   update.fold = Fold::none;
   update.mean_update = Mean::none;
   update.step = false;
-  expect_refused(update, "neither fold");
+  expect_refused_by_all(update, "neither fold");
   update.fold = Fold::exchange;  // the caller's alone, without a mean to move
-  expect_refused(update, "neither fold");
+  expect_refused_by_all(update, "neither fold");
 }
 
 TEST(ServerUpdate, DoesNothingForNoParameters) {
@@ -337,7 +339,7 @@ TEST(ServerUpdate, NamesItselfWhenCudaFails) {
   }
   float vectors[5] = {};
   EXPECT_THAT([&] { complete(vectors).launch(nullptr); },
-              testing::ThrowsMessage<std::runtime_error>(testing::StartsWith("server_update: cuda")));
+              ::testing::ThrowsMessage<std::runtime_error>(::testing::StartsWith("server_update: cuda")));
 }
 #endif
 
@@ -370,4 +372,4 @@ TEST(ServerUpdate, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::server_update_test
+}  // namespace tardigrad

@@ -10,25 +10,27 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test::sgd_step_test {
+namespace tardigrad {
 namespace {
 
+using namespace ::tardigrad::testing;
+
 /// The vectors before a step, and also after it.
-struct Vectors {
+struct StepVectors {
   std::vector<float> direction, momentum, model, hand_over;
 };
 
-struct Case {
+struct StepCase {
   bool momentum, hand_over, scale;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& c) {
+std::ostream& operator<<(std::ostream& out, const StepCase& c) {
   return out << (c.momentum ? "momentum" : "no momentum") << (c.hand_over ? ", hand-over" : "")
              << (c.scale ? ", scale" : "");
 }
 
-std::vector<Case> every_case() {
-  std::vector<Case> cases;
+std::vector<StepCase> every_case() {
+  std::vector<StepCase> cases;
   for (const bool momentum : {false, true}) {
     for (const bool hand_over : {false, true}) {
       for (const bool scale : {false, true}) {
@@ -39,16 +41,15 @@ std::vector<Case> every_case() {
   return cases;
 }
 
-struct Weights {
+struct StepWeights {
   float step_size, momentum, decay, scale;
 };
-constexpr Weights dyadic_weights{0.125F, 0.5F, 0.25F, 0.5F};
-constexpr Weights odd_weights{0.07F, 0.9F, 1.0F / 3, 0.3F};
-constexpr float poison = std::numeric_limits<float>::quiet_NaN();
+constexpr StepWeights dyadic_step_weights{0.125F, 0.5F, 0.25F, 0.5F};
+constexpr StepWeights odd_step_weights{0.07F, 0.9F, 1.0F / 3, 0.3F};
 
 template <typename Draw>
-Vectors make_vectors(std::size_t dimension, const Draw& draw) {
-  Vectors v;
+StepVectors make_step_vectors(std::size_t dimension, const Draw& draw) {
+  StepVectors v;
   for (auto* vector : {&v.direction, &v.momentum, &v.model}) {
     vector->resize(dimension);
     std::generate(vector->begin(), vector->end(), draw);
@@ -58,22 +59,22 @@ Vectors make_vectors(std::size_t dimension, const Draw& draw) {
 }
 
 /// Multiples of 1/8 in [−2, 2): with the dyadic weights above every result is exact in fp32.
-Vectors dyadic_vectors(std::size_t dimension) {
+StepVectors dyadic_step_vectors(std::size_t dimension) {
   std::minstd_rand random(static_cast<unsigned>(dimension) + 1);
-  return make_vectors(dimension,
-                      [&] { return static_cast<float>(static_cast<int>(random() >> 8 & 31U) - 16) / 8; });
+  return make_step_vectors(
+      dimension, [&] { return static_cast<float>(static_cast<int>(random() >> 8 & 31U) - 16) / 8; });
 }
 
-Vectors random_vectors(std::size_t dimension) {
+StepVectors random_step_vectors(std::size_t dimension) {
   std::mt19937 random(static_cast<unsigned>(dimension) + 1);
-  return make_vectors(dimension, [&] { return std::uniform_real_distribution<float>(-1, 1)(random); });
+  return make_step_vectors(dimension, [&] { return std::uniform_real_distribution<float>(-1, 1)(random); });
 }
 
 /// The equations of sgd_step.h in numbers of type Real, with `multiply_add(a, b, c)` for a·b + c.
 template <typename Real, typename MultiplyAdd>
-Vectors expected(const Case& c, const Vectors& before, const Weights& weights,
-                 const MultiplyAdd& multiply_add) {
-  Vectors after = before;
+StepVectors expected(const StepCase& c, const StepVectors& before, const StepWeights& weights,
+                     const MultiplyAdd& multiply_add) {
+  StepVectors after = before;
   const auto real = [](float value) { return static_cast<Real>(value); };
   for (std::size_t i = 0; i < before.model.size(); ++i) {
     const Real x = real(before.model[i]);
@@ -91,13 +92,13 @@ Vectors expected(const Case& c, const Vectors& before, const Weights& weights,
   return after;
 }
 
-Vectors expected_in_float64(const Case& c, const Vectors& before, const Weights& weights) {
+StepVectors expected_in_float64(const StepCase& c, const StepVectors& before, const StepWeights& weights) {
   return expected<double>(c, before, weights,
                           [](double a, double b, double addend) { return a * b + addend; });
 }
 
-Vectors stepped(Backend backend, const Case& c, const Vectors& before, const Weights& weights,
-                std::size_t offset = 0) {
+StepVectors stepped(Backend backend, const StepCase& c, const StepVectors& before, const StepWeights& weights,
+                    std::size_t offset = 0) {
   const Guarded<float> direction(backend, before.direction, offset);
   const Guarded<float> momentum(backend, before.momentum, offset);
   const Guarded<float> model(backend, before.model, offset);
@@ -118,7 +119,7 @@ Vectors stepped(Backend backend, const Case& c, const Vectors& before, const Wei
   return {direction.values(), momentum.values(), model.values(), hand_over.values()};
 }
 
-void expect_same_bits(const Vectors& actual, const Vectors& expected) {
+void expect_same_bits(const StepVectors& actual, const StepVectors& expected) {
   EXPECT_TRUE(same_bits(actual.direction, expected.direction)) << "direction";
   EXPECT_TRUE(same_bits(actual.momentum, expected.momentum)) << "momentum";
   EXPECT_TRUE(same_bits(actual.model, expected.model)) << "model";
@@ -128,12 +129,12 @@ void expect_same_bits(const Vectors& actual, const Vectors& expected) {
 class SgdStepContract : public OnBackend {};
 
 TEST_P(SgdStepContract, IsExactOnDyadicInputsAndLeavesTheRestAlone) {
-  for (const Case& c : every_case()) {
+  for (const StepCase& c : every_case()) {
     for (const std::size_t dimension : {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 65, 1023, 4097}) {
-      SCOPED_TRACE(testing::Message() << c << ", d = " << dimension);
-      const Vectors before = dyadic_vectors(dimension);
-      expect_same_bits(stepped(GetParam(), c, before, dyadic_weights, dimension % 3),
-                       expected_in_float64(c, before, dyadic_weights));
+      SCOPED_TRACE(::testing::Message() << c << ", d = " << dimension);
+      const StepVectors before = dyadic_step_vectors(dimension);
+      expect_same_bits(stepped(GetParam(), c, before, dyadic_step_weights, dimension % 3),
+                       expected_in_float64(c, before, dyadic_step_weights));
       ASSERT_FALSE(HasFailure());
     }
   }
@@ -143,11 +144,11 @@ TEST_P(SgdStepContract, FollowsFloat64OnRandomInputs) {
   // Nothing exceeds 4 in size, so a rounding costs at most 2^-23; the model passes through at most four,
   // three of them shrunk by γ, and `expected` is rounded once more.
   constexpr float tolerance = 5 * 0x1p-23F;
-  for (const Case& c : every_case()) {
-    SCOPED_TRACE(testing::Message() << c);
-    const Vectors before = random_vectors(4099);
-    const Vectors want = expected_in_float64(c, before, odd_weights);
-    const Vectors got = stepped(GetParam(), c, before, odd_weights);
+  for (const StepCase& c : every_case()) {
+    SCOPED_TRACE(::testing::Message() << c);
+    const StepVectors before = random_step_vectors(4099);
+    const StepVectors want = expected_in_float64(c, before, odd_step_weights);
+    const StepVectors got = stepped(GetParam(), c, before, odd_step_weights);
     for (std::size_t i = 0; i < before.model.size(); ++i) {
       ASSERT_NEAR(got.momentum[i], want.momentum[i], tolerance) << "element " << i;
       ASSERT_NEAR(got.model[i], want.model[i], tolerance) << "element " << i;
@@ -158,33 +159,25 @@ TEST_P(SgdStepContract, FollowsFloat64OnRandomInputs) {
 
 #if defined(FP_FAST_FMAF)
 TEST_P(SgdStepContract, RoundsEveryMultiplyAddOnce) {
-  for (const Case& c : every_case()) {
-    SCOPED_TRACE(testing::Message() << c);
-    const Vectors before = random_vectors(4099);
-    expect_same_bits(stepped(GetParam(), c, before, odd_weights),
-                     expected<float>(c, before, odd_weights,
+  for (const StepCase& c : every_case()) {
+    SCOPED_TRACE(::testing::Message() << c);
+    const StepVectors before = random_step_vectors(4099);
+    expect_same_bits(stepped(GetParam(), c, before, odd_step_weights),
+                     expected<float>(c, before, odd_step_weights,
                                      [](float a, float b, float addend) { return std::fma(a, b, addend); }));
   }
 }
 #endif
 
 TEST_P(SgdStepContract, MakesEverythingNanByAScaleOfNan) {
-  const Case c{true, true, true};
-  const Vectors got = stepped(GetParam(), c, dyadic_vectors(37), {0.125F, 0.5F, 0.25F, poison});
+  const StepCase c{true, true, true};
+  const StepVectors got = stepped(GetParam(), c, dyadic_step_vectors(37), {0.125F, 0.5F, 0.25F, poison});
   for (const auto* vector : {&got.momentum, &got.model, &got.hand_over}) {
     EXPECT_TRUE(std::all_of(vector->begin(), vector->end(), [](float x) { return std::isnan(x); }));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, SgdStepContract, every_backend, testing::PrintToStringParamName());
-
-void expect_refused(const SgdStep& step, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { step.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { step.launch(nullptr); }, throws);
-#endif
-}
+INSTANTIATE_TEST_SUITE_P(Backends, SgdStepContract, every_backend, ::testing::PrintToStringParamName());
 
 TEST(SgdStep, RefusesWrongArguments) {
   float values[2] = {};
@@ -225,4 +218,4 @@ TEST(SgdStep, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::sgd_step_test
+}  // namespace tardigrad

@@ -11,24 +11,26 @@
 
 #include "tests/kernels/backend.h"
 
-namespace tardigrad::test::softmax_cross_entropy_test {
+namespace tardigrad {
 namespace {
 
+using namespace ::tardigrad::testing;
+
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-constexpr float infinity = std::numeric_limits<float>::infinity();
 
 template <typename Number>
-struct Input {
+struct LogitsAndLabels {
   std::size_t batch, classes;
   std::vector<Number> logits;
   std::vector<std::int32_t> labels;
 };
 
 template <typename Number>
-Input<Number> random_input(std::size_t batch, std::size_t classes, float size = 5) {
+LogitsAndLabels<Number> random_input(std::size_t batch, std::size_t classes, float size = 5) {
   std::mt19937 random(static_cast<unsigned>(batch * 1000 + classes));
   std::normal_distribution<float> normal(0, size);
-  Input<Number> in{batch, classes, std::vector<Number>(batch * classes), std::vector<std::int32_t>(batch)};
+  LogitsAndLabels<Number> in{batch, classes, std::vector<Number>(batch * classes),
+                             std::vector<std::int32_t>(batch)};
   std::generate(in.logits.begin(), in.logits.end(), [&] { return nearest<Number>(normal(random)); });
   std::generate(in.labels.begin(), in.labels.end(),
                 [&] { return static_cast<std::int32_t>(random() % classes); });
@@ -43,7 +45,7 @@ struct Expected {
 
 /// The definitions, in double, of logits that are finite or −infinity.
 template <typename Number>
-Expected expected(const Input<Number>& in) {
+Expected expected(const LogitsAndLabels<Number>& in) {
   Expected result;
   for (std::size_t n = 0; n < in.batch; ++n) {
     std::vector<double> logits;
@@ -66,7 +68,7 @@ Expected expected(const Input<Number>& in) {
 }
 
 template <typename Number>
-struct Answer {
+struct LossesAndGradient {
   float loss;
   std::vector<float> losses;
   std::vector<Number> gradient;
@@ -74,7 +76,7 @@ struct Answer {
 };
 
 template <typename Number>
-Answer<Number> computed(Backend backend, const Input<Number>& in) {
+LossesAndGradient<Number> computed(Backend backend, const LogitsAndLabels<Number>& in) {
   const Guarded<Number> logits(backend, in.logits);
   const Guarded<std::int32_t> labels(backend, in.labels);
   const Guarded<Number> gradient(backend, std::vector<Number>(in.logits.size(), nearest<Number>(-77)));
@@ -101,10 +103,10 @@ TEST_P(SoftmaxCrossEntropyContract, FollowsFloat64OnRandomLogits) {
   for_each_type([]<typename Number>(Number) {
     for (const std::size_t classes : {1, 2, 10, 31, 32, 33, 100, 1000}) {
       for (const std::size_t batch : {1, 7, 32, 256, 257}) {
-        SCOPED_TRACE(testing::Message() << batch << " × " << classes);
-        const Input<Number> in = random_input<Number>(batch, classes);
+        SCOPED_TRACE(::testing::Message() << batch << " × " << classes);
+        const LogitsAndLabels<Number> in = random_input<Number>(batch, classes);
         const Expected want = expected(in);
-        const Answer<Number> got = computed(GetParam(), in);
+        const LossesAndGradient<Number> got = computed(GetParam(), in);
         EXPECT_EQ(got.hits, want.hits);
         // An exponential of up to 30 below the largest is off by 2^-24 · 30 of itself from its rounded
         // argument and by two units in the last place from the function; so is the sum, and its logarithm
@@ -127,7 +129,7 @@ TEST_P(SoftmaxCrossEntropyContract, FollowsFloat64OnRandomLogits) {
 
 TEST_P(SoftmaxCrossEntropyContract, SumsTheLossesInOneOrder) {
   for (const std::size_t batch : {1, 31, 33, 100, 256, 1000}) {
-    const Answer<float> got = computed(GetParam(), random_input<float>(batch, 10));
+    const LossesAndGradient<float> got = computed(GetParam(), random_input<float>(batch, 10));
     std::array<double, 32> lanes{};
     for (std::size_t n = 0; n < batch; ++n) {
       lanes[n % 32] += static_cast<double>(got.losses[n]);
@@ -140,25 +142,26 @@ TEST_P(SoftmaxCrossEntropyContract, SumsTheLossesInOneOrder) {
 }
 
 TEST_P(SoftmaxCrossEntropyContract, DoesNotOverflow) {
-  const Input<float> in{3, 3, {3e38F, -3e38F, 0, -3e38F, -3e38F, -3e38F, -infinity, 500, 499}, {0, 1, 1}};
-  const Answer<float> got = computed(GetParam(), in);
+  const LogitsAndLabels<float> in{
+      3, 3, {3e38F, -3e38F, 0, -3e38F, -3e38F, -3e38F, -infinity, 500, 499}, {0, 1, 1}};
+  const LossesAndGradient<float> got = computed(GetParam(), in);
   EXPECT_EQ(got.losses[0], 0);
   EXPECT_FLOAT_EQ(got.losses[1], std::log(3.0F));
   EXPECT_FLOAT_EQ(got.losses[2], std::log1p(std::exp(-1.0F)));
   EXPECT_EQ(got.gradient[6], 0);
   EXPECT_EQ(got.gradient[0], 0);
-  EXPECT_THAT(got.hits, testing::ElementsAre(1, 0, 1));
+  EXPECT_THAT(got.hits, ::testing::ElementsAre(1, 0, 1));
 }
 
 TEST_P(SoftmaxCrossEntropyContract, MakesOnlyTheRowOfANanOrAnInfinityNan) {
   for_each_type([]<typename Number>(Number) {
     for (const float special : {nan, infinity}) {
       for (const std::size_t place : {0, 1, 39}) {
-        SCOPED_TRACE(testing::Message() << special << " at " << place);
-        Input<Number> in = random_input<Number>(3, 40);
+        SCOPED_TRACE(::testing::Message() << special << " at " << place);
+        LogitsAndLabels<Number> in = random_input<Number>(3, 40);
         in.logits[40 + place] = nearest<Number>(special);
         in.labels[1] = 0;
-        const Answer<Number> got = computed(GetParam(), in);
+        const LossesAndGradient<Number> got = computed(GetParam(), in);
         EXPECT_TRUE(std::isnan(got.losses[1]));
         EXPECT_TRUE(std::isnan(got.loss));
         EXPECT_FALSE(std::isnan(got.losses[0]) || std::isnan(got.losses[2]));
@@ -176,19 +179,19 @@ TEST_P(SoftmaxCrossEntropyContract, MakesOnlyTheRowOfANanOrAnInfinityNan) {
 
 TEST_P(SoftmaxCrossEntropyContract, HitsWithTheFirstOfEqualLogits) {
   for (const std::int32_t label : {3, 35, 67}) {
-    Input<float> in{1, 70, std::vector<float>(70, -1), {label}};
+    LogitsAndLabels<float> in{1, 70, std::vector<float>(70, -1), {label}};
     in.logits[35] = in.logits[67] = 2;
     EXPECT_EQ(computed(GetParam(), in).hits[0], label == 35 ? 1 : 0) << "label " << label;
   }
-  const Input<float> equal{2, 3, {0, 0, 0, 0, 0, 0}, {0, 1}};
-  EXPECT_THAT(computed(GetParam(), equal).hits, testing::ElementsAre(1, 0));
+  const LogitsAndLabels<float> equal{2, 3, {0, 0, 0, 0, 0, 0}, {0, 1}};
+  EXPECT_THAT(computed(GetParam(), equal).hits, ::testing::ElementsAre(1, 0));
 }
 
 TEST_P(SoftmaxCrossEntropyContract, WritesTheGradientOverTheLogits) {
   for_each_type([]<typename Number>(Number) {
     for (const std::size_t batch : {40, 300}) {
-      const Input<Number> in = random_input<Number>(batch, 70);
-      const Answer<Number> want = computed(GetParam(), in);
+      const LogitsAndLabels<Number> in = random_input<Number>(batch, 70);
+      const LossesAndGradient<Number> want = computed(GetParam(), in);
       const Guarded<Number> logits(GetParam(), in.logits);
       const Guarded<std::int32_t> labels(GetParam(), in.labels);
       SoftmaxCrossEntropy<Number> layer;
@@ -203,8 +206,8 @@ TEST_P(SoftmaxCrossEntropyContract, WritesTheGradientOverTheLogits) {
 }
 
 TEST_P(SoftmaxCrossEntropyContract, LeavesOutWhatIsNotAskedFor) {
-  const Input<float> in = random_input<float>(50, 10);
-  const Answer<float> want = computed(GetParam(), in);
+  const LogitsAndLabels<float> in = random_input<float>(50, 10);
+  const LossesAndGradient<float> want = computed(GetParam(), in);
   const Guarded<float> logits(GetParam(), in.logits);
   const Guarded<std::int32_t> labels(GetParam(), in.labels);
   const Guarded<float> loss(GetParam(), {-77});
@@ -221,15 +224,7 @@ TEST_P(SoftmaxCrossEntropyContract, LeavesOutWhatIsNotAskedFor) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, SoftmaxCrossEntropyContract, every_backend,
-                         testing::PrintToStringParamName());
-
-void expect_refused(const SoftmaxCrossEntropy<float>& layer, const std::string& text) {
-  const auto throws = testing::ThrowsMessage<std::logic_error>(testing::HasSubstr(text));
-  EXPECT_THAT([&] { layer.run(); }, throws);
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { layer.launch(nullptr); }, throws);
-#endif
-}
+                         ::testing::PrintToStringParamName());
 
 TEST(SoftmaxCrossEntropy, RefusesWrongArguments) {
   float value = 0;
@@ -253,7 +248,7 @@ TEST(SoftmaxCrossEntropy, RefusesWrongArguments) {
   layer.loss = &value;
   layer.batch = SoftmaxCrossEntropy<float>::block_batch + 1;
   EXPECT_THAT([&] { layer.launch(nullptr); },
-              testing::ThrowsMessage<std::logic_error>(testing::HasSubstr("losses is null")));
+              ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr("losses is null")));
 #endif
 }
 
@@ -279,4 +274,4 @@ TEST(SoftmaxCrossEntropy, CountsBytesAndFlops) {
 }
 
 }  // namespace
-}  // namespace tardigrad::test::softmax_cross_entropy_test
+}  // namespace tardigrad
