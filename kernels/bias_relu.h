@@ -32,8 +32,8 @@ struct BiasRelu {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 /// Computes the gradient of BiasRelu:
@@ -62,8 +62,8 @@ struct BiasReluBackward {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

@@ -41,8 +41,8 @@ struct BiasReluMaxPool {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

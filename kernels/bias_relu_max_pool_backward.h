@@ -44,8 +44,8 @@ struct BiasReluMaxPoolBackward {
   /// Enqueues two kernels. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

@@ -36,11 +36,11 @@ inline ImageStrides output_strides(const PoolShape& shape) {
 struct WindowPlace {
   std::size_t n, y, x;
 
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output(const ImageStrides& strides) const {
+  TARDIGRAD_HOST_DEVICE std::size_t output(const ImageStrides& strides) const {
     return n * strides.image + y * strides.row + x * strides.pixel;
   }
   /// Returns the offset of the window's first element.
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t input(const ImageStrides& strides) const {
+  TARDIGRAD_HOST_DEVICE std::size_t input(const ImageStrides& strides) const {
     return n * strides.image + 2 * y * strides.row + 2 * x * strides.pixel;
   }
 };

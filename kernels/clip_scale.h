@@ -38,8 +38,8 @@ struct ClipScale {
   /// The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

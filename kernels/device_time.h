@@ -22,8 +22,8 @@ struct StampTime {
   /// Enqueues one thread. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const { return sizeof(std::uint64_t); }
-  [[nodiscard]] double flops() const { return 0; }
+  double bytes() const { return sizeof(std::uint64_t); }
+  double flops() const { return 0; }
 };
 
 /// Is a run's stopwatch as a device sees it, in memory that it shares with the host, which writes `paused`
@@ -57,8 +57,8 @@ struct Stretch {
   /// Enqueues one thread. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const { return sizeof(std::uint64_t); }
-  [[nodiscard]] double flops() const { return 0; }
+  double bytes() const { return sizeof(std::uint64_t); }
+  double flops() const { return 0; }
 };
 
 }  // namespace tardigrad

@@ -23,7 +23,7 @@ struct Source {
   const Crop* crops;
   Normalization normalization;
 
-  [[nodiscard]] __host__ __device__ std::size_t pixels() const {
+  __host__ __device__ std::size_t pixels() const {
     return static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   }
 };

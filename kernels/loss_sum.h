@@ -17,14 +17,14 @@ struct LossSum {
   const float* losses = nullptr;  ///< [count]
 
   /// Computes on the calling thread.
-  [[nodiscard]] double run() const;
+  double run() const;
 
   /// Computes on the stream after what was enqueued before, waits for it and returns the sum: the same bits
   /// in every run on the same kind of GPU. The current device must be the stream's.
-  [[nodiscard]] double launch(CudaStream stream) const;
+  double launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

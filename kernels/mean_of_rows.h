@@ -43,8 +43,8 @@ struct MeanOfRows {
   void launch(CudaStream stream) const;
 
   /// Returns the bytes that must be moved: those of the rows and of the mean, which the drift reads, too.
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

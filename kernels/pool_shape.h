@@ -14,15 +14,13 @@ struct PoolShape {
   MemoryFormat input_format = MemoryFormat::channel_major;
   MemoryFormat output_format = MemoryFormat::channel_major;
 
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output_height() const { return height / 2; }
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t output_width() const { return width / 2; }
+  TARDIGRAD_HOST_DEVICE std::size_t output_height() const { return height / 2; }
+  TARDIGRAD_HOST_DEVICE std::size_t output_width() const { return width / 2; }
 
   /// Returns the number of windows of one channel of the batch.
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t windows() const {
-    return batch * output_height() * output_width();
-  }
-  [[nodiscard]] std::size_t input_size() const { return batch * channels * height * width; }
-  [[nodiscard]] std::size_t output_size() const { return windows() * channels; }
+  TARDIGRAD_HOST_DEVICE std::size_t windows() const { return batch * output_height() * output_width(); }
+  std::size_t input_size() const { return batch * channels * height * width; }
+  std::size_t output_size() const { return windows() * channels; }
 };
 
 /// Stands in the place of the element of a window (0 … 3, row order) that gets the gradient, where the ReLU

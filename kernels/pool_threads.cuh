@@ -28,8 +28,8 @@ struct PoolPlan {
 
   /// Returns the number of windows of one channel of the batch, in the order of images, rows and columns;
   /// fewer than 2^32.
-  [[nodiscard]] __device__ std::size_t windows() const { return batch * output_height * output_width; }
-  [[nodiscard]] __device__ WindowPlace place(std::size_t window) const {
+  __device__ std::size_t windows() const { return batch * output_height * output_width; }
+  __device__ WindowPlace place(std::size_t window) const {
     const auto index = static_cast<unsigned>(window);
     const unsigned row = index / output_width;
     return {row / output_height, row % output_height, index % output_width};
@@ -49,9 +49,9 @@ struct ChannelThreads {
         window_lanes(threads_per_block / group_lanes),
         rounds(static_cast<unsigned>((groups + group_lanes - 1) / group_lanes)) {}
 
-  [[nodiscard]] __device__ unsigned group_lane() const { return threadIdx.x % group_lanes; }
+  __device__ unsigned group_lane() const { return threadIdx.x % group_lanes; }
   /// Returns the lane of the windows, which is at least window_lanes for the threads that are left over.
-  [[nodiscard]] __device__ unsigned window_lane() const { return threadIdx.x / group_lanes; }
+  __device__ unsigned window_lane() const { return threadIdx.x / group_lanes; }
 };
 
 /// Places the thread among `lanes` neighbouring lanes of a warp that take one channel of one image (input
@@ -64,19 +64,17 @@ struct PlaneThreads {
   }
 
   /// Returns the blocks for all channels of all images.
-  [[nodiscard]] std::size_t blocks(const PoolShape& shape) const {
+  std::size_t blocks(const PoolShape& shape) const {
     const std::size_t planes_per_block = threads_per_block / lanes;
     return (shape.batch * shape.channels + planes_per_block - 1) / planes_per_block;
   }
-  [[nodiscard]] __device__ unsigned lane() const { return threadIdx.x % lanes; }
+  __device__ unsigned lane() const { return threadIdx.x % lanes; }
   /// Returns the plane of the first lane of the thread's warp, which is the same for all lanes, so that they
   /// stay together. stride() is the distance to the warp's next planes, plane_in_warp() the thread's plane
   /// among those that the warp takes at once.
-  [[nodiscard]] __device__ std::size_t warp_first() const {
-    return (grid_first() - threadIdx.x % warp_lanes) / lanes;
-  }
-  [[nodiscard]] __device__ std::size_t stride() const { return grid_stride() / lanes; }
-  [[nodiscard]] __device__ unsigned plane_in_warp() const { return threadIdx.x % warp_lanes / lanes; }
+  __device__ std::size_t warp_first() const { return (grid_first() - threadIdx.x % warp_lanes) / lanes; }
+  __device__ std::size_t stride() const { return grid_stride() / lanes; }
+  __device__ unsigned plane_in_warp() const { return threadIdx.x % warp_lanes / lanes; }
 };
 
 }  // namespace tardigrad

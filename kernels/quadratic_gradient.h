@@ -32,8 +32,8 @@ struct QuadraticGradient {
   /// Enqueues one kernel, and a second one for the loss. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 /// Computes the same for A = ¼ tridiag(−1, 2, −1), which nobody stores: (A x)_i = ½ x_i − ¼ (x_{i−1} +
@@ -53,8 +53,8 @@ struct TridiagonalGradient {
   /// Enqueues one kernel, and a second one for the loss. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

@@ -28,10 +28,10 @@ struct Chunks {
     }
   }
 
-  [[nodiscard]] __host__ __device__ std::size_t size() const { return first[all.count]; }
+  __host__ __device__ std::size_t size() const { return first[all.count]; }
 
   /// The tensor that a chunk below size() belongs to.
-  [[nodiscard]] __device__ std::size_t owner(std::size_t chunk) const {
+  __device__ std::size_t owner(std::size_t chunk) const {
     std::size_t i = 0;
     while (chunk >= first[i + 1]) ++i;
     return i;

@@ -21,10 +21,10 @@ struct RepackedTensor {
   std::uint32_t padded_inputs = 0;  ///< ≥ inputs
   std::uint32_t taps = 1;           ///< height · width of a convolution's kernel, 1 … 9
 
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t flat_size() const {
+  TARDIGRAD_HOST_DEVICE std::size_t flat_size() const {
     return static_cast<std::size_t>(outputs) * inputs * taps;
   }
-  [[nodiscard]] TARDIGRAD_HOST_DEVICE std::size_t working_size() const {
+  TARDIGRAD_HOST_DEVICE std::size_t working_size() const {
     return static_cast<std::size_t>(outputs) * padded_inputs * taps;
   }
 };
@@ -58,8 +58,8 @@ struct PackParameters {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const { return 0; }
+  double bytes() const;
+  double flops() const { return 0; }
 };
 
 /// Goes the way back, for gradients: the padding is left out, everything else turns into the float that it
@@ -78,8 +78,8 @@ struct UnpackGradients {
   /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const { return 0; }
+  double bytes() const;
+  double flops() const { return 0; }
 };
 
 }  // namespace tardigrad

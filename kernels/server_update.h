@@ -79,8 +79,8 @@ struct ServerUpdate {
 
   /// Returns the bytes that one pass must move, for each vector read and for each vector written: 4 bytes an
   /// element, or 2 for a row in bf16; for all of DuDe 32·d, and 28·d with an exchange or rows in bf16.
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

@@ -42,8 +42,8 @@ struct SgdStep {
 
   /// Returns the bytes moved, 4 for each element of each vector read or written: 24·d with momentum and
   /// hand-over.
-  [[nodiscard]] double bytes() const;
-  [[nodiscard]] double flops() const;
+  double bytes() const;
+  double flops() const;
 };
 
 }  // namespace tardigrad

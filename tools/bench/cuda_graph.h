@@ -36,7 +36,7 @@ class CudaTimer {
   void record(cudaStream_t stream) const { check(cudaEventRecord(event_.get(), stream), "cudaEventRecord"); }
 
   /// Blocks until `end` is reached.
-  [[nodiscard]] double seconds_until(const CudaTimer& end) const {
+  double seconds_until(const CudaTimer& end) const {
     float elapsed_ms = 0;
     check(cudaEventSynchronize(end.event_.get()), "cudaEventSynchronize");
     check(cudaEventElapsedTime(&elapsed_ms, event_.get(), end.event_.get()), "cudaEventElapsedTime");

@@ -55,12 +55,12 @@ class Comparison {
     }
   }
 
-  [[nodiscard]] std::size_t size() const { return contenders_.size(); }
-  [[nodiscard]] const std::string& name(std::size_t i) const { return contenders_.at(i).name; }
-  [[nodiscard]] double median_s(std::size_t i) const { return median(times_s_.at(i)); }
+  std::size_t size() const { return contenders_.size(); }
+  const std::string& name(std::size_t i) const { return contenders_.at(i).name; }
+  double median_s(std::size_t i) const { return median(times_s_.at(i)); }
 
   /// Median over the rounds of (time of i / time of j in that round): above 1, i is the slower.
-  [[nodiscard]] double ratio(std::size_t i, std::size_t j) const {
+  double ratio(std::size_t i, std::size_t j) const {
     std::vector<double> ratios(times_s_.at(i).size());
     std::transform(times_s_[i].begin(), times_s_[i].end(), times_s_.at(j).begin(), ratios.begin(),
                    std::divides<>());

@@ -53,8 +53,8 @@ class Vectors {
     for (std::size_t i = 1; i < count; ++i) device.copy(at(i), at(0), bytes);
   }
 
-  [[nodiscard]] T* at(std::size_t i) const { return memory_.get() + i * stride_; }
-  [[nodiscard]] std::size_t stride() const { return stride_; }
+  T* at(std::size_t i) const { return memory_.get() + i * stride_; }
+  std::size_t stride() const { return stride_; }
 
  private:
   std::size_t stride_;
@@ -83,11 +83,11 @@ class Server {
   Server(const Device& device, std::size_t dimension, std::size_t workers)
       : Server(device, workers, random_values(dimension)) {}
 
-  [[nodiscard]] std::size_t workers() const { return workers_; }
-  [[nodiscard]] std::size_t dimension() const { return dimension_; }
+  std::size_t workers() const { return workers_; }
+  std::size_t dimension() const { return dimension_; }
 
   /// DuDe's update for worker i.
-  [[nodiscard]] ServerUpdate update(std::size_t i, Fold fold, bool hand_over) const {
+  ServerUpdate update(std::size_t i, Fold fold, bool hand_over) const {
     ServerUpdate update;
     update.dimension = dimension_;
     update.gradient = gradients_.at(i);
@@ -103,14 +103,14 @@ class Server {
     return update;
   }
 
-  [[nodiscard]] ServerUpdate update_in_bf16(std::size_t i) const {
+  ServerUpdate update_in_bf16(std::size_t i) const {
     ServerUpdate update = this->update(i, Fold::replace, true);
     update.row = nullptr;
     update.row_bf16 = rows_bf16_.at(i);
     return update;
   }
 
-  [[nodiscard]] MeanOfRows mean_of_rows() const {
+  MeanOfRows mean_of_rows() const {
     MeanOfRows mean;
     mean.dimension = dimension_;
     mean.count = workers();
@@ -127,10 +127,8 @@ class Server {
     }
   }
 
-  [[nodiscard]] std::size_t copies() const { return std::max<std::size_t>(1, workers_ / vectors_per_copy); }
-  [[nodiscard]] double bytes_of_copy() const {
-    return 2 * sizeof(float) * static_cast<double>(floats_of_copy());
-  }
+  std::size_t copies() const { return std::max<std::size_t>(1, workers_ / vectors_per_copy); }
+  double bytes_of_copy() const { return 2 * sizeof(float) * static_cast<double>(floats_of_copy()); }
   void copy(std::size_t i) const {
     device_.copy(replicas_.at(i * vectors_per_copy), gradients_.at(i * vectors_per_copy),
                  floats_of_copy() * sizeof(float));
@@ -149,14 +147,12 @@ class Server {
         rows_bf16_(device, workers, narrowed(values)),
         row_pointers_(device, 1, pointers()) {}
 
-  [[nodiscard]] std::vector<const float*> pointers() const {
+  std::vector<const float*> pointers() const {
     std::vector<const float*> rows;
     for (std::size_t i = 0; i < workers_; ++i) rows.push_back(rows_.at(i));
     return rows;
   }
-  [[nodiscard]] std::size_t floats_of_copy() const {
-    return std::min(workers_, vectors_per_copy) * gradients_.stride();
-  }
+  std::size_t floats_of_copy() const { return std::min(workers_, vectors_per_copy) * gradients_.stride(); }
 
   const Device& device_;
   std::size_t dimension_, workers_;

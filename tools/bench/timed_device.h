@@ -31,7 +31,7 @@ class CpuDevice {
     void operator()(void* pointer) const { std::free(pointer); }
   };
 
-  [[nodiscard]] std::unique_ptr<void, Free> allocate(std::size_t bytes) const {
+  std::unique_ptr<void, Free> allocate(std::size_t bytes) const {
     constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
     const std::size_t padded_bytes = (bytes + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
     std::unique_ptr<void, Free> memory(std::aligned_alloc(huge_page_bytes, padded_bytes));
@@ -48,7 +48,7 @@ class CpuDevice {
   }
 
   /// Times operations 0 … count−1, one after another, with the caches as they leave them.
-  [[nodiscard]] Contender in_a_row(std::string name, std::size_t count, const Execute& execute) const {
+  Contender in_a_row(std::string name, std::size_t count, const Execute& execute) const {
     const auto work = [count, execute] {
       for (std::size_t i = 0; i < count; ++i) execute(i);
     };
@@ -64,7 +64,7 @@ class CudaDevice {
     void operator()(void* pointer) const { static_cast<void>(cudaFree(pointer)); }
   };
 
-  [[nodiscard]] std::unique_ptr<void, Free> allocate(std::size_t bytes) const {
+  std::unique_ptr<void, Free> allocate(std::size_t bytes) const {
     void* memory = nullptr;
     check(cudaMalloc(&memory, bytes), "cudaMalloc");
     return std::unique_ptr<void, Free>(memory);
@@ -81,11 +81,11 @@ class CudaDevice {
   void execute(const Operation& operation) const {
     operation.launch(stream_.get());
   }
-  [[nodiscard]] CudaStream stream() const { return stream_.get(); }
+  CudaStream stream() const { return stream_.get(); }
 
   /// Times operations 0 … count−1 as the device runs them back to back, by its own clock: as a graph, so that
   /// no launch is waited for, and behind the same graph, so that the device is busy until all is enqueued.
-  [[nodiscard]] Contender in_a_row(std::string name, std::size_t count, const Execute& execute) const {
+  Contender in_a_row(std::string name, std::size_t count, const Execute& execute) const {
     auto graph = std::make_shared<CudaGraph>(stream_.get(), [&] {
       for (std::size_t i = 0; i < count; ++i) execute(i);
     });
@@ -100,7 +100,7 @@ class CudaDevice {
 
   /// Times operations 0 … count−1 from the call that launches one to the moment when the host sees it
   /// finished, each on an idle device, by the host's clock.
-  [[nodiscard]] Contender from_launch_to_finish(std::string name, std::size_t count, Execute execute) const {
+  Contender from_launch_to_finish(std::string name, std::size_t count, Execute execute) const {
     const auto work = [this, count, execute = std::move(execute)] {
       for (std::size_t i = 0; i < count; ++i) {
         execute(i);
