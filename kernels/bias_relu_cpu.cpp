@@ -7,9 +7,7 @@ template <typename Number>
 void BiasRelu<Number>::run() const {
   if (batch == 0 || outputs == 0) return;
   check(*this);
-  for (std::size_t i = 0; i < batch * outputs; ++i) {
-    values[i] = bias_relu(values[i], bias[i % outputs], relu);
-  }
+  for (std::size_t i = 0; i < batch * outputs; ++i) values[i] = bias_relu(values[i], bias[i % outputs], relu);
 }
 
 template <typename Number>

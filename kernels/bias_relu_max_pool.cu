@@ -26,9 +26,7 @@ __device__ void store_apart(Number* to, std::size_t stride, const Pack<Number, c
     return;
   }
 #pragma unroll
-  for (int lane = 0; lane < count; ++lane) {
-    to[static_cast<std::size_t>(lane) * stride] = pack.lane[lane];
-  }
+  for (int lane = 0; lane < count; ++lane) to[static_cast<std::size_t>(lane) * stride] = pack.lane[lane];
 }
 
 /// `count` channels of one window. All four loads are in flight before the first use.
@@ -52,18 +50,14 @@ __device__ void pool_channels(const PoolPlan& plan, const PoolArguments<Number>&
   }
   const std::size_t to = place.output(plan.out) + channel * plan.out.channel;
   store_apart(a.output + to, plan.out.channel, values);
-  if (a.winners != nullptr) {
-    store_apart(a.winners + to, plan.out.channel, winners);
-  }
+  if (a.winners != nullptr) store_apart(a.winners + to, plan.out.channel, winners);
 }
 
 /// For input that is channels last: a thread takes `count` channels, and one window after the other.
 template <int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
     pool_channels_kernel(PoolPlan plan, ChannelThreads threads, PoolArguments<Number> a) {
-  if (threads.window_lane() >= threads.window_lanes) {
-    return;
-  }
+  if (threads.window_lane() >= threads.window_lanes) return;
   const std::size_t windows = plan.windows();
   const std::size_t first =
       static_cast<std::size_t>(blockIdx.x) * threads.window_lanes + threads.window_lane();
@@ -107,9 +101,7 @@ __device__ void pool_pixels(const Number* upper_row, const Number* lower_row, fl
     places.lane[i] = pooled.winner;
   }
   store(output, values);
-  if (winners != nullptr) {
-    store(winners, places);
-  }
+  if (winners != nullptr) store(winners, places);
 }
 
 /// For input that is channel-major: a thread takes `count` windows in a row at a time of one plane, that is
@@ -155,9 +147,7 @@ void launch_pixels(const BiasReluMaxPool<Number>& pool, const PoolArguments<Numb
 
 template <typename Number>
 void BiasReluMaxPool<Number>::launch(CudaStream stream) const {
-  if (shape.output_size() == 0) {
-    return;
-  }
+  if (shape.output_size() == 0) return;
   check(*this);
   constexpr int full = full_width<Number>;
   const PoolArguments<Number> arguments{input, bias, output, winners};

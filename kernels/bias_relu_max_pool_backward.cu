@@ -23,14 +23,10 @@ struct PoolBackwardArguments {
 /// Loads `count` neighbours, at once if they are next to each other.
 template <int count, typename Number>
 __device__ Pack<Number, count> load_apart(const Number* from, std::size_t stride) {
-  if (stride == 1) {
-    return load<count>(from);
-  }
+  if (stride == 1) return load<count>(from);
   Pack<Number, count> pack;
 #pragma unroll
-  for (int lane = 0; lane < count; ++lane) {
-    pack.lane[lane] = from[static_cast<std::size_t>(lane) * stride];
-  }
+  for (int lane = 0; lane < count; ++lane) pack.lane[lane] = from[static_cast<std::size_t>(lane) * stride];
   return pack;
 }
 
@@ -67,9 +63,7 @@ template <int count>
 __device__ void sum_window_lanes(const ChannelThreads& threads, Pack<float, count>& sums) {
   __shared__ float shared[count][threads_per_block];
 #pragma unroll
-  for (int lane = 0; lane < count; ++lane) {
-    shared[lane][threadIdx.x] = sums.lane[lane];
-  }
+  for (int lane = 0; lane < count; ++lane) shared[lane][threadIdx.x] = sums.lane[lane];
   for (unsigned left = threads.window_lanes; left > 1;) {
     const unsigned half = (left + 1) / 2;
     __syncthreads();
@@ -82,9 +76,7 @@ __device__ void sum_window_lanes(const ChannelThreads& threads, Pack<float, coun
     left = half;
   }
 #pragma unroll
-  for (int lane = 0; lane < count; ++lane) {
-    sums.lane[lane] = shared[lane][threadIdx.x];
-  }
+  for (int lane = 0; lane < count; ++lane) sums.lane[lane] = shared[lane][threadIdx.x];
   __syncthreads();  // before another call writes what others may still be reading
 }
 
@@ -139,9 +131,7 @@ __device__ float spread_pixels(const Number* output_gradient, const std::uint8_t
   }
   float sum = 0;
 #pragma unroll
-  for (int i = 0; i < count; ++i) {
-    sum += winners.lane[i] < no_winner ? widen(gradient.lane[i]) : 0.0F;
-  }
+  for (int i = 0; i < count; ++i) sum += winners.lane[i] < no_winner ? widen(gradient.lane[i]) : 0.0F;
   return sum;
 }
 
@@ -166,9 +156,7 @@ __global__ void __launch_bounds__(threads_per_block)
     for (unsigned half = threads.lanes / 2; half > 0; half /= 2) {
       sum += __shfl_down_sync(0xffffffffU, sum, half);
     }
-    if (plane < planes && threads.lane() == 0) {
-      a.partial_sums[plane] = sum;
-    }
+    if (plane < planes && threads.lane() == 0) a.partial_sums[plane] = sum;
   }
 }
 
@@ -223,9 +211,7 @@ void launch_spread(const BiasReluMaxPoolBackward<Number>& pool, CudaStream strea
 
 template <typename Number>
 void BiasReluMaxPoolBackward<Number>::launch(CudaStream stream) const {
-  if (shape.channels == 0) {
-    return;
-  }
+  if (shape.channels == 0) return;
   check(*this);
   if (shape.windows() == 0) {
     const std::size_t input_bytes = shape.input_size() * sizeof(Number);

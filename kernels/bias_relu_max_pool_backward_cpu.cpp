@@ -40,15 +40,11 @@ std::size_t BiasReluMaxPoolBackward<Number>::partial_sums_size(const PoolShape& 
 
 template <typename Number>
 void BiasReluMaxPoolBackward<Number>::run() const {
-  if (shape.channels == 0) {
-    return;
-  }
+  if (shape.channels == 0) return;
   check(*this);
   const ImageStrides in = input_strides(shape);
   const ImageStrides out = output_strides(shape);
-  if (shape.windows() == 0) {
-    std::fill_n(input_gradient, shape.input_size(), Number{});
-  }
+  if (shape.windows() == 0) std::fill_n(input_gradient, shape.input_size(), Number{});
   std::vector<double> sums(shape.channels);
   for (std::size_t n = 0; n < shape.batch; ++n) {
     for (std::size_t y = 0; y < shape.output_height(); ++y) {

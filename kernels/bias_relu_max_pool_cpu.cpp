@@ -13,9 +13,7 @@ void pool_at(const BiasReluMaxPool<Number>& pool, const ImageStrides& in, const 
   const auto [value, winner] = pool_window(widen(window[0]), widen(window[in.pixel]), widen(window[in.row]),
                                            widen(window[in.row + in.pixel]), pool.bias[channel]);
   pool.output[output] = nearest<Number>(value);
-  if (pool.winners != nullptr) {
-    pool.winners[output] = winner;
-  }
+  if (pool.winners != nullptr) pool.winners[output] = winner;
 }
 
 }  // namespace
@@ -31,9 +29,7 @@ void check(const BiasReluMaxPool<Number>& pool) {
 
 template <typename Number>
 void BiasReluMaxPool<Number>::run() const {
-  if (shape.output_size() == 0) {
-    return;
-  }
+  if (shape.output_size() == 0) return;
   check(*this);
   const ImageStrides in = input_strides(shape);
   const ImageStrides out = output_strides(shape);

@@ -62,9 +62,7 @@ TARDIGRAD_HOST_DEVICE inline Pooled pool_window(float first, float second, float
   Pooled best{first + bias, 0};
   const auto meet = [&best](float value, std::uint8_t place) {
     const bool is_nan = value != value;
-    if (value > best.value || is_nan) {
-      best = {value, place};
-    }
+    if (value > best.value || is_nan) best = {value, place};
   };
   meet(second + bias, 1);
   meet(third + bias, 2);

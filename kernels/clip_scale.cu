@@ -23,9 +23,7 @@ __global__ void __launch_bounds__(threads_per_block)
       sum = add_product(sum, vector[first + i], vector[first + i]);
     }
     sum = block_sum(sum);
-    if (threadIdx.x == 0) {
-      partial_sums[index] = sum;
-    }
+    if (threadIdx.x == 0) partial_sums[index] = sum;
   }
 }
 
@@ -34,21 +32,15 @@ __global__ void __launch_bounds__(threads_per_block)
     clip_scale_kernel(std::size_t chunks, const double* __restrict__ partial_sums, float max_norm,
                       float* __restrict__ scale) {
   double sum = 0;
-  for (std::size_t i = threadIdx.x; i < chunks; i += threads_per_block) {
-    sum += partial_sums[i];
-  }
+  for (std::size_t i = threadIdx.x; i < chunks; i += threads_per_block) sum += partial_sums[i];
   sum = block_sum(sum);
-  if (threadIdx.x == 0) {
-    *scale = scale_for(sum, max_norm);
-  }
+  if (threadIdx.x == 0) *scale = scale_for(sum, max_norm);
 }
 
 }  // namespace
 
 void ClipScale::launch(CudaStream stream) const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   require<ClipScale>(partial_sums != nullptr, "partial_sums is null, but a GPU needs them");
   const std::size_t count = chunks(dimension);

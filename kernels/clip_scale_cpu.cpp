@@ -12,9 +12,7 @@ void check(const ClipScale& clip) {
 }
 
 void ClipScale::run() const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   const double sum_of_squares = lane_sum<clip_lanes>(chunks(dimension), [&](double sum, std::size_t index) {
     const std::size_t first = index * chunk;

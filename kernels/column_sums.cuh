@@ -34,13 +34,9 @@ __device__ void sum_columns(std::size_t rows, std::size_t columns, const Load& l
     sums[threadIdx.x] = sum;
     for (unsigned half = threads_per_block / 2; half >= columns_at_once; half /= 2) {
       __syncthreads();
-      if (threadIdx.x < half) {
-        sums[threadIdx.x] += sums[threadIdx.x + half];
-      }
+      if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
     }
-    if (threadIdx.x < columns_at_once && column < columns) {
-      write(column, sums[threadIdx.x]);
-    }
+    if (threadIdx.x < columns_at_once && column < columns) write(column, sums[threadIdx.x]);
     __syncthreads();  // before the next columns' sums are written
   }
 }

@@ -28,9 +28,7 @@ __global__ void throttle_kernel(Stretch stretch) {
     const std::uint64_t paused_ns =
         stretch.pauses != nullptr ? shared(&stretch.pauses->paused_ns) : stretch.paused_before_ns;
     const double left_ns = time_left_ns(stretch, now_ns(), paused_ns, took_ns);
-    if (!paused && left_ns <= 0) {
-      return;
-    }
+    if (!paused && left_ns <= 0) return;
     const double nap_ns = left_ns < longest_nap_ns ? left_ns : longest_nap_ns;
     __nanosleep(static_cast<unsigned>(nap_ns > 0 ? nap_ns : 0));
   }

@@ -69,9 +69,7 @@ __global__ void __launch_bounds__(threads_per_block)
       }
       store(out_images + plane * pixels + i, normalized);
     }
-    if (channel == 0 && threadIdx.x == 0) {
-      out_labels[k] = source.labels[index];
-    }
+    if (channel == 0 && threadIdx.x == 0) out_labels[k] = source.labels[index];
   }
 }
 
@@ -86,12 +84,8 @@ __global__ void __launch_bounds__(threads_per_block)
     const std::size_t k = unit / pieces;
     const std::size_t i = unit % pieces * blockDim.x + threadIdx.x;
     const std::size_t index = source.indices[k];
-    if (i == 0) {
-      out_labels[k] = source.labels[index];
-    }
-    if (i >= pixels) {
-      continue;
-    }
+    if (i == 0) out_labels[k] = source.labels[index];
+    if (i >= pixels) continue;
     const Crop crop = cropped ? source.crops[k] : Crop{};
     const std::uint8_t* image = source.images + index * source.channels * pixels;
     for (std::size_t first = 0; first < out_channels; first += count) {
@@ -141,9 +135,7 @@ void launch_pixels(const Source& source, std::size_t out_channels, Number* out_i
 }  // namespace
 
 void GatherImages::launch(CudaStream stream) const {
-  if (batch == 0) {
-    return;
-  }
+  if (batch == 0) return;
   check(*this);
   const Source source{.batch = batch,
                       .channels = channels,

@@ -20,18 +20,14 @@ constexpr std::size_t max_side = 32768;
 template <typename Number>
 void normalize_plane(std::size_t pixels, const std::uint8_t* __restrict from, float scale, float shift,
                      Number* __restrict to) {
-  for (std::size_t i = 0; i < pixels; ++i) {
-    to[i] = nearest<Number>(normalize(from[i], scale, shift));
-  }
+  for (std::size_t i = 0; i < pixels; ++i) to[i] = nearest<Number>(normalize(from[i], scale, shift));
 }
 
 /// The same with the results `stride` elements apart.
 template <typename Number>
 void normalize_plane(std::size_t pixels, const std::uint8_t* __restrict from, float scale, float shift,
                      Number* __restrict to, std::size_t stride) {
-  for (std::size_t i = 0; i < pixels; ++i) {
-    to[i * stride] = nearest<Number>(normalize(from[i], scale, shift));
-  }
+  for (std::size_t i = 0; i < pixels; ++i) to[i * stride] = nearest<Number>(normalize(from[i], scale, shift));
 }
 
 /// What `crop` makes of one channel of an image: moves the part that is inside row by row.
@@ -53,9 +49,7 @@ void crop_plane(std::size_t height, std::size_t width, const std::uint8_t* from,
       std::copy_n(from + from_y * static_cast<std::ptrdiff_t>(width) + from_x, end_x - begin_x,
                   row + static_cast<std::ptrdiff_t>(begin_x));
     }
-    if (crop.flip != 0) {
-      std::reverse(row, row + static_cast<std::ptrdiff_t>(width));
-    }
+    if (crop.flip != 0) std::reverse(row, row + static_cast<std::ptrdiff_t>(width));
   }
 }
 
@@ -131,18 +125,14 @@ void gather_image(const GatherImages& gather, const Normalization& normalization
                 : normalize_plane<Number>(pixels, plane, scale, shift, to, stride);
   }
   for (std::size_t c = gather.channels; c < out_channels_of(gather); ++c) {
-    for (std::size_t i = 0; i < pixels; ++i) {
-      out[i * stride + c] = Number{};
-    }
+    for (std::size_t i = 0; i < pixels; ++i) out[i * stride + c] = Number{};
   }
 }
 
 }  // namespace
 
 void GatherImages::run() const {
-  if (batch == 0) {
-    return;
-  }
+  if (batch == 0) return;
   check(*this);
   check_indices(*this);
   const Normalization normalization = normalization_of(*this);

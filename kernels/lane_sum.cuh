@@ -9,9 +9,7 @@ namespace tardigrad {
 
 /// Returns the sum over the lanes of a warp, in lane 0. Every thread of the warp calls it.
 __device__ inline double warp_sum(double sum) {
-  for (unsigned half = warp_lanes / 2; half > 0; half /= 2) {
-    sum += __shfl_down_sync(0xffffffffU, sum, half);
-  }
+  for (unsigned half = warp_lanes / 2; half > 0; half /= 2) sum += __shfl_down_sync(0xffffffffU, sum, half);
   return sum;
 }
 
@@ -22,13 +20,9 @@ __device__ inline double block_sum(double sum) {
   sums[threadIdx.x] = sum;
   for (unsigned half = threads_per_block / 2; half >= warp_lanes; half /= 2) {
     __syncthreads();
-    if (threadIdx.x < half) {
-      sums[threadIdx.x] += sums[threadIdx.x + half];
-    }
+    if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
   }
-  if (threadIdx.x < warp_lanes) {
-    sum = warp_sum(sums[threadIdx.x]);
-  }
+  if (threadIdx.x < warp_lanes) sum = warp_sum(sums[threadIdx.x]);
   __syncthreads();  // before another call writes what warp 0 may still be reading
   return sum;
 }

@@ -25,17 +25,11 @@ double lane_sum(std::size_t count, const Add& add) {
   double sums[lanes] = {};
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      sums[lane] = add(sums[lane], i + lane);
-    }
+    for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] = add(sums[lane], i + lane);
   }
-  for (std::size_t lane = 0; i + lane < count; ++lane) {
-    sums[lane] = add(sums[lane], i + lane);
-  }
+  for (std::size_t lane = 0; i + lane < count; ++lane) sums[lane] = add(sums[lane], i + lane);
   for (std::size_t half = lanes / 2; half > 0; half /= 2) {
-    for (std::size_t lane = 0; lane < half; ++lane) {
-      sums[lane] += sums[lane + half];
-    }
+    for (std::size_t lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
   }
   return sums[0];
 }

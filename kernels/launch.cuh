@@ -17,9 +17,7 @@ inline constexpr int threads_per_block = 256;
 
 /// Throws std::runtime_error naming the operation, the call and the device, with CUDA's text.
 inline void check_cuda(cudaError_t status, const char* operation, const char* call) {
-  if (status == cudaSuccess) {
-    return;
-  }
+  if (status == cudaSuccess) return;
   int device = -1;
   static_cast<void>(cudaGetDevice(&device));
   throw std::runtime_error(std::string(operation) + ": " + call + " on device " + std::to_string(device) +
@@ -45,9 +43,7 @@ inline std::size_t resident_blocks(const char* operation, const void* kernel, in
   int device = 0;
   check_cuda(cudaGetDevice(&device), operation, "cudaGetDevice");
   for (const Answer& known : answers) {
-    if (known.kernel == kernel && known.device == device && known.threads == threads) {
-      return known.blocks;
-    }
+    if (known.kernel == kernel && known.device == device && known.threads == threads) return known.blocks;
   }
   int multiprocessors = 0;
   int blocks_each = 0;

@@ -12,9 +12,7 @@
 namespace tardigrad {
 
 double LossSum::launch(CudaStream stream) const {
-  if (count == 0) {
-    return 0;
-  }
+  if (count == 0) return 0;
   check(*this);
   try {
     ThrustScratch scratch(name, stream);

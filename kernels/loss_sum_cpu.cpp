@@ -10,9 +10,7 @@ namespace tardigrad {
 void check(const LossSum& sum) { require<LossSum>(sum.losses != nullptr, "losses is null"); }
 
 double LossSum::run() const {
-  if (count == 0) {
-    return 0;
-  }
+  if (count == 0) return 0;
   check(*this);
   return std::accumulate(losses, losses + count, 0.0,
                          [](double sum, float loss) { return sum + static_cast<double>(loss); });

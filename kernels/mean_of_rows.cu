@@ -31,17 +31,13 @@ __device__ void add_rows(const Row* const* __restrict__ rows, std::size_t first,
       columns[r] = load_streaming<width>(from[r]);
     } else {
 #pragma unroll
-      for (int lane = 0; lane < width; ++lane) {
-        columns[r].lane[lane] = from[r][lane];
-      }
+      for (int lane = 0; lane < width; ++lane) columns[r].lane[lane] = from[r][lane];
     }
   }
 #pragma unroll
   for (int r = 0; r < some; ++r) {
 #pragma unroll
-    for (int lane = 0; lane < width; ++lane) {
-      sums[lane] = add_row(sums[lane], columns[r].lane[lane]);
-    }
+    for (int lane = 0; lane < width; ++lane) sums[lane] = add_row(sums[lane], columns[r].lane[lane]);
   }
 }
 
@@ -51,9 +47,7 @@ __device__ Pack<float, width> mean_of_columns(std::size_t first, std::size_t cou
                                               const Row* const* __restrict__ rows) {
   double sums[width] = {};
   std::size_t row = 0;
-  for (; row + rows_at_once <= count; row += rows_at_once) {
-    add_rows<rows_at_once>(rows + row, first, sums);
-  }
+  for (; row + rows_at_once <= count; row += rows_at_once) add_rows<rows_at_once>(rows + row, first, sums);
   const auto add_rest = [&]<int some>(std::integral_constant<int, some>) {
     if (row + some <= count) {
       add_rows<some>(rows + row, first, sums);
@@ -65,9 +59,7 @@ __device__ Pack<float, width> mean_of_columns(std::size_t first, std::size_t cou
   add_rest(std::integral_constant<int, rows_at_once / 8>{});
   Pack<float, width> mean;
 #pragma unroll
-  for (int lane = 0; lane < width; ++lane) {
-    mean.lane[lane] = mean_of(sums[lane], count);
-  }
+  for (int lane = 0; lane < width; ++lane) mean.lane[lane] = mean_of(sums[lane], count);
   return mean;
 }
 
@@ -120,9 +112,7 @@ __global__ void __launch_bounds__(threads_per_block)
 }  // namespace
 
 void MeanOfRows::launch(CudaStream stream) const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   if (drift != nullptr) {
     check_cuda(cudaMemsetAsync(drift, 0, 2 * sizeof(double), stream), name, "cudaMemsetAsync");

@@ -28,23 +28,15 @@ void add_rows(std::size_t size, const std::array<const Row*, rows>& now,
   constexpr std::size_t line = 64 / sizeof(Row);
   const auto add = [&](std::size_t i) {
     double sum = sums[i];
-    for (std::size_t r = 0; r < rows; ++r) {
-      sum = add_row(sum, now[r][i]);
-    }
+    for (std::size_t r = 0; r < rows; ++r) sum = add_row(sum, now[r][i]);
     sums[i] = sum;
   };
   std::size_t i = 0;
   for (; i + line <= size; i += line) {
-    for (std::size_t r = 0; r < rows; ++r) {
-      __builtin_prefetch(next[r] + i, 0, 2);
-    }
-    for (std::size_t lane = 0; lane < line; ++lane) {
-      add(i + lane);
-    }
+    for (std::size_t r = 0; r < rows; ++r) __builtin_prefetch(next[r] + i, 0, 2);
+    for (std::size_t lane = 0; lane < line; ++lane) add(i + lane);
   }
-  for (; i < size; ++i) {
-    add(i);
-  }
+  for (; i < size; ++i) add(i);
 }
 
 /// The sums over all rows of the columns from `first` on.
@@ -72,9 +64,7 @@ void sum_columns(std::size_t first, std::size_t size, std::size_t count, const R
 }
 
 void divide(std::size_t size, std::size_t count, const double* __restrict sums, float* __restrict exact) {
-  for (std::size_t i = 0; i < size; ++i) {
-    exact[i] = mean_of(sums[i], count);
-  }
+  for (std::size_t i = 0; i < size; ++i) exact[i] = mean_of(sums[i], count);
 }
 
 void add_drift(std::size_t size, const float* mean, const float* exact, double* drift) {
@@ -96,14 +86,10 @@ void compute(const MeanOfRows& m, const Row* const* rows) {
     float* const mean = m.mean + m.offset + first;
     sum_columns(m.offset + first, size, m.count, rows, sums);
     divide(size, m.count, sums, exact);
-    if (m.drift != nullptr) {
-      add_drift(size, mean, exact, drift);
-    }
+    if (m.drift != nullptr) add_drift(size, mean, exact, drift);
     std::copy_n(exact, size, mean);
   }
-  if (m.drift != nullptr) {
-    std::copy_n(drift, 2, m.drift);
-  }
+  if (m.drift != nullptr) std::copy_n(drift, 2, m.drift);
 }
 
 }  // namespace
@@ -117,9 +103,7 @@ void check(const MeanOfRows& mean) {
 }
 
 void MeanOfRows::run() const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   visit_rows(*this, [&](const auto* pointers) { compute(*this, pointers); });
 }

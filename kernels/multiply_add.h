@@ -14,9 +14,7 @@ namespace tardigrad {
 template <typename Value>
 TARDIGRAD_HOST_DEVICE Value multiply_add(float a, Value b, Value c) {
 #if defined(__CUDA_ARCH__) || defined(FP_FAST_FMAF)
-  if constexpr (std::is_same_v<Value, float>) {
-    return fmaf(a, b, c);
-  }
+  if constexpr (std::is_same_v<Value, float>) return fmaf(a, b, c);
 #endif
   return a * b + c;
 }

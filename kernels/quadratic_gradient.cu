@@ -21,9 +21,7 @@ __global__ void __launch_bounds__(threads_per_block)
       product = add_product(product, entries[j], parameters[j]);
     }
     product = warp_sum(product);
-    if (lane == 0) {
-      gradient[row] = static_cast<float>(product - static_cast<double>(offset[row]));
-    }
+    if (lane == 0) gradient[row] = static_cast<float>(product - static_cast<double>(offset[row]));
   }
 }
 
@@ -46,9 +44,7 @@ __global__ void __launch_bounds__(warp_lanes)
     sum = add_loss(sum, parameters[i], gradient[i], offset[i]);
   }
   sum = warp_sum(sum);
-  if (threadIdx.x == 0) {
-    *loss = static_cast<float>(sum);
-  }
+  if (threadIdx.x == 0) *loss = static_cast<float>(sum);
 }
 
 template <typename Operation>

@@ -31,9 +31,7 @@ void check(const TridiagonalGradient& quadratic) {
 }
 
 void QuadraticGradient::run() const {
-  if (dimension > 0) {
-    check(*this);
-  }
+  if (dimension > 0) check(*this);
   const QuadraticGradient q = *this;  // a copy that the stores cannot alias
   for (std::size_t row = 0; row < q.dimension; ++row) {
     const float* const entries = q.matrix + row * q.dimension;
@@ -63,12 +61,8 @@ void TridiagonalGradient::run() const {
     const float* __restrict const x = parameters;
     float* __restrict const g = gradient;
     g[0] = tridiagonal_row(0, x[0], last > 0 ? x[1] : 0, b[0]);
-    for (std::size_t i = 1; i < last; ++i) {
-      g[i] = tridiagonal_row(x[i - 1], x[i], x[i + 1], b[i]);
-    }
-    if (last > 0) {
-      g[last] = tridiagonal_row(x[last - 1], x[last], 0, b[last]);
-    }
+    for (std::size_t i = 1; i < last; ++i) g[i] = tridiagonal_row(x[i - 1], x[i], x[i + 1], b[i]);
+    if (last > 0) g[last] = tridiagonal_row(x[last - 1], x[last], 0, b[last]);
   }
   write_loss(*this);
 }

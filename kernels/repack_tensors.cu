@@ -92,9 +92,7 @@ __device__ void pack_pairs(const RepackedTensor& tensor, std::size_t chunk, cons
     const unsigned padding = pairs.input + 1 == tensor.inputs ? tensor.padded_inputs - tensor.inputs : 0;
     for (unsigned tap = 0; tap < tensor.taps; ++tap, to += tensor.padded_inputs) {
       *to = nearest<Number>(staged[threadIdx.x * tensor.taps + tap]);
-      for (unsigned i = 1; i <= padding; ++i) {
-        to[i] = Number{};
-      }
+      for (unsigned i = 1; i <= padding; ++i) to[i] = Number{};
     }
   }
   __syncthreads();  // before the next chunk is staged
@@ -155,9 +153,7 @@ __global__ void __launch_bounds__(threads_per_block)
 
 template <typename Number>
 void PackParameters<Number>::launch(CudaStream stream) const {
-  if (tensors.count == 0) {
-    return;
-  }
+  if (tensors.count == 0) return;
   check(*this);
   const Chunks chunks(tensors);
   if (chunks.size() > 0) {
@@ -167,9 +163,7 @@ void PackParameters<Number>::launch(CudaStream stream) const {
 
 template <typename Number>
 void UnpackGradients<Number>::launch(CudaStream stream) const {
-  if (tensors.count == 0) {
-    return;
-  }
+  if (tensors.count == 0) return;
   check(*this);
   const Chunks chunks(tensors);
   if (chunks.size() > 0) {

@@ -33,9 +33,7 @@ void visit_elements(const RepackedTensor& tensor, Flat* flat, Number* working, c
   for (std::size_t output = 0; output < tensor.outputs; ++output) {
     for (std::size_t input = 0; input < tensor.inputs; ++input) {
       Number* const first = working + working_place(tensor, output, input);
-      for (std::size_t tap = 0; tap < tensor.taps; ++tap) {
-        visit(*flat++, first[tap * tensor.padded_inputs]);
-      }
+      for (std::size_t tap = 0; tap < tensor.taps; ++tap) visit(*flat++, first[tap * tensor.padded_inputs]);
     }
   }
 }
@@ -73,9 +71,7 @@ void check(const UnpackGradients<Number>& unpack) {
 
 template <typename Number>
 void PackParameters<Number>::run() const {
-  if (tensors.count == 0) {
-    return;
-  }
+  if (tensors.count == 0) return;
   check(*this);
   for (const RepackedTensor& tensor : std::span(tensors.tensors).first(tensors.count)) {
     visit_elements(tensor, flat, working, [](const float& from, Number& to) { to = nearest<Number>(from); });
@@ -85,9 +81,7 @@ void PackParameters<Number>::run() const {
 
 template <typename Number>
 void UnpackGradients<Number>::run() const {
-  if (tensors.count == 0) {
-    return;
-  }
+  if (tensors.count == 0) return;
   check(*this);
   for (const RepackedTensor& tensor : std::span(tensors.tensors).first(tensors.count)) {
     visit_elements(tensor, flat, working, [](float& to, const Number& from) { to = widen(from); });

@@ -9,9 +9,7 @@ namespace tardigrad {
 namespace {
 
 void require_vector(bool given, const char* vector, const char* reason) {
-  if (!given) {
-    require<ServerUpdate>(false, (std::string(vector) + " is null, but " + reason).c_str());
-  }
+  if (!given) require<ServerUpdate>(false, (std::string(vector) + " is null, but " + reason).c_str());
 }
 
 }  // namespace

@@ -65,9 +65,7 @@ __global__ void __launch_bounds__(threads_per_block)
 }  // namespace
 
 void ServerUpdate::launch(CudaStream stream) const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   const bool aligned = is_aligned<4>(gradient) && is_aligned<4>(row) && is_aligned<4>(row_bf16) &&
                        is_aligned<4>(mean) && is_aligned<4>(model) && is_aligned<4>(hand_over);

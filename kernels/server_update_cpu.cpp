@@ -143,12 +143,8 @@ void update_all(const ServerUpdate& update) {
     if constexpr (large && S::reads_row) prefetch(row_of<S>(u) + i + ahead);
     update_at<S, large, Register>(i, u, weights);
   }
-  for (; i < u.dimension; ++i) {
-    update_at<S, false, float>(i, u, weights);
-  }
-  if constexpr (large && S::hand_over) {
-    finish_streaming();
-  }
+  for (; i < u.dimension; ++i) update_at<S, false, float>(i, u, weights);
+  if constexpr (large && S::hand_over) finish_streaming();
 }
 
 bool is_large(const ServerUpdate& update) {
@@ -160,9 +156,7 @@ bool is_large(const ServerUpdate& update) {
 }  // namespace
 
 void ServerUpdate::run() const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   visit_switches(*this, [&]<typename S>(S) {
     is_large(*this) ? update_all<S, true>(*this) : update_all<S, false>(*this);

@@ -13,9 +13,7 @@ namespace tardigrad {
 enum class Direction { none, gradient, mean };
 
 inline Direction direction_of(const ServerUpdate& update) {
-  if (!update.step) {
-    return Direction::none;
-  }
+  if (!update.step) return Direction::none;
   return update.mean_update == Mean::none && update.mean == nullptr ? Direction::gradient : Direction::mean;
 }
 
@@ -84,12 +82,8 @@ TARDIGRAD_HOST_DEVICE void update_element(const Weights& weights, Element<Value>
   [[maybe_unused]] Value change = e.gradient;
   if constexpr (S::fold != Fold::none) {
     Value folded = e.gradient;
-    if constexpr (S::fold == Fold::average) {
-      folded = multiply_add(weights.fold, e.gradient - e.row, e.row);
-    }
-    if constexpr (S::bf16_row) {
-      folded = round_to_bf16(folded);
-    }
+    if constexpr (S::fold == Fold::average) folded = multiply_add(weights.fold, e.gradient - e.row, e.row);
+    if constexpr (S::bf16_row) folded = round_to_bf16(folded);
     change = folded - e.row;  // not a·(g − T): the mean follows the row as it was rounded, and drifts less
     e.row = folded;
   }
@@ -126,9 +120,7 @@ void visit_switches(const ServerUpdate& update, const Visit& visit) {
               visit_constant<false, true>(has_bf16_row(update), [&](auto bf16_row) {
                 using S = Switches<decltype(fold)::value, decltype(mean)::value, decltype(direction)::value,
                                    decltype(hand_over)::value, decltype(bf16_row)::value>;
-                if constexpr (S::valid) {
-                  visit(S{});
-                }
+                if constexpr (S::valid) visit(S{});
               });
             });
           });

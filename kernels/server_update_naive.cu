@@ -10,16 +10,12 @@ constexpr const char* operation = "server_update_naive";
 
 __global__ void subtract_kernel(std::size_t dimension, float* __restrict__ to, const float* __restrict__ a,
                                 const float* __restrict__ b) {
-  for (std::size_t i = grid_first(); i < dimension; i += grid_stride()) {
-    to[i] = a[i] - b[i];
-  }
+  for (std::size_t i = grid_first(); i < dimension; i += grid_stride()) to[i] = a[i] - b[i];
 }
 
 __global__ void scale_kernel(std::size_t dimension, float* __restrict__ to, float a,
                              const float* __restrict__ from) {
-  for (std::size_t i = grid_first(); i < dimension; i += grid_stride()) {
-    to[i] = a * from[i];
-  }
+  for (std::size_t i = grid_first(); i < dimension; i += grid_stride()) to[i] = a * from[i];
 }
 
 __global__ void axpy_kernel(std::size_t dimension, float* __restrict__ to, float a,
@@ -51,9 +47,7 @@ struct CudaPasses {
 }  // namespace
 
 void launch_naive(const ServerUpdate& update, float* scratch, CudaStream stream) {
-  if (update.dimension == 0) {
-    return;
-  }
+  if (update.dimension == 0) return;
   check(update);
   naive_update(update, scratch, CudaPasses{update.dimension, stream});
 }

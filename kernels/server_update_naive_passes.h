@@ -29,12 +29,8 @@ void naive_update(const ServerUpdate& u, float* scratch, const Passes& passes) {
   } else if (u.mean_update == Mean::accumulate) {
     passes.axpy(u.mean, mean_weight, change);
   }
-  if (u.step) {
-    passes.axpy(u.model, -u.step_size, direction_of(u) == Direction::mean ? u.mean : u.gradient);
-  }
-  if (u.hand_over != nullptr) {
-    passes.copy(u.hand_over, u.model);
-  }
+  if (u.step) passes.axpy(u.model, -u.step_size, direction_of(u) == Direction::mean ? u.mean : u.gradient);
+  if (u.hand_over != nullptr) passes.copy(u.hand_over, u.model);
 }
 
 }  // namespace tardigrad

@@ -44,9 +44,7 @@ __global__ void __launch_bounds__(threads_per_block)
 }  // namespace
 
 void SgdStep::launch(CudaStream stream) const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   const SgdWeights weights{step_size, momentum_weight, weight_decay};
   const bool aligned =

@@ -29,9 +29,7 @@ void check(const SgdStep& step) {
 }
 
 void SgdStep::run() const {
-  if (dimension == 0) {
-    return;
-  }
+  if (dimension == 0) return;
   check(*this);
   const SgdWeights weights{step_size, momentum_weight, weight_decay};
   visit_switches(*this, [&](auto with_momentum, auto with_hand_over) {

@@ -40,9 +40,7 @@ __device__ Largest largest_in_warp(Largest largest) {
 
 /// The same sum for all lanes: both sides of an exchange add the same two numbers.
 __device__ double sum_in_warp(double sum) {
-  for (unsigned half = warp_lanes / 2; half > 0; half /= 2) {
-    sum += __shfl_xor_sync(every_lane, sum, half);
-  }
+  for (unsigned half = warp_lanes / 2; half > 0; half /= 2) sum += __shfl_xor_sync(every_lane, sum, half);
   return sum;
 }
 
@@ -76,25 +74,17 @@ __device__ float compute_row(const CrossEntropyArguments<Number>& a, std::size_t
     }
   }
   const float loss = loss_of(sum, label_logit, largest.value);
-  if (lane == 0 && a.losses != nullptr) {
-    a.losses[n] = loss;
-  }
-  if (lane == 0 && a.hits != nullptr) {
-    a.hits[n] = largest.place == label ? 1 : 0;
-  }
+  if (lane == 0 && a.losses != nullptr) a.losses[n] = loss;
+  if (lane == 0 && a.hits != nullptr) a.hits[n] = largest.place == label ? 1 : 0;
   return loss;
 }
 
 /// The mean of the losses, by one warp.
 __device__ void write_mean(std::size_t batch, const float* losses, float* loss) {
   double sum = 0;
-  for (std::size_t n = threadIdx.x; n < batch; n += warp_lanes) {
-    sum += static_cast<double>(losses[n]);
-  }
+  for (std::size_t n = threadIdx.x; n < batch; n += warp_lanes) sum += static_cast<double>(losses[n]);
   sum = warp_sum(sum);
-  if (threadIdx.x == 0) {
-    *loss = static_cast<float>(sum / static_cast<double>(batch));
-  }
+  if (threadIdx.x == 0) *loss = static_cast<float>(sum / static_cast<double>(batch));
 }
 
 /// A warp takes one example at a time.
@@ -112,14 +102,10 @@ __global__ void __launch_bounds__(threads_of_one_block)
   __shared__ float losses[SoftmaxCrossEntropy<Number>::block_batch];
   for (std::size_t n = threadIdx.x / warp_lanes; n < a.batch; n += threads_of_one_block / warp_lanes) {
     const float loss_of_row = compute_row(a, n);
-    if (threadIdx.x % warp_lanes == 0) {
-      losses[n] = loss_of_row;
-    }
+    if (threadIdx.x % warp_lanes == 0) losses[n] = loss_of_row;
   }
   __syncthreads();
-  if (threadIdx.x < warp_lanes) {
-    write_mean(a.batch, losses, loss);
-  }
+  if (threadIdx.x < warp_lanes) write_mean(a.batch, losses, loss);
 }
 
 /// One warp.
@@ -132,9 +118,7 @@ __global__ void __launch_bounds__(warp_lanes)
 
 template <typename Number>
 void SoftmaxCrossEntropy<Number>::launch(CudaStream stream) const {
-  if (batch == 0) {
-    return;
-  }
+  if (batch == 0) return;
   check(*this);
   require<SoftmaxCrossEntropy>(loss == nullptr || losses != nullptr || batch <= block_batch,
                                "losses is null, but a GPU needs them for a loss over so many examples");

@@ -23,9 +23,7 @@ float compute_row(const SoftmaxCrossEntropy<Number>& layer, std::size_t n) {
     sum += static_cast<double>(exponential(widen(logits[k]), largest.value));
   }
   const float loss = loss_of(sum, widen(logits[label]), largest.value);
-  if (layer.hits != nullptr) {
-    layer.hits[n] = largest.place == label ? 1 : 0;
-  }
+  if (layer.hits != nullptr) layer.hits[n] = largest.place == label ? 1 : 0;
   if (layer.gradient != nullptr) {
     Number* const gradient = layer.gradient + n * layer.classes;
     const float scale = gradient_scale(sum, layer.batch);
@@ -50,15 +48,11 @@ void check(const SoftmaxCrossEntropy<Number>& layer) {
 
 template <typename Number>
 void SoftmaxCrossEntropy<Number>::run() const {
-  if (batch == 0) {
-    return;
-  }
+  if (batch == 0) return;
   check(*this);
   std::vector<float> each(losses == nullptr ? batch : 0);
   float* const to = losses != nullptr ? losses : each.data();
-  for (std::size_t n = 0; n < batch; ++n) {
-    to[n] = compute_row(*this, n);
-  }
+  for (std::size_t n = 0; n < batch; ++n) to[n] = compute_row(*this, n);
   if (loss != nullptr) {
     const double sum = lane_sum<warp_lanes>(
         batch, [&](double partial, std::size_t n) { return partial + static_cast<double>(to[n]); });

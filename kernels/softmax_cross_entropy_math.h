@@ -16,9 +16,7 @@ struct Largest {
 
   /// Takes the larger of the two, of equals the first.
   TARDIGRAD_HOST_DEVICE void meet(const Largest& other) {
-    if (other.value > value || (other.value == value && other.place < place)) {
-      *this = other;
-    }
+    if (other.value > value || (other.value == value && other.place < place)) *this = other;
   }
 };
 
@@ -26,9 +24,7 @@ struct Largest {
 /// std::max_element has it; there it counts as infinite. The loss is NaN either way.
 TARDIGRAD_HOST_DEVICE inline Largest largest_of(float logit, std::uint32_t place) {
   const bool is_nan = logit != logit;
-  if (!is_nan) {
-    return {logit, place};
-  }
+  if (!is_nan) return {logit, place};
   return place == 0 ? Largest{INFINITY, 0} : Largest{};
 }
 

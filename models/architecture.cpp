@@ -61,8 +61,9 @@ std::vector<std::string> architecture_names() { return {"mlp", "cnn"}; }
 
 Architecture make_architecture(const std::string& name, const ImageShape& shape, int classes) {
   const std::string shape_text = fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
-  if (classes < 2)
+  if (classes < 2) {
     throw std::invalid_argument(fmt::format("model {}: {} classes; expected 2 or more", name, classes));
+  }
   if (shape.channels < 1 || shape.height < 1 || shape.width < 1) {
     throw std::invalid_argument(
         fmt::format("model {}: images of {}; expected 1 or more of each", name, shape_text));

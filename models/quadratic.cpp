@@ -31,8 +31,9 @@ void append_numbers(const std::filesystem::path& path, const Json& array, std::s
   }
   for (const Json& element : array) {
     const float value = element.is_number() ? element.get<float>() : std::nanf("");
-    if (!std::isfinite(value))
+    if (!std::isfinite(value)) {
       refuse_file(path, fmt::format("{}: expected finite numbers, found {}", what, describe(element)));
+    }
     values.push_back(value);
   }
 }
@@ -122,8 +123,9 @@ QuadraticProblem load_quadratic(const std::filesystem::path& path) {
   std::ostringstream text;
   text << file.rdbuf();
   const Json json = parse_json(text.view());
-  if (!json.is_object())
+  if (!json.is_object()) {
     refuse_file(path, "not a JSON object; expected a quadratic problem with A, b and x0");
+  }
   const Json& a = member_array(path, json, "A");
   const Json& b = member_array(path, json, "b");
   const Json& x0 = member_array(path, json, "x0");

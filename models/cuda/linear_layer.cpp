@@ -125,9 +125,7 @@ void LinearLayer::use(const LinearAlgorithms& algorithms) {
   algorithms_ = algorithms;
   forward_.emplace(make(forward_shape(), algorithms.forward));
   backward_weight_.emplace(make(backward_weight_shape(), algorithms.backward_weight));
-  if (!stage_.reads_images) {
-    backward_data_.emplace(make(backward_data_shape(), algorithms.backward_data));
-  }
+  if (!stage_.reads_images) backward_data_.emplace(make(backward_data_shape(), algorithms.backward_data));
 }
 
 void LinearLayer::forward(const Execution& execution, const LinearOperands& operands) const {

@@ -51,8 +51,9 @@ Json read_json(const fs::path& path) {
   const std::uintmax_t bytes = size_of(path);
   std::ifstream file(path);
   if (!file) refuse_file(path, "cannot be read; expected a file of a checkpoint");
-  if (bytes > most_bytes)
+  if (bytes > most_bytes) {
     refuse_file(path, fmt::format("has {} bytes; expected a file of a checkpoint", bytes));
+  }
   std::string text(std::istreambuf_iterator<char>(file), {});
   Json json = parse_json<Json>(text);
   if (!json.is_object()) refuse_file(path, "expected a JSON object");

@@ -73,8 +73,9 @@ SafetensorsContents read_safetensors_header(const std::filesystem::path& path, s
   file.read(text.data(), static_cast<std::streamsize>(header_bytes));
   Contents contents;
   contents.header = parse_json<Json>(text);
-  if (!contents.header.is_object())
+  if (!contents.header.is_object()) {
     refuse_file(path, "not a safetensors file: its header is not a JSON object");
+  }
   contents.header.erase("__metadata__");
   contents.data_begin = sizeof(header_bytes) + header_bytes;
   contents.data_bytes = file_bytes - contents.data_begin;
@@ -182,8 +183,9 @@ void load_safetensors(const std::filesystem::path& path, const ParameterLayout& 
     known.insert(tensor.name);
   }
   for (const auto& [name, entry] : contents.header.items()) {
-    if (!known.contains(name))
+    if (!known.contains(name)) {
       refuse_file(path, fmt::format("tensor {} does not belong to this model", in_quotes(name)));
+    }
   }
   require_data_bytes(path, contents, values.size_bytes());
 }

@@ -38,8 +38,9 @@ class BufferRef {
 
   /// Returns the view of elements [offset, offset + count). Throws std::out_of_range beyond the end.
   BufferRef subview(std::size_t offset, std::size_t count) const {
-    if (offset > size_ || count > size_ - offset)
+    if (offset > size_ || count > size_ - offset) {
       throw std::out_of_range("subview beyond the end of a buffer");
+    }
     return {data_ + offset, count, device_};
   }
 

@@ -29,9 +29,7 @@ std::string no_gpu(const std::string& flag, const std::string& value) {
 
 std::vector<Device> parse_cuda_list(const std::string& value, std::string_view list) {
   const int present = cuda_device_count();
-  if (present == 0) {
-    throw std::invalid_argument(no_gpu("--device", value));
-  }
+  if (present == 0) throw std::invalid_argument(no_gpu("--device", value));
   std::vector<Device> devices;
   for (std::size_t begin = 0; begin <= list.size();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());

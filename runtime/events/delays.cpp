@@ -168,9 +168,10 @@ std::optional<RecordedJob> parse_trace_line(const std::string& line, const std::
 
 std::vector<std::vector<double>> read_trace(const std::string& value, int workers) {
   std::ifstream file(value.substr(trace_prefix.size()));
-  if (!file)
+  if (!file) {
     refuse(value,
            fmt::format("trace:FILE, without noise, of a file that can be read: {}", std::strerror(errno)));
+  }
   std::vector<std::vector<double>> trace(static_cast<std::size_t>(workers));
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {

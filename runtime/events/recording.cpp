@@ -122,8 +122,9 @@ Recording::Event Recording::event_of(const nlohmann::json& json) {
     // What befalls a worker is told at once, before ends of jobs that came earlier and are still to be looked
     // at.
     const bool end_of_job = event.kind == Event::Kind::arrival || event.kind == Event::Kind::discarded_over;
-    if ((end_of_job && event.record.time < latest_time_) || event.record.compute_time < 0)
+    if ((end_of_job && event.record.time < latest_time_) || event.record.compute_time < 0) {
       throw std::invalid_argument("time");
+    }
     if (end_of_job) latest_time_ = event.record.time;
     return event;
   } catch (const std::exception&) {

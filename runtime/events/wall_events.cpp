@@ -24,8 +24,9 @@ std::optional<EventSource::Event> WallEvents::next(double deadline, const std::s
   const double until_s = std::min(deadline, changes_.time());
   await_arrival(lock, std::clamp(until_s - now_s, 0.0, patience_s), stop);
   if (stop.stop_requested()) return std::nullopt;
-  if (change_comes_first())
+  if (change_comes_first()) {
     return changes_.time() <= deadline ? std::optional(changes_.take()) : std::nullopt;
+  }
   if (arrivals_.empty() || arrivals_.front().time > deadline) return std::nullopt;
   const Event first = arrivals_.front();
   arrivals_.pop_front();

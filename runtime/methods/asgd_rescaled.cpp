@@ -77,8 +77,9 @@ class AsgdRescaled final : public Method {
     if (!std::ranges::all_of(times_, is_number)) state.refuse("times", "numbers of at least 0");
     if (!is_number(rate_sum)) state.refuse("rate_sum", "a number of at least 0");
     for (std::size_t worker = 0; worker < observations_.size(); ++worker) {
-      if ((times_[worker] > 0) != (observations_[worker] > 0))
+      if ((times_[worker] > 0) != (observations_[worker] > 0)) {
         state.refuse("observations", "those of the times");
+      }
     }
     sum_rates();
     rate_sum_ = rate_sum;

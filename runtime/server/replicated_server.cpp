@@ -104,9 +104,7 @@ class ReplicatedServer::Distribution {
 void ReplicatedServer::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
                              const ArrivedGradient* gradient) {
   Distribution distribution(*this, lr, replicas, gradient);
-  for (const Action& action : actions) {
-    std::visit([&](const auto& one) { distribution.add(one); }, action);
-  }
+  for (const Action& action : actions) std::visit([&](const auto& one) { distribution.add(one); }, action);
   distribution.carry_out();
 }
 

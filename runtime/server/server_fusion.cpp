@@ -208,9 +208,7 @@ void Server::fold(const FoldRow& fold, const ArrivedGradient& gradient) {
 void Server::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
                    const ArrivedGradient* gradient) {
   Fusion fusion(*this, lr, replicas, gradient);
-  for (const Action& action : actions) {
-    std::visit([&](const auto& one) { fusion.add(one); }, action);
-  }
+  for (const Action& action : actions) std::visit([&](const auto& one) { fusion.add(one); }, action);
   fusion.finish();
   if (gradient && gradient->taken) stream_.record(*gradient->taken);
 }

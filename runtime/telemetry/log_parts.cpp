@@ -28,8 +28,9 @@ Json run_record_of(const fs::path& file) {
   if (!fs::is_regular_file(file, unreadable)) return nullptr;
   std::ifstream stream(file);
   std::string line(run_line.size(), ' ');
-  if (!stream.read(line.data(), static_cast<std::streamsize>(line.size())) || line != run_line)
+  if (!stream.read(line.data(), static_cast<std::streamsize>(line.size())) || line != run_line) {
     return nullptr;
+  }
   std::getline(stream, line);
   Json run = Json::parse(std::string(run_line) + line, nullptr, false);
   return run.is_object() ? run : Json();
@@ -98,8 +99,9 @@ std::optional<std::string> difference(const Json& run, const Json& other) {
   for (const char* name : {"method", "workers"}) {
     const Json had = run.value(name, Json());
     const Json has = other.value(name, Json());
-    if (had != has)
+    if (had != has) {
       return fmt::format("is of {} {}, and the run goes on with {}", name, had.dump(), has.dump());
+    }
   }
   return std::nullopt;
 }
@@ -123,8 +125,9 @@ LogBeginning begin_anew(const std::vector<Part>& parts, const Json& run, const C
                         std::string complaint) {
   LogBeginning beginning;
   beginning.complaint = std::move(complaint);
-  if (parts.empty() || parts.front().run.value("method", Json()) != run.value("method", Json()))
+  if (parts.empty() || parts.front().run.value("method", Json()) != run.value("method", Json())) {
     return beginning;
+  }
   beginning.lasting = read_until(parts.front().file, checkpoint.name).lasting;
   std::erase_if(beginning.lasting, [&](const std::string& line) { return !is_until(line, checkpoint); });
   return beginning;

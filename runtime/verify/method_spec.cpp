@@ -48,8 +48,9 @@ std::string describe(const Decision& decision) {
   }
   if (decision.step) parts.push_back(fmt::format("step of scale {}", *decision.step));
   if (decision.swap) parts.emplace_back("exchange of the tables");
-  if (!decision.discards.empty())
+  if (!decision.discards.empty()) {
     parts.push_back(fmt::format("discard {}", fmt::join(decision.discards, " ")));
+  }
   if (decision.to_anybody) {
     parts.emplace_back("hand over");
   } else if (!decision.hand_overs.empty()) {

@@ -24,8 +24,9 @@ thread_local cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
 
 /// CUDA's rule (cudaThreadExchangeStreamCaptureMode): whose captures forbid this thread its unsafe calls.
 bool forbids(const Capture& capture) {
-  if (thread_mode == cudaStreamCaptureModeRelaxed || capture.mode == cudaStreamCaptureModeRelaxed)
+  if (thread_mode == cudaStreamCaptureModeRelaxed || capture.mode == cudaStreamCaptureModeRelaxed) {
     return false;
+  }
   if (capture.thread == std::this_thread::get_id()) return true;
   return thread_mode == cudaStreamCaptureModeGlobal && capture.mode == cudaStreamCaptureModeGlobal;
 }

@@ -45,12 +45,12 @@ inline std::ostream& operator<<(std::ostream& out, const Case& c) { return out <
 template <typename Visit>
 void define(const Case& c, Visit visit) {
   const bool flipped = c.mode == CUDNN_CONVOLUTION;
-  for (int i = 0; i < c.n; ++i)
-    for (int o = 0; o < c.k; ++o)
-      for (int y = 0; y < c.out_h(); ++y)
-        for (int z = 0; z < c.out_w(); ++z)
-          for (int channel = 0; channel < c.c_each(); ++channel)
-            for (int r = 0; r < c.r; ++r)
+  for (int i = 0; i < c.n; ++i) {
+    for (int o = 0; o < c.k; ++o) {
+      for (int y = 0; y < c.out_h(); ++y) {
+        for (int z = 0; z < c.out_w(); ++z) {
+          for (int channel = 0; channel < c.c_each(); ++channel) {
+            for (int r = 0; r < c.r; ++r) {
               for (int s = 0; s < c.s; ++s) {
                 const int h = y * c.stride_h - c.pad_h + (flipped ? c.r - 1 - r : r) * c.dilation_h;
                 const int w = z * c.stride_w - c.pad_w + (flipped ? c.s - 1 - s : s) * c.dilation_w;
@@ -59,6 +59,12 @@ void define(const Case& c, Visit visit) {
                 visit(c.x_at(i, group * c.c_each() + channel, h, w), c.w_at(o, channel, r, s),
                       c.y_at(i, o, y, z));
               }
+            }
+          }
+        }
+      }
+    }
+  }
 }
 
 struct Descriptors {

@@ -58,8 +58,9 @@ cublasStatus_t check_epilogue(const Matmul& p) {
   if (std::ranges::find(supported, p.how.epilogue) == supported.end()) return CUBLAS_STATUS_NOT_SUPPORTED;
   // "Rows of D" and bits along them are meant in column order; no row-major kernels with these are
   // documented.
-  if ((p.uses_bias() || p.uses_mask()) && p.d_layout.order != CUBLASLT_ORDER_COL)
+  if ((p.uses_bias() || p.uses_mask()) && p.d_layout.order != CUBLASLT_ORDER_COL) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
   if (p.uses_mask()) {
     const auto ld = p.how.aux_ld;
     if (ld % 128 != 0 || ld < static_cast<std::int64_t>(p.rows())) return CUBLAS_STATUS_INVALID_VALUE;
@@ -78,8 +79,9 @@ bool aligned(const void* pointer, std::uint32_t alignment) {
 bool fits(const Matmul& p, const MatmulAlgorithm& algorithm) {
   if (algorithm.alignment == 0) return true;
   for (const MatrixLayout* layout : {&p.a_layout, &p.b_layout, &p.c_layout, &p.d_layout}) {
-    if (static_cast<std::size_t>(layout->ld) * bytes_of(layout->format()) % algorithm.alignment != 0)
+    if (static_cast<std::size_t>(layout->ld) * bytes_of(layout->format()) % algorithm.alignment != 0) {
       return false;
+    }
   }
   return !p.uses_bias() || aligned(p.how.bias, algorithm.alignment);
 }
@@ -112,8 +114,9 @@ std::optional<MatmulAlgorithm> read(const cublasLtMatmulAlgo_t* opaque) {
 /// The algorithm of a call that names none: the heuristics' first for what the call gives.
 std::optional<MatmulAlgorithm> choose(const Matmul& p, std::size_t workspace) {
   for (const MatmulAlgorithm& algorithm : all_algorithms) {
-    if (preferred(p, {.workspace_bytes = workspace}, algorithm) && pointers_aligned(p, algorithm))
+    if (preferred(p, {.workspace_bytes = workspace}, algorithm) && pointers_aligned(p, algorithm)) {
       return algorithm;
+    }
   }
   return std::nullopt;
 }

@@ -64,9 +64,11 @@ TEST_P(Epilogues, ReluAuxGivesABitForEachPositiveElement) {
     call.compute();
     call.expect(format, [&](std::size_t i, std::size_t j) { return std::max(before(i, j), 0.0); });
     const auto bits = mask();
-    for (std::size_t j = 0; j < shape.n; ++j)
-      for (std::size_t i = 0; i < shape.m; ++i)
+    for (std::size_t j = 0; j < shape.n; ++j) {
+      for (std::size_t i = 0; i < shape.m; ++i) {
         ASSERT_EQ(bit(bits, i, j), before(i, j) > 0) << i << ", " << j;
+      }
+    }
   }
 }
 

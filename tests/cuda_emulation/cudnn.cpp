@@ -222,8 +222,9 @@ cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(const cudnnConvolutionDescri
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "descriptors that don't fit together");
   }
   const auto size = output_size(*x, *w, *how);
-  if (size[2] < 1 || size[3] < 1)
+  if (size[2] < 1 || size[3] < 1) {
     return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "the filter is larger than the image");
+  }
   *n = size[0];
   *c = size[1];
   *h = size[2];

@@ -133,8 +133,9 @@ std::array<int, 4> output_size(const cudnnTensorStruct& x, const cudnnFilterStru
 
 cudnnStatus_t check(const Convolution& convolution) {
   const auto& [x, w, y, how] = convolution;
-  if (x.size[0] == 0 || w.size[0] == 0 || y.size[0] == 0 || how.stride[0] == 0)
+  if (x.size[0] == 0 || w.size[0] == 0 || y.size[0] == 0 || how.stride[0] == 0) {
     return bad("a descriptor is not set");
+  }
   if (x.type != w.type || x.type != y.type) return bad("x, w and y must be of one data type");
   if (how.compute_type != CUDNN_DATA_FLOAT) return bad("float and bfloat16 are computed in CUDNN_DATA_FLOAT");
   if (x.size[1] != w.size[1] * how.groups) return bad("x must have the filter's channels times the groups");
@@ -149,8 +150,9 @@ cudnnStatus_t check_supported(const Convolution& convolution, Direction directio
   if (!algorithm.implemented) return unsupported("cuDNN does not implement this algorithm");
   if (w.format == CUDNN_TENSOR_NHWC) {
     if (!algorithm.channels_last) return unsupported("this algorithm takes no filter in NHWC");
-    if (!x.packed(true) || !y.packed(true))
+    if (!x.packed(true) || !y.packed(true)) {
       return unsupported("a filter in NHWC takes packed tensors in NHWC");
+    }
   } else {
     // Forward, the implicit algorithms take tensors with any strides; all others only NCHW.
     const bool any_strides = direction == Direction::forward && algorithm.channels_last;
@@ -158,12 +160,14 @@ cudnnStatus_t check_supported(const Convolution& convolution, Direction directio
       return unsupported("this algorithm with a filter in NCHW takes packed tensors in NCHW");
     }
   }
-  if (x.type == CUDNN_DATA_BFLOAT16 && !algorithm.bf16)
+  if (x.type == CUDNN_DATA_BFLOAT16 && !algorithm.bf16) {
     return unsupported("this algorithm takes no bfloat16");
+  }
   if (!all_one(how.stride) && !algorithm.stride) return unsupported("this algorithm takes no stride");
   if (!all_one(how.dilation) && !algorithm.dilation) return unsupported("this algorithm takes no dilation");
-  if (!fits_filter(algorithm, w.size[2], w.size[3]))
+  if (!fits_filter(algorithm, w.size[2], w.size[3])) {
     return unsupported("this algorithm takes no such filter size");
+  }
   return CUDNN_STATUS_SUCCESS;
 }
 

@@ -157,8 +157,9 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t descriptor, cud
 cudnnStatus_t cudnnSetTensorNdDescriptor(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type,
                                          int dimensions, const int size[], const int stride[]) {
   if (!size || !stride) return cudnn_null_pointer();
-  if (dimensions != 4)
+  if (dimensions != 4) {
     return cudnn_failure(CUDNN_STATUS_NOT_SUPPORTED, "emulated are tensors of four dimensions");
+  }
   return cudnnSetTensor4dDescriptorEx(descriptor, type, size[0], size[1], size[2], size[3], stride[0],
                                       stride[1], stride[2], stride[3]);
 }

@@ -27,12 +27,14 @@ TEST(Cudnn, TensorsMayHaveGapsForwardWithAFilterInNchw) {
     packed[yi] += static_cast<double>(x[xi] * w[wi]);
   });
   const auto values = y.values();
-  for (int i = 0; i < 4; ++i)
-    for (int pixel = 0; pixel < 36; ++pixel)
+  for (int i = 0; i < 4; ++i) {
+    for (int pixel = 0; pixel < 36; ++pixel) {
       for (int o = 0; o < 9; ++o) {
         const double wanted = o == 8 ? 5 : packed[static_cast<std::size_t>((i * 8 + o) * 36 + pixel)];
         ASSERT_EQ(static_cast<double>(values[static_cast<std::size_t>((i * 36 + pixel) * 9 + o)]), wanted);
       }
+    }
+  }
 }
 
 TEST(Cudnn, TensorDescriptorsAreAsTheyWereSet) {
@@ -254,10 +256,13 @@ TEST(Cudnn, BiasGradientSumsOverImagesAndPixels) {
     p.stream.synchronize();
     std::vector<float> wanted(8, 6);
     const auto dy = p.y.values();
-    for (int i = 0; i < 4; ++i)
-      for (std::size_t o = 0; o < 8; ++o)
-        for (int pixel = 0; pixel < 36; ++pixel)
+    for (int i = 0; i < 4; ++i) {
+      for (std::size_t o = 0; o < 8; ++o) {
+        for (int pixel = 0; pixel < 36; ++pixel) {
           wanted[o] += dy[c.y_at(i, static_cast<int>(o), pixel / 6, pixel % 6)];
+        }
+      }
+    }
     EXPECT_EQ(db.values(), wanted);
     cudnnDestroyTensorDescriptor(db_of);
   }

@@ -79,8 +79,9 @@ TEST(EmulatedThreads, MeetAtBarriers) {
     const Shared<unsigned> values(2 * threads);
     std::iota(values.data(), values.data() + 2 * threads, 0);
     run(reverse, 2, threads, values.data(), 3);
-    for (unsigned i = 0; i < 2 * threads; ++i)
+    for (unsigned i = 0; i < 2 * threads; ++i) {
       EXPECT_EQ(values[i], i / threads * threads + threads - 1 - i % threads);
+    }
   }
 }
 

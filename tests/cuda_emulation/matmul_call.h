@@ -53,8 +53,9 @@ struct Matrix {
   static std::vector<float> with_gaps(const std::vector<float>& packed, std::size_t rows, std::size_t columns,
                                       std::size_t ld) {
     std::vector<float> result(columns * ld, 7);
-    for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t j = 0; j < columns; ++j) {
       for (std::size_t i = 0; i < rows; ++i) result[j * ld + i] = packed[j * rows + i];
+    }
     return result;
   }
 };
@@ -116,11 +117,12 @@ struct Call {
   /// Each element of D is what `wanted(i, j)` says, as stored in `format`, and the gaps are untouched.
   template <typename Wanted>
   void expect(Format format, Wanted wanted) const {
-    for (std::size_t j = 0; j < d.columns; ++j)
+    for (std::size_t j = 0; j < d.columns; ++j) {
       for (std::size_t i = 0; i < d.ld; ++i) {
         const float value = i < d.rows ? stored(format, static_cast<float>(wanted(i, j))) : 7;
         ASSERT_EQ(d.values[j * d.ld + i], value) << i << ", " << j;
       }
+    }
   }
 };
 

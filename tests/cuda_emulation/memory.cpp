@@ -164,8 +164,9 @@ cudaError_t cudaFree(void* start) {
 cudaError_t cudaMallocAsync(void** start, std::size_t bytes, cudaStream_t on) {
   return api([&] {
     StreamState& stream = stream_of(on);
-    if (const auto capture = stream.active_capture())
+    if (const auto capture = stream.active_capture()) {
       throw Failure{cudaErrorNotSupported};  // would be a memory node
+    }
     *start = allocate(stream.device, bytes, Origin::pool);
   });
 }
@@ -345,8 +346,9 @@ cudaError_t cudaMemPoolSetAccess(cudaMemPool_t pool, const cudaMemAccessDesc* li
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
   return api([&] {
     Device& device = device_of_pool(pool);
-    if (attribute == cudaMemPoolAttrReleaseThreshold)
+    if (attribute == cudaMemPoolAttrReleaseThreshold) {
       device.release_threshold = *static_cast<std::uint64_t*>(value);
+    }
   });
 }
 

@@ -144,8 +144,9 @@ const char* ncclGetErrorString(ncclResult_t result) {
 const char* ncclGetLastError(ncclComm_t) { return last_nccl_failure.c_str(); }
 
 ncclResult_t ncclCommInitAll(ncclComm_t* comms, int count, const int* device_list) {
-  if (!comms || count < 1)
+  if (!comms || count < 1) {
     return failure(ncclInvalidArgument, "ncclCommInitAll needs room for a communicator");
+  }
   std::vector<int> devices(static_cast<std::size_t>(count));
   std::iota(devices.begin(), devices.end(), 0);
   if (device_list) std::copy_n(device_list, count, devices.begin());

@@ -37,9 +37,7 @@ class Nccl : public testing::Test {
     ASSERT_GE(devices, 2);
     std::vector<ncclComm_t> comms(static_cast<std::size_t>(devices));
     ASSERT_EQ(ncclCommInitAll(comms.data(), devices, nullptr), ncclSuccess);
-    for (int i = 0; i < devices; ++i) {
-      ranks.emplace_back(i, format).comm = comms[static_cast<std::size_t>(i)];
-    }
+    for (int i = 0; i < devices; ++i) ranks.emplace_back(i, format).comm = comms[static_cast<std::size_t>(i)];
     expect_cuda(cudaSetDevice(0));
   }
   void stop() {

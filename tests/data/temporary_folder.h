@@ -57,8 +57,9 @@ inline Bytes counting(std::size_t size, std::size_t first = 0) {
 /// A CIFAR-10 record whose planes hold `label` + 10, + 20 and + 30.
 inline Bytes cifar10_record(std::uint8_t label) {
   Bytes record = {label};
-  for (const int plane : {10, 20, 30})
+  for (const int plane : {10, 20, 30}) {
     record.insert(record.end(), 1024, static_cast<std::uint8_t>(label + plane));
+  }
   return record;
 }
 

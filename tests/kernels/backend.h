@@ -40,9 +40,7 @@ inline std::ostream& operator<<(std::ostream& out, Backend backend) {
 
 /// Why the backend cannot be tested here, or nothing if it can.
 inline std::string why_absent(Backend backend) {
-  if (backend == Backend::cpu) {
-    return "";
-  }
+  if (backend == Backend::cpu) return "";
 #if TARDIGRAD_CUDA
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
@@ -58,9 +56,7 @@ inline std::string why_absent(Backend backend) {
 
 #if TARDIGRAD_CUDA
 inline void check_status(cudaError_t status) {
-  if (status != cudaSuccess) {
-    throw std::runtime_error(cudaGetErrorString(status));
-  }
+  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
 }
 #endif
 
@@ -77,9 +73,7 @@ class Memory {
     }
 #endif
     start_ = std::aligned_alloc(alignment, (size_ + alignment - 1) / alignment * alignment);
-    if (start_ == nullptr) {
-      throw std::bad_alloc();
-    }
+    if (start_ == nullptr) throw std::bad_alloc();
     std::memcpy(start_, content.data(), size_);
   }
   Memory(const Memory&) = delete;
@@ -169,9 +163,7 @@ void on_cuda_stream([[maybe_unused]] const Enqueue& enqueue) {
 /// Runs the operation to its end.
 template <typename Operation>
 void execute(Backend backend, const Operation& operation) {
-  if (backend == Backend::cpu) {
-    return operation.run();
-  }
+  if (backend == Backend::cpu) return operation.run();
 #if TARDIGRAD_CUDA
   on_cuda_stream([&](CudaStream stream) { operation.launch(stream); });
 #endif
@@ -192,9 +184,7 @@ void expect_refused(const Operation& operation, const std::string& text) {
 class OnBackend : public ::testing::TestWithParam<Backend> {
  protected:
   void SetUp() override {
-    if (const std::string reason = why_absent(GetParam()); !reason.empty()) {
-      GTEST_SKIP() << reason;
-    }
+    if (const std::string reason = why_absent(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
   }
 };
 

@@ -30,9 +30,7 @@ struct ExactGradients {
 std::vector<std::uint8_t> some_winners(std::size_t size) {
   std::minstd_rand random(11);
   std::vector<std::uint8_t> winners(size);
-  for (std::uint8_t& winner : winners) {
-    winner = static_cast<std::uint8_t>((random() >> 8) % 5);
-  }
+  for (std::uint8_t& winner : winners) winner = static_cast<std::uint8_t>((random() >> 8) % 5);
   return winners;
 }
 

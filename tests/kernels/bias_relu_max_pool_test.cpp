@@ -41,9 +41,7 @@ PoolOutput<Number> expected(const PoolInput<Number>& in) {
     }
     std::size_t best = 0;
     for (std::size_t i = 1; i < 4; ++i) {
-      if (activations[i] > activations[best] || std::isnan(activations[i])) {
-        best = i;
-      }
+      if (activations[i] > activations[best] || std::isnan(activations[i])) best = i;
     }
     const std::size_t out = output_place(s, n, c, y, x);
     result.output[out] = nearest<Number>(static_cast<float>(activations[best]));

@@ -38,13 +38,9 @@ std::vector<float> random_values(std::size_t dimension) {
 /// A sum as lane_sum.h orders it, with 256 lanes.
 double sum_by_lanes(const std::vector<double>& terms) {
   std::vector<double> sums(256);
-  for (std::size_t i = 0; i < terms.size(); ++i) {
-    sums[i % 256] += terms[i];
-  }
+  for (std::size_t i = 0; i < terms.size(); ++i) sums[i % 256] += terms[i];
   for (; sums.size() > 1; sums.resize(sums.size() / 2)) {
-    for (std::size_t lane = 0; lane < sums.size() / 2; ++lane) {
-      sums[lane] += sums[lane + sums.size() / 2];
-    }
+    for (std::size_t lane = 0; lane < sums.size() / 2; ++lane) sums[lane] += sums[lane + sums.size() / 2];
   }
   return sums[0];
 }
@@ -68,9 +64,7 @@ TEST_P(ClipScaleContract, IsExactWhereTheNormIs) {
   for (const unsigned root : {1U, 2U, 3U, 16U, 31U, 64U, 65U, 100U}) {
     // d = root² elements of ±1/4: the norm is root/4.
     std::vector<float> values(std::size_t{root} * root, 0.25F);
-    for (std::size_t i = 0; i < values.size(); i += 3) {
-      values[i] = -0.25F;
-    }
+    for (std::size_t i = 0; i < values.size(); i += 3) values[i] = -0.25F;
     SCOPED_TRACE(::testing::Message() << "d = " << values.size());
     const float norm = static_cast<float>(root) / 4;
     EXPECT_EQ(computed(GetParam(), values, norm / 8, root % 3), 0.125F);
@@ -94,9 +88,7 @@ TEST_P(ClipScaleContract, AddsInTheSameOrderEverywhere) {
 TEST_P(ClipScaleContract, FollowsAPlainSum) {
   const std::vector<float> values = random_values(40021);
   double squares = 0;
-  for (const float value : values) {
-    squares += static_cast<double>(value) * static_cast<double>(value);
-  }
+  for (const float value : values) squares += static_cast<double>(value) * static_cast<double>(value);
   const double want = 0.5 / std::sqrt(squares);
   ASSERT_LT(want, 1);
   EXPECT_NEAR(computed(GetParam(), values, 0.5F), want, want * 0x1.001p-24);  // the rounding to fp32

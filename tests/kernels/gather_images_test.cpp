@@ -105,9 +105,7 @@ std::uint8_t pixel_at(const GatherCase& c, std::size_t k, std::size_t channel, s
   const auto width = static_cast<int>(c.shape.width);
   const int from_x = (crop.flip == 1 ? width - 1 - static_cast<int>(x) : static_cast<int>(x)) + crop.dx;
   const int from_y = static_cast<int>(y) + crop.dy;
-  if (from_x < 0 || from_x >= width || from_y < 0 || from_y >= height) {
-    return 0;
-  }
+  if (from_x < 0 || from_x >= width || from_y < 0 || from_y >= height) return 0;
   const std::size_t plane = c.indices[k] * c.shape.channels + channel;
   return c.images[(plane * c.shape.height + static_cast<std::size_t>(from_y)) * c.shape.width +
                   static_cast<std::size_t>(from_x)];
@@ -155,9 +153,7 @@ TEST_P(GatherImagesContract, NormalizesWhatTheIndicesName) {
 
 TEST_P(GatherImagesContract, MapsEveryPixelValueToOneFloat) {
   GatherCase c = make_gather_case({1, 16, 16}, 1, {0});
-  for (std::size_t value = 0; value < 256; ++value) {
-    c.images[value] = static_cast<std::uint8_t>(value);
-  }
+  for (std::size_t value = 0; value < 256; ++value) c.images[value] = static_cast<std::uint8_t>(value);
   c.mean[0] = 0.25F;
   c.deviation[0] = 0.5F;
   const Minibatch<float> minibatch = gathered(GetParam(), c);
@@ -175,9 +171,7 @@ TEST_P(GatherImagesContract, MapsEveryPixelValueToOneFloat) {
 std::vector<Crop> some_crops(std::size_t count) {
   std::vector<Crop> crops{{0, 0, 0}, {0, 0, 1}, {4, -4, 0}, {-4, 4, 1}, {127, 0, 0}, {0, -128, 1}, {2, 3, 1}};
   Random random(5, Purpose::augment);
-  while (crops.size() < count) {
-    crops.push_back(random_crop(random, 4));
-  }
+  while (crops.size() < count) crops.push_back(random_crop(random, 4));
   crops.resize(count);
   return crops;
 }
@@ -247,9 +241,7 @@ TEST_P(GatherImagesContract, DrawsLabelsOfImagesWithoutPixels) {
 
 TEST_P(GatherImagesContract, DrawsMoreImagesThanADeviceHasBlocks) {
   std::vector<std::uint32_t> indices(20000);
-  for (std::size_t k = 0; k < indices.size(); ++k) {
-    indices[k] = static_cast<std::uint32_t>(k * 7 % 64);
-  }
+  for (std::size_t k = 0; k < indices.size(); ++k) indices[k] = static_cast<std::uint32_t>(k * 7 % 64);
   const GatherCase c = make_gather_case({3, 2, 4}, 64, std::move(indices));
   expect_right(c, gathered(GetParam(), c));
 }

@@ -17,9 +17,7 @@ using namespace ::tardigrad::testing;
 double summed(Backend backend, const std::vector<float>& losses) {
   const Guarded<float> losses_there(backend, losses);
   const LossSum sum{losses.size(), losses_there.data()};
-  if (backend == Backend::cpu) {
-    return sum.run();
-  }
+  if (backend == Backend::cpu) return sum.run();
   double result = 0;
 #if TARDIGRAD_CUDA
   on_cuda_stream([&](CudaStream stream) { result = sum.launch(stream); });

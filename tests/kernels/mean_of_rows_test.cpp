@@ -72,9 +72,7 @@ MeanAndDrift expected(const Table<Row>& table, std::size_t begin, std::size_t en
   MeanAndDrift answer{table.mean, {0, 0}};
   for (std::size_t i = begin; i < end; ++i) {
     double sum = 0;
-    for (std::size_t row = 0; row < table.count(); ++row) {
-      sum += static_cast<double>(widen(table.at(row, i)));
-    }
+    for (std::size_t row = 0; row < table.count(); ++row) sum += static_cast<double>(widen(table.at(row, i)));
     answer.mean[i] = static_cast<float>(sum / static_cast<double>(table.count()));
     const auto exact = static_cast<double>(answer.mean[i]);
     answer.drift[0] += std::pow(static_cast<double>(table.mean[i]) - exact, 2);

@@ -39,9 +39,7 @@ void for_each_output(const PoolShape& s, const Visit& visit) {
   for (std::size_t n = 0; n < s.batch; ++n) {
     for (std::size_t c = 0; c < s.channels; ++c) {
       for (std::size_t y = 0; y < s.height / 2; ++y) {
-        for (std::size_t x = 0; x < s.width / 2; ++x) {
-          visit(n, c, y, x);
-        }
+        for (std::size_t x = 0; x < s.width / 2; ++x) visit(n, c, y, x);
       }
     }
   }
@@ -90,9 +88,7 @@ std::vector<Number> random_numbers(std::size_t size, unsigned seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> uniform(-1, 1);
   std::vector<Number> numbers(size);
-  for (Number& number : numbers) {
-    number = nearest<Number>(uniform(random));
-  }
+  for (Number& number : numbers) number = nearest<Number>(uniform(random));
   return numbers;
 }
 

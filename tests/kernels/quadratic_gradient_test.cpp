@@ -120,13 +120,9 @@ TEST_P(QuadraticGradientContract, FollowsFloat64OnRandomInputs) {
 template <typename Term>
 double sum_by_lanes(std::size_t count, const Term& term) {
   std::vector<double> sums(32);
-  for (std::size_t i = 0; i < count; ++i) {
-    sums[i % 32] = term(sums[i % 32], i);
-  }
+  for (std::size_t i = 0; i < count; ++i) sums[i % 32] = term(sums[i % 32], i);
   for (; sums.size() > 1; sums.resize(sums.size() / 2)) {
-    for (std::size_t lane = 0; lane < sums.size() / 2; ++lane) {
-      sums[lane] += sums[lane + sums.size() / 2];
-    }
+    for (std::size_t lane = 0; lane < sums.size() / 2; ++lane) sums[lane] += sums[lane + sums.size() / 2];
   }
   return sums[0];
 }

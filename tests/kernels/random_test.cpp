@@ -51,9 +51,7 @@ TEST(Random, XoshiroGivesTheReferenceNumbers) {
                                                 12406186145184390807U,
                                                 15849039046786891736U,
                                                 10450023813501588000U};
-  for (const std::uint64_t expected : reference) {
-    EXPECT_EQ(random.bits(), expected);
-  }
+  for (const std::uint64_t expected : reference) EXPECT_EQ(random.bits(), expected);
 }
 
 TEST(Random, EveryPartOfTheKeyCounts) {
@@ -61,8 +59,9 @@ TEST(Random, EveryPartOfTheKeyCounts) {
   for (const std::uint64_t seed : {0, 1}) {
     for (const Purpose purpose : {Purpose::partition, Purpose::epoch, Purpose::replacement}) {
       for (const std::uint64_t worker : {0, 1, 2}) {
-        for (const std::uint64_t index : {0, 1, 2})
+        for (const std::uint64_t index : {0, 1, 2}) {
           first_bits.insert(Random(seed, purpose, worker, index).bits());
+        }
       }
     }
   }

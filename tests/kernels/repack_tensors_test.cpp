@@ -114,9 +114,7 @@ TEST_P(RepackTensorsContract, PacksParameters) {
 TEST_P(RepackTensorsContract, UnpacksGradients) {
   for_each_case([]<typename Number>(Number, const Model& model, std::size_t offset) {
     std::vector<Number> gradients;
-    for (const float value : random_floats(model.working_size)) {
-      gradients.push_back(nearest<Number>(value));
-    }
+    for (const float value : random_floats(model.working_size)) gradients.push_back(nearest<Number>(value));
     std::vector<float> want(model.flat_size, untouched);
     for_each_element(model, [&](std::ptrdiff_t to, std::size_t from) {
       if (to >= 0) want[static_cast<std::size_t>(to)] = widen(gradients[from]);

@@ -54,9 +54,7 @@ inline std::vector<Combination> every_fp32_combination() {
           combinations.push_back(without_step);
         }
         combinations.push_back({fold, mean, true, true, hand_over});
-        if (mean == Mean::none) {
-          combinations.push_back({fold, mean, true, false, hand_over});
-        }
+        if (mean == Mean::none) combinations.push_back({fold, mean, true, false, hand_over});
       }
     }
   }
@@ -112,20 +110,14 @@ inline Vectors random_vectors(std::size_t dimension) {
 /// With a row that its type can hold.
 inline Vectors random_vectors(std::size_t dimension, const Combination& c) {
   Vectors v = random_vectors(dimension);
-  if (c.bf16_row) {
-    std::transform(v.row.begin(), v.row.end(), v.row.begin(), nearest_bf16);
-  }
+  if (c.bf16_row) std::transform(v.row.begin(), v.row.end(), v.row.begin(), nearest_bf16);
   return v;
 }
 
 /// NaN in every vector that the combination must write without reading it.
 inline void poison_outputs(const Combination& c, Vectors& v) {
-  if (c.mean == Mean::start) {
-    v.mean.assign(v.mean.size(), poison);
-  }
-  if (c.fold == Fold::replace && c.mean == Mean::none) {
-    v.row.assign(v.row.size(), poison);
-  }
+  if (c.mean == Mean::start) v.mean.assign(v.mean.size(), poison);
+  if (c.fold == Fold::replace && c.mean == Mean::none) v.row.assign(v.row.size(), poison);
 }
 
 /// The equations in float64, rounded at the end. What is not written stays.
@@ -149,9 +141,7 @@ inline Vectors expected(const Combination& c, const Vectors& before,
     after.row[i] = static_cast<float>(c.writes_row() ? row : old_row);
     after.mean[i] = static_cast<float>(mean);
     after.model[i] = static_cast<float>(model);
-    if (c.hand_over) {
-      after.hand_over[i] = static_cast<float>(model);
-    }
+    if (c.hand_over) after.hand_over[i] = static_cast<float>(model);
   }
   return after;
 }
@@ -167,13 +157,9 @@ inline std::ostream& operator<<(std::ostream& out, const Way& way) {
 }
 
 inline void execute(const Way& way, const ServerUpdate& update) {
-  if (!way.naive) {
-    return execute(way.backend, update);
-  }
+  if (!way.naive) return execute(way.backend, update);
   const Guarded<float> scratch(way.backend, std::vector<float>(update.dimension, poison));
-  if (way.backend == Backend::cpu) {
-    run_naive(update, scratch.data());
-  }
+  if (way.backend == Backend::cpu) run_naive(update, scratch.data());
 #if TARDIGRAD_CUDA
   if (way.backend == Backend::cuda) {
     on_cuda_stream([&](CudaStream stream) { launch_naive(update, scratch.data(), stream); });

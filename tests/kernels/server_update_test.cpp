@@ -22,9 +22,7 @@ constexpr std::size_t dimensions[] = {0,  1,  2,  3,  4,  5,    7,    15,   16, 
 class ServerUpdateContract : public ::testing::TestWithParam<Way> {
  protected:
   void SetUp() override {
-    if (const std::string reason = why_absent(GetParam().backend); !reason.empty()) {
-      GTEST_SKIP() << reason;
-    }
+    if (const std::string reason = why_absent(GetParam().backend); !reason.empty()) GTEST_SKIP() << reason;
   }
 
   /// All that this way can compute: the naive passes do not know rows in bf16.
@@ -187,12 +185,8 @@ Vectors expected_bits(const Combination& c, const Vectors& before, const Weights
       after.mean[i] =
           c.mean == Mean::start ? weights.mean * change : std::fma(weights.mean, change, before.mean[i]);
     }
-    if (c.step) {
-      after.model[i] = std::fma(-weights.step, c.uses_mean() ? after.mean[i] : g, before.model[i]);
-    }
-    if (c.hand_over) {
-      after.hand_over[i] = after.model[i];
-    }
+    if (c.step) after.model[i] = std::fma(-weights.step, c.uses_mean() ? after.mean[i] : g, before.model[i]);
+    if (c.hand_over) after.hand_over[i] = after.model[i];
   }
   return after;
 }
@@ -210,9 +204,7 @@ TEST_P(FusedServerUpdate, RoundsEveryMultiplyAddOnce) {
 TEST_P(FusedServerUpdate, GivesAnExchangeTheBitsOfAReplacement) {
   const Vectors before = random_vectors(40021);
   for (const Combination& combination : every_fp32_combination()) {
-    if (combination.fold != Fold::exchange) {
-      continue;
-    }
+    if (combination.fold != Fold::exchange) continue;
     SCOPED_TRACE(::testing::Message() << combination);
     Combination replacement = combination;
     replacement.fold = Fold::replace;
@@ -327,16 +319,12 @@ TEST(ServerUpdate, RefusesToDoNothing) {
 }
 
 TEST(ServerUpdate, DoesNothingForNoParameters) {
-  for (const Compute compute : every_call()) {
-    EXPECT_NO_THROW(compute(ServerUpdate{}));
-  }
+  for (const Compute compute : every_call()) EXPECT_NO_THROW(compute(ServerUpdate{}));
 }
 
 #if TARDIGRAD_CUDA
 TEST(ServerUpdate, NamesItselfWhenCudaFails) {
-  if (why_absent(Backend::cuda).empty()) {
-    GTEST_SKIP() << "a CUDA device is here";
-  }
+  if (why_absent(Backend::cuda).empty()) GTEST_SKIP() << "a CUDA device is here";
   float vectors[5] = {};
   EXPECT_THAT([&] { complete(vectors).launch(nullptr); },
               ::testing::ThrowsMessage<std::runtime_error>(::testing::StartsWith("server_update: cuda")));

@@ -33,9 +33,7 @@ std::vector<StepCase> every_case() {
   std::vector<StepCase> cases;
   for (const bool momentum : {false, true}) {
     for (const bool hand_over : {false, true}) {
-      for (const bool scale : {false, true}) {
-        cases.push_back({momentum, hand_over, scale});
-      }
+      for (const bool scale : {false, true}) cases.push_back({momentum, hand_over, scale});
     }
   }
   return cases;
@@ -85,9 +83,7 @@ StepVectors expected(const StepCase& c, const StepVectors& before, const StepWei
       after.momentum[i] = static_cast<float>(step);
     }
     after.model[i] = static_cast<float>(multiply_add(-real(weights.step_size), step, x));
-    if (c.hand_over) {
-      after.hand_over[i] = after.model[i];
-    }
+    if (c.hand_over) after.hand_over[i] = after.model[i];
   }
   return after;
 }

@@ -131,9 +131,7 @@ TEST_P(SoftmaxCrossEntropyContract, SumsTheLossesInOneOrder) {
   for (const std::size_t batch : {1, 31, 33, 100, 256, 1000}) {
     const LossesAndGradient<float> got = computed(GetParam(), random_input<float>(batch, 10));
     std::array<double, 32> lanes{};
-    for (std::size_t n = 0; n < batch; ++n) {
-      lanes[n % 32] += static_cast<double>(got.losses[n]);
-    }
+    for (std::size_t n = 0; n < batch; ++n) lanes[n % 32] += static_cast<double>(got.losses[n]);
     for (std::size_t half = 16; half > 0; half /= 2) {
       for (std::size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
     }

@@ -199,8 +199,9 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   const std::vector<double> zeros(batch * lower.output_size());
   auto hidden = models::testing::run_plain<double>(lower, c.batch, lower_parameters, input, zeros).output;
   const AlignedVector<double> before = hidden;
-  for (double& value : hidden)
+  for (double& value : hidden) {
     value = static_cast<double>(widen(nearest<Number>(static_cast<float>(std::max(value, 0.0)))));
+  }
   const auto exact_upper = models::testing::run_plain<double>(
       upper, c.batch, upper_parameters, {hidden.begin(), hidden.end()}, output_gradient);
   std::vector<double> hidden_gradient(exact_upper.input_gradient.begin(), exact_upper.input_gradient.end());

@@ -59,8 +59,9 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
     const auto& [architecture, shape, batch, engine] = GetParam();
     std::string command = *python_ + " " TARDIGRAD_SOURCE_DIR "/tests/models/pytorch_gradient.py";
     command += " " + folder_.path().string() + " " + architecture;
-    for (const int number : {batch, shape.channels, shape.height, shape.width})
+    for (const int number : {batch, shape.channels, shape.height, shape.width}) {
       command += " " + std::to_string(number);
+    }
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
   }
 

@@ -107,8 +107,9 @@ class ProgramTest : public ::testing::Test {
 
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_))
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
       names.push_back(entry.path().filename());
+    }
     std::sort(names.begin(), names.end());
     return names;
   }

@@ -30,9 +30,7 @@ inline Contender timed(
 }
 
 inline double median(std::vector<double> values) {
-  if (values.empty()) {
-    throw std::invalid_argument("median of nothing");
-  }
+  if (values.empty()) throw std::invalid_argument("median of nothing");
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return values.size() % 2 == 1 ? *middle : (*std::max_element(values.begin(), middle) + *middle) / 2;
@@ -48,9 +46,7 @@ class Comparison {
     for (std::size_t round = 0; round < warm_up_rounds + rounds; ++round) {
       for (std::size_t i = 0; i < contenders_.size(); ++i) {
         const double time_s = contenders_[i].measure();
-        if (round >= warm_up_rounds) {
-          times_s_[i].push_back(time_s);
-        }
+        if (round >= warm_up_rounds) times_s_[i].push_back(time_s);
       }
     }
   }

@@ -165,8 +165,9 @@ Cost measure(const Options& options, const std::string& kind) {
 template <class Compare>
 double median_of(const std::vector<Cost>& costs, const std::vector<Cost>& nothing, const Compare& of) {
   std::vector<double> values;
-  for (std::size_t round = 0; round < costs.size(); ++round)
+  for (std::size_t round = 0; round < costs.size(); ++round) {
     values.push_back(of(costs[round], nothing[round]));
+  }
   return bench::median(std::move(values));
 }
 

@@ -92,8 +92,9 @@ void compare(const Options& options, const std::vector<int>& worker_counts, cons
              options.device);
   for (std::size_t i = 0; i < worker_counts.size(); ++i) {
     std::vector<double> ratios;
-    for (std::size_t round = 0; round < options.rounds; ++round)
+    for (std::size_t round = 0; round < options.rounds; ++round) {
       ratios.push_back(rates[i][round] / rates[0][round]);
+    }
     const double rate = bench::median(rates[i]);
     const double ratio = bench::median(std::move(ratios));
     fmt::print("{:>3} workers {:>12.0f} images/s {:>8.2f} ×\n", worker_counts[i], rate, ratio);

@@ -40,8 +40,9 @@ void print_devices() {
         static_cast<double>(description.memory_bytes) / (1 << 30));
   }
   if (cuda_device_count() == 0) say(stdout, "no GPU: {}\n", why_no_cuda());
-  if (const std::string versions = cuda_library_versions(); !versions.empty())
+  if (const std::string versions = cuda_library_versions(); !versions.empty()) {
     say(stdout, "built with {}\n", versions);
+  }
 }
 
 int report(ExitCode code, const char* message) {
@@ -89,8 +90,9 @@ constexpr const char* example =
 
 /// What is said of SIGUSR1 at once; the checkpoint itself follows.
 std::string answer_to_request(const TrainOptions& options) {
-  if (options.checkpoint_dir.empty())
+  if (options.checkpoint_dir.empty()) {
     return "no checkpoint, since there is no --checkpoint-dir; the run goes on";
+  }
   return "a checkpoint is taken; the run goes on";
 }
 
@@ -137,8 +139,9 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   try {
     read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
-    if (table_command->parsed())
+    if (table_command->parsed()) {
       (by_class ? print_class_table : csv ? print_csv : print_accuracy_table)(logs);
+    }
     if (report_command->parsed()) write_report(logs, page);
     if (train_command->parsed() || compare_command->parsed()) ignore_sigpipe_and_sigxfsz();
     if (train_command->parsed()) {

@@ -102,8 +102,9 @@ std::string summary_member(const TableRun& run, std::uint64_t RunSummary::*membe
 std::set<double> times_of(const std::vector<TableRun>& runs) {
   std::set<double> times;
   for (const TableRun& run : runs) {
-    for (const EvaluationRecord& record : run.log.evaluations)
+    for (const EvaluationRecord& record : run.log.evaluations) {
       times.insert(std::round(record.time * 10) / 10);
+    }
   }
   return times;
 }

@@ -83,8 +83,9 @@ std::vector<std::string> best_logs(const Sweep& sweep, std::span<const RunResult
     const auto best = best_step_size(method, sweep.target);
     if (!best) continue;
     for (const RunResult& result : method.step_sizes[*best].runs) {
-      if (has_ended(result))
+      if (has_ended(result)) {
         logs.push_back(sweep.runs[static_cast<std::size_t>(&result - results.data())].log);
+      }
     }
   }
   return logs;

@@ -77,8 +77,9 @@ std::vector<Devices> share_devices(const Sweep& sweep) {
   for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);
   std::vector<Devices> shares_of_devices;
   shares_of_devices.reserve(lanes);
-  for (std::vector<Device>& share : shares)
+  for (std::vector<Device>& share : shares) {
     shares_of_devices.emplace_back(std::move(share), sweep.devices.server);
+  }
   return shares_of_devices;
 }
 
@@ -113,8 +114,9 @@ class SweepThreads {
       for (std::size_t i = next_++; i < results_.size() && !stop_.stop_requested(); i = next_++) {
         if (sweep_.known.contains(i)) continue;
         results_[i] = execute_one(sweep_, i, devices, progress_, stop_.get_token());
-        if (results_[i].outcome != RunResult::Outcome::missing)
+        if (results_[i].outcome != RunResult::Outcome::missing) {
           progress_.end(i, describe_(i, results_[i]), results_[i].failed());
+        }
       }
     } catch (...) {
       const std::lock_guard lock(mutex_);

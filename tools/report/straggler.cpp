@@ -97,8 +97,9 @@ Straggler find_straggler(const std::vector<WorkerTimes>& workers) {
   straggler.gradients_share = static_cast<double>(worker.gradients) / static_cast<double>(gradients);
   const double median = median_of(times, [](const GradientTime& t) { return t.total(); });
   if (median > 0) straggler.times_median = straggler.time.total() / median;
-  if (straggler.times_median >= straggler_times_median)
+  if (straggler.times_median >= straggler_times_median) {
     straggler.cause = cause_of(straggler.time, straggler.median);
+  }
   return straggler;
 }
 

@@ -30,8 +30,9 @@ class WindowRow {
     if (columns_.empty()) {
       columns_["job"] = job.job;
       columns_["end"] = ticks(job.start);
-      for (const char* name : {"gap", "busy", "hand_over", "queue", "version", "staleness", "discarded"})
+      for (const char* name : {"gap", "busy", "hand_over", "queue", "version", "staleness", "discarded"}) {
         columns_[name] = Json::array();
+      }
       end_ = ticks(job.start);
     }
     const long long start = ticks(job.start);
@@ -153,8 +154,9 @@ double Timeline::tick() const {
 
 std::vector<const Timeline::TimelineJob*> Timeline::jobs_of_late() const {
   std::vector<const TimelineJob*> jobs;
-  for (std::uint64_t i = late_count_ - late_.size(); i < late_count_; ++i)
+  for (std::uint64_t i = late_count_ - late_.size(); i < late_count_; ++i) {
     jobs.push_back(&late_[i % window_jobs]);
+  }
   return jobs;
 }
 

@@ -36,9 +36,7 @@ class Communicators {
   /// What failed is aborted: the others would wait for it for ever.
   ~Communicators() {
     const bool failed = failure() != ncclSuccess;
-    for (ncclComm_t rank : ranks_) {
-      static_cast<void>(failed ? ncclCommAbort(rank) : ncclCommDestroy(rank));
-    }
+    for (ncclComm_t rank : ranks_) static_cast<void>(failed ? ncclCommAbort(rank) : ncclCommDestroy(rank));
   }
 
   std::size_t size() const { return ranks_.size(); }

@@ -161,8 +161,9 @@ TEST(OutputFile, APipeGetsTheRestOfARecordLater) {
   std::string got;
   const auto read_all = [&] {
     char bytes[4096];
-    for (ssize_t n = 0; (n = ::read(reader, bytes, sizeof bytes)) > 0;)
+    for (ssize_t n = 0; (n = ::read(reader, bytes, sizeof bytes)) > 0;) {
       got.append(bytes, static_cast<std::size_t>(n));
+    }
   };
   Said said;
   const std::string record = std::string(100'000, 'x') + "\n";  // more than a pipe holds

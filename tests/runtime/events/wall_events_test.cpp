@@ -46,9 +46,7 @@ TEST(WallEvents, AStopEndsTheWait) {
   WallEvents clock(stopwatch, speeds, 1);
   std::stop_source stop;
   std::jthread stopper([&] { stop.request_stop(); });
-  while (!stop.stop_requested()) {
-    EXPECT_FALSE(clock.next(EventSource::never, stop.get_token()));
-  }
+  while (!stop.stop_requested()) EXPECT_FALSE(clock.next(EventSource::never, stop.get_token()));
 }
 
 TEST(WallEvents, AsksForWhatIsComplete) {

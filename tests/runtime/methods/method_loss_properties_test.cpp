@@ -179,8 +179,9 @@ RC_GTEST_PROP(TableWithLossesProperty, TheMeanIsThatOfTheRowsThatCount, ()) {
   std::vector<bool> filled(static_cast<std::size_t>(scenario.workers));
   while (run.simulator.updates().size() < 60) {
     const SimulatedArrival& happened = trouble.next();
-    if (count<FoldRow>(happened.actions) > 0)
+    if (count<FoldRow>(happened.actions) > 0) {
       filled[static_cast<std::size_t>(happened.arrival.worker)] = true;
+    }
     if (count<Step>(happened.actions) == 0) continue;
     double sum = 0;
     double counting = 0;

@@ -121,9 +121,7 @@ class ServerActions : public BackendTest {
       ServerReference reference(server_dimension, workers, options);
       reference.model = any.small_gradient();
       rig.set_model(reference.model);
-      for (int i = 0; i < arrivals && !HasFailure(); ++i) {
-        compare_arrival(any, rig, reference, lr);
-      }
+      for (int i = 0; i < arrivals && !HasFailure(); ++i) compare_arrival(any, rig, reference, lr);
     }
   }
 

@@ -66,8 +66,9 @@ class ServerContract : public BackendTest {
   float model_at_0(Server& server) const {
     std::vector<float> model(server_dimension);
     server.read_model(model);
-    for (std::size_t i = 1; i < server_dimension; ++i)
+    for (std::size_t i = 1; i < server_dimension; ++i) {
       EXPECT_EQ(model[i] - model[i - 1], model[1] - model[0]);
+    }
     return model[0];
   }
 

@@ -63,8 +63,9 @@ class KilledLog : public ::testing::Test {
 
   std::map<std::string, std::string> files() const {
     std::map<std::string, std::string> texts;
-    for (const auto& entry : fs::directory_iterator(folder_.path()))
+    for (const auto& entry : fs::directory_iterator(folder_.path())) {
       texts[entry.path().filename()] = testing::read_file(entry.path());
+    }
     return texts;
   }
 

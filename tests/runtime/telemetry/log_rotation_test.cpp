@@ -37,8 +37,9 @@ class LogFolder {
 
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
       names.push_back(entry.path().filename());
+    }
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -114,8 +115,9 @@ TEST(LogRotation, KeepsItsFilesAndTheirSizeWithinBounds) {
   const LogFolder folder;
   write_run(folder.path(), 5000, {.file_bytes = 32 << 10, .files = 3});
   EXPECT_THAT(folder.files(), ElementsAre("log", "log.1", "log.2"));
-  for (const std::string& file : folder.files())
+  for (const std::string& file : folder.files()) {
     EXPECT_LE(std::filesystem::file_size(folder.path(file)), 32u << 10) << file;
+  }
 }
 
 TEST(LogRotation, EvaluationsOutliveTheirParts) {

@@ -73,8 +73,9 @@ std::string log_of_a_run(LogDetail detail) {
 std::vector<std::string> events_of(const std::string& log) {
   std::vector<std::string> events;
   std::istringstream stream(log);
-  for (std::string line; std::getline(stream, line);)
+  for (std::string line; std::getline(stream, line);) {
     events.push_back(nlohmann::json::parse(line).at("event"));
+  }
   return events;
 }
 

@@ -63,9 +63,7 @@ struct Trace {
     const json events = json::parse(text);
     std::size_t position = 0;
     for (const json& event : events) add(event, ++position);
-    for (auto& [track, of_track] : slices) {
-      std::ranges::stable_sort(of_track, {}, &Slice::begin_ns);
-    }
+    for (auto& [track, of_track] : slices) std::ranges::stable_sort(of_track, {}, &Slice::begin_ns);
   }
 
   void add(const json& event, std::size_t position) {

@@ -308,8 +308,10 @@ const Mutant mutants[] = {
      {.gather = 2}},
     {"rennala", "stale jobs that go on", "discard 0 1, hand over 0 1 2",
      [](Actions& actions) {
-       if (std::erase_if(actions, [](const Action& one) { return std::holds_alternative<Discard>(one); }) > 0)
+       if (std::erase_if(actions, [](const Action& one) { return std::holds_alternative<Discard>(one); }) >
+           0) {
          actions.erase(actions.end() - 3, actions.end() - 1);
+       }
      }},
     {"dude", "an update too early",
      "dude should: fold of weight 1 into row 0 and the mean; it did: fold of "

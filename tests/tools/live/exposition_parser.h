@@ -77,8 +77,9 @@ class ExpositionParser {
     require(name_ == match[1] && metrics_[name_].type.empty(), "a type not behind its help");
     metrics_[name_].type = match[2];
     require((match[2] == "counter") == name_.ends_with("_total"), "counters alone are totals");
-    for (const char* suffix : {"_sum", "_count", "_bucket", "_info_total"})
+    for (const char* suffix : {"_sum", "_count", "_bucket", "_info_total"}) {
       require(!name_.ends_with(suffix), "a suffix of its own");
+    }
   }
 
   void take_sample() {

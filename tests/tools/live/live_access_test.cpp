@@ -139,8 +139,9 @@ TEST_F(LiveAccess, FurtherNamesAreAllowed) {
   }
   // A proxy may call the server by its address.
   EXPECT_EQ(status("/", "127.0.0.1:" + port(), "Origin: https://train.example\r\n"), 200);
-  for (const std::string foreign : {"gpu1", "gpu1:9001", "train.example.evil", "evil.train.example"})
+  for (const std::string foreign : {"gpu1", "gpu1:9001", "train.example.evil", "evil.train.example"}) {
     EXPECT_EQ(status("/", foreign), 403) << foreign;
+  }
   EXPECT_EQ(status("/", "train.example", "Origin: http://evil.example\r\n"), 403);
 }
 

@@ -215,8 +215,9 @@ TEST_F(LivePageConnections, OfManyConnectionsOnlySomeAreOpen) {
   constexpr int most_open = 16 + 8 + 40;  // listeners, pages, waiting
   const int before = open_files() + clients;
   std::vector<std::unique_ptr<Connection>> silent;
-  for (int i = 0; i < clients; ++i)
+  for (int i = 0; i < clients; ++i) {
     silent.push_back(std::make_unique<Connection>(port(), "127.0.0.1", SOCK_NONBLOCK));
+  }
   const auto start = std::chrono::steady_clock::now();
   while (open_files() - before < most_open && std::chrono::steady_clock::now() < start + 1s) {
   }
@@ -236,8 +237,9 @@ class ForeignRequest : public LivePageConnections, public ::testing::WithParamIn
 
 TEST_P(ForeignRequest, IsRefused) {
   std::string request = GetParam().request;
-  for (std::size_t at; (at = request.find("PORT")) != std::string::npos;)
+  for (std::size_t at; (at = request.find("PORT")) != std::string::npos;) {
     request.replace(at, 4, std::to_string(port()));
+  }
   const std::string answer = answer_to(request);
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 " + std::to_string(GetParam().status)));
   EXPECT_THAT(answer, Not(HasSubstr("number")));

@@ -133,8 +133,9 @@ TEST_F(RunStatus, StalenessIsASummary) {
   for (std::uint64_t i = 1; i <= 10; ++i) gradient(0, static_cast<double>(i), 1, i == 10 ? 40 : i);
   std::map<std::string, double> values;
   const Metric staleness = parsed().at("tardigrad_staleness_updates");
-  for (const Metric::Sample& sample : staleness.samples)
+  for (const Metric::Sample& sample : staleness.samples) {
     values[sample.labels.empty() ? sample.name : sample.labels.at("quantile")] = sample.value;
+  }
   const std::map<std::string, double> expected = {{"0.5", 5},
                                                   {"0.9", 9},
                                                   {"0.99", 40},

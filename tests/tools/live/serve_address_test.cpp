@@ -28,10 +28,12 @@ TEST(ServeAddress, AddressesAndNamesWithAPort) {
 }
 
 TEST(ServeAddress, WhatOthersReach) {
-  for (const char* own : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "localhost:1"})
+  for (const char* own : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "localhost:1"}) {
     EXPECT_TRUE(parse_serve_address(own).is_loopback()) << own;
-  for (const char* open : {"0.0.0.0:1", "[::]:1", "192.0.2.7:1", "[fe80::1%1]:1", "[::ffff:192.0.2.7]:1"})
+  }
+  for (const char* open : {"0.0.0.0:1", "[::]:1", "192.0.2.7:1", "[fe80::1%1]:1", "[::ffff:192.0.2.7]:1"}) {
     EXPECT_FALSE(parse_serve_address(open).is_loopback()) << open;
+  }
   for (const char* any : {"0.0.0.0:1", "[::]:1"}) EXPECT_TRUE(parse_serve_address(any).is_any()) << any;
   for (const char* one : {"192.0.2.7:1", "[::1]:1"}) EXPECT_FALSE(parse_serve_address(one).is_any()) << one;
 }

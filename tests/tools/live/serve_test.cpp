@@ -39,8 +39,9 @@ class ServedRun : public testing::QuadraticTest {
       if (waitpid(child_, &status, WNOHANG) == 0) continue;
       child_ = 0;
       said = testing::read_file(path(".err"));
-      if (said.find("cpp-httplib") != std::string::npos || said.find("Chart.js") != std::string::npos)
+      if (said.find("cpp-httplib") != std::string::npos || said.find("Chart.js") != std::string::npos) {
         GTEST_SKIP() << said;
+      }
       FAIL() << said;
     }
     port_ = std::stoi(match[1]);
@@ -161,8 +162,9 @@ class ServeWithToken : public ServedRun {
   std::vector<std::string> files_with(const std::string& text) const {
     std::vector<std::string> found;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(path(""))) {
-      if (entry.is_regular_file() && testing::read_file(entry.path()).find(text) != std::string::npos)
+      if (entry.is_regular_file() && testing::read_file(entry.path()).find(text) != std::string::npos) {
         found.push_back(entry.path().string());
+      }
     }
     return found;
   }
