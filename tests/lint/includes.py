@@ -1,48 +1,21 @@
 #!/usr/bin/env python3
-"""Includes point one way. A room is a folder of runtime/ or tools/, or another folder as a whole; it may include what stands
-behind it here, and no room may, over others, come back to itself. Tests may include anything."""
+"""Includes point one way. A room is a folder of runtime/ or tools/, or another folder as a whole; it may include those whose
+libraries its own library names in a CMakeLists.txt, and no room may, over others, come back to itself. Tests may include
+anything."""
 
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BASE = {"kernels", "runtime/base"}
-ALLOWED = {
-    "kernels": set(),
-    "data": {"kernels"},
-    "models": {*BASE, "data", "runtime/device", "runtime/objective"},
-    "runtime/base": {"kernels"},
-    "runtime/device": BASE,
-    "runtime/objective": {*BASE, "runtime/device"},
-    "runtime/methods": BASE,
-    "runtime/telemetry": {*BASE, "runtime/objective"},
-    "runtime/checkpoint": {*BASE, "runtime/device", "runtime/objective", "runtime/telemetry"},
-    "runtime/events": {*BASE, "runtime/telemetry"},
-    "runtime/server": {*BASE, "runtime/checkpoint", "runtime/device", "runtime/methods"},
-    "runtime/verify": {*BASE, "runtime/methods", "runtime/server"},
-    "runtime/execution": {*BASE, "runtime/checkpoint", "runtime/device", "runtime/events", "runtime/methods",
-                          "runtime/objective", "runtime/server"},
-    "runtime/coordinator": {*BASE, "runtime/checkpoint", "runtime/device", "runtime/events", "runtime/execution",
-                            "runtime/methods", "runtime/objective", "runtime/server", "runtime/telemetry",
-                            "runtime/verify"},
-    "tools/fetch": set(),
-    "tools/options": {"data", "models", "runtime/base", "runtime/methods", "runtime/telemetry"},
-    "tools/report": {"runtime/base", "runtime/telemetry"},
-    "tools/tensorboard": {"runtime/base", "runtime/telemetry"},
-    "tools/live": {"runtime/base", "runtime/checkpoint", "runtime/telemetry", "tools/report"},
-    "tools/train": {*BASE, "data", "models", "runtime/checkpoint", "runtime/coordinator", "runtime/device",
-                    "runtime/events", "runtime/execution", "runtime/methods", "runtime/objective",
-                    "runtime/telemetry", "tools/live", "tools/options", "tools/tensorboard"},
-    "tools/compare": {"data", "runtime/base", "runtime/coordinator", "runtime/device", "runtime/telemetry",
-                      "tools/options", "tools/report", "tools/train"},
-    "tools/cli": {"runtime/base", "runtime/coordinator", "runtime/device", "tools/compare", "tools/options",
-                  "tools/report", "tools/train"},
-    "tools/bench": {"data", "kernels", "models", "runtime/base", "runtime/coordinator", "runtime/telemetry", "tools/live",
-                    "tools/report"},
-}
+# The rooms of libraries that neither room() nor tools_room() makes.
+LIBRARIES = {"tardigrad_kernels": "kernels", "tardigrad_data": "data", "tardigrad_models": "models",
+             "tardigrad_report": "tools/report", "tardigrad_live": "tools/live",
+             "tardigrad_tensorboard": "tools/tensorboard"}
+TOPS = ("kernels", "data", "models", "runtime", "tools")
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"(.*?)"')
+LINKS = re.compile(r"^\s*(room|tools_room|target_link_libraries)\(([^)]*)\)", re.MULTILINE)
 
 
 def room_of(path):
@@ -50,8 +23,27 @@ def room_of(path):
     return "/".join(parts[:2]) if parts[0] in ("runtime", "tools") else parts[0]
 
 
-def wrong_includes():
-    for top in ("kernels", "data", "models", "runtime", "tools"):
+def allowed_rooms():
+    """{room: what it may include}."""
+    commands = [(path.parent.relative_to(ROOT).as_posix(), kind, words.split())
+                for top in TOPS for path in (ROOT / top).rglob("CMakeLists.txt")
+                for kind, words in LINKS.findall(path.read_text())]
+    libraries = dict(LIBRARIES)
+    for _, kind, words in commands:
+        if kind == "room":
+            libraries["tardigrad_" + words[0]] = "runtime/" + words[0]
+        elif kind == "tools_room":
+            libraries["tardigrad_" + words[0]] = "tools/" + words[2]
+    allowed = {}
+    for folder, kind, words in commands:
+        target = words[0] if kind == "target_link_libraries" else "tardigrad_" + words[0]
+        room = libraries.get(target, folder)
+        allowed.setdefault(room, set()).update(libraries[word] for word in words[1:] if word in libraries)
+    return allowed
+
+
+def wrong_includes(allowed):
+    for top in TOPS:
         for source in sorted((ROOT / top).rglob("*")):
             if source.suffix not in SUFFIXES:
                 continue
@@ -59,24 +51,25 @@ def wrong_includes():
             room = room_of(name)
             for number, line in enumerate(source.read_text().splitlines(), 1):
                 found = INCLUDE.match(line)
-                if found and room_of(found[1]) != room and room_of(found[1]) not in ALLOWED.get(room, set()):
-                    yield f'{name}:{number}: "{found[1]}"; {room}/ may include: {" ".join(sorted(ALLOWED.get(room, [])))}'
+                if found and room_of(found[1]) != room and room_of(found[1]) not in allowed.get(room, set()):
+                    yield f'{name}:{number}: "{found[1]}"; {room}/ may include: {" ".join(sorted(allowed.get(room, [])))}'
 
 
-def circles():
+def circles(allowed):
     """Rooms that reach themselves."""
-    for room in ALLOWED:
+    for room in allowed:
         reached, todo = set(), [room]
         while todo:
-            new = ALLOWED.get(todo.pop(), set()) - reached
+            new = allowed.get(todo.pop(), set()) - reached
             reached |= new
             todo += new
         if room in reached:
-            yield f"tests/lint/includes.py: {room}/ may include, over others, itself"
+            yield f"{room}/ may include, over others, itself"
 
 
 def main():
-    trouble = [*wrong_includes(), *circles()]
+    allowed = allowed_rooms()
+    trouble = [*wrong_includes(allowed), *circles(allowed)]
     print("\n".join(trouble), end="\n" if trouble else "")
     sys.exit(1 if trouble else 0)
 
