@@ -7,13 +7,13 @@
 namespace tardigrad::models {
 
 /// Allocates at cache lines, which are also the widest vector registers.
-template <class T>
+template <typename T>
 struct CacheLineAllocator {
   using value_type = T;
   static constexpr std::align_val_t alignment{64};
 
   CacheLineAllocator() = default;
-  template <class U>
+  template <typename U>
   explicit(false) CacheLineAllocator(const CacheLineAllocator<U>&) {}
 
   T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
@@ -21,7 +21,7 @@ struct CacheLineAllocator {
   bool operator==(const CacheLineAllocator&) const = default;
 };
 
-template <class T>
+template <typename T>
 using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
 
 }  // namespace tardigrad::models

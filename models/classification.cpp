@@ -32,7 +32,7 @@ std::size_t divide_up(std::size_t dividend, std::size_t divisor) {
 
 /// Calls work(thread, i) for every i below `count`; each thread takes the next one that is left, the caller's
 /// being one of them. Where not so many threads are to be had, fewer do it. Throws BrokenOff.
-template <class Work>
+template <typename Work>
 void share_out(std::size_t count, std::size_t threads, const BreakOff& break_off, const Work& work) {
   std::atomic<std::size_t> next{0};
   std::atomic<std::size_t> done{0};

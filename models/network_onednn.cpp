@@ -8,7 +8,7 @@ namespace {
 /// Up to this batch size own loops are faster for linear layers than oneDNN's matrix products.
 constexpr int small_batch = 4;
 
-template <class Spec>
+template <typename Spec>
 const Spec* layer_at(const Architecture& architecture, std::size_t l) {
   return l < architecture.layers().size() ? std::get_if<Spec>(&architecture.layers()[l]) : nullptr;
 }

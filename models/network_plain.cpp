@@ -6,7 +6,7 @@ namespace tardigrad::models {
 namespace {
 
 /// A description with its plain functions, as a layer of a network.
-template <class Spec>
+template <typename Spec>
 class PlainLayer final : public Layer {
  public:
   PlainLayer(const Spec& spec, int batch) : spec_(spec), batch_(batch) {}
@@ -31,7 +31,7 @@ class PlainLayer final : public Layer {
 
 std::unique_ptr<Layer> make_plain_layer(const LayerSpec& spec, int batch_size) {
   return std::visit(
-      [&]<class Spec>(const Spec& layer) -> std::unique_ptr<Layer> {
+      [&]<typename Spec>(const Spec& layer) -> std::unique_ptr<Layer> {
         return std::make_unique<PlainLayer<Spec>>(layer, batch_size);
       },
       spec);

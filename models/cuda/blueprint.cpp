@@ -61,7 +61,7 @@ class Builder {
         "CUDA: a convolution must be followed by ReLU and max-pool, each linear layer but the last by ReLU");
   }
 
-  template <class Spec>
+  template <typename Spec>
   const Spec* layer(std::size_t l) const {
     return l < architecture_.layers().size() ? std::get_if<Spec>(&architecture_.layers()[l]) : nullptr;
   }

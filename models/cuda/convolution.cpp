@@ -15,7 +15,7 @@ constexpr float zero = 0;
 constexpr std::size_t kinds_of_math = 3;
 
 /// The first of cuDNN's results, which come in the order of their speed, that can be used.
-template <std::size_t Size, class Result>
+template <std::size_t Size, typename Result>
 auto first_usable(const std::array<Result, Size>& results, int count, const Search& search, Device device,
                   const char* direction) {
   for (int i = 0; i < count; ++i) {

@@ -6,7 +6,7 @@
 namespace tardigrad::models::cuda {
 
 /// Holds an algorithm of cuDNN with what it needs.
-template <class Algorithm>
+template <typename Algorithm>
 struct AlgorithmChoice {
   Algorithm algorithm{};
   cudnnMathType_t math = CUDNN_FMA_MATH;

@@ -11,7 +11,7 @@ namespace tardigrad::models::cuda {
 using tardigrad::cuda::CurrentDevice;
 
 /// Owns what a C library makes and destroys.
-template <class Handle, auto Destroy>
+template <typename Handle, auto Destroy>
 class Owned {
  public:
   Owned() = default;

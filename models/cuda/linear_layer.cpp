@@ -10,7 +10,7 @@ namespace tardigrad::models::cuda {
 namespace {
 
 /// Calls visit(Number{}) with the type of an element.
-template <class Visitor>
+template <typename Visitor>
 void visit_number_of(Element element, const Visitor& visit) {
   if (element == Element::bf16) {
     visit(Bf16{});
@@ -132,7 +132,7 @@ void LinearLayer::forward(const Execution& execution, const LinearOperands& oper
   forward_->run(execution, forward_arguments(operands));
   if (algorithms_.forward.fused) return;
   visit_number_of(element_of(precision_),
-                  [&]<class Number>(Number) { add_bias<Number>(execution, operands); });
+                  [&]<typename Number>(Number) { add_bias<Number>(execution, operands); });
 }
 
 void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
@@ -142,10 +142,10 @@ void LinearLayer::backward(const Execution& execution, const LinearOperands& ope
   backward_data_->run(execution, backward_data_arguments(operands));
   if (!relu_below_ || algorithms_.backward_data.fused) return;
   visit_number_of(element_of(precision_),
-                  [&]<class Number>(Number) { relu_backward<Number>(execution, operands); });
+                  [&]<typename Number>(Number) { relu_backward<Number>(execution, operands); });
 }
 
-template <class Number>
+template <typename Number>
 void LinearLayer::add_bias(const Execution& execution, const LinearOperands& operands) const {
   BiasRelu<Number> operation;
   operation.batch = static_cast<std::size_t>(batch_);
@@ -157,7 +157,7 @@ void LinearLayer::add_bias(const Execution& execution, const LinearOperands& ope
 }
 
 /// Of the layer below.
-template <class Number>
+template <typename Number>
 void LinearLayer::relu_backward(const Execution& execution, const LinearOperands& operands) const {
   BiasReluBackward<Number, Number> operation;
   operation.batch = static_cast<std::size_t>(batch_);
@@ -169,7 +169,7 @@ void LinearLayer::relu_backward(const Execution& execution, const LinearOperands
 }
 
 void LinearLayer::sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const {
-  const auto sum_into = [&]<class Number, class Sum>(Number, Sum) {
+  const auto sum_into = [&]<typename Number, typename Sum>(Number, Sum) {
     BiasReluBackward<Number, Sum> operation;
     operation.batch = static_cast<std::size_t>(batch_);
     operation.outputs = stage_.linear.output_size();

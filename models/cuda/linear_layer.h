@@ -69,9 +69,9 @@ class LinearLayer {
                           const Execution& execution, const Search& search) const;
   Matmul make(MatmulShape shape, const ProductAlgorithm& algorithm) const;
 
-  template <class Number>
+  template <typename Number>
   void add_bias(const Execution& execution, const LinearOperands& operands) const;
-  template <class Number>
+  template <typename Number>
   void relu_backward(const Execution& execution, const LinearOperands& operands) const;
   void sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const;
 

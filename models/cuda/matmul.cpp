@@ -22,7 +22,7 @@ class Preferences {
     TARDIGRAD_CUDA_CHECK(cublasLtMatmulPreferenceCreate(preference_.receive()), device);
   }
 
-  template <class Value>
+  template <typename Value>
   void set(cublasLtMatmulPreferenceAttributes_t attribute, const Value& value) {
     TARDIGRAD_CUDA_CHECK(
         cublasLtMatmulPreferenceSetAttribute(preference_.get(), attribute, &value, sizeof(value)), device_);
@@ -44,7 +44,7 @@ class Stopwatch {
   }
 
   /// Milliseconds of several runs.
-  template <class Run>
+  template <typename Run>
   float time(const Run& run) const {
     constexpr int runs = 5;
     TARDIGRAD_CUDA_CHECK(cudaEventRecord(begin_.get(), stream_), device_);
@@ -83,7 +83,7 @@ Matmul::Matmul(Device device, const MatmulShape& shape, Precision precision)
   d_ = layout(shape.output, shape.m, shape.n);
 }
 
-template <class Value>
+template <typename Value>
 void Matmul::set(cublasLtMatmulDescAttributes_t attribute, const Value& value) const {
   TARDIGRAD_CUDA_CHECK(cublasLtMatmulDescSetAttribute(description_.get(), attribute, &value, sizeof(value)),
                        device_);

@@ -60,7 +60,7 @@ class Matmul {
   cublasStatus_t enqueue(const Execution& execution, const MatmulArguments& arguments,
                          const MatmulAlgorithm& algorithm) const;
 
-  template <class Value>
+  template <typename Value>
   void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) const;
   void set_pointers(const MatmulArguments& arguments) const;
   Layout layout(Element element, int rows, int columns) const;

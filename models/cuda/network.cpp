@@ -18,7 +18,7 @@ void require_aligned(const float* vector) {
 }
 
 /// Calls visit.operator()<Number>() with the type of an element.
-template <class Visitor>
+template <typename Visitor>
 void visit_element(Element element, const Visitor& visit) {
   if (element == Element::bf16) {
     visit.template operator()<Bf16>();
@@ -106,7 +106,7 @@ void Network::gradient(CudaStream stream, const float* parameters, float* gradie
   require_aligned(parameters);
   require_aligned(gradient);
   const Execution run = execution(stream);
-  visit_element(blueprint_.element, [&]<class Number>() {
+  visit_element(blueprint_.element, [&]<typename Number>() {
     pack<Number>(stream, parameters);
     forward(run, parameters);
     differentiate_loss<Number>(stream, loss);
@@ -119,7 +119,7 @@ void Network::evaluate(CudaStream stream, const float* parameters, int count, fl
                        std::uint8_t* hits) {
   require_aligned(parameters);
   const Execution run = execution(stream);
-  visit_element(blueprint_.element, [&]<class Number>() {
+  visit_element(blueprint_.element, [&]<typename Number>() {
     pack<Number>(stream, parameters);
     forward(run, parameters);
     measure_loss<Number>(stream, count, losses, hits);
@@ -163,7 +163,7 @@ void Network::forward(const Execution& execution, const float* parameters) {
     convolutions_[l].forward(execution, at(stage.input), value(stage.weight, parameters),
                              at(stage.convolved));
     visit_element(blueprint_.element,
-                  [&]<class Number>() { pool<Number>(execution.stream, stage, parameters); });
+                  [&]<typename Number>() { pool<Number>(execution.stream, stage, parameters); });
   }
   for (std::size_t l = 0; l < linears_.size(); ++l) {
     linears_[l].forward(execution, operands(l, {parameters, nullptr}));
@@ -176,8 +176,9 @@ void Network::backward(const Execution& execution, const Vectors& vectors) {
   for (std::size_t l = linears_.size(); l-- > 0;) linears_[l].backward(execution, operands(l, vectors));
   for (std::size_t l = convolutions_.size(); l-- > 0;) {
     const ConvolutionStage& stage = blueprint_.convolutions[l];
-    visit_element(blueprint_.element,
-                  [&]<class Number>() { pool_backward<Number>(execution.stream, stage, vectors.gradient); });
+    visit_element(blueprint_.element, [&]<typename Number>() {
+      pool_backward<Number>(execution.stream, stage, vectors.gradient);
+    });
     convolutions_[l].backward_weight(execution, at(stage.input), at(stage.convolved),
                                      gradient_of(stage.weight, vectors.gradient));
     if (!stage.reads_images) {
@@ -187,7 +188,7 @@ void Network::backward(const Execution& execution, const Vectors& vectors) {
   }
 }
 
-template <class Number>
+template <typename Number>
 void Network::pack(CudaStream stream, const float* parameters) {
   for (const RepackedTensors& tensors : blueprint_.packed) {
     PackParameters<Number> operation;
@@ -198,7 +199,7 @@ void Network::pack(CudaStream stream, const float* parameters) {
   }
 }
 
-template <class Number>
+template <typename Number>
 void Network::unpack(CudaStream stream, float* gradient) {
   for (const RepackedTensors& tensors : blueprint_.packed_gradients) {
     UnpackGradients<Number> operation;
@@ -209,7 +210,7 @@ void Network::unpack(CudaStream stream, float* gradient) {
   }
 }
 
-template <class Number>
+template <typename Number>
 void Network::pool(CudaStream stream, const ConvolutionStage& stage, const float* parameters) {
   BiasReluMaxPool<Number> operation;
   operation.shape = stage.pool;
@@ -220,7 +221,7 @@ void Network::pool(CudaStream stream, const ConvolutionStage& stage, const float
   operation.launch(stream);
 }
 
-template <class Number>
+template <typename Number>
 void Network::pool_backward(CudaStream stream, const ConvolutionStage& stage, float* gradient) {
   BiasReluMaxPoolBackward<Number> operation;
   operation.shape = stage.pool;
@@ -232,7 +233,7 @@ void Network::pool_backward(CudaStream stream, const ConvolutionStage& stage, fl
   operation.launch(stream);
 }
 
-template <class Number>
+template <typename Number>
 void Network::differentiate_loss(CudaStream stream, float* loss) {
   SoftmaxCrossEntropy<Number> operation;
   operation.batch = static_cast<std::size_t>(blueprint_.batch);
@@ -245,7 +246,7 @@ void Network::differentiate_loss(CudaStream stream, float* loss) {
   operation.launch(stream);
 }
 
-template <class Number>
+template <typename Number>
 void Network::measure_loss(CudaStream stream, int count, float* losses, std::uint8_t* hits) {
   SoftmaxCrossEntropy<Number> operation;
   operation.batch = static_cast<std::size_t>(count);

@@ -74,17 +74,17 @@ class Network {
 
   void forward(const Execution& execution, const float* parameters);
   void backward(const Execution& execution, const Vectors& vectors);
-  template <class Number>
+  template <typename Number>
   void pack(CudaStream stream, const float* parameters);
-  template <class Number>
+  template <typename Number>
   void unpack(CudaStream stream, float* gradient);
-  template <class Number>
+  template <typename Number>
   void pool(CudaStream stream, const ConvolutionStage& stage, const float* parameters);
-  template <class Number>
+  template <typename Number>
   void pool_backward(CudaStream stream, const ConvolutionStage& stage, float* gradient);
-  template <class Number>
+  template <typename Number>
   void differentiate_loss(CudaStream stream, float* loss);
-  template <class Number>
+  template <typename Number>
   void measure_loss(CudaStream stream, int count, float* losses, std::uint8_t* hits);
 
   StreamRef stream_;

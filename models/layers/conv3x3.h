@@ -24,9 +24,9 @@ struct Conv3x3 {
 };
 
 namespace plain {
-template <class T>
+template <typename T>
 void forward(const Conv3x3& conv, int batch, const T* parameters, const T* input, T* output);
-template <class T>
+template <typename T>
 void backward(const Conv3x3& conv, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient);
 }  // namespace plain

@@ -26,7 +26,7 @@ std::array<Tap, 9> taps_of(int height, int width) {
 }
 
 /// to[y,x] += Σ_taps weight[tap] · from[y,x + shift] on one plane.
-template <class T>
+template <typename T>
 void correlate(const std::array<Tap, 9>& taps, int width, const T* weight, const T* from, T* to) {
   for (const Tap& tap : taps) {
     const T w = *weight++;
@@ -38,7 +38,7 @@ void correlate(const std::array<Tap, 9>& taps, int width, const T* weight, const
 }
 
 /// The transpose of correlate: to[y,x + shift] += Σ_taps weight[tap] · from[y,x].
-template <class T>
+template <typename T>
 void scatter(const std::array<Tap, 9>& taps, int width, const T* weight, const T* from, T* to) {
   for (const Tap& tap : taps) {
     const T w = *weight++;
@@ -50,7 +50,7 @@ void scatter(const std::array<Tap, 9>& taps, int width, const T* weight, const T
 }
 
 /// gradient[tap] += Σ_{y,x} output_gradient[y,x] · input[y,x + shift].
-template <class T>
+template <typename T>
 void add_weight_gradient(const std::array<Tap, 9>& taps, int width, const T* input, const T* output_gradient,
                          T* gradient) {
   for (const Tap& tap : taps) {
@@ -68,7 +68,7 @@ int kernel_offset(const Conv3x3& conv, int out, int in) { return (out * conv.in_
 
 }  // namespace
 
-template <class T>
+template <typename T>
 void forward(const Conv3x3& conv, int batch, const T* parameters, const T* input, T* output) {
   const T* weight = parameters + conv.weight_offset;
   const T* bias = parameters + conv.bias_offset;
@@ -84,7 +84,7 @@ void forward(const Conv3x3& conv, int batch, const T* parameters, const T* input
   }
 }
 
-template <class T>
+template <typename T>
 void backward(const Conv3x3& conv, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient) {
   const T* weight = parameters + conv.weight_offset;

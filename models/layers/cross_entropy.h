@@ -10,7 +10,7 @@ namespace tardigrad::models::plain {
 /// it also writes the gradient of the mean over the examples: (softmax - one-hot) / count. Where `hits`
 /// [count] is not null, it also writes whether the largest logit (the first of equals) is the label's: 1, or
 /// 0. A NaN or +infinity logit makes the loss NaN.
-template <class T>
+template <typename T>
 double cross_entropy(int count, int classes, const T* logits, const std::int32_t* labels, T* gradient,
                      std::uint8_t* hits = nullptr);
 

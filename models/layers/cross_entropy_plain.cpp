@@ -5,7 +5,7 @@
 
 namespace tardigrad::models::plain {
 
-template <class T>
+template <typename T>
 double cross_entropy(int count, int classes, const T* logits, const std::int32_t* labels, T* gradient,
                      std::uint8_t* hits) {
   double loss_sum = 0;

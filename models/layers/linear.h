@@ -21,14 +21,14 @@ struct Linear {
 namespace plain {
 /// Computes the layer, as backward() its gradients. They are written for minibatches of a few examples, where
 /// reading and writing the weights is all the work.
-template <class T>
+template <typename T>
 void forward(const Linear& linear, int batch, const T* parameters, const T* input, T* output);
-template <class T>
+template <typename T>
 void backward(const Linear& linear, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient);
 
 /// Computes gradient[o] = Σ_n output_gradient[n,o], the part of backward that no matrix product gives.
-template <class T>
+template <typename T>
 void bias_gradient(const Linear& linear, int batch, const T* output_gradient, T* gradient);
 }  // namespace plain
 

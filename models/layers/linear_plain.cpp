@@ -25,7 +25,7 @@ int rows_ahead(const Linear& linear, int o, int tile_outputs, std::size_t elemen
 }
 
 /// Walks [0, count) in tiles of `Size`, then one by one: tile(first, the tile's size as integral_constant).
-template <int Size, class Tile>
+template <int Size, typename Tile>
 void for_tiles(int count, Tile tile) {
   int first = 0;
   for (; first + Size <= count; first += Size) tile(first, std::integral_constant<int, Size>());
@@ -33,7 +33,7 @@ void for_tiles(int count, Tile tile) {
 }
 
 /// y[e,o] = bias[o] + Σ_i x[e,i] · w[o,i]. Fetches as much from `ahead` on as it reads of w.
-template <int Examples, int Outputs, class T>
+template <int Examples, int Outputs, typename T>
 void forward_tile(const Linear& linear, const T* w, const T* ahead, const T* bias, const T* x, T* y) {
   const int stride = linear.inputs;
   Lanes<T> sums[Examples][Outputs] = {};
@@ -61,7 +61,7 @@ void forward_tile(const Linear& linear, const T* w, const T* ahead, const T* bia
 }
 
 /// dw[o,i] = Σ_e dy[e,o] · x[e,i], or += where `add`. Fetches as much from `ahead` on as it writes of dw.
-template <int Examples, int Outputs, class T>
+template <int Examples, int Outputs, typename T>
 void weight_gradient_tile(const Linear& linear, bool add, const T* dy, const T* x, T* dw, const T* ahead) {
   const int stride = linear.inputs;
   Lanes<T> scale[Examples][Outputs];
@@ -93,7 +93,7 @@ void weight_gradient_tile(const Linear& linear, bool add, const T* dy, const T* 
 }
 
 /// dx[e,i] = Σ_o dy[e,o] · w[o,i].
-template <int Examples, class T>
+template <int Examples, typename T>
 void input_gradient_tile(const Linear& linear, const T* w, const T* dy, T* dx) {
   const int stride = linear.inputs;
   int i = 0;
@@ -116,7 +116,7 @@ void input_gradient_tile(const Linear& linear, const T* w, const T* dy, T* dx) {
 
 }  // namespace
 
-template <class T>
+template <typename T>
 void bias_gradient(const Linear& linear, int batch, const T* output_gradient, T* gradient) {
   std::fill_n(gradient, linear.outputs, T{0});
   for (int e = 0; e < batch; ++e) {
@@ -124,7 +124,7 @@ void bias_gradient(const Linear& linear, int batch, const T* output_gradient, T*
   }
 }
 
-template <class T>
+template <typename T>
 void forward(const Linear& linear, int batch, const T* parameters, const T* input, T* output) {
   const T* weight = parameters + linear.weight_offset;
   const T* bias = parameters + linear.bias_offset;
@@ -138,7 +138,7 @@ void forward(const Linear& linear, int batch, const T* parameters, const T* inpu
   });
 }
 
-template <class T>
+template <typename T>
 void backward(const Linear& linear, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient) {
   T* weight_gradient = gradient + linear.weight_offset;

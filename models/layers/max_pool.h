@@ -21,9 +21,9 @@ struct MaxPool2x2 {
 };
 
 namespace plain {
-template <class T>
+template <typename T>
 void forward(const MaxPool2x2& pool, int batch, const T* parameters, const T* input, T* output);
-template <class T>
+template <typename T>
 void backward(const MaxPool2x2& pool, int batch, const T* parameters, const T* input,
               const T* output_gradient, T* input_gradient, T* gradient);
 }  // namespace plain

@@ -7,7 +7,7 @@ namespace tardigrad::models::plain {
 namespace {
 
 /// The element of a 2×2 window, given by its first, that PyTorch takes.
-template <class T>
+template <typename T>
 const T* maximum_of_window(const T* first, int width) {
   const T* best = first;
   for (const T* other : {first + 1, first + width, first + width + 1}) {
@@ -17,7 +17,7 @@ const T* maximum_of_window(const T* first, int width) {
 }
 
 /// visit(first element of the window in its plane, output element), over all windows of all planes.
-template <class Visit>
+template <typename Visit>
 void for_each_window(const MaxPool2x2& pool, int batch, Visit visit) {
   std::size_t output = 0;
   for (int plane = 0; plane < batch * pool.channels; ++plane) {
@@ -31,14 +31,14 @@ void for_each_window(const MaxPool2x2& pool, int batch, Visit visit) {
 
 }  // namespace
 
-template <class T>
+template <typename T>
 void forward(const MaxPool2x2& pool, int batch, const T* /*parameters*/, const T* input, T* output) {
   for_each_window(pool, batch, [&](std::size_t first, std::size_t out) {
     output[out] = *maximum_of_window(input + first, pool.width);
   });
 }
 
-template <class T>
+template <typename T>
 void backward(const MaxPool2x2& pool, int batch, const T* /*parameters*/, const T* input,
               const T* output_gradient, T* input_gradient, T* /*gradient*/) {
   if (!input_gradient) return;

@@ -43,7 +43,7 @@ class Operation {
   Operation(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, Operands operands);
 
   /// Takes a `description` that was made with attributes() and while a OneThread lived.
-  template <class Primitive>
+  template <typename Primitive>
   static Operation make(const typename Primitive::primitive_desc& description, Operands operands) {
     return {Primitive(description), description.scratchpad_desc(), std::move(operands)};
   }

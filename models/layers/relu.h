@@ -13,9 +13,9 @@ struct Relu {
 };
 
 namespace plain {
-template <class T>
+template <typename T>
 void forward(const Relu& relu, int batch, const T* parameters, const T* input, T* output);
-template <class T>
+template <typename T>
 void backward(const Relu& relu, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient);
 }  // namespace plain

@@ -12,13 +12,13 @@ namespace stdx = std::experimental;
 using OneLane = stdx::simd<float, stdx::simd_abi::scalar>;
 
 /// Neighbouring channels of one pixel, `stride` elements apart: 1, or a whole plane where the format is NCHW.
-template <class V>
+template <typename V>
 V load_channels(const float* from, std::ptrdiff_t stride) {
   if (stride == 1) return V(from, stdx::element_aligned);
   return V([&](auto lane) { return from[lane * stride]; });
 }
 
-template <class V>
+template <typename V>
 void store_channels(const V& values, float* to, std::ptrdiff_t stride) {
   if (stride == 1) return values.copy_to(to, stdx::element_aligned);
   for (std::size_t lane = 0; lane < V::size(); ++lane) to[lane * stride] = values[lane];
@@ -27,14 +27,14 @@ void store_channels(const V& values, float* to, std::ptrdiff_t stride) {
 // The helpers below must be inlined: otherwise the registers that they are about go through memory.
 
 /// Replaces `maximum` where PyTorch's max-pool would: by what is larger, or NaN. Returns where.
-template <class V>
+template <typename V>
 [[gnu::always_inline]] inline typename V::mask_type meet(V& maximum, const V& other) {
   const auto replace = other > maximum || isnan(other);
   where(replace, maximum) = other;
   return replace;
 }
 
-template <class V>
+template <typename V>
 [[gnu::always_inline]] inline V keep(const typename V::mask_type& mask, const V& values) {
   V kept = 0;
   where(mask, kept) = values;
@@ -46,7 +46,7 @@ struct Window {
   std::array<std::ptrdiff_t, 4> pixels;  ///< Distances from the first.
   std::ptrdiff_t output_stride;          ///< Between channels of the output.
 
-  template <class V>
+  template <typename V>
   void forward(const float* input, float* output) const {
     V maximum(input, stdx::element_aligned);
     for (int k = 1; k < 4; ++k) meet(maximum, V(input + pixels[k], stdx::element_aligned));
@@ -54,7 +54,7 @@ struct Window {
     store_channels(maximum, output, output_stride);
   }
 
-  template <class V>
+  template <typename V>
   void backward(const float* input, const float* output_gradient, float* input_gradient) const {
     V maximum(input, stdx::element_aligned);
     auto second = meet(maximum, V(input + pixels[1], stdx::element_aligned));
@@ -84,14 +84,15 @@ class ReluMaxPool final : public Layer {
   std::size_t output_size() const override { return output_.size() * batch_; }
 
   void forward(const float* /*parameters*/, const float* input, float* output) override {
-    for_each_window(
-        [&]<class V>(V, std::size_t in, std::size_t out) { window_.forward<V>(input + in, output + out); });
+    for_each_window([&]<typename V>(V, std::size_t in, std::size_t out) {
+      window_.forward<V>(input + in, output + out);
+    });
   }
 
   void backward(const float* /*parameters*/, const float* input, const float* output_gradient,
                 float* input_gradient, float* /*gradient*/) override {
     if (!input_gradient) return;
-    for_each_window([&]<class V>(V, std::size_t in, std::size_t out) {
+    for_each_window([&]<typename V>(V, std::size_t in, std::size_t out) {
       window_.backward<V>(input + in, output_gradient + out, input_gradient + in);
     });
     clear_edges(input_gradient);
@@ -100,7 +101,7 @@ class ReluMaxPool final : public Layer {
  private:
   /// visit(V, offset of the window's first pixel, offset of the output pixel), for as many channels at once
   /// as V has lanes. Channels go outside the pixels of a row, which stays in the first cache in any format.
-  template <class Visit>
+  template <typename Visit>
   void for_each_window(Visit visit) const {
     constexpr int lanes = lane_count<float>;
     const bool contiguous = input_.block % lanes == 0 && (output_.block == 1 || output_.block % lanes == 0);
@@ -117,7 +118,7 @@ class ReluMaxPool final : public Layer {
     }
   }
 
-  template <class V, class Visit>
+  template <typename V, typename Visit>
   void visit_row(int n, int channel, int y, V lanes, Visit& visit) const {
     std::size_t in = n * input_.size() + input_.offset(channel, 2 * y, 0);
     std::size_t out = n * output_.size() + output_.offset(channel, y, 0);

@@ -2,13 +2,13 @@
 
 namespace tardigrad::models::plain {
 
-template <class T>
+template <typename T>
 void forward(const Relu& relu, int batch, const T* /*parameters*/, const T* input, T* output) {
   const std::size_t count = relu.size * batch;
   for (std::size_t i = 0; i < count; ++i) output[i] = input[i] <= 0 ? T{0} : input[i];
 }
 
-template <class T>
+template <typename T>
 void backward(const Relu& relu, int batch, const T* /*parameters*/, const T* input, const T* output_gradient,
               T* input_gradient, T* /*gradient*/) {
   if (!input_gradient) return;

@@ -8,7 +8,7 @@ namespace tardigrad {
 
 /// Is a queue, first in, first out, that is small where it stays short, as almost all do: its first item lies
 /// in it, the others in one array. Nothing may be taken out of an empty one.
-template <class T>
+template <typename T>
 class Fifo {
  public:
   bool empty() const { return !any_; }
@@ -17,7 +17,7 @@ class Fifo {
   const T& front() const { return first_; }
 
   /// Calls visit(item) for all, the first first.
-  template <class Visit>
+  template <typename Visit>
   void for_each(const Visit& visit) const {
     if (any_) visit(first_);
     for (std::size_t i = head_; i < others_.size(); ++i) visit(others_[i]);

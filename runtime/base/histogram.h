@@ -28,7 +28,7 @@ class Histogram {
 
   /// Calls visit(first, count) for every bucket that holds something, in ascending order; `first` is the
   /// smallest value that belongs there.
-  template <class Visit>
+  template <typename Visit>
   void for_each(const Visit& visit) const {
     for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
       if (counts_[bucket] > 0) visit(first_of(bucket), counts_[bucket]);
@@ -47,7 +47,7 @@ class Histogram {
 
  private:
   static constexpr int exact_bits = 6;  // values below 2^6 have buckets of their own
-  static constexpr std::size_t per_power = 1u << (exact_bits - 1);  // buckets between powers of two above
+  static constexpr std::size_t per_power = 1U << (exact_bits - 1);  // buckets between powers of two above
 
   static std::size_t bucket_of(std::uint64_t value) {
     const int shift = std::max(0, static_cast<int>(std::bit_width(value)) - exact_bits);

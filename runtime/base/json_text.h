@@ -25,7 +25,7 @@ bool is_moderate_json(std::string_view text);
 
 /// Returns the value that `text` is. It is discarded (`is_discarded()`) where `text` is none, or not a
 /// moderate one.
-template <class Json = nlohmann::json>
+template <typename Json = nlohmann::json>
 Json parse_json(std::string_view text) {
   if (!is_moderate_json(text)) return Json(nlohmann::detail::value_t::discarded);
   return Json::parse(text, nullptr, false);
@@ -34,7 +34,7 @@ Json parse_json(std::string_view text) {
 /// Reads a member of an object, by becoming the number, text or list of whole numbers that it initialises.
 /// Throws std::invalid_argument where the member is not there or no such thing. Whole numbers are not
 /// rounded, and must fit.
-template <class Json>
+template <typename Json>
 class JsonMember {
  public:
   JsonMember(const Json& object, const char* name) : value_(find(object, name)) {}
@@ -82,13 +82,13 @@ class JsonMember {
   const Json& value_;
 };
 
-template <class Json>
+template <typename Json>
 JsonMember<Json> json_member(const Json& object, const char* name) {
   return {object, name};
 }
 
 /// Returns the value, or JSON's null where there is none.
-template <class T>
+template <typename T>
 nlohmann::ordered_json or_null(const std::optional<T>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }

@@ -10,7 +10,7 @@
 namespace tardigrad {
 
 /// Returns the number that the whole of `text` is, or nothing if it is none, out of range, or not finite.
-template <class Number>
+template <typename Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number number{};
   const char* const end = text.data() + text.size();

@@ -11,7 +11,7 @@ namespace tardigrad {
 
 /// Prints to a stream that may be closed, or full: unlike fmt::print it never throws for that. Returns false
 /// where not all could be handed to the stream.
-template <class... T>
+template <typename... T>
 bool say(std::FILE* stream, fmt::format_string<T...> format, T&&... values) {
   const std::string text = fmt::format(format, std::forward<T>(values)...);
   return std::fwrite(text.data(), 1, text.size(), stream) == text.size();
@@ -26,7 +26,7 @@ std::string zoned_time(std::chrono::system_clock::time_point time);
 void say_line(const std::string& text);
 
 /// Formats a line and prints it likewise.
-template <class... T>
+template <typename... T>
 requires(sizeof...(T) > 0) void say_line(fmt::format_string<T...> format, T&&... values) {
   say_line(fmt::format(format, std::forward<T>(values)...));
 }

@@ -23,7 +23,7 @@ class ThreadError : public std::runtime_error {
 std::string describe_thread_limits();
 
 /// Starts a thread. `what` says what it is for, as "worker 3". Throws ThreadError.
-template <class Work>
+template <typename Work>
 std::jthread start_thread(const std::string& what, Work&& work) {
   try {
     return std::jthread(std::forward<Work>(work));

@@ -89,7 +89,7 @@ class StateArchive {
   void workers(const char* name, std::vector<int>& values, int n, bool all = false);
 
   /// Visits an object of its own by visit(StateArchive&).
-  template <class Visit>
+  template <typename Visit>
   void object(const char* name, const Visit& visit) {
     StateArchive inner = begin_object(name);
     visit(inner);

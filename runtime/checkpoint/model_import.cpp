@@ -28,7 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The element that the bytes are.
-template <class Element>
+template <typename Element>
 Element element_at(const char* bytes) {
   Element element;
   std::memcpy(&element, bytes, sizeof(element));

@@ -108,7 +108,7 @@ class Snapshot {
     std::shared_ptr<StagingPool::Buffer> buffer;
   };
 
-  template <class T>
+  template <typename T>
   void copy(const StreamRef& stream, BufferRef<const T> vector, Place place) {
     auto buffer = take_buffer();
     T* const target = reinterpret_cast<T*>(buffer->data());

@@ -106,8 +106,9 @@ void Coordinator::begin() {
 void Coordinator::train(const std::stop_token& stop) {
   execution_.stopwatch->resume();
   take_out_failed();
-  if (resumed_ && evaluations_.due(position_.at(events_.now())))
+  if (resumed_ && evaluations_.due(position_.at(events_.now()))) {
     evaluate();  // the run before may have broken it off
+  }
   while (true) {
     const auto reason = stop_rule_.reached(position_.at(events_.now()), evaluations_.latest().evaluation);
     if (reason || events_.at_end()) {
@@ -180,9 +181,7 @@ void Coordinator::take_gradient(const EventSource::Event& event) {
   GradientRecord gradient = jobs_.arrive(event, position_.updates);
   const JobRecord& job = gradient.job;
   gradient.gradients = ++position_.gradients;
-  if (execution_.health) {
-    execution_.health->add(job.worker, jobs_.started_at(job.worker), job.compute_time);
-  }
+  if (execution_.health) execution_.health->add(job.worker, jobs_.started_at(job.worker), job.compute_time);
   observers_.on_arrival(job);
 
   actions_.clear();

@@ -13,7 +13,7 @@ constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr int most_late_hand_overs = 1000;  // of a worker; there is one mostly
 
 /// Visits one number of each worker: state.numbers(…) of a member.
-template <class Workers, class Column, class Visit>
+template <typename Workers, typename Column, typename Visit>
 void visit_column(Workers& workers, Column column, const Visit& visit) {
   using Value = std::remove_cvref_t<decltype(workers.front().*column)>;
   std::vector<Value> values;

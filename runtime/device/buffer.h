@@ -23,7 +23,7 @@ Device device_of(const StreamImpl& stream);
 }  // namespace detail
 
 /// Refers to elements in a device's memory without owning them.
-template <class T>
+template <typename T>
 class BufferRef {
  public:
   BufferRef(T* data, std::size_t size, Device device) : data_(data), size_(size), device_(device) {}
@@ -51,7 +51,7 @@ class BufferRef {
 };
 
 /// Returns a view of host memory that streams can copy from and to.
-template <class T>
+template <typename T>
 BufferRef<T> host_view(T* data, std::size_t size) {
   return {data, size, Device{Backend::cpu, 0}};
 }
@@ -62,7 +62,7 @@ BufferRef<T> host_view(T* data, std::size_t size) {
 /// stream, or ordered after it, once constructed; the destructor enqueues the release behind all work of that
 /// stream. Work of other streams must be ordered before that by events. Throws DeviceError if the memory
 /// cannot be had.
-template <class T>
+template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
@@ -115,7 +115,7 @@ inline std::size_t vector_stride(std::size_t dimension) {
 
 /// Owns host memory that kernels of a device can write, for small results on their way to the host. The
 /// destructor releases it at once: work that uses it must be over.
-template <class T>
+template <typename T>
 class PinnedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
 

@@ -55,7 +55,7 @@ std::string Device::name() const {
   return fmt::format("{}:{}", backend == Backend::cpu ? "cpu" : "cuda", index);
 }
 
-int default_cpu_devices() { return std::max(1u, std::thread::hardware_concurrency()); }
+int default_cpu_devices() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 int cuda_device_count() {
   if constexpr (built_with_cuda) return cuda::device_count();

@@ -75,7 +75,7 @@ class StreamRef {
   const std::string& name() const { return impl_->name(); }
 
   /// Enqueues an operation (kernels/operation.h) on data of this stream's device.
-  template <class Operation>
+  template <typename Operation>
   void enqueue(const Operation& operation) const {
     if (device().backend == Backend::cpu) {
       host(Operation::name, [operation] { operation.run(); });
@@ -88,7 +88,7 @@ class StreamRef {
 
   /// Enqueues a host function. On the CPU backend this is how composite work (a whole forward and backward
   /// pass) runs; on CUDA the function runs on a driver thread and must not call CUDA or wait for GPU work.
-  template <class Function>
+  template <typename Function>
   void host(const char* name, Function function) const {
     if (impl_->immediate()) {
       run_now(name, function);
@@ -111,7 +111,7 @@ class StreamRef {
 
   /// Enqueues target ← source. Both have the same size (std::logic_error otherwise), and either may be on any
   /// device of this stream's backend or in host memory.
-  template <class T>
+  template <typename T>
   void copy(BufferRef<T> target, BufferRef<const std::type_identity_t<T>> source) const {
     require_same_size(target.size(), source.size());
     // NOLINTNEXTLINE(bugprone-sizeof-expression): elements may be pointers
@@ -119,7 +119,7 @@ class StreamRef {
   }
 
   /// Enqueues target ← 0, all bytes.
-  template <class T>
+  template <typename T>
   void zero(BufferRef<T> target) const {
     impl_->zero(target.data(), target.size() * sizeof(T));
   }
@@ -143,7 +143,7 @@ class StreamRef {
   explicit StreamRef(detail::StreamImpl* impl) : impl_(impl) {}
   static void require_same_size(std::size_t target, std::size_t source);
 
-  template <class Function>
+  template <typename Function>
   void run_now(const char* name, Function& function) const {
     const ProfilerRange range(name);
     try {

@@ -106,9 +106,7 @@ void LookaheadExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, Vec
   }
   const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    for (const Job& job : jobs[i]) {
-      workers_[i].models.push(&ReplicaPool::share(*replicas.at(job.version)));
-    }
+    for (const Job& job : jobs[i]) workers_[i].models.push(&ReplicaPool::share(*replicas.at(job.version)));
   }
 }
 

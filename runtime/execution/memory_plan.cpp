@@ -64,8 +64,9 @@ class Planner {
     const auto tables = static_cast<std::size_t>(run_.memory.tables);
     add(device, narrow ? "gradient table (bf16)" : "gradient table (f32)",
         tables * workers_ * (row + address));
-    if (!run_.devices.replicated && copies_gradients(device))
+    if (!run_.devices.replicated && copies_gradients(device)) {
       add(device, "copy of another GPU's gradient", vector_bytes_);
+    }
   }
 
   bool copies_gradients(Device server) const {
@@ -237,8 +238,9 @@ std::string show_memory(const MemoryPlan& plan, const FreeMemory& free) {
 
 std::string format_bytes(std::size_t bytes) {
   const auto count = static_cast<double>(bytes);
-  if (bytes >= std::size_t{1} << 40)
+  if (bytes >= std::size_t{1} << 40) {
     return fmt::format("{:.1f} TiB", count / static_cast<double>(std::size_t{1} << 40));
+  }
   if (bytes >= std::size_t{1} << 30) return fmt::format("{:.1f} GiB", count / (1 << 30));
   if (bytes >= std::size_t{1} << 20) return fmt::format("{:.1f} MiB", count / (1 << 20));
   if (bytes >= std::size_t{1} << 10) return fmt::format("{:.1f} KiB", count / (1 << 10));

@@ -13,7 +13,7 @@ namespace {
 /// A set of features, a bit each.
 template <typename... Features>
 constexpr unsigned with(Features... features) {
-  return (0u | ... | (1u << static_cast<unsigned>(features)));
+  return (0U | ... | (1U << static_cast<unsigned>(features)));
 }
 
 struct Entry {

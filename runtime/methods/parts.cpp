@@ -58,7 +58,7 @@ void restart_all(const Working& working, std::optional<int> arrived, Actions& ac
 // ---- GatheredGradients ----
 
 bool GatheredGradients::add(Actions& actions) {
-  actions.emplace_back(Accumulate{1.0f / static_cast<float>(size_), gathered_ == 0});
+  actions.emplace_back(Accumulate{1.0F / static_cast<float>(size_), gathered_ == 0});
   if (++gathered_ < size_) return false;
   gathered_ = 0;
   return true;
@@ -174,7 +174,7 @@ void RowCounts::clear(int worker) {
 float RowCounts::add(int worker) {
   std::uint64_t& count = counts_[static_cast<std::size_t>(worker)];
   if (count++ == 0) ++filled_;
-  return 1.0f / static_cast<float>(count);
+  return 1.0F / static_cast<float>(count);
 }
 
 void RowCounts::average(Actions& actions) {

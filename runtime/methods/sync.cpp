@@ -26,7 +26,7 @@ class Sync final : public Method {
   void arrive(const Arrival& arrival, Actions& actions) override {
     const bool first = round_.arrived() == 0;
     if (first) weighted_for_ = round_.size();
-    actions.emplace_back(Accumulate{1.0f / static_cast<float>(weighted_for_), first});
+    actions.emplace_back(Accumulate{1.0F / static_cast<float>(weighted_for_), first});
     round_.arrive(arrival.worker);
     step_if_over(actions);
   }

@@ -12,7 +12,7 @@ namespace {
 constexpr int iterations = 10;
 constexpr double step = 1e-3;  // of the length of the model
 
-template <class Value>
+template <typename Value>
 double norm(std::span<const Value> x) {
   return std::sqrt(std::transform_reduce(x.begin(), x.end(), 0.0, std::plus<>(), [](Value value) {
     return static_cast<double>(value) * static_cast<double>(value);

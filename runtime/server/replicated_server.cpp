@@ -80,7 +80,7 @@ class ReplicatedServer::Distribution {
 
   void add(const Discard&) {}
 
-  template <class Other>
+  template <typename Other>
   void add(const Other&) {
     throw std::logic_error("models on several devices are kept by sums alone, without tables");
   }

@@ -16,7 +16,7 @@ constexpr const char* table_names[] = {"table.main", "table.next"};
 
 }  // namespace
 
-template <class T>
+template <typename T>
 Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, int workers)
     : memory(stream, vector_stride(dimension) * static_cast<std::size_t>(workers)),
       pointers(static_cast<std::size_t>(workers)) {
@@ -30,7 +30,7 @@ Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, int workers)
   }
 }
 
-template <class T>
+template <typename T>
 const T* const* Server::Rows<T>::all() const {
   return on_gpu ? on_gpu->ref().data() : pointers.data();
 }
@@ -38,7 +38,7 @@ const T* const* Server::Rows<T>::all() const {
 /// The rows that count, for a kernel to be enqueued. The list of the last time is the right one until workers
 /// are lost or come back (or, on an immediate stream, rows are exchanged); then the kernels that read it must
 /// be over before it is made anew.
-template <class T>
+template <typename T>
 const T* const* Server::Rows<T>::those(const std::vector<bool>& count, StreamRef stream) {
   std::vector<T*> now;
   for (std::size_t i = 0; i < pointers.size(); ++i) {

@@ -84,7 +84,7 @@ class Server final : public ParameterServer {
   class Fusion;
 
   /// Keeps a gradient table: rows where they lie, and the same as the device reads it.
-  template <class T>
+  template <typename T>
   struct Rows {
     Rows(StreamRef stream, std::size_t dimension, int workers);
     const T* const* all() const;

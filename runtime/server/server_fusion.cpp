@@ -32,7 +32,7 @@ class Server::Fusion {
     if (fold.update_mean) {
       if (!table.counts[worker]) throw std::logic_error("a row that does not count cannot move the mean");
       update_.mean_update = Mean::accumulate;
-      update_.mean_weight = 1.0f / static_cast<float>(table.counting);
+      update_.mean_weight = 1.0F / static_cast<float>(table.counting);
     }
     if (table.bf16) {
       update_.row_bf16 = table.bf16->pointers[worker];

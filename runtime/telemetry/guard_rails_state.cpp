@@ -14,7 +14,7 @@ constexpr auto any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr int most_warnings = 1 << 30;
 
 /// A member of each, as a list.
-template <class Owners, class Value, class Visit>
+template <typename Owners, typename Value, typename Visit>
 void visit_members(const Owners& owners, Value member, const Visit& visit) {
   using Member = std::remove_cvref_t<decltype((*owners.begin())->*member)>;
   std::vector<Member> values;

@@ -37,7 +37,7 @@ class Observers final : public RunObserver {
   void visit_state(StateArchive& state) override;
 
  private:
-  template <auto function, class... Arguments>
+  template <auto function, typename... Arguments>
   void tell(const Arguments&... arguments) const {
     for (RunObserver* const observer : observers_) (observer->*function)(arguments...);
   }

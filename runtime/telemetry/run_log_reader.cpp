@@ -28,7 +28,7 @@ namespace {
 using nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-template <class T>
+template <typename T>
 std::optional<T> or_nothing(const json& value) {
   return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
 }
@@ -137,7 +137,7 @@ WorkerRecord worker_of(const json& record) {
 }
 
 /// The value of that name; `last` where there is none.
-template <class Enum>
+template <typename Enum>
 Enum value_named(const std::string& name, Enum last) {
   int value = 0;
   while (value < static_cast<int>(last) && to_string(static_cast<Enum>(value)) != name) ++value;

@@ -55,7 +55,7 @@ void TraceFile::on_evaluation(const EvaluationRecord& record) {
   if (file_) write_events();
 }
 
-template <class T>
+template <typename T>
 void TraceFile::add(const T& record) {
   if (most_kept_ > 0) return keep(record);
   events_.add(record);

@@ -42,7 +42,7 @@ class TraceFile final : public RunObserver {
  private:
   using Record = std::variant<GradientRecord, UpdateRecord, JobRecord, EvaluationRecord>;
 
-  template <class T>
+  template <typename T>
   void add(const T& record);
   void keep(const Record& record);
   void drop_oldest();

@@ -27,7 +27,7 @@ class Checks {
     worker_ = worker;
   }
 
-  template <class... Args>
+  template <typename... Args>
   void require(bool holds, fmt::format_string<Args...> text, Args&&... args) {
     ++made_;
     if (!holds) fail(fmt::format(text, std::forward<Args>(args)...));

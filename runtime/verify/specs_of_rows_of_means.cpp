@@ -22,7 +22,7 @@ class Counts {
 
   /// One more gradient, which goes in with the weight 1/b_i.
   FoldRow add(int worker, Table table, bool update_mean) {
-    return {worker, 1.0f / static_cast<float>(++of(worker)), table, update_mean};
+    return {worker, 1.0F / static_cast<float>(++of(worker)), table, update_mean};
   }
 
   /// Σ 1/b_i, of rows that are filled.

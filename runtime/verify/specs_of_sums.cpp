@@ -24,7 +24,7 @@ class SyncPromise final : public MethodSpec {
     const bool first = std::ranges::find(came_, true) == came_.end();
     if (first) weighted_for_ = static_cast<int>(jobs.outstanding()) + 1;
     came_[static_cast<std::size_t>(arrival.worker)] = true;
-    Decision decision{.accumulate = Accumulate{1.0f / static_cast<float>(weighted_for_), first}};
+    Decision decision{.accumulate = Accumulate{1.0F / static_cast<float>(weighted_for_), first}};
     end_round_if_over(decision, jobs);
     return decision;
   }
@@ -73,7 +73,7 @@ class Gathering : public MethodSpec {
  protected:
   /// A sum, and a step where it is whole.
   Decision add() {
-    Decision decision{.accumulate = Accumulate{1.0f / static_cast<float>(size_), gathered_ == 0}};
+    Decision decision{.accumulate = Accumulate{1.0F / static_cast<float>(size_), gathered_ == 0}};
     gathered_ = (gathered_ + 1) % size_;
     if (gathered_ == 0) decision.step = 1;
     return decision;

@@ -29,7 +29,7 @@
 namespace {
 
 /// The function that this library stands before.
-template <class Function>
+template <typename Function>
 Function* real(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
@@ -120,14 +120,14 @@ Disk& disk() { return Disk::instance(); }
 }
 
 /// A call that does all or nothing.
-template <class Call>
+template <typename Call>
 int whole_call(Fault fault, Call call) {
   if (fault == Fault::kill) die();
   return fault == Fault::error ? -1 : call();
 }
 
 /// `write(bytes)` is a call that may write less than it is told to.
-template <class Write>
+template <typename Write>
 ssize_t written(Fault fault, std::size_t bytes, Write write) {
   if (fault == Fault::error) return -1;
   if (fault == Fault::none) return write(bytes);

@@ -28,14 +28,14 @@ inline void require(bool condition, cudaError_t status) {
 }
 
 /// Whether a handle still stands for its object, and a list of all objects for leak checkers to follow.
-template <class Object>
+template <typename Object>
 class Handle {
  public:
   Handle() = default;
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 
-  template <class... Arguments>
+  template <typename... Arguments>
   static Object* make(Arguments&&... arguments) {
     auto* made = new Object(std::forward<Arguments>(arguments)...);
     made->older_ = newest_.load(std::memory_order_relaxed);
@@ -45,7 +45,7 @@ class Handle {
   }
 
   /// Calls `visit` with each object in use.
-  template <class Visit>
+  template <typename Visit>
   static void for_each(const Visit& visit) {
     for (Object* one = newest_.load(std::memory_order_acquire); one != nullptr; one = one->older_) {
       if (one->alive()) visit(*one);
@@ -65,7 +65,7 @@ class Handle {
 };
 
 /// The object of a handle in use. Throws cudaErrorInvalidResourceHandle.
-template <class Object, class Native>
+template <typename Object, typename Native>
 Object& object_of(Native handle) {
   auto* object = reinterpret_cast<Object*>(handle);
   require(object != nullptr && object->alive(), cudaErrorInvalidResourceHandle);

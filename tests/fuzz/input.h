@@ -42,7 +42,7 @@ inline void require(bool holds, const char* what, std::string_view found = "") {
 
 /// Calls read(), which takes what it is given or refuses it, in one short line. Whatever else it throws ends
 /// the program, as a find.
-template <class Read>
+template <typename Read>
 void taken_or_refused(const Read& read) {
   try {
     read();

@@ -38,7 +38,7 @@ struct Members {
 };
 
 /// What was taken is saved as it came: the second time round exactly.
-template <class State>
+template <typename State>
 void restore(State& state, const StateArchive::Json& json) {
   StateArchive archive(json, "state");
   state.visit_state(archive);

@@ -6,9 +6,10 @@
 - Tests: TEST(Suite, WhatIsTrueOfIt), in words that begin with capitals; no suite is called a Test (but a DeathTest, which
   GoogleTest runs first).
 - Namespaces: those of the folder, and at most one more within.
-- Neither [[nodiscard]] nor typedef, and what one source has for itself is in an unnamed namespace, not static.
+- Words: template <typename T>, 1U and 0.5F; neither [[nodiscard]] nor typedef; and what one source has for itself is in an
+  unnamed namespace, not static.
 
---mend puts the braces right; clang-format -i then lays the lines out. Without files: all sources."""
+--mend puts braces, typename and suffixes right; clang-format -i then lays the lines out. Without files: all sources."""
 
 import pathlib
 import re
@@ -31,6 +32,8 @@ TEST = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP)\(\s*(\w+),\
 CHECK = re.compile(r"(EXPECT|ASSERT)_")
 NAMESPACE = re.compile(r"^namespace (tardigrad[\w:]*) \{", re.MULTILINE)
 UNWANTED = re.compile(r"\[\[nodiscard\]\]|\btypedef\b|^(?:inline )?static\b", re.MULTILINE)
+CLASS_PARAMETER = re.compile(r"(?:(?<=<)|(?<=, ))class\b")
+NUMBER = re.compile(r"(?<![\w.])(0x[\da-fA-F']+(?=[ul])|0x[\da-fA-F.']+p[+-]?\d+|[\d.']+(?:e[+-]?\d+)?)(f|u?ll?|u)\b")
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -102,7 +105,16 @@ def is_plain(code, text):
         and not re.match(r"(do|switch|case|default|const)\b", code) and end_of_statement(code, 0) == len(code)
 
 
+def wrong_words(code):
+    """(place, word, the right one) of each, the last first."""
+    found = [(found.start(), found[0], "typename") for found in CLASS_PARAMETER.finditer(code)]
+    found += [(number.start(), number[0], number[1] + number[2].upper()) for number in NUMBER.finditer(code)]
+    return sorted(found, reverse=True)
+
+
 def mended(text):
+    for place, word, right in wrong_words(code_of(text)):
+        text = text[:place] + right + text[place + len(word):]
     while True:
         wrong = next(wrong_braces(text, code_of(text)), None)
         if not wrong:
@@ -123,6 +135,8 @@ def findings(name, text):
     code = code_of(text)
     for place, what, _ in wrong_braces(text, code):
         yield place, what
+    for place, word, right in wrong_words(code):
+        yield place, f"{word} is written as {right}"
     for found in TEST.finditer(code):
         if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", found[1]) or re.search(r"(?<!Death)Test$", found[1]):
             yield found.start(), f"{found[1]} is no name of a suite"

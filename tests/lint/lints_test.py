@@ -54,6 +54,13 @@ class DialectTest(unittest.TestCase):
                                 ("tests/models/a.cpp", "tardigrad::testing")):
             self.assertEqual(len(dialect_finds(f"namespace {namespace} {{\n}}\n", name)), 1, name)
 
+    def test_words(self):
+        right = "template <typename T, int n>\nclass A : B<0x1f> {};\nint a = 0x1FU + 1'000UL + f(0.5F, 0x1p-3F, 2.5, 1s);\n"
+        self.assertEqual(dialect_finds(right), [])
+        wrong = right.replace("typename", "class").replace("FU", "Fu").replace("UL", "ul").replace("5F", "5f").replace("3F", "3f")
+        self.assertEqual(len(dialect_finds(wrong)), 5)
+        self.assertEqual(dialect.mended(wrong), right)
+
     def test_words_that_are_not_used(self):
         self.assertEqual(dialect_finds("static_assert(a);\n  static int b = 0;\n"), [])
         for text in ("[[nodiscard]] int a();\n", "typedef int A;\n", "static int a() { return 1; }\n"):

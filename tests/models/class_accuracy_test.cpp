@@ -29,7 +29,7 @@ TEST(ClassAccuracy, OfAModelAddsUpToItsAccuracy) {
   std::vector<float> model(classification.dimension());
   classification.initialise(model, 3);
   const Evaluation evaluation = classification.evaluate(model);
-  ASSERT_EQ(evaluation.class_accuracy.size(), 10u);
+  ASSERT_EQ(evaluation.class_accuracy.size(), 10U);
   double hits = 0;
   for (std::size_t c = 0; c < 10; ++c) hits += evaluation.class_accuracy[c].value() * (c < 3 ? 62 : 61);
   EXPECT_NEAR(hits / 613, evaluation.accuracy.value(), 1e-12);

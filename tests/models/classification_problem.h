@@ -27,7 +27,7 @@ inline data::Dataset bright_rows(std::size_t count) {
           .train = fill(count),
           .test = fill(613),
           .classes = 10,
-          .normalisation = {.mean = {0.25f}, .deviation = {0.5f}}};
+          .normalisation = {.mean = {0.25F}, .deviation = {0.5F}}};
 }
 
 using SharedDataset = std::shared_ptr<const data::Dataset>;

@@ -45,7 +45,7 @@ TEST(Classification, AMinibatchIsGatheredAndNormalised) {
   const data::Dataset dataset = bright_rows(20);
   std::vector<float> images(20 * 784);
   for (std::size_t i = 0; i < images.size(); ++i) {
-    images[i] = (static_cast<float>(dataset.train.pixels[i]) / 255 - 0.25f) / 0.5f;
+    images[i] = (static_cast<float>(dataset.train.pixels[i]) / 255 - 0.25F) / 0.5F;
   }
   const std::vector<std::int32_t> labels(dataset.train.labels.begin(), dataset.train.labels.end());
   const Architecture architecture = make_architecture("mlp", dataset.train.shape, 10);
@@ -54,7 +54,7 @@ TEST(Classification, AMinibatchIsGatheredAndNormalised) {
   std::vector<float> expected(model.size());
   const float expected_loss = make_classifier(architecture, 20)
                                   ->gradient(model.data(), images.data(), labels.data(), expected.data());
-  EXPECT_NEAR(loss, expected_loss, 1e-6f);
+  EXPECT_NEAR(loss, expected_loss, 1e-6F);
   // Pixels are scaled by one multiply-add here and by two divisions there: they differ in the last bit.
   double difference = 0;
   double norm = 0;
@@ -67,7 +67,7 @@ TEST(Classification, AMinibatchIsGatheredAndNormalised) {
 
 TEST(Classification, EvaluatesEveryTestImageOnce) {
   auto classification = make({.workers = 1, .batch_size = 8, .partition = {}});
-  const std::vector<float> zero(classification.dimension(), 0.0f);
+  const std::vector<float> zero(classification.dimension(), 0.0F);
   const Evaluation evaluation = classification.evaluate(zero);
   EXPECT_NEAR(evaluation.loss, std::log(10), 1e-6);  // all logits 0
   // The first class wins ties: images 0, 10, … 610.
@@ -224,8 +224,8 @@ TEST(Classification, ComputesInFp32OnACpu) {
 
 TEST(Classification, CountsEpochs) {
   const auto classification = make({.workers = 3, .batch_size = 8, .partition = {}});
-  EXPECT_EQ(classification.examples(), 100u);
-  EXPECT_EQ(classification.examples_per_job(), 8u);
+  EXPECT_EQ(classification.examples(), 100U);
+  EXPECT_EQ(classification.examples_per_job(), 8U);
   EXPECT_TRUE(classification.runs_on(Backend::cpu));
   EXPECT_EQ(classification.runs_on(Backend::cuda), built_with_cuda);
 }

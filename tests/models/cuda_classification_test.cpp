@@ -79,7 +79,7 @@ TEST_F(CudaClassification, GivesTheSameBitsWithAndWithoutGraphs) {
                                dataset, "cnn");
     results.insert(gradients(classification, gpu, 4));
   }
-  EXPECT_EQ(results.size(), 1u);
+  EXPECT_EQ(results.size(), 1U);
 }
 
 TEST_F(CudaClassification, EvaluatesLikeACpu) {
@@ -92,7 +92,7 @@ TEST_F(CudaClassification, EvaluatesLikeACpu) {
   EXPECT_NEAR(evaluated.second, accuracy, 1.5 / 613);  // one example may be decided by rounding
   EXPECT_EQ(evaluate(on_gpu), evaluated);
 
-  const std::vector<float> zero(on_gpu.dimension(), 0.0f);
+  const std::vector<float> zero(on_gpu.dimension(), 0.0F);
   EXPECT_DOUBLE_EQ(on_gpu.evaluate(zero).accuracy.value(), 62.0 / 613);  // ties, as on a CPU
   EXPECT_EQ(on_gpu.evaluate(zero).class_accuracy, on_cpu.evaluate(zero).class_accuracy);
 }
@@ -107,7 +107,7 @@ TEST_F(CudaClassification, DeterministicEnginesOfEveryPrecisionRepeatTheirBits) 
                                   .network = {.precision = precision, .deterministic = true}});
       results.insert(gradients(classification, gpu, 3));
     }
-    EXPECT_EQ(results.size(), 1u) << name_of(precision);
+    EXPECT_EQ(results.size(), 1U) << name_of(precision);
   }
 }
 
@@ -118,11 +118,11 @@ TEST(CudaClassificationMemory, IsReckonedWithoutAGpu) {
   const auto small = make({.workers = 1, .batch_size = 8, .partition = {}, .network = network}, dataset);
   const auto large = make({.workers = 1, .batch_size = 16, .partition = {}, .network = network}, dataset);
   const std::size_t images = 100 * 784 * 4;  // float
-  EXPECT_EQ(small.engine_memory(gpu).shared_bytes, 100u * (784 + 1));
-  EXPECT_GT(small.engine_memory(gpu).engine_bytes, 1000 + 8u * 784 * sizeof(float));
+  EXPECT_EQ(small.engine_memory(gpu).shared_bytes, 100U * (784 + 1));
+  EXPECT_GT(small.engine_memory(gpu).engine_bytes, 1000 + 8U * 784 * sizeof(float));
   EXPECT_LT(small.engine_memory(gpu).engine_bytes, images);
   EXPECT_GT(large.engine_memory(gpu).engine_bytes, small.engine_memory(gpu).engine_bytes);
-  EXPECT_EQ(small.engine_memory(Device{}).engine_bytes, 0u);
+  EXPECT_EQ(small.engine_memory(Device{}).engine_bytes, 0U);
 
   const auto evaluating =
       make({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu, .network = network},

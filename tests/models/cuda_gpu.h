@@ -16,7 +16,7 @@
 namespace tardigrad::models::testing {
 
 /// A suite of tests on the first GPU, skipped with the reason where there is none.
-template <class Base>
+template <typename Base>
 class OnGpu : public Base {
  protected:
   void SetUp() override {
@@ -31,14 +31,14 @@ struct TestCall {
 };
 
 /// Calls function(native stream) with the device current, then waits.
-template <class Function>
+template <typename Function>
 void run_on(const StreamRef& stream, Function function) {
   tardigrad::cuda::call_native<TestCall>(stream, std::move(function));
   stream.synchronize();
 }
 
 /// Numbers in the memory of a GPU.
-template <class Number>
+template <typename Number>
 class OnDevice {
  public:
   OnDevice(const StreamRef& stream, const std::vector<Number>& values)
@@ -62,14 +62,14 @@ class OnDevice {
 };
 
 /// Numbers as a network of that Number holds them.
-template <class Number>
+template <typename Number>
 std::vector<Number> to_numbers(const std::vector<double>& values) {
   std::vector<Number> numbers;
   for (const double value : values) numbers.push_back(nearest<Number>(static_cast<float>(value)));
   return numbers;
 }
 
-template <class Number>
+template <typename Number>
 std::vector<double> to_doubles(const std::vector<Number>& numbers) {
   std::vector<double> values;
   for (const Number number : numbers) values.push_back(static_cast<double>(widen(number)));

@@ -29,7 +29,7 @@ TEST_F(CudaGraphCache, EnqueuesDirectlyThenCapturesThenRelaunches) {
   GraphCache graphs(gpu, true);
   for (int repeat = 0; repeat < 5; ++repeat) set(graphs, stream, values, 1);
   EXPECT_EQ(enqueued_, 2);
-  EXPECT_EQ(graphs.captured(), 1u);
+  EXPECT_EQ(graphs.captured(), 1U);
   EXPECT_EQ(values.values().at(0), 0);
   EXPECT_NE(values.values().at(1), 0);
 }
@@ -76,7 +76,7 @@ TEST_F(CudaGraphCache, EndsACaptureThatFails) {
   };
   EXPECT_THROW(fail(), DeviceError);
   set(graphs, stream, values, 0);  // the stream works
-  EXPECT_EQ(graphs.captured(), 1u);
+  EXPECT_EQ(graphs.captured(), 1U);
 }
 
 TEST_F(CudaGraphCache, SwitchedOffEnqueuesAlways) {

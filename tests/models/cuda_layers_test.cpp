@@ -16,7 +16,7 @@ using models::testing::to_doubles;
 using models::testing::to_numbers;
 
 /// Calls visit.operator()<Number>() with what a network of that precision computes with.
-template <class Visitor>
+template <typename Visitor>
 void visit_precision(Precision precision, const Visitor& visit) {
   if (precision == Precision::bf16) {
     visit.template operator()<Bf16>();
@@ -33,7 +33,7 @@ class Bench {
 
   StreamRef stream() const { return stream_; }
 
-  template <class Function>
+  template <typename Function>
   void run(Function function) {
     models::testing::run_on(stream_, [&](CudaStream native) {
       ASSERT_EQ(cudnnSetStream(libraries_.cudnn.get(), native), CUDNN_STATUS_SUCCESS);
@@ -120,7 +120,7 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
   stage.input_channels = c.padded_channels;
   stage.format = c.format;
   Bench bench(gpu);
-  visit_precision(c.precision, [&]<class Number>() {
+  visit_precision(c.precision, [&]<typename Number>() {
     const auto arranged_input = to_numbers<Number>(arrange(input, images(), in, padded, pixels()));
     const auto arranged_weight = to_numbers<Number>(arrange(weight, out, in, padded, 9));
     OnDevice<Number> x(bench.stream(), arranged_input);
@@ -185,7 +185,7 @@ void PrintTo(const LinearCase& c, std::ostream* out) {
 
 class CudaLinearLayers : public models::testing::OnGpu<::testing::TestWithParam<LinearCase>> {};
 
-template <class Number>
+template <typename Number>
 void compare_layers_with_double(const LinearCase& c, Device gpu) {
   const auto batch = static_cast<std::size_t>(c.batch);
   const Linear lower{c.inputs, c.hidden, 0, static_cast<std::size_t>(c.inputs * c.hidden)};
@@ -293,7 +293,7 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
 
 TEST_P(CudaLinearLayers, AgreeWithDouble) {
   visit_precision(GetParam().precision,
-                  [&]<class Number>() { compare_layers_with_double<Number>(GetParam(), gpu); });
+                  [&]<typename Number>() { compare_layers_with_double<Number>(GetParam(), gpu); });
 }
 
 std::vector<LinearCase> linear_cases() {

@@ -30,7 +30,7 @@ Architecture make(const std::string& name, const ImageShape& shape) {
 }
 
 /// Puts normalised images [batch, channels, height, width] and labels where a network takes them.
-template <class Number>
+template <typename Number>
 void put(const StreamRef& stream, Network& network, const Architecture& architecture,
          const Problem& problem) {
   const Blueprint& blueprint = network.blueprint();
@@ -166,7 +166,7 @@ TEST_F(CudaNetwork, GivesTheSameBitsInEveryDeterministicRun) {
       gradients.insert(gradient_of(stream, *network, problem_).gradient);
       gradients.insert(gradient_of(stream, *network, problem_).gradient);
     }
-    EXPECT_EQ(gradients.size(), 1u) << name_of(precision);
+    EXPECT_EQ(gradients.size(), 1U) << name_of(precision);
   }
 }
 
@@ -192,7 +192,7 @@ TEST_F(CudaNetwork, GivesTheSameBitsFromAGraph) {
       });
       EXPECT_EQ((Result{loss.values().front(), gradient.values()}), direct) << repeat;
     }
-    EXPECT_EQ(graphs.captured(), repeat == 0 ? 0u : 2u);
+    EXPECT_EQ(graphs.captured(), repeat == 0 ? 0U : 2U);
   }
 }
 
@@ -260,7 +260,7 @@ TEST(CudaBlueprint, LaysOutMemoryWithoutOverlaps) {
       }
       EXPECT_EQ(begins.size(), pieces);
       EXPECT_LT(*begins.rbegin(), plan.bytes);
-      for (const std::size_t begin : begins) EXPECT_EQ(begin % 256, 0u);
+      for (const std::size_t begin : begins) EXPECT_EQ(begin % 256, 0U);
     }
   }
 }

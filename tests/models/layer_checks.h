@@ -41,7 +41,7 @@ inline AlignedVector<float> to_float(const std::vector<double>& values) {
 }
 
 /// ‖a - b‖ / ‖b‖; NaN where either holds a NaN, so that no comparison with it holds.
-template <class A, class B>
+template <typename A, typename B>
 double relative_error(const A& a, const B& b) {
   EXPECT_EQ(a.size(), b.size());
   double difference = 0;
@@ -56,19 +56,19 @@ double relative_error(const A& a, const B& b) {
 }
 
 /// What a layer gives for one input and one gradient with respect to its output.
-template <class T>
+template <typename T>
 struct Pass {
   AlignedVector<T> output, input_gradient, gradient;
 };
 
-template <class T>
+template <typename T>
 AlignedVector<T> nans(std::size_t count) {
   return AlignedVector<T>(count, std::numeric_limits<T>::quiet_NaN());
 }
 
 /// Both passes of a layer, given as functions with the arguments of Layer's. `pass` is what they must
 /// overwrite. It holds NaN: an element that they add to or leave out shows.
-template <class T, class Forward, class Backward>
+template <typename T, typename Forward, typename Backward>
 Pass<T> run(const AlignedVector<T>& parameters, const AlignedVector<T>& input,
             const AlignedVector<T>& output_gradient, Pass<T> pass, Forward forward, Backward backward) {
   const T* dy = output_gradient.data();
@@ -87,7 +87,7 @@ Pass<T> run(const AlignedVector<T>& parameters, const AlignedVector<T>& input,
   return pass;
 }
 
-template <class T, class Spec>
+template <typename T, typename Spec>
 Pass<T> run_plain(const Spec& spec, int batch, const std::vector<double>& parameters,
                   const std::vector<double>& input, const std::vector<double>& output_gradient) {
   const auto convert = [](const std::vector<double>& values) {
@@ -119,7 +119,7 @@ inline Pass<float> run_layer(Layer& layer, const AlignedVector<float>& parameter
 
 /// Compares the analytic gradients of <output_gradient, output> in float64 with central differences, element
 /// by element. Piecewise linear layers have no truncation error, so what is left is rounding.
-template <class Spec>
+template <typename Spec>
 void expect_gradients_match_differences(const Spec& spec, int batch, std::vector<double> parameters,
                                         std::vector<double> input, double step = 1e-3) {
   const std::size_t outputs = spec.output_size() * static_cast<std::size_t>(batch);

@@ -50,7 +50,7 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
   testing::Problem problem_{architecture_, GetParam().batch};
 
  private:
-  template <class T>
+  template <typename T>
   void write(const std::string& name, std::span<const T> values) const {
     folder_.write(name, {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()});
   }

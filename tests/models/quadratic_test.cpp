@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 QuadraticProblem two_workers() {
   return {
-      .workers = 2, .dimension = 2, .a = {2, 1, 1, 4, 1, 0, 0, 1}, .b = {1, 2, 0, -1}, .x0 = {0.5f, -0.5f}};
+      .workers = 2, .dimension = 2, .a = {2, 1, 1, 4, 1, 0, 0, 1}, .b = {1, 2, 0, -1}, .x0 = {0.5F, -0.5F}};
 }
 
 TEST(Quadratic, GradientAndLossByHand) {
@@ -29,7 +29,7 @@ TEST(Quadratic, GradientAndLossByHand) {
   engine->enqueue_gradient(0, host_view(x.data(), 2), host_view(gradient.data(), 2), &loss);
   stream.ref().synchronize();
   EXPECT_THAT(gradient, ElementsAre(2 + 2 - 1, 1 + 8 - 2));
-  EXPECT_EQ(loss, 0.5f * (1 * 4 + 2 * 9) - (1 + 4));
+  EXPECT_EQ(loss, 0.5F * (1 * 4 + 2 * 9) - (1 + 4));
   engine->enqueue_gradient(1, host_view(x.data(), 2), host_view(gradient.data(), 2), &loss);
   stream.ref().synchronize();
   EXPECT_THAT(gradient, ElementsAre(1, 3));
@@ -55,7 +55,7 @@ TEST(Quadratic, StartsWhereTheProblemSays) {
   const Quadratic quadratic(two_workers());
   std::vector<float> x(2);
   quadratic.initialise(x, 5);
-  EXPECT_THAT(x, ElementsAre(0.5f, -0.5f));
+  EXPECT_THAT(x, ElementsAre(0.5F, -0.5F));
   EXPECT_EQ(quadratic.layout().tensors().at(0).name, "x");
   EXPECT_EQ(quadratic.workers(), 2);
 }
@@ -98,7 +98,7 @@ TEST(Quadratic, ReckonsWhatAnEngineTakesOfAGpu) {
                                              .b = std::vector<float>(6),
                                              .x0 = std::vector<float>(3)});
   EXPECT_EQ(quadratic.engine_memory({Backend::cuda, 0}).engine_bytes, (18 + 6) * sizeof(float));
-  EXPECT_EQ(quadratic.engine_memory(Device{}).engine_bytes, 0u);
+  EXPECT_EQ(quadratic.engine_memory(Device{}).engine_bytes, 0U);
 }
 
 }  // namespace

@@ -183,9 +183,9 @@ TEST(Tridiagonal, AJobDependsOnSeedWorkerAndJobOnly) {
 TEST(Tridiagonal, ManyWorkersInManyDimensions) {
   Tridiagonal objective({.dimension = 1000, .noise = 0.01}, 10000, 1);
   EXPECT_EQ(objective.workers(), 10000);
-  EXPECT_EQ(objective.dimension(), 1000u);
+  EXPECT_EQ(objective.dimension(), 1000U);
   EXPECT_TRUE(objective.runs_on(Backend::cuda));
-  EXPECT_EQ(objective.examples(), 0u);
+  EXPECT_EQ(objective.examples(), 0U);
   EXPECT_THROW(Tridiagonal({.dimension = 1}, 0, 1), std::invalid_argument);
 }
 

@@ -15,7 +15,7 @@ class Chain final : public Objective {
   Chain(int workers, std::size_t dimension) : workers_(workers) {
     layout_.add("x", {static_cast<std::int64_t>(dimension)});
     for (std::size_t i = 0; i < dimension + shifts; ++i) {
-      offsets_.push_back(static_cast<float>(i * 7919 % 101) / 101 - 0.5f);
+      offsets_.push_back(static_cast<float>(i * 7919 % 101) / 101 - 0.5F);
     }
   }
 
@@ -23,7 +23,7 @@ class Chain final : public Objective {
   int workers() const override { return workers_; }
   bool runs_on(Backend) const override { return true; }
   void initialise(std::span<float> model, std::uint64_t) const override {
-    std::fill(model.begin(), model.end(), 1.0f);
+    std::fill(model.begin(), model.end(), 1.0F);
   }
   Evaluation evaluate(std::span<const float> model, const BreakOff& /*break_off*/ = {}) override {
     return {.loss = static_cast<double>(model[0]), .accuracy = {}};

@@ -37,7 +37,7 @@ class Pull final : public Objective {
   int workers() const override { return workers_; }
   bool runs_on(Backend backend) const override { return backend == Backend::cpu; }
   void initialise(std::span<float> model, std::uint64_t) const override {
-    std::fill(model.begin(), model.end(), 0.0f);
+    std::fill(model.begin(), model.end(), 0.0F);
   }
   /// The loss is element 0 itself; the accuracy a tenth of the number of evaluations.
   Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override {
@@ -178,7 +178,7 @@ struct MethodExperiment : Experiment {
   MethodExperiment(int workers, const std::string& name, const std::string& compute_time,
                    const RunOptions& run_options, int devices)
       : Experiment(workers, name, compute_time, run_options, devices) {
-    objective.noise = 0.01f;
+    objective.noise = 0.01F;
     options.lr = 0.05;
     if (name == "mifa") method_options.availability = 0.5;
     if (name == "fedbuff") options.job = {.local_steps = 3, .local_lr = 0.1};

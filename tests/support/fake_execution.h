@@ -83,7 +83,7 @@ class FakeServer final : public ParameterServer {
       if (std::holds_alternative<Step>(action)) happened_.push_back(fmt::format("step to {}", ++version_));
     }
   }
-  void read_model(std::span<float> values) override { std::ranges::fill(values, 0.0f); }
+  void read_model(std::span<float> values) override { std::ranges::fill(values, 0.0F); }
   std::optional<double> largest_drift() override { return std::nullopt; }
   std::uint64_t version() const override { return version_; }
   void begin_snapshot(Snapshot&) override {}

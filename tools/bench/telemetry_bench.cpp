@@ -162,7 +162,7 @@ Cost measure(const Options& options, const std::string& kind) {
 }
 
 /// The median over the rounds of what `of` makes of a cost and that of nothing in the same round.
-template <class Compare>
+template <typename Compare>
 double median_of(const std::vector<Cost>& costs, const std::vector<Cost>& nothing, const Compare& of) {
   std::vector<double> values;
   for (std::size_t round = 0; round < costs.size(); ++round) {

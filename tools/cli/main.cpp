@@ -97,7 +97,7 @@ std::string answer_to_request(const TrainOptions& options) {
 }
 
 /// Runs a command that signals may end. Returns its exit code.
-template <class Command>
+template <typename Command>
 int until_interrupted(std::string answer, const Command& command) {
   InterruptWatch interrupts(std::move(answer));
   try {

@@ -62,7 +62,7 @@ RunValues LiveRun::values() {
   return metrics_.values();
 }
 
-template <class Record>
+template <typename Record>
 void LiveRun::tell(void (RunObserver::*what)(const Record&), const Record& record) {
   const std::scoped_lock lock(mutex_);
   (picture_.*what)(record);

@@ -36,7 +36,7 @@ class LiveRun final : public RunObserver {
   LiveContent content();
   std::string data(bool live);
   RunValues values();
-  template <class Record>
+  template <typename Record>
   void tell(void (RunObserver::*what)(const Record&), const Record& record);
 
   std::string run_json_;

@@ -157,8 +157,9 @@ std::vector<std::uint64_t> seeds_of(const CompareOptions& options) {
   }
   const std::uint64_t count = seeds.front();
   if (count < 1 || count > most) refuse("out of range");
-  if (first > std::numeric_limits<std::uint64_t>::max() - (count - 1))
+  if (first > std::numeric_limits<std::uint64_t>::max() - (count - 1)) {
     refuse("no seeds are left after --seed");
+  }
   seeds.resize(count);
   std::iota(seeds.begin(), seeds.end(), first);
   return seeds;

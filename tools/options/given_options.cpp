@@ -64,8 +64,9 @@ GivenOption split_word(const CLI::App& command, const std::string& word) {
   const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
   if (equals != std::string::npos) return {word.substr(0, equals), word.substr(equals + 1)};
   const CLI::Option* letter = command.get_option_no_throw(word.substr(0, 2));
-  if (word.size() > 2 && letter != nullptr && takes_value(*letter))
+  if (word.size() > 2 && letter != nullptr && takes_value(*letter)) {
     return {word.substr(0, 2), word.substr(2)};
+  }
   return {word, std::nullopt};
 }
 

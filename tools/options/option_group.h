@@ -22,7 +22,7 @@ class OptionGroup {
   OptionGroup(CLI::App& command, std::string title) : command_(command), title_(std::move(title)) {}
 
   /// The manual shows the target's present value as the default, unless it is empty.
-  template <class Target, class Value>
+  template <typename Target, typename Value>
   OptionGroup& add(const std::string& flag, Target& target, const Reader<Value>& reader,
                    const std::string& help) {
     add_option({flag, reader.values, shown(target, reader), help}, taker(flag, target, reader));
@@ -30,7 +30,7 @@ class OptionGroup {
   }
 
   /// The same for an option that has to be given.
-  template <class Target, class Value>
+  template <typename Target, typename Value>
   OptionGroup& require(const std::string& flag, Target& target, const Reader<Value>& reader,
                        const std::string& help) {
     add_option({flag, reader.values, "", help, true}, taker(flag, target, reader));
@@ -56,12 +56,12 @@ class OptionGroup {
 
   void add_option(const Row& row, const Take& take);
 
-  template <class Target, class Value>
+  template <typename Target, typename Value>
   static Take taker(const std::string& flag, Target& target, const Reader<Value>& reader) {
     return [flag, &target, read = reader.read](const std::string& text) { target = read(flag, text); };
   }
 
-  template <class Target, class Value>
+  template <typename Target, typename Value>
   static std::string shown(const Target& target, const Reader<Value>& reader) {
     if constexpr (requires { target.has_value(); }) {
       return "";

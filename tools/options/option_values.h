@@ -26,7 +26,7 @@ class BadValue : public std::invalid_argument {
 };
 
 /// Makes a value of the text that somebody gave an option. Throws BadValue, naming what was expected.
-template <class Value>
+template <typename Value>
 struct Reader {
   std::string values;  ///< as the manual calls them
   std::function<Value(const std::string& flag, const std::string& text)> read;

@@ -121,8 +121,9 @@ std::string repeat_command(const TrainOptions& options) {
     std::string flag = name;
     std::replace(flag.begin(), flag.end(), '_', '-');
     command += " --" + flag;
-    if (!value.is_boolean())
+    if (!value.is_boolean()) {
       command += " " + quoted(value.is_string() ? value.get<std::string>() : value.dump());
+    }
   }
   return command;
 }

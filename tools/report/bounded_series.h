@@ -8,7 +8,7 @@ namespace tardigrad {
 
 /// Is a series of at most `capacity` points, however many are added: when it is full, neighbours are merged,
 /// and from then on each point stands for twice as many. A Point has `void merge(const Point& later)`.
-template <class Point>
+template <typename Point>
 class BoundedSeries {
  public:
   /// Makes an empty series. `capacity` is even.

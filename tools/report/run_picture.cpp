@@ -31,7 +31,7 @@ Json digits(double value) {
 
 Json digits(const std::optional<double>& value) { return value ? digits(*value) : Json(nullptr); }
 
-template <class Point, class Value>
+template <typename Point, typename Value>
 Json column(const BoundedSeries<Point>& series, const Value& value) {
   Json values = Json::array();
   for (const Point& point : series.points()) values.push_back(value(point));
@@ -39,7 +39,7 @@ Json column(const BoundedSeries<Point>& series, const Value& value) {
 }
 
 /// What all series have: where each of its points is.
-template <class Point>
+template <typename Point>
 Json places(const BoundedSeries<Point>& series) {
   return {{"stride", series.stride()},
           {"time", column(series, [](const Point& point) { return digits(point.time); })},

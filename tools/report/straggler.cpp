@@ -13,7 +13,7 @@ GradientTime time_per_gradient(const WorkerTimes& worker) {
   return {worker.computing / gradients, worker.handing_over / gradients, worker.queueing / gradients};
 }
 
-template <class Item, class Value>
+template <typename Item, typename Value>
 double median_of(const std::vector<Item>& items, const Value& value) {
   std::vector<double> values(items.size());
   std::transform(items.begin(), items.end(), values.begin(), value);

@@ -21,7 +21,7 @@ constexpr double most_ticks = 1e15;
 /// The columns of one row of a window, in whole ticks. `gap` is since the end of the job before.
 class WindowRow {
  public:
-  template <class Job>
+  template <typename Job>
   void add(const Job& job, double tick) {
     const auto ticks = [tick](double time) {
       const double count = time / tick;

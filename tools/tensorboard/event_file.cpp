@@ -16,7 +16,7 @@ constexpr std::array<std::uint32_t, 256> make_crc32c_table() {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
     std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
     table[byte] = crc;
   }
   return table;
@@ -25,13 +25,13 @@ constexpr std::array<std::uint32_t, 256> make_crc32c_table() {
 /// CRC-32C as TFRecord files have it, so that checksums of data that hold checksums stay good.
 std::uint32_t masked_crc32c(std::string_view bytes) {
   static constexpr auto table = make_crc32c_table();
-  std::uint32_t crc = ~0u;
+  std::uint32_t crc = ~0U;
   for (const char byte : bytes) crc = crc >> 8 ^ table[(crc ^ static_cast<unsigned char>(byte)) & 0xff];
   crc = ~crc;
-  return (crc >> 15 | crc << 17) + 0xa282ead8u;
+  return (crc >> 15 | crc << 17) + 0xa282ead8U;
 }
 
-template <class Unsigned>
+template <typename Unsigned>
 std::string little_endian(Unsigned value) {
   std::string bytes;
   for (std::size_t i = 0; i < sizeof value; ++i) bytes.push_back(static_cast<char>(value >> 8 * i & 0xff));

@@ -104,14 +104,16 @@ void Progress::on_summary(const RunSummary& summary) {
       to_string(summary.stop_reason));
   const bool whole = summary.evaluated_update == summary.updates;
   say(result_, "{} {:.4f}", whole ? "final loss" : "loss", summary.final_evaluation.loss);
-  if (summary.final_evaluation.accuracy)
+  if (summary.final_evaluation.accuracy) {
     say(result_, "  accuracy {}", percent(summary.final_evaluation.accuracy));
+  }
   print_classes(result_, summary.final_evaluation);
   if (!whole) say(result_, "  of update {}, the latest evaluated", summary.evaluated_update);
   say(result_, "\nworkers: {:.1f} % idle; {:.1f} % of their work discarded\n", 100 * summary.idle_share,
       100 * summary.discarded_share);
-  if (summary.largest_drift)
+  if (summary.largest_drift) {
     say(result_, "largest drift of the table's mean: {:.2g}\n", *summary.largest_drift);
+  }
   flush_stdout();  // the model is saved only now
 }
 

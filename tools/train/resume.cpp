@@ -36,8 +36,9 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
       if (damage.empty()) damage = error.what();
     }
   }
-  if (!damage.empty())
+  if (!damage.empty()) {
     refuse_resume(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
+  }
   return std::nullopt;
 }
 

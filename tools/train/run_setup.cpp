@@ -108,10 +108,12 @@ void check_problem(const TrainOptions& options) {
       if (!options.workers) refuse(fmt::format("--model {} needs --workers", options.model));
     }
     if (options.epochs) refuse("--epochs has no use with --model quadratic, which has no examples");
-    if (options.target_accuracy)
+    if (options.target_accuracy) {
       refuse("--target-accuracy has no use with --model quadratic, which has no accuracy");
-    if (options.eval_examples)
+    }
+    if (options.eval_examples) {
       refuse("--eval-examples has no use with --model quadratic, which has no images");
+    }
     return;
   }
   if (options.dataset.empty()) refuse(fmt::format("--model {} needs a --dataset", options.model));

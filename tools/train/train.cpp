@@ -100,9 +100,7 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
   if (checkpoint) {
     check_resume(*checkpoint, record);
     if (const auto change = change_of_workers(*checkpoint, record)) say_line(*change);
-    if (const auto change = change_of_step_size(*checkpoint, record, *setup.objective)) {
-      say_line(*change);
-    }
+    if (const auto change = change_of_step_size(*checkpoint, record, *setup.objective)) say_line(*change);
   }
   const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
   std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint.has_value());

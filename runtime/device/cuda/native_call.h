@@ -9,7 +9,7 @@ namespace tardigrad::cuda {
 
 /// Is an operation (kernels/operation.h) that calls a function with the native stream. Name is a type with
 /// the operation's name.
-template <class Name, class Function>
+template <typename Name, typename Function>
 struct NativeCall {
   static constexpr const char* name = Name::name;
 
@@ -21,7 +21,7 @@ struct NativeCall {
 
 /// Calls function(native stream) at once, the stream's device being current. What it throws is thrown as
 /// DeviceError with the name, the stream and the device.
-template <class Name, class Function>
+template <typename Name, typename Function>
 void call_native(const StreamRef& stream, Function function) {
   stream.enqueue(NativeCall<Name, Function>{std::move(function)});
 }

@@ -126,7 +126,7 @@ class NcclCollectives final : public Collectives {
   }
 
   /// Calls `function` for every rank, as one group.
-  template <class Name, class Function>
+  template <typename Name, typename Function>
   void enqueue(std::span<const BufferRef<float>> vectors, const char* expression, Function function) {
     Group group(communicators_.device(0));
     for (std::size_t i = 0; i < vectors.size(); ++i) {

@@ -53,7 +53,7 @@ TEST(Fifo, StaysSmallWhereItStaysShort) {
     fifo.push({});
     fifo.pop();
   }
-  EXPECT_EQ(fifo.size(), 3u);
+  EXPECT_EQ(fifo.size(), 3U);
   EXPECT_LT(Counted::most, 100);
 }
 

@@ -10,19 +10,19 @@ namespace {
 
 TEST(Histogram, WithoutValuesEverythingIsZero) {
   const Histogram histogram;
-  EXPECT_EQ(histogram.total(), 0u);
-  EXPECT_EQ(histogram.max(), 0u);
-  EXPECT_EQ(histogram.median(), 0u);
+  EXPECT_EQ(histogram.total(), 0U);
+  EXPECT_EQ(histogram.max(), 0U);
+  EXPECT_EQ(histogram.median(), 0U);
 }
 
 TEST(Histogram, TheMedianIsTheLowerOne) {
   Histogram histogram;
-  for (const std::uint64_t value : {7u, 3u, 5u, 3u}) histogram.add(value);
-  EXPECT_EQ(histogram.median(), 3u);
+  for (const std::uint64_t value : {7U, 3U, 5U, 3U}) histogram.add(value);
+  EXPECT_EQ(histogram.median(), 3U);
   histogram.add(60);
-  EXPECT_EQ(histogram.median(), 5u);
-  EXPECT_EQ(histogram.total(), 5u);
-  EXPECT_EQ(histogram.max(), 60u);
+  EXPECT_EQ(histogram.median(), 5U);
+  EXPECT_EQ(histogram.total(), 5U);
+  EXPECT_EQ(histogram.max(), 60U);
 }
 
 TEST(Histogram, IsExactBelow64) {
@@ -57,9 +57,9 @@ TEST(Histogram, IsMadeAgainFromItsBuckets) {
   Histogram again;
   histogram.for_each([&](std::uint64_t first, std::uint64_t count) { again.add(first, count); });
   again.note_max(histogram.max());
-  EXPECT_EQ(again.total(), 6u);
-  EXPECT_EQ(again.median(), 5u);
-  EXPECT_EQ(again.max(), 1001u);
+  EXPECT_EQ(again.total(), 6U);
+  EXPECT_EQ(again.median(), 5U);
+  EXPECT_EQ(again.max(), 1001U);
   std::vector<std::uint64_t> counts;
   again.for_each([&](std::uint64_t, std::uint64_t count) { counts.push_back(count); });
   EXPECT_EQ(counts, (std::vector<std::uint64_t>{1, 2, 1, 2}));

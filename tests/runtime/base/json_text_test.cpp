@@ -36,7 +36,7 @@ TEST(ParseJson, ListsMayBeLong) {
   EXPECT_EQ(parse_json(text).size(), 50'000U);
 }
 
-template <class T>
+template <typename T>
 bool takes(const char* value) {
   const auto json = parse_json(std::string(R"({"x":)") + value + "}");
   try {
@@ -60,7 +60,8 @@ TEST(JsonMember, IsOnlyWhatItIsTakenFor) {
   EXPECT_FALSE(takes<std::string>("1"));
   EXPECT_TRUE(takes<std::vector<std::int64_t>>("[1,-2]"));
   EXPECT_FALSE(takes<std::vector<std::int64_t>>("[1,1e300]"));
-  EXPECT_THROW((void)static_cast<int>(json_member(parse_json("[]"), "x")), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(static_cast<int>(json_member(parse_json("[]"), "x"))),
+               std::invalid_argument);
 }
 
 TEST(InQuotes, IsOneShortLine) {

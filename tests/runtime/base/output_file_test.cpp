@@ -122,8 +122,8 @@ TEST(OutputFile, KeepsSoMuchAndLeavesOutWholeRecords) {
     {
       const FullDisk full(beginning.size() + 5);
       while (file.write(numbered(kept + 1))) ++kept;
-      EXPECT_LE(lines(1, kept).size(), 10'000u);
-      EXPECT_GT(lines(1, kept).size(), 9'900u);
+      EXPECT_LE(lines(1, kept).size(), 10'000U);
+      EXPECT_GT(lines(1, kept).size(), 9'900U);
       EXPECT_FALSE(file.write(numbered(kept + 2)));
       EXPECT_TRUE(file.write("this matters\n", true));
       EXPECT_EQ(testing::read_file(path.path()), beginning);
@@ -177,7 +177,7 @@ TEST(OutputFile, APipeGetsTheRestOfARecordLater) {
     file.write("last\n");
     read_all();
     EXPECT_LT(got.size(), record.size());
-    EXPECT_GT(got.size(), 0u);
+    EXPECT_GT(got.size(), 0U);
     EXPECT_TRUE(file.flush());
     read_all();
   }
@@ -229,9 +229,9 @@ TEST(JsonLines, ALogSaysWhatIsMissing) {
     std::vector<Warning> warnings;
   } listener;
   RunLogReader(path.path()).tell(listener);
-  ASSERT_EQ(listener.warnings.size(), 1u);
+  ASSERT_EQ(listener.warnings.size(), 1U);
   EXPECT_EQ(listener.warnings[0].text, "2 records of the log could not be written");
-  EXPECT_EQ(listener.warnings[0].update, 7u);
+  EXPECT_EQ(listener.warnings[0].update, 7U);
   EXPECT_EQ(listener.warnings[0].time, 3);
   said.text();
 }

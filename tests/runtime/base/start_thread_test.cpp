@@ -38,12 +38,12 @@ TEST(StartThread, SaysWhatForAndWhichLimits) {
 TEST(StartThread, HelpersAreAsManyAsThereAre) {
   std::atomic<std::size_t> sum = 0;
   const auto add = [&](std::size_t helper) { sum += helper + 1; };
-  EXPECT_EQ(start_helpers("sums", 3, add).size(), 3u);  // and joined
-  EXPECT_EQ(sum, 6u);
+  EXPECT_EQ(start_helpers("sums", 3, add).size(), 3U);  // and joined
+  EXPECT_EQ(sum, 6U);
   const NoThreads none;
   ::testing::internal::CaptureStderr();
-  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0u);
-  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0u);
+  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0U);
+  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0U);
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr("no thread can be started for sums: "));
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << "once is enough: " << said;
@@ -109,12 +109,12 @@ TEST(FewThreads, ACheckpointThatCannotBeWrittenEndsNoRun) {
   };
   const auto troubled = train(true);
   EXPECT_EQ(troubled->model, train(false)->model);
-  ASSERT_EQ(troubled->recorder.warnings.size(), 2u);
+  ASSERT_EQ(troubled->recorder.warnings.size(), 2U);
   EXPECT_THAT(troubled->recorder.warnings[0].text,
               HasSubstr("no checkpoint: no thread can be started for writing checkpoints: "));
   EXPECT_THAT(troubled->recorder.warnings[1].text, HasSubstr("checkpoints are written again"));
-  ASSERT_EQ(troubled->recorder.saved.size(), 1u);
-  EXPECT_EQ(troubled->recorder.saved[0].record.update, 40u);
+  ASSERT_EQ(troubled->recorder.saved.size(), 1U);
+  EXPECT_EQ(troubled->recorder.saved[0].record.update, 40U);
 }
 
 }  // namespace

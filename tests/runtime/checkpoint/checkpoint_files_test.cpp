@@ -165,7 +165,7 @@ TEST_F(CheckpointFiles, TakeThePlaceOfOneOfTheSameName) {
   write(first / "model.safetensors", "damaged");
   EXPECT_EQ(make(), first);
   EXPECT_EQ(refusal(first), "not refused");
-  EXPECT_EQ(CheckpointFolder::list(folder_.path()).size(), 1u);
+  EXPECT_EQ(CheckpointFolder::list(folder_.path()).size(), 1U);
 }
 
 TEST_F(CheckpointFiles, ASnapshotThatFailsLeavesNothingAndTakesTheRest) {

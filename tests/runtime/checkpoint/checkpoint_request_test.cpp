@@ -64,13 +64,13 @@ TEST(CheckpointRequests, AreAnsweredAtOnceAndTheRunGoesOn) {
   Asker asker(run.request, 1);
   run.observers.push_back(&asker);
   run.go();
-  ASSERT_EQ(run.recorder.saved.size(), 2u);
+  ASSERT_EQ(run.recorder.saved.size(), 2U);
   const auto& [asked, last] = std::tie(run.recorder.saved[0], run.recorder.saved[1]);
   EXPECT_TRUE(asked.asked);
-  EXPECT_LE(asked.record.update, 2u);
+  EXPECT_LE(asked.record.update, 2U);
   EXPECT_EQ(asked.path, folder.path() / asked.record.name);
   EXPECT_FALSE(last.asked);
-  EXPECT_EQ(last.record.update, 2000u);
+  EXPECT_EQ(last.record.update, 2000U);
   EXPECT_FALSE(run.request.asked());
 
   AskedRun rest(folder.path(), 2000);
@@ -92,7 +92,7 @@ TEST(CheckpointRequests, EachHearsThatThereIsNone) {
   };
   run.cpus.resize(1);  // the hook runs on one thread
   run.go(asker.answered());
-  ASSERT_GE(run.recorder.warnings.size(), 2u);
+  ASSERT_GE(run.recorder.warnings.size(), 2U);
   EXPECT_THAT(run.recorder.warnings[0].text, HasSubstr("no checkpoint: "));
   EXPECT_THAT(run.recorder.warnings[1].text, HasSubstr("no checkpoint: "));
 }

@@ -43,7 +43,7 @@ class ModelImport : public ::testing::Test {
   std::filesystem::path file() const { return folder_ / "m.safetensors"; }
 
   /// Adds a tensor to the file that write() writes.
-  template <class Element>
+  template <typename Element>
   void add(const std::string& name, const char* dtype, const std::vector<std::int64_t>& shape,
            const std::vector<Element>& elements) {
     const std::size_t bytes = elements.size() * sizeof(Element);
@@ -156,7 +156,7 @@ TEST_F(ModelImport, OfManyTensorsSomeAreListed) {
   const std::string said = refusal();
   EXPECT_THAT(said, AllOf(HasSubstr("a_layer_with_a_long_name.0.weight"), HasSubstr(" more"),
                           Not(HasSubstr("name.99"))));
-  EXPECT_LT(said.size(), 700u);
+  EXPECT_LT(said.size(), 700U);
 }
 
 TEST_F(ModelImport, DataThatBelongToNoTensorAreRefused) {

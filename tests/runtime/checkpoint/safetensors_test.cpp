@@ -51,7 +51,7 @@ class Safetensors : public ::testing::Test {
 constexpr const char* good_bias = R"("a.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
 
 TEST_F(Safetensors, WhatIsSavedIsLoaded) {
-  const std::vector<float> saved = {1, 2, 3, 4, 5, 6, 7, -0.0f};
+  const std::vector<float> saved = {1, 2, 3, 4, 5, 6, 7, -0.0F};
   save_safetensors(file(), layout_, saved);
   std::vector<float> loaded(8);
   load_safetensors(file(), layout_, loaded);

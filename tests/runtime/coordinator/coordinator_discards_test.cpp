@@ -37,8 +37,8 @@ TEST(DiscardedJobs, StretchedJobsAreCancelled) {
   const RunSummary summary = run.go(stops.enough.get_token());
   EXPECT_EQ(summary.stop_reason, StopReason::interrupted) << "what the test waits for never came";
   EXPECT_LT(summary.time, 1e8 * 1e-4 / 10);  // nobody waited
-  EXPECT_EQ(summary.workers[2].jobs, 0u);
-  EXPECT_GE(summary.workers[2].discarded_jobs, 5u);
+  EXPECT_EQ(summary.workers[2].jobs, 0U);
+  EXPECT_GE(summary.workers[2].discarded_jobs, 5U);
 }
 
 // Each model is queued at one worker, and comes back as its next but so many gradients.
@@ -66,9 +66,7 @@ TEST(QueuedJobs, InWallTimeEachWorkerEmptiesItsQueueInOrder) {
       for (const std::uint64_t version : of_worker) ++uses[version];
     }
     EXPECT_EQ(uses[0], workers);
-    for (const auto& [version, count] : uses) {
-      EXPECT_TRUE(version == 0 || count == 1) << version;
-    }
+    for (const auto& [version, count] : uses) EXPECT_TRUE(version == 0 || count == 1) << version;
     // Four jobs are outstanding always; by a worker's chance to be drawn, half of the mean is far off.
     for (const WorkerRecord& worker : summary.workers) EXPECT_GT(worker.jobs, updates / workers / 2);
     EXPECT_EQ(summary.discarded_share, 0);

@@ -65,19 +65,19 @@ TEST_F(Events, AWorkerThatFailsIsOutOfTheRunUntilItIsBack) {
   EXPECT_EQ(
       run.sequence(),
       (Sequence{{2, 0, 0}, {3, 1, 1}, {4, 0, 1}, {6, 0, 0}, {8, 0, 0}, {10, 0, 0}, {12, 0, 0}, {13, 1, 1}}));
-  ASSERT_EQ(run.recorder.changes.size(), 2u);
+  ASSERT_EQ(run.recorder.changes.size(), 2U);
   const WorkerChange& lost = run.recorder.changes[0];
   EXPECT_TRUE(lost.lost);
-  EXPECT_EQ(std::tuple(lost.worker, lost.time, lost.update), std::tuple(1, 4.0, 3u));
+  EXPECT_EQ(std::tuple(lost.worker, lost.time, lost.update), std::tuple(1, 4.0, 3U));
   EXPECT_EQ(lost.reason, "as --events says");
   const WorkerChange& back = run.recorder.changes[1];
   EXPECT_FALSE(back.lost);
-  EXPECT_EQ(std::tuple(back.worker, back.time, back.update), std::tuple(1, 10.0, 6u));
-  ASSERT_EQ(run.recorder.discards.size(), 1u);
+  EXPECT_EQ(std::tuple(back.worker, back.time, back.update), std::tuple(1, 10.0, 6U));
+  ASSERT_EQ(run.recorder.discards.size(), 1U);
   EXPECT_EQ(run.recorder.discards[0].time, 4);
   EXPECT_EQ(run.recorder.discards[0].compute_time, 1);
-  EXPECT_EQ(summary.workers[1].jobs, 2u);
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_EQ(summary.workers[1].jobs, 2U);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
   EXPECT_EQ(summary.workers[1].discarded_share, 1.0 / 7);
   EXPECT_EQ(summary.workers[1].busy_share, 7.0 / 13);
 }
@@ -93,10 +93,10 @@ TEST_F(Events, AJobThatEndsAsItsWorkerFailsHasEnded) {
 TEST_F(Events, LossesAreRepeatable) {
   const auto model = [&](int devices) {
     Experiment run(4, "asgd", "linear:1:1+halfnormal", in_virtual_time(300), devices);
-    run.objective.noise = 0.01f;
+    run.objective.noise = 0.01F;
     run.speeds = script({{7, 2, failed}, {9, 0, failed}, {20, 2, working}, {50, 3, failed}}, 4);
     run.go();
-    EXPECT_EQ(run.recorder.changes.size(), 4u);
+    EXPECT_EQ(run.recorder.changes.size(), 4U);
     return run.model;
   };
   EXPECT_EQ(model(1), model(3));
@@ -121,9 +121,9 @@ TEST_F(Events, ARunWhoseWorkersAreAllLostEndsWithTheNewestModel) {
     } catch (const WorkersLostError& error) {
       EXPECT_THAT(error.what(),
                   HasSubstr("lost are worker 0 (as --events says), worker 1 (as --events says)"));
-      EXPECT_EQ(error.update(), 2u);
+      EXPECT_EQ(error.update(), 2U);
     }
-    EXPECT_EQ(run.recorder.updates.size(), 2u);
+    EXPECT_EQ(run.recorder.updates.size(), 2U);
     Experiment whole(2, "asgd", "2,3", in_virtual_time(2));
     whole.go();
     EXPECT_EQ(run.model, whole.model);
@@ -142,11 +142,11 @@ TEST_F(Events, ManyLostWorkersAreCounted) {
 }
 
 TEST_F(Events, InWallTimeARunWhoseWorkersAreAllLostEnds) {
-  Experiment run(2, "asgd", "1,1", in_wall_time(1u << 20));
+  Experiment run(2, "asgd", "1,1", in_wall_time(1U << 20));
   run.options.time_unit_s = 1e-3;
   run.speeds = script({{0, 1, failed}, {20, 0, failed}}, 2);
   EXPECT_THROW(run.go(), WorkersLostError);
-  EXPECT_GT(run.recorder.updates.size(), 0u);
+  EXPECT_GT(run.recorder.updates.size(), 0U);
 }
 
 // Stretched to hours, what they were at when they failed is cut short.
@@ -157,15 +157,15 @@ TEST_F(Events, InWallTimeOthersGoOn) {
     run.options.time_unit_s = 1e-4;
     run.speeds = script({{0, 1, failed}}, 3);
     const RunSummary summary = run.go();
-    EXPECT_EQ(summary.updates, 20u);
-    EXPECT_EQ(summary.workers[1].jobs, 0u);
-    EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+    EXPECT_EQ(summary.updates, 20U);
+    EXPECT_EQ(summary.workers[1].jobs, 0U);
+    EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
   }
 }
 
 TEST_F(Events, InWallTimeAWorkerComesBack) {
   for (const Completions completions : {Completions::polling, Completions::callback}) {
-    Experiment run(2, "asgd", "1,1", in_wall_time(1u << 20));
+    Experiment run(2, "asgd", "1,1", in_wall_time(1U << 20));
     run.options.completions = completions;
     run.options.time_unit_s = 1e-4;
     run.speeds = script({{50, 1, failed}, {100, 1, working}}, 2);
@@ -194,8 +194,8 @@ TEST_F(Events, DudeGoesOnWithTheLatestGradientOfALostWorker) {
   Experiment run(2, "dude", "1,2", in_virtual_time(200));
   run.speeds = script({{5, 1, failed}}, 2);
   const RunSummary summary = run.go();
-  EXPECT_EQ(summary.updates, 200u);
-  EXPECT_EQ(summary.workers[1].jobs, 2u);
+  EXPECT_EQ(summary.updates, 200U);
+  EXPECT_EQ(summary.workers[1].jobs, 2U);
   // Worker 1's row stays what it was at update 1, when x was ¼: ¼ − 1. Along ½ (x − ¾) the model goes to ¾.
   EXPECT_NEAR(run.model[0], 0.75, 1e-6);  // floats near 1 are 1e-7 apart
 }
@@ -206,8 +206,8 @@ TEST_F(Events, InWallTimeThrottlesFollowTheScript) {
   run.options.time_unit_s = 1e-3;
   run.speeds = script({{0, 1, "slowdown = 100000"}}, 2);
   const RunSummary summary = run.go();
-  EXPECT_EQ(summary.workers[0].jobs, 20u);
-  EXPECT_EQ(summary.workers[1].jobs, 0u);
+  EXPECT_EQ(summary.workers[0].jobs, 20U);
+  EXPECT_EQ(summary.workers[1].jobs, 0U);
 }
 
 // Also where jobs take what they take.
@@ -215,8 +215,8 @@ TEST_F(Events, MeasuredJobsAreStretchedByTheScriptToo) {
   Experiment run(2, "asgd", "measured", in_wall_time(200));
   run.speeds = script({{0, 1, failed}}, 2);
   const RunSummary summary = run.go();
-  EXPECT_EQ(summary.workers[0].jobs, 200u);
-  EXPECT_EQ(summary.workers[1].jobs, 0u);
+  EXPECT_EQ(summary.workers[0].jobs, 200U);
+  EXPECT_EQ(summary.workers[1].jobs, 0U);
 }
 
 }  // namespace

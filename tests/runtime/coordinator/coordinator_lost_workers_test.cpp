@@ -30,7 +30,7 @@ class ListenerToLosses final : public RunObserver {
 /// A run of asgd that ends when the test has seen enough. Its coordinator is kept until the gate is open.
 struct LosingRun : Experiment {
   explicit LosingRun(int workers, Completions completions = Completions::callback)
-      : Experiment(workers, "asgd", "measured", in_wall_time(1u << 30)) {
+      : Experiment(workers, "asgd", "measured", in_wall_time(1U << 30)) {
     options.lr = 0.01;
     options.completions = completions;
     observers = {&recorder, &listener};
@@ -79,13 +79,13 @@ TEST_P(LostWorkers, OneThatThrowsIsTakenOutForGood) {
   };
   const RunSummary summary = run.run();
   EXPECT_EQ(summary.stop_reason, StopReason::interrupted);
-  ASSERT_EQ(run.recorder.changes.size(), 1u);
+  ASSERT_EQ(run.recorder.changes.size(), 1U);
   const WorkerChange& change = run.recorder.changes.front();
   EXPECT_TRUE(change.lost);
   EXPECT_EQ(change.worker, 1);
   EXPECT_THAT(change.reason, AllOf(HasSubstr("job 3 of worker 1 is lost"), HasSubstr("bad luck")));
-  EXPECT_EQ(summary.workers[1].jobs, 3u);
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_EQ(summary.workers[1].jobs, 3U);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
   EXPECT_FALSE(run.coordinator->hung());
 }
 
@@ -99,9 +99,9 @@ TEST_P(LostWorkers, WhereAllThrowTheNewestModelIsLeft) {
     FAIL() << "no error";
   } catch (const WorkersLostError& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("worker 0 (job 2"), HasSubstr("worker 2 (job 4")));
-    EXPECT_EQ(error.update(), 2u + 3u + 4u);
+    EXPECT_EQ(error.update(), 2U + 3U + 4U);
   }
-  EXPECT_EQ(run.recorder.updates.size(), 9u);
+  EXPECT_EQ(run.recorder.updates.size(), 9U);
   EXPECT_NE(run.model, std::vector<float>(Pull::dimension));
 }
 
@@ -116,17 +116,17 @@ TEST_P(LostWorkers, OneThatHangsIsBackWhenItsJobEnds) {
   };
   run.listener.arrival = [&](const JobRecord& record) {
     if (run.recorder.changes.empty() || record.worker != 1) return;
-    EXPECT_EQ(run.recorder.changes.size(), 2u) << "an arrival of a lost worker";
+    EXPECT_EQ(run.recorder.changes.size(), 2U) << "an arrival of a lost worker";
     jobs_after.push_back(record.job);
     if (jobs_after.size() == 5) run.enough.request_stop();
   };
   const RunSummary summary = run.run();
-  ASSERT_GE(run.recorder.changes.size(), 2u);
+  ASSERT_GE(run.recorder.changes.size(), 2U);
   EXPECT_THAT(run.recorder.changes[0].reason,
               AllOf(HasSubstr("no end of job 3 after"), HasSubstr("0.25 s by --worker-timeout")));
   EXPECT_FALSE(run.recorder.changes[1].lost);
   EXPECT_EQ(jobs_after, (std::vector<std::uint64_t>{4, 5, 6, 7, 8}));
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
   EXPECT_FALSE(run.coordinator->hung());
 }
 
@@ -156,7 +156,7 @@ TEST_P(LostWorkers, AtTheEndOfARunJobsHaveTheirTimeOut) {
   };
   run.options.max_updates = 20;
   const RunSummary summary = run.run();
-  EXPECT_EQ(summary.updates, 20u);
+  EXPECT_EQ(summary.updates, 20U);
   EXPECT_TRUE(run.coordinator->hung());
 }
 

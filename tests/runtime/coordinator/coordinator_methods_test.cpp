@@ -63,9 +63,9 @@ TEST(Coordinator, FedbuffTakesLocalSteps) {
     run.method_options.gather = 1;
     run.model[0] = 4;
     run.go();
-    EXPECT_EQ(run.model[0], 2.25f - 0.25f * 63 / 16);
+    EXPECT_EQ(run.model[0], 2.25F - 0.25F * 63 / 16);
     EXPECT_EQ(run.recorder.updates[0].loss, 8);
-    EXPECT_EQ(run.recorder.updates[1].loss, 2.25f * 2.25f / 2);
+    EXPECT_EQ(run.recorder.updates[1].loss, 2.25F * 2.25F / 2);
   }
 }
 
@@ -82,7 +82,7 @@ TEST(Coordinator, StepsFollowTheSchedule) {
   run.go();
   EXPECT_EQ(step_sizes(run), (std::vector<double>{0.5, 0.5, 0.25, 0.25, 0.125, 0.125}));
   // x: 0 →(g = 0) 0 →(g = −1 at x⁰, ½) ½ →(g = 0 at x¹) ½ →(g = ½ at x³, ¼) 3/8 →(t = 6, g = −½ at x², ⅛) …
-  EXPECT_EQ(run.model[0], 0.375f + 0.125f * 0.5f - 0.125f * 0.375f);
+  EXPECT_EQ(run.model[0], 0.375F + 0.125F * 0.5F - 0.125F * 0.375F);
 }
 
 TEST(Coordinator, ACosineFollowsWhicheverLimitIsNearest) {
@@ -131,7 +131,7 @@ TEST(Coordinator, ATargetLossEndsTheRun) {
   run.model[0] = 8;
   const RunSummary summary = run.go();
   EXPECT_EQ(summary.stop_reason, StopReason::target_loss);
-  EXPECT_EQ(summary.updates, 4u);  // x = 1 at update 3, seen at 4
+  EXPECT_EQ(summary.updates, 4U);  // x = 1 at update 3, seen at 4
   EXPECT_EQ(summary.final_evaluation.loss, 0.5);
 }
 
@@ -141,7 +141,7 @@ TEST(Coordinator, ATargetReachedAtTheStartTakesNoUpdate) {
   Experiment run(1, "asgd", "1", options);
   const RunSummary summary = run.go();
   EXPECT_EQ(summary.stop_reason, StopReason::target_loss);
-  EXPECT_EQ(summary.updates, 0u);
+  EXPECT_EQ(summary.updates, 0U);
 }
 
 // Malenia at version 0: worker 0 arrives at 1 and 2, worker 1 at 2.5; the third job of worker 0, half done,
@@ -150,18 +150,18 @@ TEST(Coordinator, JobsThrownAwayAreCountedWithTheTimeSpent) {
   Experiment run(2, "malenia", "1,2.5", in_virtual_time(2));
   const RunSummary summary = run.go();
   EXPECT_EQ(run.sequence(), (Sequence{{2.5, 1, 0}, {5, 1, 0}}));
-  EXPECT_EQ(summary.gradients, 6u);
+  EXPECT_EQ(summary.gradients, 6U);
   const WorkerRecord& fast = summary.workers[0];
-  EXPECT_EQ(fast.jobs, 4u);
-  EXPECT_EQ(fast.discarded_jobs, 2u);
+  EXPECT_EQ(fast.jobs, 4U);
+  EXPECT_EQ(fast.discarded_jobs, 2U);
   EXPECT_EQ(fast.mean_compute_time, 1);
   EXPECT_EQ(fast.busy_share, 1);
   EXPECT_EQ(fast.discarded_share, 0.2);
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 0u);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 0U);
   EXPECT_EQ(summary.workers[1].discarded_share, 0);
   EXPECT_EQ(summary.discarded_share, 0.1);
   // x ← x − ½ (x − ½), twice
-  EXPECT_EQ(run.model[0], 0.375f);
+  EXPECT_EQ(run.model[0], 0.375F);
 }
 
 // The minibatches of jobs thrown away are not drawn again.

@@ -46,7 +46,7 @@ class NotFinite : public ::testing::TestWithParam<ClockKind> {
   NotFinite() : run(1, "asgd", GetParam() == ClockKind::wall ? "measured" : "1", diverging(GetParam())) {
     run.model = start;
   }
-  const std::vector<float> start = std::vector<float>(testing::Pull::dimension, 1.0f);
+  const std::vector<float> start = std::vector<float>(testing::Pull::dimension, 1.0F);
   Experiment run;
 };
 
@@ -59,7 +59,7 @@ TEST_P(NotFinite, LeavesTheModelKeptLast) {
   run.options.keep_model_every = 10;
   const auto update = update_of_failure(run);
   ASSERT_TRUE(update && *update >= 10) << update.value_or(0);
-  EXPECT_EQ(*update % 10, 0u);
+  EXPECT_EQ(*update % 10, 0U);
   EXPECT_TRUE(is_finite(run.model));
   Experiment again(1, "asgd", "1", diverging(ClockKind::virtual_time));
   again.options.max_updates = *update;
@@ -79,13 +79,13 @@ TEST_P(NotFinite, LeavesTheModelEvaluatedLast) {
 TEST_P(NotFinite, IsTheLastThatObserversHear) {
   Warnings warnings;
   run.observers = {&warnings};
-  EXPECT_EQ(update_of_failure(run), 0u);
+  EXPECT_EQ(update_of_failure(run), 0U);
   EXPECT_EQ(run.model, start);
   ASSERT_THAT(warnings.heard, SizeIs(1));
   EXPECT_EQ(warnings.heard[0].kind, Warning::Kind::not_finite);
   EXPECT_THAT(warnings.heard[0].text, AllOf(HasSubstr("of worker 0 is inf, at the model of update "),
                                             HasSubstr("the last finite model is that of update 0")));
-  EXPECT_THAT(warnings.last_update, Gt(10u));  // all that came before was told
+  EXPECT_THAT(warnings.last_update, Gt(10U));  // all that came before was told
 }
 
 // Jobs of old models come after those of new ones: what was kept meanwhile came after the bad model.
@@ -104,7 +104,7 @@ TEST(NotFiniteModels, AModelKeptAfterTheBadOneIsNotTaken) {
     update = error.update();
   }
   // The model kept last is of 7 updates after the one whose loss it was.
-  EXPECT_EQ(update, 0u) << message;
+  EXPECT_EQ(update, 0U) << message;
   EXPECT_THAT(message, HasSubstr("at the model of update " + std::to_string(warnings.last_update - 7)));
 }
 

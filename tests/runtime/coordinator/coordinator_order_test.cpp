@@ -43,10 +43,10 @@ TEST(CoordinatorOrder, AWorkerIsHandedTheNewestModelWhenTheJobThatWasThrownAwayH
               ElementsAre("starts 0", "retires 1", "begins 1.1", "hands over 1.1@5",
                           "starts 1",  //
                           "begins 1.2", "arrives 1.1", "hands over 1.2@6", "step to 6", "starts 1"));
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
   EXPECT_DOUBLE_EQ(summary.workers[1].discarded_share, 2.0 / 3);
   EXPECT_DOUBLE_EQ(summary.discarded_share, 0.2);  // 2 of the 7 + 3 that both were busy
-  ASSERT_EQ(run.recorder.discards.size(), 1u);
+  ASSERT_EQ(run.recorder.discards.size(), 1U);
   EXPECT_EQ(run.recorder.discards[0].compute_time, 2);
 }
 
@@ -63,8 +63,8 @@ TEST(CoordinatorOrder, AnUpdateIsMadeWithoutTheJobThatItThrowsAway) {
   EXPECT_THAT(run.after("arrives 1.0"), Contains("hands over 1.1@1"));
   EXPECT_THAT(run.after("retires 0"),
               IsSupersetOf({"begins 0.2", "hands over 0.2@1", "starts 0", "arrives 0.2", "step to 2"}));
-  EXPECT_EQ(summary.workers[0].discarded_jobs, 1u);
-  EXPECT_EQ(summary.updates, 2u);
+  EXPECT_EQ(summary.workers[0].discarded_jobs, 1U);
+  EXPECT_EQ(summary.updates, 2U);
 }
 
 // Thrown away round after round while it goes on, it counts once: it has begun only one job.
@@ -75,8 +75,8 @@ TEST(CoordinatorOrder, NobodyWaitsForAWorkerWhoseJobWasThrownAway) {
     run.events->end_of_job(1);
   }
   const RunSummary summary = run.go();
-  EXPECT_EQ(summary.updates, 3u);  // each throws away a job of one of the others, too
-  EXPECT_EQ(summary.workers[2].discarded_jobs, 1u);
+  EXPECT_EQ(summary.updates, 3U);  // each throws away a job of one of the others, too
+  EXPECT_EQ(summary.workers[2].discarded_jobs, 1U);
   EXPECT_EQ(std::ranges::count(run.happened, "cancels 2.0@0"), 1);
   EXPECT_THAT(run.happened, Not(Contains("starts 2.1")));
 }
@@ -91,7 +91,7 @@ TEST(CoordinatorOrder, LossesAreLookedAtWhenTheExecutorTakesNoMoreArrivals) {
   std::vector<std::size_t> told;  // updates told when an evaluation begins
   run.objective.in_evaluation = [&](const BreakOff&) { told.push_back(run.recorder.updates.size()); };
   run.go();
-  EXPECT_THAT(told, ElementsAre(0u, 2u, 4u));
+  EXPECT_THAT(told, ElementsAre(0U, 2U, 4U));
   std::vector<float> losses;
   for (const UpdateRecord& update : run.recorder.updates) losses.push_back(update.loss);
   EXPECT_THAT(losses, ElementsAre(1, 2, 3, 0));
@@ -103,8 +103,8 @@ TEST(CoordinatorOrder, ALossThatIsNotFiniteIsFoundWhenItIsLookedAt) {
   run.executor->losses = {1, std::numeric_limits<float>::infinity(), 1, 1, 1};
   for (int i = 0; i < 10; ++i) run.events->end_of_job(0);
   EXPECT_THROW(run.go(), NotFiniteError);
-  EXPECT_EQ(run.recorder.arrivals.size(), 6u) << "two are looked at when the fifth and the sixth come";
-  EXPECT_EQ(run.recorder.updates.size(), 1u);
+  EXPECT_EQ(run.recorder.arrivals.size(), 6U) << "two are looked at when the fifth and the sixth come";
+  EXPECT_EQ(run.recorder.updates.size(), 1U);
 }
 
 TEST(CoordinatorOrder, AWorkerThatFailsIsOutForGood) {
@@ -116,10 +116,10 @@ TEST(CoordinatorOrder, AWorkerThatFailsIsOutForGood) {
   const RunSummary summary = run.go();
   EXPECT_THAT(run.happened, Contains("loses 1, whose job goes on"));
   EXPECT_THAT(run.happened, Not(Contains("arrives 1.0")));
-  ASSERT_EQ(run.recorder.changes.size(), 1u);
+  ASSERT_EQ(run.recorder.changes.size(), 1U);
   EXPECT_EQ(run.recorder.changes[0].reason, "bad luck");
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
-  EXPECT_EQ(summary.updates, 2u);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
+  EXPECT_EQ(summary.updates, 2U);
 }
 
 // Its job is taken for hung at 8, ends at 9, and the worker is back with a new one.
@@ -133,11 +133,11 @@ TEST(CoordinatorOrder, AWorkerThatHangsIsBackWhenItsJobEnds) {
   const RunSummary summary = run.go();
   EXPECT_THAT(run.after("loses 1, whose job goes on"),
               ElementsAre("retires 1", "begins 1.1", "hands over 1.1@1", "starts 1"));
-  ASSERT_EQ(run.recorder.changes.size(), 2u);
+  ASSERT_EQ(run.recorder.changes.size(), 2U);
   EXPECT_EQ(run.recorder.changes[0].time, 8);
   EXPECT_THAT(run.recorder.changes[0].reason, HasSubstr("no end of job 0 after 8 s"));
   EXPECT_FALSE(run.recorder.changes[1].lost);
-  EXPECT_EQ(summary.workers[1].jobs, 0u);
+  EXPECT_EQ(summary.workers[1].jobs, 0U);
 }
 
 TEST(CoordinatorOrder, WhereAllHangTheyAreGivenAsMuchTimeAgain) {
@@ -154,7 +154,7 @@ TEST(CoordinatorOrder, WhereAllHangTheyAreGivenAsMuchTimeAgain) {
     FAIL() << "no error";
   } catch (const WorkersLostError& error) {
     EXPECT_THAT(error.what(), HasSubstr("no gradient will arrive after time 14"));
-    EXPECT_EQ(error.update(), 2u);
+    EXPECT_EQ(error.update(), 2U);
   }
 }
 
@@ -173,7 +173,7 @@ TEST(CoordinatorOrder, AWorkerThatIsToBeSlowDoesNotHang) {
     run.events->end_of_job(0);
     run.events->nothing(2);
     run.go();
-    ASSERT_EQ(run.recorder.changes.size(), 1u);
+    ASSERT_EQ(run.recorder.changes.size(), 1U);
     EXPECT_EQ(run.recorder.changes[0].time, 502);
   }
 }
@@ -187,7 +187,7 @@ TEST(CoordinatorOrder, AJobOfALostWorkerMayEndBeforeItIsBack) {
   run.events->end_of_job(1);  // heard of while it is lost
   run.events->back(1);
   run.go();
-  ASSERT_EQ(run.recorder.changes.size(), 2u);
+  ASSERT_EQ(run.recorder.changes.size(), 2U);
   EXPECT_FALSE(run.recorder.changes[1].lost);
   EXPECT_THAT(run.after("retires 1"), ElementsAre("begins 1.1", "hands over 1.1@0", "starts 1"));
 }

@@ -87,7 +87,7 @@ TEST_F(ResumeState, OfARunThatDivergesLeavesTheModelItWentOnFrom) {
   Experiment rest(2, "asgd", "1,2", in_virtual_time(100000));
   rest.checkpoint = newest();
   const Diverged diverged = run_to_divergence(rest);
-  EXPECT_EQ(diverged.update, 300u);
+  EXPECT_EQ(diverged.update, 300U);
   EXPECT_EQ(diverged.model, model_in(newest(), rest.objective));
 }
 
@@ -109,7 +109,7 @@ TEST_F(ResumeState, OfARunThatDivergesLeavesTheNewestFiniteCheckpoint) {
   ASSERT_NE(left, all.end());
   EXPECT_EQ(diverged.model, model_in(*left, rest.objective));
   EXPECT_TRUE(is_finite(diverged.model));
-  EXPECT_GT(*diverged.update, 300u);
+  EXPECT_GT(*diverged.update, 300U);
 }
 
 // ---- Workers that are lost ----
@@ -163,7 +163,7 @@ TEST_F(ResumeState, WithOtherWorkersKeepsThoseOutThatTheScriptHas) {
   rest.speeds = EventScript::read(script.path(), 3);
   rest.checkpoint = newest();
   rest.go();
-  ASSERT_EQ(rest.recorder.changes.size(), 2u);
+  ASSERT_EQ(rest.recorder.changes.size(), 2U);
   EXPECT_EQ(rest.recorder.changes[0].worker, 2);
   EXPECT_TRUE(rest.recorder.changes[0].lost);
   EXPECT_EQ(rest.recorder.changes[0].time, now);
@@ -223,13 +223,13 @@ TEST_F(ResumeState, IsKeptForObservers) {
   rest.checkpoint = newest();
   rest.go();
   EXPECT_EQ(another.updates, 80);
-  ASSERT_EQ(another.resumed.size(), 1u);
+  ASSERT_EQ(another.resumed.size(), 1U);
   const ResumeRecord& record = another.resumed.front();
   EXPECT_EQ(record.path, newest().string());
-  EXPECT_EQ(record.checkpoint.update, 50u);
+  EXPECT_EQ(record.checkpoint.update, 50U);
   EXPECT_EQ(record.checkpoint.name, newest().filename());
   EXPECT_EQ(record.checkpoint.time, first.recorder.updates.back().time);
-  EXPECT_EQ(record.evaluation.update, 40u);
+  EXPECT_EQ(record.evaluation.update, 40U);
 }
 
 }  // namespace

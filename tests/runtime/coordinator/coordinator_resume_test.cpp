@@ -103,7 +103,7 @@ class Resume : public ::testing::TestWithParam<std::string> {
     EXPECT_EQ(undisturbed->model, whole->model);
 
     const auto checkpoints = CheckpointFolder::list(folder_.path());
-    EXPECT_GE(checkpoints.size(), 2u);  // mostly eight
+    EXPECT_GE(checkpoints.size(), 2U);  // mostly eight
     const std::size_t stride = 1 + checkpoints.size() / 8;
     for (std::size_t i = 0; i < checkpoints.size(); i += stride) {
       const auto rest = make(static_cast<int>(i % 3) + 1);
@@ -142,15 +142,15 @@ TEST_P(Resume, InWallTimeRunsTheJobsInFlightAgain) {
   first.options.checkpoints = into(folder_.path(), 1000);
   first.go();
   const auto checkpoints = CheckpointFolder::list(folder_.path());
-  ASSERT_EQ(checkpoints.size(), 1u);  // of the end
+  ASSERT_EQ(checkpoints.size(), 1U);  // of the end
   const auto jobs = Checkpoint::read(checkpoints.front()).state["coordinator"]["of_workers"];
 
   MethodExperiment rest(4, GetParam(), "1,1,1,2", in_wall_time(60), 2);
   rest.options.time_unit_s = 1e-3;
   rest.checkpoint = checkpoints.front();
   const RunSummary summary = rest.go();
-  EXPECT_EQ(summary.updates, 60u);
-  EXPECT_EQ(rest.recorder.updates.front().update, 26u);
+  EXPECT_EQ(summary.updates, 60U);
+  EXPECT_EQ(rest.recorder.updates.front().update, 26U);
   std::set<int> seen;
   for (const JobRecord& arrival : rest.recorder.arrivals) {
     if (!seen.insert(arrival.worker).second) continue;
@@ -179,8 +179,8 @@ TEST_F(ResumeOnce, WithOtherWorkersGoesOnFromTheModelAlone) {
   rest.options.lr = 0.05;
   rest.checkpoint = CheckpointFolder::list(folder_.path()).back();
   const RunSummary summary = rest.go();
-  EXPECT_EQ(summary.updates, 400u);
-  EXPECT_EQ(rest.recorder.updates.front().update, 41u);
+  EXPECT_EQ(summary.updates, 400U);
+  EXPECT_EQ(rest.recorder.updates.front().update, 41U);
   EXPECT_GT(rest.recorder.updates.front().time, first.recorder.updates.back().time);
   // All five rows were filled anew at the first model: the minimum is that of the five workers.
   EXPECT_NEAR(rest.model[0], 2, 1e-3);  // contracts by more than 0.9 a round, of which there are 80
@@ -207,8 +207,8 @@ TEST_F(ResumeOnce, TroubleIsToldOnceAndTrainingGoesOn) {
     std::ofstream(inside) << "no folder";
   };
   const RunSummary summary = run.go();
-  EXPECT_EQ(summary.updates, 4000u);
-  ASSERT_EQ(run.recorder.warnings.size(), 1u);
+  EXPECT_EQ(summary.updates, 4000U);
+  ASSERT_EQ(run.recorder.warnings.size(), 1U);
   EXPECT_EQ(run.recorder.warnings.front().kind, Warning::Kind::checkpoint);
   EXPECT_THAT(run.recorder.warnings.front().text, HasSubstr("no checkpoint: "));
   for (const auto& one : CheckpointFolder::list(folder_.path() / "away")) {
@@ -222,7 +222,7 @@ TEST_F(ResumeOnce, KeepsTheNewest) {
   run.options.checkpoints.keep = 2;
   run.go();
   const auto checkpoints = CheckpointFolder::list(folder_.path());
-  EXPECT_EQ(checkpoints.size(), 2u);
+  EXPECT_EQ(checkpoints.size(), 2U);
   EXPECT_EQ(checkpoints.back().filename(), "update-3000-gradient-3000");
 }
 
@@ -232,7 +232,7 @@ TEST_F(ResumeOnce, StopsAtOnceWhereTheRunHadEnded) {
   first.go();
   Experiment rest(2, "dude", "1,2", in_virtual_time(10));
   rest.checkpoint = CheckpointFolder::list(folder_.path()).back();
-  EXPECT_EQ(rest.go().updates, 10u);
+  EXPECT_EQ(rest.go().updates, 10U);
   EXPECT_EQ(rest.model, first.model);
 }
 

@@ -68,8 +68,8 @@ TEST(CoordinatorStop, AnEvaluationIsBrokenOffAndTheModelSavedBeforeAnother) {
   StoppedRun stopped(2);
   const RunSummary summary = stopped.go();
   EXPECT_EQ(summary.stop_reason, StopReason::interrupted);
-  EXPECT_EQ(summary.updates, 20u);
-  EXPECT_EQ(summary.evaluated_update, 20u) << "the last one was quick enough";
+  EXPECT_EQ(summary.updates, 20U);
+  EXPECT_EQ(summary.evaluated_update, 20U) << "the last one was quick enough";
   EXPECT_THAT(stopped.happened(),
               ElementsAre("evaluation", "evaluation", "evaluation", "saved", "evaluation"));
   EXPECT_EQ(stopped.saved(), model_of_update(20));
@@ -80,12 +80,12 @@ TEST(CoordinatorStop, ALastEvaluationThatTakesTooLongLeavesTheOneBefore) {
   StoppedRun stopped(2);
   stopped.give_up_from(3);
   const RunSummary summary = stopped.go();
-  EXPECT_EQ(summary.updates, 20u);
-  EXPECT_EQ(summary.evaluated_update, 10u);
+  EXPECT_EQ(summary.updates, 20U);
+  EXPECT_EQ(summary.evaluated_update, 10U);
   EXPECT_EQ(summary.final_evaluation.loss, static_cast<double>(model_of_update(10)[0]));
   EXPECT_EQ(stopped.saved(), model_of_update(20));
   EXPECT_EQ(stopped.run().model, stopped.saved());
-  EXPECT_EQ(stopped.run().recorder.evaluations.size(), 2u);
+  EXPECT_EQ(stopped.run().recorder.evaluations.size(), 2U);
 }
 
 TEST(CoordinatorStop, TheLastEvaluationOfARunThatIsOverIsBrokenOffToo) {
@@ -93,8 +93,8 @@ TEST(CoordinatorStop, TheLastEvaluationOfARunThatIsOverIsBrokenOffToo) {
   stopped.give_up_from(3);
   const RunSummary summary = stopped.go();
   EXPECT_EQ(summary.stop_reason, StopReason::updates);
-  EXPECT_EQ(summary.updates, 15u);
-  EXPECT_EQ(summary.evaluated_update, 10u);
+  EXPECT_EQ(summary.updates, 15U);
+  EXPECT_EQ(summary.evaluated_update, 10U);
   EXPECT_EQ(stopped.saved(), model_of_update(15));
   EXPECT_EQ(stopped.run().model, stopped.saved());
 }
@@ -109,7 +109,7 @@ TEST(CoordinatorStop, WithinTheFirstEvaluationNothingHasBegun) {
   StoppedRun stopped(0);
   EXPECT_THROW(stopped.go(), StoppedEarlyError);
   EXPECT_EQ(stopped.saved(), std::vector<float>());
-  EXPECT_EQ(stopped.run().recorder.evaluations.size(), 0u);
+  EXPECT_EQ(stopped.run().recorder.evaluations.size(), 0U);
 }
 
 TEST(CoordinatorStop, ABrokenOffLookAtTheKeptModelLeavesTheOneEvaluated) {
@@ -122,7 +122,7 @@ TEST(CoordinatorStop, ABrokenOffLookAtTheKeptModelLeavesTheOneEvaluated) {
     diverges.go();
     FAIL() << "it does not diverge";
   } catch (const NotFiniteError& error) {
-    EXPECT_EQ(error.update(), 0u);
+    EXPECT_EQ(error.update(), 0U);
   }
 }
 
@@ -147,7 +147,7 @@ TEST_P(StoppedAndResumed, TheEvaluationIsMadeWhereItWasBrokenOff) {
   stopped.run().options.checkpoints.run_json = "{}";
   stopped.go();
   const auto checkpoints = CheckpointFolder::list(folder.path());
-  ASSERT_EQ(checkpoints.size(), 1u);
+  ASSERT_EQ(checkpoints.size(), 1U);
 
   StoppedRun rest(-1, 40);
   set_up(rest.run());

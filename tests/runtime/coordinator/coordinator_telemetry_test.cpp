@@ -46,14 +46,14 @@ TEST(Telemetry, TellsOfEachGradientAndThenOfItsUpdate) {
                           "3: worker 1 job 0 of version 0, staleness 0, 2 gradients", "3: update 1",
                           "5: worker 0 job 1 of version 1, staleness 0, 3 gradients",
                           "6: worker 1 job 1 of version 1, staleness 0, 4 gradients", "6: update 2"));
-  EXPECT_EQ(story.gradients[0].update, 0u);
+  EXPECT_EQ(story.gradients[0].update, 0U);
   for (const GradientRecord& gradient : story.gradients) {
     EXPECT_EQ(gradient.job.compute_time, gradient.job.worker == 0 ? 2 : 3);
     EXPECT_EQ(gradient.hand_over_time, 0);
     EXPECT_EQ(gradient.queue_time, 0);
   }
   EXPECT_EQ(story.gradients[0].loss, 0);
-  EXPECT_EQ(story.gradients[1].loss, 0.5f);
+  EXPECT_EQ(story.gradients[1].loss, 0.5F);
 }
 
 // On any number of threads, though gradients are settled later than they arrive.
@@ -69,8 +69,8 @@ TEST(Telemetry, TellsOfDiscardedJobsBehindTheGradientThatDiscardedThem) {
                             "4: worker 0 job 1 of version 1, staleness 0, 2 gradients", "4: update 2",
                             "4: worker 1 job 0 of version 0 discarded after 4",
                             "6: worker 0 job 2 of version 2, staleness 0, 3 gradients", "6: update 3"));
-    EXPECT_EQ(summary.workers[1].discarded_jobs, 1u);
-    EXPECT_EQ(summary.workers[0].staleness.total(), 3u);
+    EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
+    EXPECT_EQ(summary.workers[0].staleness.total(), 3U);
   }
 }
 
@@ -121,7 +121,7 @@ TEST(Telemetry, AGradientThatWaitsForTheCoordinatorQueues) {
   Story story;
   run.observers = {&holder, &story};
   const RunSummary summary = run.go();
-  ASSERT_EQ(story.gradients.size(), 2u);
+  ASSERT_EQ(story.gradients.size(), 2U);
   EXPECT_GT(story.gradients[1].queue_time, 0);
   EXPECT_GT(summary.workers[story.gradients[1].job.worker == 0 ? 0 : 1].mean_queue_time, 0);
 }

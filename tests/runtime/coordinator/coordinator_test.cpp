@@ -19,10 +19,10 @@ TEST(Coordinator, AsgdInVirtualTimeByHand) {
   const RunSummary summary = run.go();
   EXPECT_EQ(run.sequence(), (Sequence{{2, 0, 0}, {3, 1, 1}, {4, 0, 1}, {6, 0, 0}}));
   // x: 0 →(g = 0) 0 →(g = −1 at x⁰) ½ →(g = 0 at x¹) ½ →(g = ½ at x³) ¼
-  EXPECT_EQ(run.model[0], 0.25f);
-  EXPECT_EQ(summary.gradients, 4u);
-  EXPECT_EQ(summary.staleness_max, 1u);
-  EXPECT_EQ(summary.workers[0].jobs, 3u);
+  EXPECT_EQ(run.model[0], 0.25F);
+  EXPECT_EQ(summary.gradients, 4U);
+  EXPECT_EQ(summary.staleness_max, 1U);
+  EXPECT_EQ(summary.workers[0].jobs, 3U);
   EXPECT_EQ(summary.workers[0].mean_compute_time, 2);
   EXPECT_EQ(summary.workers[1].busy_share, 1);
 }
@@ -31,8 +31,8 @@ TEST(Coordinator, SyncWaitsForTheSlowest) {
   Experiment run(2, "sync", "2,3", in_virtual_time(2));
   const RunSummary summary = run.go();
   EXPECT_EQ(run.sequence(), (Sequence{{3, 1, 0}, {6, 1, 0}}));
-  EXPECT_EQ(run.model[0], 0.375f);  // x ← x − ½ (x − ½), twice
-  EXPECT_EQ(summary.gradients, 4u);
+  EXPECT_EQ(run.model[0], 0.375F);  // x ← x − ½ (x − ½), twice
+  EXPECT_EQ(summary.gradients, 4U);
   EXPECT_DOUBLE_EQ(summary.workers[0].busy_share, 4.0 / 6);
 }
 
@@ -41,14 +41,14 @@ TEST(Coordinator, DudeInVirtualTimeByHand) {
   run.go();
   EXPECT_EQ(run.sequence(), (Sequence{{2, 1, 0}, {3, 0, 0}, {4, 0, 0}, {4, 1, 2}}));
   // rows (0, −1): x¹ = ¼; (¼, −1): x² = 7/16; (7/16, −1): x³ = 37/64; (7/16, −¾): x⁴ = 37/64 + 5/64
-  EXPECT_EQ(run.model[0], 42.0f / 64);
+  EXPECT_EQ(run.model[0], 42.0F / 64);
 }
 
 TEST(Coordinator, TheLossIsThatOfTheWorkersMinibatch) {
   Experiment run(2, "asgd", "2,3", in_virtual_time(2));
   run.go();
   EXPECT_EQ(run.recorder.updates[0].loss, 0);
-  EXPECT_EQ(run.recorder.updates[1].loss, 0.5f);
+  EXPECT_EQ(run.recorder.updates[1].loss, 0.5F);
   EXPECT_EQ(run.recorder.updates[1].lr, 0.5);
 }
 
@@ -70,9 +70,9 @@ TEST(Coordinator, InWallTimeNobodyWaitsForAWorkerThatStandsStill) {
   } open(gate);
   run.observers = {&open};
   const RunSummary summary = run.go();
-  EXPECT_EQ(summary.updates, 500u);
-  EXPECT_EQ(summary.workers[1].jobs, 0u);
-  EXPECT_EQ(summary.workers[0].jobs + summary.workers[2].jobs, 500u);
+  EXPECT_EQ(summary.updates, 500U);
+  EXPECT_EQ(summary.workers[1].jobs, 0U);
+  EXPECT_EQ(summary.workers[0].jobs + summary.workers[2].jobs, 500U);
 }
 
 TEST(Coordinator, DudeInWallTimeMeetsTheMeanOfAll) {
@@ -82,15 +82,15 @@ TEST(Coordinator, DudeInWallTimeMeetsTheMeanOfAll) {
   // The fixed point of x ← x − γ mean(x − i) is 1.5; with delays of a few updates the iteration has long
   // converged.
   EXPECT_NEAR(run.model[0], 1.5, 1e-3);
-  EXPECT_EQ(run.recorder.updates.size(), 3000u);
+  EXPECT_EQ(run.recorder.updates.size(), 3000U);
 }
 
 TEST(Coordinator, ThrottlesStretchJobsToTheirTime) {
   Experiment run(2, "asgd", "1,1e6", in_wall_time(5));
   run.options.time_unit_s = 2e-3;
   const RunSummary summary = run.go();  // does not wait the 2000 s of worker 1
-  EXPECT_EQ(summary.workers[0].jobs, 5u);
-  EXPECT_EQ(summary.workers[1].jobs, 0u);
+  EXPECT_EQ(summary.workers[0].jobs, 5U);
+  EXPECT_EQ(summary.workers[1].jobs, 0U);
   EXPECT_GE(summary.workers[0].mean_compute_time, 2e-3);
   EXPECT_GE(summary.train_time_s, 5 * 2e-3);
   EXPECT_GT(summary.workers[1].busy_share, 0.9);
@@ -102,7 +102,7 @@ TEST(Coordinator, StopsAtEachKindOfLimit) {
   Experiment timed(2, "asgd", "1,2", options);
   const RunSummary by_time = timed.go();
   EXPECT_EQ(by_time.stop_reason, StopReason::time_limit);
-  EXPECT_EQ(by_time.updates, 6u);
+  EXPECT_EQ(by_time.updates, 6U);
   EXPECT_EQ(by_time.time, 4.5);
 
   options = in_virtual_time(100);
@@ -110,8 +110,8 @@ TEST(Coordinator, StopsAtEachKindOfLimit) {
   Experiment counted(2, "sync", "1,2", options);
   const RunSummary by_gradients = counted.go();
   EXPECT_EQ(by_gradients.stop_reason, StopReason::gradients);
-  EXPECT_EQ(by_gradients.gradients, 5u);
-  EXPECT_EQ(by_gradients.updates, 2u);
+  EXPECT_EQ(by_gradients.gradients, 5U);
+  EXPECT_EQ(by_gradients.updates, 2U);
 
   options = in_virtual_time(100);
   options.target_accuracy = 0.45;  // Pull's accuracy is a tenth of the number of evaluations
@@ -119,19 +119,19 @@ TEST(Coordinator, StopsAtEachKindOfLimit) {
   Experiment target(2, "asgd", "1,2", options);
   const RunSummary by_accuracy = target.go();
   EXPECT_EQ(by_accuracy.stop_reason, StopReason::target_accuracy);
-  EXPECT_EQ(by_accuracy.updates, 40u);
+  EXPECT_EQ(by_accuracy.updates, 40U);
 }
 
 TEST(Coordinator, AStopRequestEndsTheRunWithASummary) {
   std::stop_source stop;
-  Experiment run(2, "asgd", "1,2", in_virtual_time(1u << 30));
+  Experiment run(2, "asgd", "1,2", in_virtual_time(1U << 30));
   run.objective.in_gradient = [&](int, std::uint64_t job) {
     if (job == 20) stop.request_stop();
   };
   const RunSummary summary = run.go(stop.get_token());
   EXPECT_EQ(summary.stop_reason, StopReason::interrupted);
   EXPECT_EQ(run.recorder.summary.updates, summary.updates);
-  EXPECT_GE(summary.updates, 16u);
+  EXPECT_GE(summary.updates, 16U);
 }
 
 TEST(Coordinator, EvaluatesFirstLastAndInBetween) {
@@ -160,7 +160,7 @@ TEST(Coordinator, EvaluatesOnceAPeriodWhateverTheRounding) {
   options.evaluate_every_time = 2.64;
   Experiment run(1, "asgd", "1", options);
   run.go();
-  EXPECT_EQ(run.recorder.evaluations.size(), 1u + 97u + 1u);  // and the first and the last
+  EXPECT_EQ(run.recorder.evaluations.size(), 1U + 97U + 1U);  // and the first and the last
 }
 
 TEST(Coordinator, ALossThatIsNotFiniteEndsTheRun) {
@@ -188,7 +188,7 @@ std::uint64_t lose_worker_1(Experiment& run) {
 }
 
 TEST(Coordinator, WhatAFailedWorkerLeavesIsTheModelOfTheUpdatesBefore) {
-  Experiment lost(2, "dude", "1,1", in_virtual_time(1u << 20), 1);
+  Experiment lost(2, "dude", "1,1", in_virtual_time(1U << 20), 1);
   const std::uint64_t update = lose_worker_1(lost);
   ASSERT_GE(update, 6U);
   Experiment whole(2, "dude", "1,1", in_virtual_time(update), 1);
@@ -197,7 +197,7 @@ TEST(Coordinator, WhatAFailedWorkerLeavesIsTheModelOfTheUpdatesBefore) {
 }
 
 TEST(Coordinator, AWorkerThatFailsOnOneOfSeveralThreadsEndsTheRunToo) {
-  Experiment lost(2, "dude", "1,1", in_virtual_time(1u << 20), 3);
+  Experiment lost(2, "dude", "1,1", in_virtual_time(1U << 20), 3);
   EXPECT_GE(lose_worker_1(lost), 1U);
 }
 

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 TEST(LearningRate, IsConstantByDefault) {
   for (const LearningRate& rate : {LearningRate(0.3), LearningRate(0.3, "constant")}) {
     EXPECT_FALSE(rate.follows_progress());
-    for (const std::uint64_t version : {0u, 1u, 1000000u}) EXPECT_EQ(rate.at(version, 0.7), 0.3);
+    for (const std::uint64_t version : {0U, 1U, 1000000U}) EXPECT_EQ(rate.at(version, 0.7), 0.3);
   }
 }
 

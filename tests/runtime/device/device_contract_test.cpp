@@ -228,16 +228,16 @@ TEST_P(DeviceContract, ABufferOutlivesItsStream) {
   auto stream = std::make_unique<Stream>(device(), "test");
   Buffer<int> buffer(*stream, 1000);
   stream.reset();
-  EXPECT_EQ(buffer.size(), 1000u);
+  EXPECT_EQ(buffer.size(), 1000U);
 }
 
 TEST_P(DeviceContract, BuffersMoveAndAreAligned) {
   Stream stream(device(), "test");
   Buffer<float> empty(stream, 0);
-  EXPECT_EQ(empty.size(), 0u);
+  EXPECT_EQ(empty.size(), 0U);
   Buffer<float> buffer(stream, 3);
   const float* data = buffer.ref().data();
-  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % 64, 0u);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % 64, 0U);
   Buffer<float> moved(std::move(buffer));
   EXPECT_EQ(moved.ref().data(), data);
   EXPECT_EQ(moved.device(), device());

@@ -20,7 +20,7 @@ std::string refusal_of_devices(const std::string& value) {
 TEST(ParseDevices, CpuCounts) {
   EXPECT_EQ(parse_devices("cpu").size(), static_cast<std::size_t>(default_cpu_devices()));
   const auto devices = parse_devices("cpu:3");
-  ASSERT_EQ(devices.size(), 3u);
+  ASSERT_EQ(devices.size(), 3U);
   EXPECT_EQ(devices[2].name(), "cpu:2");
 }
 
@@ -63,7 +63,7 @@ TEST(ParseDevice, TakesOneByItsName) {
 
 TEST(FreeMemory, OfADeviceIsPartOfIt) {
   for (const DeviceDescription& device : describe_devices()) {
-    EXPECT_GT(free_memory(device.device), 0u) << device.device.name();
+    EXPECT_GT(free_memory(device.device), 0U) << device.device.name();
     EXPECT_LE(free_memory(device.device), device.memory_bytes) << device.device.name();
   }
 }
@@ -72,7 +72,7 @@ TEST(DescribeDevices, TheCpuIsAlwaysThere) {
   const auto devices = describe_devices();
   ASSERT_FALSE(devices.empty());
   EXPECT_EQ(devices.back().device, (Device{Backend::cpu, 0}));
-  EXPECT_GT(devices.back().memory_bytes, 0u);
+  EXPECT_GT(devices.back().memory_bytes, 0U);
   EXPECT_FALSE(devices.back().model.empty());
 }
 

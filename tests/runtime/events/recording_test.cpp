@@ -66,7 +66,7 @@ class Replay : public ::testing::Test {
 };
 
 TEST_F(Replay, ARecordingIsALineAnArrival) {
-  ASSERT_EQ(lines_.size(), 6u);
+  ASSERT_EQ(lines_.size(), 6U);
   EXPECT_EQ(lines_[5], R"({"event":"end"})");
   EXPECT_EQ(lines_[0], R"({"event":"run","clock":"virtual"})");
   EXPECT_EQ(lines_[2], R"({"event":"arrival","worker":1,"job":0,"version":0,"time":3,"compute_time":3})");
@@ -82,13 +82,13 @@ TEST_F(Replay, LimitsMayBeShorterAndNoneIsNeeded) {
   Experiment without(2, "asgd", "2,3", options);
   const RunSummary summary = replay(without, file_.path());
   EXPECT_EQ(summary.stop_reason, StopReason::recording_ended);
-  EXPECT_EQ(summary.updates, 4u);
-  EXPECT_EQ(without.model[0], 0.25f);
+  EXPECT_EQ(summary.updates, 4U);
+  EXPECT_EQ(without.model[0], 0.25F);
   options.time_limit = 3.5;
   Experiment timed(2, "asgd", "2,3", options);
   const RunSummary by_time = replay(timed, file_.path());
   EXPECT_EQ(by_time.stop_reason, StopReason::time_limit);
-  EXPECT_EQ(by_time.updates, 2u);
+  EXPECT_EQ(by_time.updates, 2U);
   EXPECT_EQ(by_time.time, 3.5);
 }
 
@@ -98,14 +98,14 @@ TEST_F(Replay, AFileCutOffEndsTheRunThere) {
   Experiment run(2, "asgd", "2,3", in_virtual_time(4));
   const RunSummary summary = replay(run, file_.path());
   EXPECT_EQ(summary.stop_reason, StopReason::recording_ended);
-  EXPECT_EQ(summary.updates, 2u);
+  EXPECT_EQ(summary.updates, 2U);
   file_.write(lines_[0] + "\n" + lines_[1] + "\n" + lines_[2].substr(0, 20));
   Experiment half(2, "asgd", "2,3", in_virtual_time(4));
-  EXPECT_EQ(replay(half, file_.path()).updates, 1u);
+  EXPECT_EQ(replay(half, file_.path()).updates, 1U);
   lines_.resize(1);
   write();
   Experiment nothing(2, "asgd", "2,3", in_virtual_time(4));
-  EXPECT_EQ(replay(nothing, file_.path()).updates, 0u);
+  EXPECT_EQ(replay(nothing, file_.path()).updates, 0U);
 }
 
 TEST_F(Replay, AnotherMethodIsRefusedAtTheFirstDifference) {

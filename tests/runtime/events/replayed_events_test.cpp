@@ -157,7 +157,7 @@ TEST(Recording, HasTheLossesAndReturnsOfAScript) {
       "[[event]]\ntime = 5\nworker = 1\nstate = \"failed\"\n"
       "[[event]]\ntime = 10\nworker = 1\nstate = \"working\"\n"
       "[[event]]\ntime = 12\nworker = 0\nstate = \"failed\"\n");
-  for (RunOptions options : {in_wall_time(1u << 30), in_virtual_time(1u << 30)}) {
+  for (RunOptions options : {in_wall_time(1U << 30), in_virtual_time(1U << 30)}) {
     const bool wall = options.clock == ClockKind::wall;
     options.time_unit_s = 1e-3;
     options.time_limit = wall ? 0.2 : 20;  // long after the script, however slow the machine
@@ -165,7 +165,7 @@ TEST(Recording, HasTheLossesAndReturnsOfAScript) {
     MethodExperiment original(3, "asgd", "1,1.5,0.7", options, 2);
     original.speeds = EventScript::read(script.path(), 3);
     record(original, file.path());
-    ASSERT_EQ(original.recorder.changes.size(), 3u);
+    ASSERT_EQ(original.recorder.changes.size(), 3U);
     expect_repeatable(original, file.path());
   }
 }
@@ -203,7 +203,7 @@ class Rescuer final : public RunObserver {
 
 TEST(Recording, HasTheLossAndReturnOfAWorkerThatHangs) {
   const TemporaryFile file;
-  MethodExperiment original(3, "asgd", "measured", in_wall_time(1u << 30), 2);
+  MethodExperiment original(3, "asgd", "measured", in_wall_time(1U << 30), 2);
   original.options.worker_timeout_s = 0.02;
   Rescuer rescuer;
   original.objective.in_gradient = [&](int worker, std::uint64_t job) {
@@ -212,7 +212,7 @@ TEST(Recording, HasTheLossAndReturnOfAWorkerThatHangs) {
   RunRecorder recorder(file.path(), run_json(original.options));
   original.observers = {&recorder, &rescuer};
   EXPECT_EQ(original.go(rescuer.enough.get_token()).stop_reason, StopReason::interrupted);
-  EXPECT_GE(original.recorder.changes.size(), 2u);
+  EXPECT_GE(original.recorder.changes.size(), 2U);
   expect_repeatable(original, file.path());
 }
 

@@ -19,7 +19,7 @@ using Minibatches = std::vector<std::pair<int, std::uint64_t>>;
 class GradientJobsContract : public ::testing::TestWithParam<bool> {
  protected:
   GradientJobsContract() {
-    objective_.noise = 0.5f;
+    objective_.noise = 0.5F;
     objective_.in_gradient = [this](int worker, std::uint64_t minibatch) {
       minibatches_.emplace_back(worker, minibatch);
     };
@@ -39,7 +39,7 @@ class GradientJobsContract : public ::testing::TestWithParam<bool> {
   /// That of one element of Pull.
   static float gradient_at(float x, int worker, std::size_t element, std::uint64_t minibatch) {
     return x - static_cast<float>(worker) - static_cast<float>(element) +
-           0.5f * static_cast<float>(minibatch % 16);
+           0.5F * static_cast<float>(minibatch % 16);
   }
 
   Pull objective_{4};
@@ -48,7 +48,7 @@ class GradientJobsContract : public ::testing::TestWithParam<bool> {
   Buffer<float> model_{stream_, Pull::dimension};
   Buffer<float> gradient_{stream_, Pull::dimension};
   float loss_ = 0;
-  std::vector<float> start_ = {8, -4, 0.5f, 3, 100};
+  std::vector<float> start_ = {8, -4, 0.5F, 3, 100};
   std::vector<float> result_ = std::vector<float>(Pull::dimension);
   std::vector<float> left_ = result_;
 };
@@ -56,17 +56,15 @@ class GradientJobsContract : public ::testing::TestWithParam<bool> {
 TEST_P(GradientJobsContract, OneStepIsTheGradient) {
   GradientJobs jobs(objective_, stream_, {});
   run(jobs, 1, 7);
-  for (std::size_t e = 0; e < Pull::dimension; ++e) {
-    EXPECT_EQ(result_[e], gradient_at(start_[e], 1, e, 7));
-  }
+  for (std::size_t e = 0; e < Pull::dimension; ++e) EXPECT_EQ(result_[e], gradient_at(start_[e], 1, e, 7));
   EXPECT_EQ(loss_, result_[0] * result_[0] / 2);
   EXPECT_EQ(minibatches_, (Minibatches{{1, 7}}));
 }
 
 TEST_P(GradientJobsContract, LocalStepsGiveTheDistanceGoneOverTheStepSize) {
-  constexpr float local_lr = 0.25f;
+  constexpr float local_lr = 0.25F;
   GradientJobs jobs(objective_, stream_, {.local_steps = 3, .local_lr = local_lr});
-  for (const std::uint64_t job : {0u, 1u, 4u}) {
+  for (const std::uint64_t job : {0U, 1U, 4U}) {
     SCOPED_TRACE(job);
     minibatches_.clear();
     run(jobs, 2, job);

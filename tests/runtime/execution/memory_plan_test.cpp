@@ -56,8 +56,8 @@ TEST(MemoryPlan, ByHand) {
                                            {"scratch of gradients", 3500},
                                            {"data that all workers share", 5000},
                                            {"models handed over", 32'000'000}}));
-  EXPECT_EQ(plan.total(gpu(2)), 52'008'500u);
-  EXPECT_EQ(plan.total(gpu(0)), 0u);
+  EXPECT_EQ(plan.total(gpu(2)), 52'008'500U);
+  EXPECT_EQ(plan.total(gpu(0)), 0U);
   EXPECT_EQ(plan.devices(), (std::vector<Device>{gpu(1), gpu(2)}));
 }
 
@@ -74,10 +74,10 @@ TEST(MemoryPlan, FollowsTheOptions) {
                                            {"momentum", 4'000'000},
                                            {"sums for clipping", 245 * 8 + 4},
                                            {"gradient table (bf16)", 20'000'080}}));
-  EXPECT_EQ(items_of(plan, gpu(1)).at("local steps"), 40'000'000u);
-  EXPECT_EQ(items_of(plan, gpu(1)).at("models handed over"), 4'000'000u);
+  EXPECT_EQ(items_of(plan, gpu(1)).at("local steps"), 40'000'000U);
+  EXPECT_EQ(items_of(plan, gpu(1)).at("models handed over"), 4'000'000U);
   run.memory.jobs = JobSpread::anywhere;
-  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("models handed over"), 64'000'000u);  // 11, and so 16
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("models handed over"), 64'000'000U);  // 11, and so 16
   run.workers = 1;
   EXPECT_TRUE(items_of(plan_memory(run), gpu(2)).empty());
 }

@@ -32,7 +32,7 @@ struct ChainRun {
     const auto method = make_method(method_name, {.workers = workers});
     std::vector<RunObserver*> observers{&recorder};
     if (observer) observers.push_back(observer);
-    model.assign(dimension, 1.0f);
+    model.assign(dimension, 1.0F);
     Coordinator coordinator(
         objective, *method,
         make_execution(objective, method->memory(), delays, speeds, devices, options, replay), options,
@@ -94,11 +94,11 @@ TEST_P(StreamExecutorContract, VirtualTimeIsThatOfTheCpu) {
   tested.go();
   cpu.go();
   // 300 steps of multiply-adds, each rounded once on either side; the sums of a kernel have one order.
-  EXPECT_THAT(tested.model, ::testing::Pointwise(::testing::FloatNear(1e-5f), cpu.model));
+  EXPECT_THAT(tested.model, ::testing::Pointwise(::testing::FloatNear(1e-5F), cpu.model));
 }
 
 TEST_P(StreamExecutorContract, AThrottledWorkerTakesItsTime) {
-  RunOptions options = in_wall_time(1u << 20);
+  RunOptions options = in_wall_time(1U << 20);
   options.time_unit_s = 2e-3;
   options.time_limit = 60e-3;
   ChainRun run(GetParam(), "dude", options, "1,1,1,1,1,8");
@@ -138,7 +138,7 @@ TEST_P(StreamExecutorContract, AWorkerThatFailsAndComesBackGoesOn) {
       "[[event]]\ntime = 20\nworker = 3\nstate = \"failed\"\n"
       "[[event]]\ntime = 40\nworker = 3\nstate = \"working\"\n";
   for (const Completions completions : {Completions::polling, Completions::callback}) {
-    RunOptions options = in_wall_time(1u << 30);
+    RunOptions options = in_wall_time(1U << 30);
     options.completions = completions;
     options.time_unit_s = 1e-3;
     options.time_limit = 0.2;
@@ -162,7 +162,7 @@ TEST_P(StreamExecutorContract, InVirtualTimeAWorkerFailsAndComesBackToo) {
   tested.go();
   cpu.go();
   EXPECT_EQ(tested.recorder.changes.size(), 2U);
-  EXPECT_THAT(tested.model, ::testing::Pointwise(::testing::FloatNear(1e-5f), cpu.model));
+  EXPECT_THAT(tested.model, ::testing::Pointwise(::testing::FloatNear(1e-5F), cpu.model));
 }
 
 // A job thrown away in its throttle ends at once.

@@ -208,7 +208,7 @@ RC_GTEST_PROP(SyncWithLossesProperty, StepsAlongTheMeanOfWhatCame, ()) {
   double x = 0;
   while (run.simulator.updates().size() < 60) {
     const SimulatedArrival& happened = trouble.next();
-    RC_ASSERT(happened.arrival.staleness == 0u);
+    RC_ASSERT(happened.arrival.staleness == 0U);
     if (!happened.gradient.empty()) {
       sum += happened.gradient[0];
       ++gradients;

@@ -130,7 +130,7 @@ RC_GTEST_PROP(MaleniaProperty, StepsAlongTheMeanOfRowMeans, ()) {
   while (run.simulator.updates().size() < 5) {
     const SimulatedArrival& arrived = run.simulator.next();
     tables.follow(arrived);
-    RC_ASSERT(arrived.arrival.staleness == 0u);
+    RC_ASSERT(arrived.arrival.staleness == 0U);
     if (count<Step>(arrived.actions) == 0) continue;
     x -= Scenario::lr * tables.direction();
     RC_ASSERT(std::abs(run.simulator.x()[0] - x) <= rounding);
@@ -245,7 +245,7 @@ RC_GTEST_PROP(RennalaProperty, UsesGradientsOfTheNewestModelOnly, ()) {
   const int gather = any_from(1, 60, "gather");
   Simulated run("rennala", scenario, {.gather = gather});
   for (std::size_t arrivals = 1; arrivals <= 300; ++arrivals) {
-    RC_ASSERT(run.simulator.next().arrival.staleness == 0u);
+    RC_ASSERT(run.simulator.next().arrival.staleness == 0U);
     RC_ASSERT(run.simulator.updates().size() == arrivals / static_cast<std::size_t>(gather));
   }
 }

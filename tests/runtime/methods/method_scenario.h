@@ -31,7 +31,7 @@ struct Scenario {
 
   double duration(int worker, std::uint64_t job) const {
     const auto key = static_cast<std::uint64_t>(worker);
-    const std::uint32_t slowest = 1u << Random(seed, Purpose::delay, key).below(6);
+    const std::uint32_t slowest = 1U << Random(seed, Purpose::delay, key).below(6);
     return 1 + Random(seed, Purpose::delay, key, job + 1).below(slowest);
   }
 

@@ -87,7 +87,7 @@ TEST_F(TwoGpus, PeerAccessGivesTheBitsOfCopies) {
 TEST_F(TwoGpus, TheFasterRouteIsMeasuredWhereThereIsPeerAccess) {
   const Devices devices({gpu(0), gpu(1)}, gpu(0));
   const GradientRoutes routes = choose_routes(devices, dimension, std::nullopt);
-  ASSERT_EQ(routes.size(), 1u);
+  ASSERT_EQ(routes.size(), 1U);
   EXPECT_EQ(choose_routes(devices, dimension, std::nullopt), routes);
   EXPECT_EQ(choose_routes(devices, dimension, GradientRoute::copy).at(gpu(1)), GradientRoute::copy);
   if (!peer_access(gpu(0), gpu(1))) {

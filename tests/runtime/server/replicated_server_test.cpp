@@ -67,7 +67,7 @@ class ReplicatedServers : public ::testing::Test {
 
   static std::vector<float> values(float first) {
     std::vector<float> values(replicated_length);
-    for (std::size_t e = 0; e < replicated_length; ++e) values[e] = first + 0.25f * static_cast<float>(e);
+    for (std::size_t e = 0; e < replicated_length; ++e) values[e] = first + 0.25F * static_cast<float>(e);
     return values;
   }
 
@@ -114,11 +114,11 @@ class ReplicatedServers : public ::testing::Test {
   std::vector<std::unique_ptr<Replica>> replicas_;
 };
 
-const Accumulate first{.weight = 0.25f, .restart = true};
-const Accumulate further{.weight = 0.25f, .restart = false};
+const Accumulate first{.weight = 0.25F, .restart = true};
+const Accumulate further{.weight = 0.25F, .restart = false};
 
 TEST_F(ReplicatedServers, StepsAlongTheSumOfAllDevices) {
-  for (const float round : {1.0f, -2.0f, 4.0f}) {
+  for (const float round : {1.0F, -2.0F, 4.0F}) {
     apply({first}, 2, round);
     apply({further}, 0, 2 * round);
     apply({further}, 2, -1);
@@ -126,7 +126,7 @@ TEST_F(ReplicatedServers, StepsAlongTheSumOfAllDevices) {
     EXPECT_EQ(model(), expected());
     for (std::size_t i = 0; i < devices; ++i) EXPECT_EQ(replica(i), expected()) << i;
   }
-  EXPECT_EQ(server_->version(), 3u);
+  EXPECT_EQ(server_->version(), 3U);
   EXPECT_EQ(collectives_->reductions, 3);
 }
 
@@ -141,7 +141,7 @@ TEST_F(ReplicatedServers, ADeviceWithoutAGradientAddsZeros) {
 
 // In sync a round that a worker is lost in; there is no gradient when it ends.
 TEST_F(ReplicatedServers, ScalesWhatEachDeviceHas) {
-  for (const float round : {1.0f, -2.0f}) {
+  for (const float round : {1.0F, -2.0F}) {
     apply({first}, 2, round);
     apply({further}, 0, 2 * round);
     server_->apply({ScaleMean{2}, Step{}}, 0.5, {}, nullptr);
@@ -193,7 +193,7 @@ class SyncOverNccl : public ::testing::Test {
     Coordinator coordinator(objective, *method,
                             make_execution(objective, method->memory(), delays, speeds, devices, options),
                             options, {});
-    std::vector<float> model(size, 0.3f);
+    std::vector<float> model(size, 0.3F);
     coordinator.run(model, {});
     return model;
   }
@@ -227,7 +227,7 @@ class SyncOverNcclOnGpus : public SyncOverNccl, public ::testing::WithParamInter
 TEST_P(SyncOverNcclOnGpus, GivesTheModelOfOneServer) {
   for (const ClockKind clock : {ClockKind::virtual_time, ClockKind::wall}) {
     const std::vector<float> expected = run(1, false, options(clock));
-    EXPECT_GT(std::abs(expected[0] - 0.3f), 1e-3);
+    EXPECT_GT(std::abs(expected[0] - 0.3F), 1e-3);
     expect_equal_up_to_rounding(run(GetParam(), true, options(clock)), expected);
   }
 }

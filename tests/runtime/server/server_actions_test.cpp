@@ -84,12 +84,12 @@ class AnyActions {
   }
 
   void use_gradient(Actions& actions) {
-    const float weight = averages_ && chance(50) ? 0.5f : 1;
+    const float weight = averages_ && chance(50) ? 0.5F : 1;
     switch (random_() % 5) {
       case 0:
         return;
       case 1:
-        actions.emplace_back(Accumulate{0.5f, chance(50)});
+        actions.emplace_back(Accumulate{0.5F, chance(50)});
         return;
       case 2:
         actions.emplace_back(FoldRow{pick(), weight, Table::next, false});
@@ -225,7 +225,7 @@ TEST(ExchangedRows, TakeNoCopy) {
   EXPECT_NE(rig.gradient_memory(), memory);
   rig.apply({FoldRow{1}}, 0.5, Vector(server_dimension, 4), true);
   EXPECT_EQ(rig.gradient_memory(), memory);
-  rig.apply({FoldRow{1, 0.5f}, Step{}}, 0.5, Vector(server_dimension, 8), true);  // averages must be computed
+  rig.apply({FoldRow{1, 0.5F}, Step{}}, 0.5, Vector(server_dimension, 8), true);  // averages must be computed
   EXPECT_EQ(rig.gradient_memory(), memory);
   EXPECT_EQ(rig.model(), Vector(server_dimension, -0.5 * 6 / workers));
 }
@@ -263,8 +263,8 @@ TEST_P(ServerActions, AScaledMeanIsThatOfFewerGradients) {
     for (ServerRig* rig : {&scaled, &told}) rig->set_model({2});
     for (int round = 0; round < 3; ++round) {
       for (const bool first : {true, false}) {
-        scaled.apply({Accumulate{0.25f, first}}, 0.5, {first ? 8.0 : 24.0});
-        told.apply({Accumulate{0.5f, first}}, 0.5, {first ? 8.0 : 24.0});
+        scaled.apply({Accumulate{0.25F, first}}, 0.5, {first ? 8.0 : 24.0});
+        told.apply({Accumulate{0.5F, first}}, 0.5, {first ? 8.0 : 24.0});
       }
       scaled.apply({ScaleMean{2}, Step{}}, 0.5, {0});
       told.apply({Step{}}, 0.5, {0});
@@ -285,7 +285,7 @@ TEST(LazyFolds, GiveByThemselvesTheBitsOfApply) {
       for (ServerRig* rig : {&applying, &folding}) rig->set_model(Vector(server_dimension));
       for (int i = 0; i < 40; ++i) {
         const Vector gradient = any.any_gradient();
-        const FoldRow fold{i % workers, i % 3 == 0 ? 1 : 0.3f, i % 5 == 0 ? Table::next : Table::main, false};
+        const FoldRow fold{i % workers, i % 3 == 0 ? 1 : 0.3F, i % 5 == 0 ? Table::next : Table::main, false};
         applying.apply({fold}, 0.5, gradient);
         folding.fold(fold, gradient, exchange);
         if (i % 7 != 0) continue;
@@ -315,7 +315,7 @@ TEST(ParallelFor, ChangesNoBit) {
   for (int i = 0; i < 10; ++i) {
     for (double& value : gradient) value = static_cast<double>(normal(random));
     for (ServerRig* rig : {&alone, &sharing}) {
-      rig->apply({FoldRow{i % workers, 0.7f}, Step{}, HandOver{0}}, 0.3, gradient);
+      rig->apply({FoldRow{i % workers, 0.7F}, Step{}, HandOver{0}}, 0.3, gradient);
     }
     ASSERT_EQ(sharing.model(), alone.model());
     ASSERT_EQ(sharing.replica(0), alone.replica(0));

@@ -100,19 +100,19 @@ TEST_P(ServerContract, StepsAlongTheGradient) {
   Server server = make_server({});
   server.set_model(vector_from(3));
   arrive(server, 1, 8, {Step{}, HandOver{1}});
-  EXPECT_EQ(model_at_0(server), 3 - 0.5f * 8);
+  EXPECT_EQ(model_at_0(server), 3 - 0.5F * 8);
   EXPECT_EQ(replica_at_0(1), -1);
   arrive(server, 1, 8, {Step{0.25}});
-  EXPECT_EQ(model_at_0(server), -1 - 0.125f * 8);
+  EXPECT_EQ(model_at_0(server), -1 - 0.125F * 8);
 }
 
 TEST_P(ServerContract, AccumulatesAMeanThatARestartForgets) {
   Server server = make_server({.mean = true});
   server.set_model(vector_from(0));
   for (int round = 1; round <= 2; ++round) {
-    arrive(server, 0, 4, {Accumulate{0.5f, true}});
-    arrive(server, 1, 8, {Accumulate{0.5f, false}, Step{}, HandOver{0}, HandOver{1}});
-    EXPECT_EQ(model_at_0(server), -0.5f * 6 * static_cast<float>(round));
+    arrive(server, 0, 4, {Accumulate{0.5F, true}});
+    arrive(server, 1, 8, {Accumulate{0.5F, false}, Step{}, HandOver{0}, HandOver{1}});
+    EXPECT_EQ(model_at_0(server), -0.5F * 6 * static_cast<float>(round));
     EXPECT_EQ(replica_at_0(0), model_at_0(server));
     EXPECT_EQ(replica_at_0(1), model_at_0(server));
   }

@@ -80,7 +80,7 @@ TEST(BufferedObserver, ARunThatEndsEarlyIsToldUpToThere) {
     BufferedObserver batching({&notes});
     for (std::uint64_t number = 1; number <= 10; ++number) tell_of_an_update(batching, number);
   }
-  EXPECT_EQ(notes.notes.size(), 20u);
+  EXPECT_EQ(notes.notes.size(), 20U);
 }
 
 }  // namespace

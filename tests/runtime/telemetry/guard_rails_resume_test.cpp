@@ -90,7 +90,7 @@ TEST_F(GuardRailsResume, WarnsAsTheStraightRunDoes) {
   std::set<Warning::Kind> kinds;
   for (const WarningKey& key : straight) kinds.insert(std::get<0>(key));
   ASSERT_THAT(kinds, SizeIs(3));
-  for (const std::uint64_t break_at : {3u, 50u, 101u, 230u, 239u, 240u, 270u}) {
+  for (const std::uint64_t break_at : {3U, 50U, 101U, 230U, 239U, 240U, 270U}) {
     SCOPED_TRACE(break_at);
     const auto first = make(break_at);
     const auto checkpoint = go_to_checkpoint(first->run);

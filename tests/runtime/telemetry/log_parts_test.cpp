@@ -83,10 +83,10 @@ TEST_F(KilledLog, EndsBehindTheCheckpointEvenInTheMiddleOfALine) {
        {std::string(), update_line(2), update_line(2).substr(0, 9), std::string("\xff\n{")}) {
     write("log", kept + lost);
     const LogBeginning beginning = cut(1);
-    EXPECT_EQ(beginning.part, 0u);
+    EXPECT_EQ(beginning.part, 0U);
     EXPECT_FALSE(beginning.complaint);
     EXPECT_EQ(beginning.run_json, run_of_log);
-    EXPECT_EQ(beginning.lasting.size(), 1u);
+    EXPECT_EQ(beginning.lasting.size(), 1U);
     EXPECT_THAT(files(), ElementsAre(Pair("log", kept)));
   }
 }
@@ -95,9 +95,9 @@ TEST_F(KilledLog, HasSeveralCheckpoints) {
   const std::string first = run_line(0, 0) + checkpoint_at_line(1);
   const std::string second = first + update_line(2) + checkpoint_at_line(2);
   write("log", second + update_line(3) + checkpoint_at_line(3));
-  EXPECT_EQ(cut(2).part, 0u);
+  EXPECT_EQ(cut(2).part, 0U);
   EXPECT_EQ(testing::read_file(path()), second);
-  EXPECT_EQ(cut(1).part, 0u);
+  EXPECT_EQ(cut(1).part, 0U);
   EXPECT_EQ(testing::read_file(path()), first);
   EXPECT_TRUE(cut(3).complaint);
 }
@@ -111,8 +111,8 @@ TEST_F(KilledLog, PartsBehindTheCheckpointGo) {
   write("log.1", run_line(2, 2) + eval_line(0) + eval_line(2));
   write("log", run_line(3, 2) + eval_line(0) + eval_line(2) + update_line(3));
   const LogBeginning beginning = cut(1);
-  EXPECT_EQ(beginning.part, 1u);
-  EXPECT_EQ(beginning.lasting.size(), 1u);
+  EXPECT_EQ(beginning.part, 1U);
+  EXPECT_EQ(beginning.lasting.size(), 1U);
   EXPECT_THAT(files(), ElementsAre(Pair("log", kept), Pair("log.1", oldest)));
 }
 
@@ -122,7 +122,7 @@ TEST_F(KilledLog, CanBeCutAgain) {
   const std::string kept = run_line(1, 0) + checkpoint_at_line(1);
   write("log.3", oldest);
   write("log.2", kept + update_line(2));
-  EXPECT_EQ(cut(1).part, 1u);
+  EXPECT_EQ(cut(1).part, 1U);
   EXPECT_THAT(files(), ElementsAre(Pair("log", kept), Pair("log.1", oldest)));
 }
 
@@ -134,7 +134,7 @@ TEST_F(KilledLog, WithoutTheLineItBeginsWithTheEvaluationsUntilThen) {
   const LogBeginning beginning = cut(4);
   EXPECT_FALSE(beginning.part);
   EXPECT_EQ(beginning.complaint, "holds nothing of checkpoint update-4");
-  EXPECT_EQ(beginning.lasting.size(), 2u);
+  EXPECT_EQ(beginning.lasting.size(), 2U);
   EXPECT_EQ(testing::read_file(path()), text);  // as yet
 }
 
@@ -142,7 +142,7 @@ TEST_F(KilledLog, OfOtherWorkersOrAnotherMethodItBeginsAnew) {
   write("log", run_line(0, 0) + eval_line(0) + checkpoint_at_line(1));
   const LogBeginning fewer = cut(1, R"({"method":"dude","workers":1})");
   EXPECT_EQ(fewer.complaint, "is of workers 2, and the run goes on with 1");
-  EXPECT_EQ(fewer.lasting.size(), 1u);
+  EXPECT_EQ(fewer.lasting.size(), 1U);
   const LogBeginning other = cut(1, R"({"method":"sync","workers":2})");
   EXPECT_EQ(other.complaint, R"(is of method "dude", and the run goes on with "sync")");
   EXPECT_THAT(other.lasting, IsEmpty());
@@ -169,7 +169,7 @@ TEST_F(KilledLog, OddFilesAreNoParts) {
   write("log", R"({"event":"run","method":"dude","workers":2,"log":"log","part":"x","repeated":-1})"
                "\n" +
                    line);
-  EXPECT_EQ(cut(1).part, 0u);
+  EXPECT_EQ(cut(1).part, 0U);
   fs::remove(path());
   EXPECT_TRUE(cut(1).complaint);
   fs::create_directory(path());
@@ -208,8 +208,8 @@ TEST_F(KilledLog, GoesOnAsIfNothingHadBeen) {
     log.on_summary({});
   }
   const auto whole = files();
-  EXPECT_GT(whole.size(), 4u);
-  for (const std::uint64_t killed : {20u, 40u, 57u, 133u, 200u}) {
+  EXPECT_GT(whole.size(), 4U);
+  for (const std::uint64_t killed : {20U, 40U, 57U, 133U, 200U}) {
     for (const auto& entry : fs::directory_iterator(path(""))) fs::remove(entry);
     {
       RunLog log(path(), run_of_log, LogDetail::updates, rotation);
@@ -239,7 +239,7 @@ TEST_F(KilledLog, BeginsAnewWhereItsCheckpointIsGone) {
   EXPECT_EQ(testing::without_times(::testing::internal::GetCapturedStderr()),
             "tardigrad: --log " + path() +
                 ": holds nothing of checkpoint update-40; begins anew, with the evaluations until then\n");
-  EXPECT_EQ(files().size(), 1u);
+  EXPECT_EQ(files().size(), 1U);
   struct Listener final : RunObserver {
     void on_update(const UpdateRecord& record) override { told.push_back(record.update); }
     void on_evaluation(const EvaluationRecord& record) override { told.push_back(record.update); }

@@ -104,7 +104,7 @@ std::vector<std::uint64_t> from_to(std::uint64_t first, std::uint64_t last) {
 TEST(LogRotation, PartsAreReadAsOneLog) {
   const LogFolder folder;
   write_run(folder.path(), 1000, {.file_bytes = 32 << 10, .files = 100});
-  EXPECT_GT(folder.files().size(), 3u);
+  EXPECT_GT(folder.files().size(), 3U);
   const HeardOfParts heard = read(folder.path());
   EXPECT_EQ(heard.updates, from_to(1, 1000));
   EXPECT_THAT(heard.evaluations, ElementsAre(0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000));
@@ -116,7 +116,7 @@ TEST(LogRotation, KeepsItsFilesAndTheirSizeWithinBounds) {
   write_run(folder.path(), 5000, {.file_bytes = 32 << 10, .files = 3});
   EXPECT_THAT(folder.files(), ElementsAre("log", "log.1", "log.2"));
   for (const std::string& file : folder.files()) {
-    EXPECT_LE(std::filesystem::file_size(folder.path(file)), 32u << 10) << file;
+    EXPECT_LE(std::filesystem::file_size(folder.path(file)), 32U << 10) << file;
   }
 }
 
@@ -125,7 +125,7 @@ TEST(LogRotation, EvaluationsOutliveTheirParts) {
   write_run(folder.path(), 1000, {.file_bytes = 32 << 10, .files = 2});
   const HeardOfParts heard = read(folder.path());
   EXPECT_EQ(heard.updates, from_to(heard.updates.front(), 1000));
-  EXPECT_GT(heard.updates.front(), 1u);
+  EXPECT_GT(heard.updates.front(), 1U);
   EXPECT_THAT(heard.evaluations, ElementsAre(0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000));
 }
 
@@ -139,11 +139,11 @@ TEST(LogRotation, OldEvaluationsThinOut) {
   }
   const HeardOfParts heard = read(folder.path());
   EXPECT_TRUE(std::is_sorted(heard.evaluations.begin(), heard.evaluations.end()));
-  EXPECT_EQ(heard.evaluations.front(), 0u);
-  EXPECT_EQ(heard.evaluations.back(), 2000u);
-  EXPECT_LT(heard.evaluations.size(), 200u);
+  EXPECT_EQ(heard.evaluations.front(), 0U);
+  EXPECT_EQ(heard.evaluations.back(), 2000U);
+  EXPECT_LT(heard.evaluations.size(), 200U);
   EXPECT_EQ(heard.evaluations[2], 2 * heard.evaluations[1]);
-  EXPECT_LT(heard.evaluations[1], 1000u);
+  EXPECT_LT(heard.evaluations[1], 1000U);
 }
 
 // A run record larger than a part is to be: the log still goes on, and is not all run records.
@@ -154,13 +154,13 @@ TEST(LogRotation, ALongRunRecordLeavesRoom) {
                {.file_bytes = 4096, .files = 2});
     for (std::uint64_t update = 1; update <= 1000; ++update) log.on_update(update_to(update));
   }
-  EXPECT_GT(read(folder.path()).updates.size(), 50u);
+  EXPECT_GT(read(folder.path()).updates.size(), 50U);
 }
 
 TEST(LogRotation, ANewRunRemovesTheOldOnesParts) {
   const LogFolder folder;
   write_run(folder.path(), 1000, {.file_bytes = 8 << 10, .files = 5});
-  ASSERT_EQ(folder.files().size(), 5u);
+  ASSERT_EQ(folder.files().size(), 5U);
   write_run(folder.path(), 10, {.file_bytes = 8 << 10, .files = 3});
   EXPECT_THAT(folder.files(), ElementsAre("log"));
   EXPECT_EQ(read(folder.path()).updates, from_to(1, 10));
@@ -191,7 +191,7 @@ TEST(LogRotation, AGapEndsALog) {
   std::filesystem::remove(folder.path("log.2"));
   const HeardOfParts heard = read(folder.path());
   EXPECT_EQ(heard.updates, from_to(heard.updates.front(), 1000));
-  EXPECT_GT(heard.updates.front(), 500u);
+  EXPECT_GT(heard.updates.front(), 500U);
 }
 
 /// Tries again at once.
@@ -210,8 +210,8 @@ TEST(LogRotation, GoesOnInTheOldFileWhereThereCannotBeANewOne) {
   for (std::uint64_t update = 1; update <= 500; ++update) log.on_update(update_to(update));
   const std::string trouble = testing::without_times(::testing::internal::GetCapturedStderr());
   EXPECT_THAT(trouble, HasSubstr("tardigrad: --log " + folder.path() + ": cannot go on in a new file: "));
-  EXPECT_EQ(lines_of(trouble), 1u);
-  EXPECT_GT(std::filesystem::file_size(folder.path()), 3 * 4096u);
+  EXPECT_EQ(lines_of(trouble), 1U);
+  EXPECT_GT(std::filesystem::file_size(folder.path()), 3 * 4096U);
 
   ::testing::internal::CaptureStderr();
   std::filesystem::remove(folder.path("log.1"));
@@ -233,7 +233,7 @@ TEST(LogRotation, OlderPartsOutliveTrouble) {
   std::filesystem::create_directory(folder.path("log.5"));
   ::testing::internal::CaptureStderr();
   for (const std::uint64_t last = update + 500; update < last;) log.on_update(update_to(++update));
-  EXPECT_EQ(lines_of(testing::without_times(::testing::internal::GetCapturedStderr())), 1u);
+  EXPECT_EQ(lines_of(testing::without_times(::testing::internal::GetCapturedStderr())), 1U);
   log.on_summary({});
   EXPECT_EQ(read(folder.path()).updates, from_to(1, update));
 }

@@ -24,7 +24,7 @@ void tell_a_run(RunObserver& observer) {
        .train_loss = std::nullopt});
   GradientRecord gradient{.job = {.worker = 1, .job = 0, .version = 0, .time = 1.5, .compute_time = 1.5},
                           .gradients = 1,
-                          .loss = 2.25f};
+                          .loss = 2.25F};
   observer.on_gradient(gradient);
   gradient = {.job = {.worker = 2, .job = 4, .version = 3, .time = 40, .compute_time = 2.5},
               .staleness = 3,
@@ -32,10 +32,10 @@ void tell_a_run(RunObserver& observer) {
               .queue_time = 0.125,
               .gradients = 9,
               .update = 7,
-              .loss = 0.5f};
+              .loss = 0.5F};
   observer.on_gradient(gradient);
   observer.on_update(
-      {.update = 7, .time = 40, .worker = 2, .staleness = 5, .lr = 0.03, .gradients = 9, .loss = 0.5f});
+      {.update = 7, .time = 40, .worker = 2, .staleness = 5, .lr = 0.03, .gradients = 9, .loss = 0.5F});
   observer.on_discard({.worker = 0, .job = 3, .version = 5, .time = 40, .compute_time = 12});
   observer.on_warning({Warning::Kind::old_row, 7, 40, "a row is \"old\""});
   observer.on_worker_change({0, true, 7, 40, "by the script"});
@@ -185,7 +185,7 @@ TEST(RunLogReader, ReadsOlderEvaluations) {
 
 TEST(RunLogReader, ALogMayEndInTheMiddleOfALine) {
   const std::string log = log_of_a_run(LogDetail::jobs);
-  for (const std::size_t missing : {1u, 20u, 200u}) {
+  for (const std::size_t missing : {1U, 20U, 200U}) {
     const TemporaryFile file(log.substr(0, log.size() - missing));
     RunObserver nobody;
     EXPECT_NO_THROW(RunLogReader(file.path()).tell(nobody)) << missing;

@@ -121,8 +121,8 @@ std::map<std::string, std::size_t> expect_structure(const Trace& trace) {
   }
   std::map<std::string, std::size_t> counts;
   for (const auto& [id, arrow] : trace.arrows) {
-    EXPECT_EQ(arrow.from.size(), 1u);
-    EXPECT_EQ(arrow.to.size(), 1u);
+    EXPECT_EQ(arrow.from.size(), 1U);
+    EXPECT_EQ(arrow.to.size(), 1U);
     if (arrow.from.size() != 1 || arrow.to.size() != 1) continue;
     const End& from = arrow.from.front();
     const End& to = arrow.to.front();
@@ -209,7 +209,7 @@ class TraceOfMethod : public ::testing::TestWithParam<std::string> {
     experiment.observers = {&trace, &told};
     experiment.go();
     EXPECT_EQ(trace.note(), "");
-    ASSERT_GE(told.updates.size(), 60u);
+    ASSERT_GE(told.updates.size(), 60U);
     expect_whole(Trace(testing::read_file(file.path())), told);
     if (GetParam() == "ringmaster" || GetParam() == "malenia") {
       EXPECT_FALSE(told.discards.empty());
@@ -247,8 +247,8 @@ TEST(TraceFile, OfVeryManyGradientsOfAnUpdateItShowsTheLatest) {
   experiment.observers = {&trace};
   experiment.go();
   auto arrows = expect_structure(Trace(testing::read_file(file.path())));
-  EXPECT_EQ(arrows["gradient"], 3 * 1000u);
-  EXPECT_EQ(arrows["model"], 2 * 1500u);
+  EXPECT_EQ(arrows["gradient"], 3 * 1000U);
+  EXPECT_EQ(arrows["model"], 2 * 1500U);
 }
 
 class BoundedTrace : public ::testing::TestWithParam<std::string> {
@@ -280,7 +280,7 @@ TEST_P(BoundedTrace, KeepsTheBeginningAndTheEndAndSaysWhatIsLeftOut) {
   expect_structure(trace);
   const Slice left_out = trace.named("left out").at(0);
   const auto missing = [&](const char* what) { return left_out.args.at(what).get<std::size_t>(); };
-  EXPECT_GT(missing("gradients"), 5000u);
+  EXPECT_GT(missing("gradients"), 5000U);
   EXPECT_EQ(trace.named("computing").size() + missing("gradients"), told_.gradients.size());
   EXPECT_EQ(trace.named("update").size() + missing("updates"), told_.updates.size());
   EXPECT_EQ(trace.named("discarded").size() + missing("discarded"), told_.discards.size());
@@ -311,7 +311,7 @@ TEST(TraceFile, CanBeReadWhereTheRunWasKilledOrFailed) {
   trace->on_update({.update = 1, .time = 1.5, .worker = 1});
   trace->on_evaluation({.update = 1, .time = 1.5, .evaluation = {}, .train_loss = {}});
   const std::string killed = testing::read_file(file.path());
-  EXPECT_EQ(Trace(killed + "]").named("update").size(), 1u);
+  EXPECT_EQ(Trace(killed + "]").named("update").size(), 1U);
 }
 
 TEST(TraceFile, HasItsEndWhereTheRunFailed) {
@@ -320,7 +320,7 @@ TEST(TraceFile, HasItsEndWhereTheRunFailed) {
     TraceFile trace(file.path(), run_record, plenty);
     trace.on_gradient({.job = {.worker = 1, .time = 1.5, .compute_time = 1.5}});
   }
-  EXPECT_EQ(Trace(testing::read_file(file.path())).named("computing").size(), 1u);
+  EXPECT_EQ(Trace(testing::read_file(file.path())).named("computing").size(), 1U);
 }
 
 TEST(TraceFile, SaysWhatCannotBeWritten) {

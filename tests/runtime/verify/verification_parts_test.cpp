@@ -156,9 +156,9 @@ class Rows : public ::testing::Test {
   static constexpr std::size_t dimension = 50;
   static constexpr std::size_t count = 4;
 
-  void fold(std::size_t row, float value, float weight = 1.0f / count) {
+  void fold(std::size_t row, float value, float weight = 1.0F / count) {
     for (std::size_t i = 0; i < dimension; ++i) {
-      const float folded = value + 0.1f * static_cast<float>(i);
+      const float folded = value + 0.1F * static_cast<float>(i);
       mean_[i] += weight * (folded - rows_[row][i]);
       rows_[row][i] = folded;
     }
@@ -183,30 +183,30 @@ class Rows : public ::testing::Test {
 TEST_F(Rows, ThatShrinkKeepTheErrorOfLargerOnes) {
   EXPECT_TRUE(look());
   for (int round = 0; round < 4000; ++round) {
-    fold(static_cast<std::size_t>(round) % count, 1000.0f / static_cast<float>(1 + round * round % 977));
+    fold(static_cast<std::size_t>(round) % count, 1000.0F / static_cast<float>(1 + round * round % 977));
     if (round % 100 == 0) {
       EXPECT_TRUE(look());
     }
   }
-  for (std::size_t row = 0; row < count; ++row) fold(row, 0.001f);
+  for (std::size_t row = 0; row < count; ++row) fold(row, 0.001F);
   EXPECT_TRUE(look());
   EXPECT_GT(check_.largest_drift(), 0);
   EXPECT_LT(check_.largest_drift(), 1e-4);
 }
 
 TEST_F(Rows, OfAMeanThatMissedAFoldAreFound) {
-  for (int round = 0; round < 100; ++round) fold(static_cast<std::size_t>(round) % count, 1.0f);
+  for (int round = 0; round < 100; ++round) fold(static_cast<std::size_t>(round) % count, 1.0F);
   EXPECT_TRUE(look());
   for (int round = 0; round < 1000; ++round) {
-    fold(static_cast<std::size_t>(round) % count, 1.0f + 0.01f * static_cast<float>(round % 7));
+    fold(static_cast<std::size_t>(round) % count, 1.0F + 0.01F * static_cast<float>(round % 7));
   }
-  fold(2, 1.5f, 0);
+  fold(2, 1.5F, 0);
   EXPECT_THAT(found([this] { look(); }),
               HasSubstr("the mean is that of the 4 rows that count: it is off by"));
 }
 
 TEST_F(Rows, OfAMeanThatIsSetAnewAreFine) {
-  fold(0, 1e6f);
+  fold(0, 1e6F);
   EXPECT_TRUE(look());
   fold(0, 1);
   mean_.assign(dimension, 0);
@@ -234,7 +234,7 @@ TEST_F(Rows, AreHeldAgainstAllFoldsWhereARunGoesOn) {
   check_ = {};
   StateArchive restored(saved.json(), "state");
   check_.visit_state(restored);
-  mean_[0] += 0.02f;  // rounding explains 8·2⁻²⁴·1000·740
+  mean_[0] += 0.02F;  // rounding explains 8·2⁻²⁴·1000·740
   EXPECT_TRUE(look());
   mean_[0] += 10;
   EXPECT_THAT(found([this] { look(); }), HasSubstr("folds since the look before explain"));

@@ -30,7 +30,7 @@ TEST_P(VerifiedAnywhere, HoldsUnderAnyOptionsAndLosses) {
     MethodSimulator simulator(verified, scenario.problem());
     RandomLosses trouble(simulator, scenario);
     for (int event = 0; event < 300; ++event) trouble.next();
-    RC_ASSERT(verified.checks() > 300u);
+    RC_ASSERT(verified.checks() > 300U);
   });
 }
 
@@ -75,19 +75,19 @@ class Broken final : public Method {
   Spoil spoil_;
 };
 
-template <class Kind>
+template <typename Kind>
 void remove(Actions& actions) {
   std::erase_if(actions, [](const Action& action) { return std::holds_alternative<Kind>(action); });
 }
 
-template <class Kind>
+template <typename Kind>
 void change(Actions& actions, const std::function<void(Kind&)>& how) {
   for (Action& action : actions) {
     if (auto* one = std::get_if<Kind>(&action)) how(*one);
   }
 }
 
-template <class Kind>
+template <typename Kind>
 void move_to_front(Actions& actions) {
   std::ranges::stable_partition(actions,
                                 [](const Action& action) { return std::holds_alternative<Kind>(action); });
@@ -328,7 +328,7 @@ const Mutant mutants[] = {
     {"malenia", "another weight",
      "malenia should: fold of weight 1 into row 0, hand over 0; it did: fold of "
      "weight 0.5",
-     [](Actions& actions) { change<FoldRow>(actions, [](FoldRow& fold) { fold.weight = 0.5f; }); }},
+     [](Actions& actions) { change<FoldRow>(actions, [](FoldRow& fold) { fold.weight = 0.5F; }); }},
     {"malenia",
      "a round that ends too early",
      "malenia should: fold of weight 1 into row 2, hand over 2",
@@ -341,7 +341,7 @@ const Mutant mutants[] = {
      1,
      {.gather = 4}},
     {"ringleader", "another weight", "ringleader should: fold of weight 1 into row 0",
-     [](Actions& actions) { change<FoldRow>(actions, [](FoldRow& fold) { fold.weight = 0.5f; }); }},
+     [](Actions& actions) { change<FoldRow>(actions, [](FoldRow& fold) { fold.weight = 0.5F; }); }},
     {"ringleader", "no new tables", "exchange of the tables", remove<SwapTables>},
     {"ringleader",
      "a second update of a worker",

@@ -106,7 +106,7 @@ TEST_P(Verified, GoesOnFromACheckpoint) {
   options.checkpoints = at_the_end(folder);
   five_workers(GetParam(), options)->go();
   const auto checkpoints = CheckpointFolder::list(folder.path());
-  ASSERT_EQ(checkpoints.size(), 1u);
+  ASSERT_EQ(checkpoints.size(), 1U);
 
   const auto whole = five_workers(GetParam(), testing::in_virtual_time(200));
   whole->go();
@@ -132,7 +132,7 @@ TEST_P(Verified, GoesOnFromACheckpointInWallTime) {
   options.checkpoints = {};
   const auto rest = five_workers(GetParam(), options);
   rest->checkpoint = CheckpointFolder::list(folder.path()).front();
-  EXPECT_EQ(rest->go().updates, 120u);
+  EXPECT_EQ(rest->go().updates, 120U);
 }
 
 /// Then the method begins anew at a model that has a version already.
@@ -143,7 +143,7 @@ TEST_P(Verified, GoesOnFromACheckpointOfAnotherNumberOfWorkers) {
   testing::MethodExperiment(3, GetParam(), "1,2,3", options, 1).go();
   const auto rest = five_workers(GetParam(), testing::in_virtual_time(120));
   rest->checkpoint = CheckpointFolder::list(folder.path()).front();
-  EXPECT_EQ(rest->go().updates, 120u);
+  EXPECT_EQ(rest->go().updates, 120U);
 }
 
 TEST(VerifiedRun, DoesNotGoOnFromOneThatWasNot) {

@@ -29,7 +29,7 @@ class OutputStreams : public testing::QuadraticTest {
     ASSERT_FALSE(records.empty());
     EXPECT_EQ(records.front().at("event"), "run");
     EXPECT_EQ(records.back().at("event"), "summary");
-    EXPECT_EQ(records_of(path(name), "update").size(), 40u);
+    EXPECT_EQ(records_of(path(name), "update").size(), 40U);
   }
 
   std::string saved_by_a_file() const {
@@ -58,7 +58,7 @@ TEST_F(OutputStreams, ALogMayGoToAProcess) {
 TEST_F(OutputStreams, AStreamHasOneLogOfAnySize) {
   const Finished run = shell(start_ + "--updates 1000 --log - --log-size 4K >log");
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(records_of(path("log"), "update").size(), 1000u);
+  EXPECT_EQ(records_of(path("log"), "update").size(), 1000U);
   EXPECT_EQ(files(), (std::vector<std::string>{"log", "problem.json"}));
 }
 
@@ -140,7 +140,7 @@ TEST_F(OutputStreams, ALogOnAStreamBeginsAnewWhenARunGoesOn) {
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("--log -: is a stream; begins anew, with nothing of before\n"));
   EXPECT_EQ(read_file(path("first")), before);
-  EXPECT_EQ(records_of(path("second"), "run").size(), 1u);
+  EXPECT_EQ(records_of(path("second"), "run").size(), 1U);
   EXPECT_EQ(records_of(path("second"), "update").front().at("update"), 41);
 }
 

@@ -37,7 +37,7 @@ TEST_F(Stdout, ThatIsFullHarmsNoRun) {
   const Finished run = shell("\"$tardigrad\" " + train_ + "--save m --log run.jsonl >/dev/full");
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, ::testing::EndsWith(full_));
-  EXPECT_EQ(records_of(path("run.jsonl"), "summary").size(), 1u);
+  EXPECT_EQ(records_of(path("run.jsonl"), "summary").size(), 1U);
   EXPECT_EQ(tardigrad(train_ + "--save same").exit_code, 0);
   EXPECT_EQ(read_file(path("m")), read_file(path("same")));
 }

@@ -105,7 +105,7 @@ TEST_F(Table, WritesEvaluationsAsCommaSeparatedValues) {
   const Finished csv = tardigrad("table --csv a b");
   ASSERT_EQ(csv.exit_code, 0) << csv.err;
   const auto rows = parse_csv(csv.out);
-  ASSERT_EQ(rows.size(), 4u);
+  ASSERT_EQ(rows.size(), 4U);
   EXPECT_EQ(rows[0].at("log"), "a");
   EXPECT_EQ(rows[0].at("model"), R"(quadratic:my "best", file.json)");
   EXPECT_EQ(rows[0].at("accuracy"), "");
@@ -126,7 +126,7 @@ TEST_F(Table, CommaSeparatedValuesHaveAColumnForWhatDiffersBesides) {
   write_run("a", R"("method":"dude","lr":0.1,"seed":1,"gather":null,"momentum":0.9)");
   write_run("b", R"("method":"dude","lr":0.1,"seed":1,"gather":3,"momentum":0.9)");
   const auto rows = parse_csv(tardigrad("table --csv a b").out);
-  ASSERT_EQ(rows.size(), 4u);
+  ASSERT_EQ(rows.size(), 4U);
   EXPECT_EQ(rows[0].at("gather"), "");
   EXPECT_EQ(rows[2].at("gather"), "3");
   EXPECT_FALSE(rows[0].contains("momentum"));

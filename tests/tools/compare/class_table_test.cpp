@@ -31,7 +31,7 @@ TEST_F(ClassTable, ShowsTheClassesOfRunsAndWhoHasThem) {
   train("--method asgd --workers 10 --partition shards:1 --log asgd.jsonl");
   const auto last = records_of(path("asgd.jsonl"), "eval").back();
   const auto classes = records_of(path("asgd.jsonl"), "run").at(0).at("classes");
-  ASSERT_EQ(classes.size(), 10u);
+  ASSERT_EQ(classes.size(), 10U);
   EXPECT_EQ(classes[3].at("name"), "three");
   EXPECT_EQ(classes[3].at("share"), 1.0);
   double sum = 0;

@@ -81,7 +81,7 @@ class Connection {
     return address.find(':') == std::string::npos ? AF_INET : AF_INET6;
   }
 
-  template <class Address>
+  template <typename Address>
   int connect_to(const Address& address) const {
     return connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
   }

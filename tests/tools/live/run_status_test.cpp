@@ -164,7 +164,7 @@ TEST_F(RunStatus, WarningsAreCountedByKind) {
   std::map<std::string, double> counts;
   const Metric warnings = parsed().at("tardigrad_warnings_total");
   for (const Metric::Sample& sample : warnings.samples) counts[sample.labels.at("kind")] = sample.value;
-  EXPECT_EQ(counts.size(), 6u);
+  EXPECT_EQ(counts.size(), 6U);
   EXPECT_EQ(counts.at("old-row"), 2);
   EXPECT_EQ(counts.at("step-size"), 0);
 }

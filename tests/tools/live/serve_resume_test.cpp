@@ -53,7 +53,7 @@ TEST_F(ServeResume, ShowsWhatTheLogHoldsOfBefore) {
     run = nlohmann::json::parse(events.read_event()).at("runs").at(0);
   } while (run.at("updates") < 30 && !HasFailure());
   const nlohmann::json updates = run.at("evaluations").at("update");
-  ASSERT_GE(updates.size(), 3u) << run;
+  ASSERT_GE(updates.size(), 3U) << run;
   EXPECT_EQ(updates.at(0), 0);
   EXPECT_EQ(updates.at(1), 10);
   EXPECT_EQ(updates.at(2), 20);

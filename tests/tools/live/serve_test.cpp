@@ -141,7 +141,7 @@ TEST_F(Serve, AClientThatDoesNotReadHoldsUpNoEnd) {
   stalled.get(port_, "/events");
   Connection silent(port_);
   EXPECT_EQ(end().exit_code, 128 + SIGINT);
-  EXPECT_EQ(testing::records_of(path("log.jsonl"), "summary").size(), 1u);
+  EXPECT_EQ(testing::records_of(path("log.jsonl"), "summary").size(), 1U);
 }
 
 TEST_F(Serve, APortInUseIsRefusedBeforeAnythingIsWritten) {
@@ -187,7 +187,7 @@ TEST_F(ServeWithToken, NothingThatARunLeavesHoldsIt) {
   testing::ExpositionParser::parse(body_of(metrics));
   EXPECT_THAT(answer_to("/" + query), AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("</html>")));
   const Finished finished = end();
-  EXPECT_EQ(testing::records_of(path("log.jsonl"), "summary").size(), 1u) << finished.err;
+  EXPECT_EQ(testing::records_of(path("log.jsonl"), "summary").size(), 1U) << finished.err;
   EXPECT_EQ((finished.out + finished.err).find(given_token), std::string::npos) << finished.err;
   EXPECT_THAT(files_with(given_token), ::testing::IsEmpty());
   EXPECT_THAT(files_with("0.0.0.0:0"), Not(::testing::IsEmpty()));  // but where it was served is kept

@@ -116,7 +116,7 @@ TEST_F(MethodFlags, ARunThatHasLostItsWorkersEndsWithThree) {
       "--compute-time 2,3 --events events.toml --log log.jsonl --save model.safetensors");
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.err, ::testing::HasSubstr("lost are worker 0 (as --events says), worker 1 (as --events"));
-  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 1u);  // what came before is in the log
+  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 1U);  // what came before is in the log
   EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
 }
 

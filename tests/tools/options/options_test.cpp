@@ -160,9 +160,9 @@ TEST_F(Options, TimesAndCountsHaveOneSpelling) {
   const auto record = record_of("--worker-timeout 3s --time-unit 1m --eval-every 10u --checkpoint-every 50");
   EXPECT_EQ(record.at("worker_timeout"), 3);
   EXPECT_EQ(record.at("time_unit"), 60);
-  EXPECT_EQ(records_of(path("log.jsonl"), "eval").size(), 3u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "eval").size(), 3U);
   static_cast<void>(record_of("--eval-every 0.1m"));  // six units: of thirteen and a half
-  EXPECT_EQ(records_of(path("log.jsonl"), "eval").size(), 4u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "eval").size(), 4U);
   EXPECT_THAT(refused("--time-limit 5u"),
               HasSubstr("--time-limit: 5u is not a positive time such as 10, 10s, 5m"));
   EXPECT_THAT(refused("--time-unit 0s"), HasSubstr("--time-unit: 0s is not a positive time"));
@@ -214,7 +214,7 @@ TEST_F(Options, TheManualFitsTheTerminalAndEveryCommandHasAnExample) {
     const bool is_example =
         line.starts_with("  tardigrad") || line.starts_with("  tools") || line.starts_with("      ");
     if (is_example || line.find('|') != std::string::npos) continue;
-    EXPECT_LE(line.size(), 60u) << line;
+    EXPECT_LE(line.size(), 60U) << line;
   }
 }
 

@@ -74,7 +74,7 @@ float number(const json& value) { return value.get<float>(); }
 TEST_F(TensorBoard, EventsAreFramedAndInOrder) {
   ASSERT_EQ(train("--updates 200 --eval-every 20 --tensorboard new/board").exit_code, 0);
   const auto files = event_files("new/board");
-  ASSERT_EQ(files.size(), 1u);
+  ASSERT_EQ(files.size(), 1U);
   EXPECT_THAT(files[0].filename().string(), ::testing::StartsWith("events.out.tfevents."));
   const auto events = read_events(files[0]);
   ASSERT_TRUE(events.has_value()) << reason();
@@ -170,7 +170,7 @@ TEST_F(TensorBoard, RecordsBetweenHoldEveryGradientOnce) {
     const auto jobs = jobs_of(path("run.jsonl"));
     auto tags = values_of(event_files(method).at(0));
     auto next = jobs.begin();
-    ASSERT_GE(tags["staleness"].size(), 6u);
+    ASSERT_GE(tags["staleness"].size(), 6U);
     for (std::size_t i = 0; i < tags["staleness"].size(); ++i) {
       const json& staleness = tags["staleness"][i].at("histo");
       const auto count = staleness.at("num").get<std::ptrdiff_t>();
@@ -179,14 +179,14 @@ TEST_F(TensorBoard, RecordsBetweenHoldEveryGradientOnce) {
       next += count;
       expect_histogram(staleness, part, "staleness");
       expect_histogram(tags["compute_time"].at(i).at("histo"), part, "compute_time");
-      constexpr float half_a_bit = 1e-6f;
+      constexpr float half_a_bit = 1e-6F;
       const auto expect_mean = [&](const char* tag, const char* what) {
         const auto mean = static_cast<float>(sum_of(part, what) / static_cast<double>(count));
         EXPECT_NEAR(number(tags[tag].at(i).at("simple_value")), mean, half_a_bit * std::abs(mean));
       };
       expect_mean("training/loss", "loss");
       expect_mean("training/staleness", "staleness");
-      EXPECT_EQ(number(tags["training/lr"].at(i).at("simple_value")), 0.1f);
+      EXPECT_EQ(number(tags["training/lr"].at(i).at("simple_value")), 0.1F);
       EXPECT_EQ(number(tags["run/time"].at(i).at("simple_value")), number(part.back().at("time")));
       EXPECT_GT(number(tags["speed/gradients_per_s"].at(i).at("simple_value")), 0);
     }
@@ -208,7 +208,7 @@ TEST_F(TensorBoard, AnotherRunMakesAnotherFile) {
   write("board/notes.txt", "kept");
   ASSERT_EQ(train("--updates 3 --tensorboard board").exit_code, 0);
   ASSERT_EQ(train("--updates 3 --tensorboard ./board/").exit_code, 0);
-  EXPECT_EQ(event_files("board").size(), 3u);
+  EXPECT_EQ(event_files("board").size(), 3U);
   EXPECT_EQ(read_file(path("board/notes.txt")), "kept");
 }
 
@@ -220,7 +220,7 @@ TEST_F(TensorBoard, ARunThatGoesOnSaysFromWhere) {
   }
   const auto events = read_events(event_files("board").at(0));
   ASSERT_TRUE(events.has_value()) << reason();
-  ASSERT_EQ(events->size(), 3u);
+  ASSERT_EQ(events->size(), 3U);
   EXPECT_EQ((*events)[0].at("file_version"), "brain.Event:2");
   EXPECT_EQ((*events)[1].at("session"), "start");
   EXPECT_EQ((*events)[1].at("step"), 41);

@@ -17,8 +17,9 @@ using ::testing::HasSubstr;
 class GpuFaults : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos)
+    if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
       GTEST_SKIP() << "needs emulated GPUs";
+    }
   }
   ~GpuFaults() override { unsetenv("TARDIGRAD_EMULATED_FAULT"); }
 

@@ -41,7 +41,7 @@ TEST_F(OutputTrouble, OfAFullDiskIsSaidOnce) {
     EXPECT_THAT(run.err, HasSubstr("tardigrad: " + flag +
                                    " full: cannot be written: No space left on device; the run goes on, and "
                                    "tries again\n"));
-    EXPECT_EQ(complaints(run.err), 1u) << run.err;
+    EXPECT_EQ(complaints(run.err), 1U) << run.err;
     EXPECT_THAT(run.out, HasSubstr("2000 updates from"));
     expect_the_model_of_a_run_without_trouble();
   }
@@ -49,7 +49,7 @@ TEST_F(OutputTrouble, OfAFullDiskIsSaidOnce) {
 
 TEST_F(OutputTrouble, APipeThatIsClosedEndsNothing) {
   tardigrad(run_ + "--log log.jsonl 2>&1 | head -1");
-  EXPECT_EQ(records_of(path("log.jsonl"), "summary").size(), 1u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "summary").size(), 1U);
   expect_the_model_of_a_run_without_trouble();
 }
 
@@ -60,7 +60,7 @@ TEST_F(OutputTrouble, AClosedPipeOfALogEndsNothing) {
   ASSERT_EQ(std::system(read_a_line.c_str()), 0);
   const Finished run = tardigrad(run_ + "--log pipe");
   EXPECT_EQ(run.exit_code, 0);
-  EXPECT_EQ(complaints(run.err), 1u) << run.err;
+  EXPECT_EQ(complaints(run.err), 1U) << run.err;
   EXPECT_THAT(run.err, HasSubstr("tardigrad: --log pipe: cannot be written: Broken pipe; the run goes on"));
   EXPECT_THAT(read_file(path("first")), HasSubstr(R"({"event":"run")"));
 }
@@ -69,7 +69,7 @@ TEST_F(OutputTrouble, ASummaryThatCannotBePrintedIsNamed) {
   tardigrad(run_ + "--log log.jsonl 2>errors >/dev/full | cat");
   EXPECT_THAT(read_file(path("errors")),
               HasSubstr("tardigrad: stdout: cannot be written: No space left on device\n"));
-  EXPECT_EQ(records_of(path("log.jsonl"), "summary").size(), 1u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "summary").size(), 1U);
 }
 
 // A file opened while stdout and stderr are closed must not become one of them.

@@ -134,7 +134,7 @@ TEST_F(Resume, IsToldByAFileOfOptionsToo) {
 TEST_F(Resume, PassesOverADamagedCheckpoint) {
   succeed(quadratic_ + "--updates 20 --checkpoint-dir D");
   succeed("--resume D --updates 40");
-  ASSERT_EQ(checkpoints().size(), 2u);
+  ASSERT_EQ(checkpoints().size(), 2U);
   const fs::path newest = checkpoints().back();
   std::string state = read_file(newest / "state.json");
   state[state.size() / 2] ^= 1;

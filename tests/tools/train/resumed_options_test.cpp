@@ -135,7 +135,7 @@ TEST_F(ResumedOptions, ACheckpointWithoutThatStateGoesOn) {
   succeed(run + "--updates 50 --checkpoint-dir D");
   const fs::path checkpoint = CheckpointFolder::list(path("D")).back();
   nlohmann::ordered_json state = Checkpoint::read(checkpoint).state;
-  ASSERT_EQ(state.erase("observers"), 1u);
+  ASSERT_EQ(state.erase("observers"), 1U);
   std::ofstream(checkpoint / "state.json") << state;
   write_manifest(checkpoint);
   EXPECT_THAT(succeed("--resume D --updates 100 --save resumed.safetensors").err, Not(HasSubstr("warning")));

@@ -42,12 +42,12 @@ TEST_F(ServerDevice, MayBeAGpuWithoutWorkers) {
   if (cuda_device_count() < 3) GTEST_SKIP() << "needs 3 GPUs, and there are " << cuda_device_count();
   const std::string expected = bytes("--device cuda:0");
   EXPECT_TRUE(bytes("--device cuda:0,1,2") == expected);
-  EXPECT_EQ(run_.at("gradient_routes").size(), 2u);
+  EXPECT_EQ(run_.at("gradient_routes").size(), 2U);
   EXPECT_TRUE(bytes("--device cuda:1,2 --server-device cuda:0") == expected);
   EXPECT_EQ(run_.at("server"), "cuda:0");
-  EXPECT_EQ(run_.at("gradient_routes").size(), 2u);
+  EXPECT_EQ(run_.at("gradient_routes").size(), 2U);
   EXPECT_TRUE(bytes("--device cuda:1,2 --server-device cuda:2") == expected);
-  EXPECT_EQ(run_.at("gradient_routes").size(), 1u);
+  EXPECT_EQ(run_.at("gradient_routes").size(), 1U);
 }
 
 TEST_F(ServerDevice, IsNoneWhereEveryGpuKeepsTheModel) {

@@ -29,15 +29,15 @@ TEST_F(Trace, ShowsHandOversInWallTimeWithoutALog) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(run.err.find("--trace"), std::string::npos) << run.err;
   const json trace = json::parse(read_file(path("trace.json")));
-  EXPECT_EQ(count(trace, "update"), 40u);
-  EXPECT_GT(count(trace, "hand-over"), 20u);
+  EXPECT_EQ(count(trace, "update"), 40U);
+  EXPECT_GT(count(trace, "hand-over"), 20U);
   EXPECT_THAT(read_file(path("trace.json")), HasSubstr("--compute-time 1,1"));  // the command
 }
 
 TEST_F(Trace, ReplaysHaveOneToo) {
   ASSERT_EQ(train("--updates 40 --record run.rec").exit_code, 0);
   ASSERT_EQ(tardigrad("train --replay run.rec --trace trace.json").exit_code, 0);
-  EXPECT_EQ(count(json::parse(read_file(path("trace.json"))), "update"), 40u);
+  EXPECT_EQ(count(json::parse(read_file(path("trace.json"))), "update"), 40U);
 }
 
 TEST_F(Trace, SaysWhatALongRunLeavesOut) {
@@ -45,7 +45,7 @@ TEST_F(Trace, SaysWhatALongRunLeavesOut) {
       "--updates 20000 --clock virtual --compute-time 1,2 --trace trace.json --trace-size 2 --log log.jsonl");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("--trace trace.json: holds the beginning, until time "));
-  EXPECT_LE(std::filesystem::file_size(path("trace.json")), 2u << 20);
+  EXPECT_LE(std::filesystem::file_size(path("trace.json")), 2U << 20);
   const json trace = json::parse(read_file(path("trace.json")));
   const auto left_out = std::ranges::find(trace, "left out", [](const json& e) { return e.at("name"); });
   ASSERT_NE(left_out, trace.end());

@@ -59,8 +59,8 @@ TEST_F(Train, LearnsImagesInWallTimeAndLogsIt) {
   EXPECT_GT(summary.at("final_accuracy"), 0.9);
   EXPECT_EQ(summary.at("gradients"), 400);
   EXPECT_EQ(summary.at("stop_reason"), "epochs");
-  EXPECT_EQ(records_of(path("log.jsonl"), "worker").size(), 3u);
-  EXPECT_GE(records_of(path("log.jsonl"), "eval").size(), 8u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "worker").size(), 3U);
+  EXPECT_GE(records_of(path("log.jsonl"), "eval").size(), 8U);
   const auto started = records_of(path("log.jsonl"), "run").at(0);
   EXPECT_EQ(started.at("workers"), 3);
   EXPECT_EQ(started.at("dimension"), 784 * 128 + 128 + 128 * 10 + 10);
@@ -79,7 +79,7 @@ TEST_F(Train, VirtualTimeSavesTheSameBytesOnAnyNumberOfThreads) {
   }
   ASSERT_EQ(images(common + "--seed 8 --device cpu:2 --save other.safetensors").exit_code, 0);
   const std::string bytes = testing::read_file(path("1.safetensors"));
-  EXPECT_GT(bytes.size(), 1000u);
+  EXPECT_GT(bytes.size(), 1000U);
   EXPECT_TRUE(bytes == testing::read_file(path("2.safetensors")));
   EXPECT_TRUE(bytes == testing::read_file(path("5.safetensors")));
   EXPECT_FALSE(bytes == testing::read_file(path("other.safetensors")));
@@ -152,9 +152,9 @@ TEST_F(Train, ReadsOptionsFromToml) {
   write("run.toml", "model = \"quadratic:problem.json\"\nmethod = \"sync\"\nlr = 0.1\nupdates = 3\n");
   Finished run = tardigrad("train --config run.toml --log log.jsonl");
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 3u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 3U);
   run = tardigrad("train --config run.toml --updates 5 --log log.jsonl");  // the command line wins
-  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 5u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "update").size(), 5U);
   write("run.toml", "modle = 3\n");
   run = tardigrad("train --config run.toml --model mlp --method sync --lr 1");
   EXPECT_EQ(run.exit_code, 2);
@@ -176,7 +176,7 @@ TEST_F(Train, EndsWithFourAndTheLastFiniteModelWhenTheLossIsNotFinite) {
   EXPECT_EQ(run.exit_code, 4);
   EXPECT_THAT(run.err, HasSubstr("a smaller --lr (now 100) may help"));
   const std::uint64_t update = saved_update(run);
-  EXPECT_GT(update, 0u);
+  EXPECT_GT(update, 0U);
   const auto last = testing::read_log(path("log.jsonl")).back();
   EXPECT_EQ(last.at("kind"), "not-finite");
   const int bad = last.at("update");
@@ -193,7 +193,7 @@ TEST_F(Train, KeepsTheLastFiniteModelOfANetwork) {
     const Finished run = images(std::string("--model mlp --method asgd --lr 1e30 --updates 1000 ") + clock +
                                 " --save m.safetensors");
     EXPECT_EQ(run.exit_code, 4) << run.err;
-    EXPECT_EQ(saved_update(run), 0u);
+    EXPECT_EQ(saved_update(run), 0U);
     EXPECT_EQ(images("--model mlp --lr 0.01 --updates 1 --workers 2 --init m.safetensors").exit_code, 0);
   }
 }
@@ -204,7 +204,7 @@ TEST_F(Train, WarnsOnceAndLogsIt) {
       "log.jsonl");
   EXPECT_THAT(run.err, HasSubstr("tardigrad: warning: at update "));
   const auto warnings = records_of(path("log.jsonl"), "warning");
-  ASSERT_EQ(warnings.size(), 1u);
+  ASSERT_EQ(warnings.size(), 1U);
   EXPECT_EQ(warnings[0].at("kind"), "step-size");
   EXPECT_THAT(run.err, HasSubstr(warnings[0].at("text").get<std::string>()));
   EXPECT_EQ(quadratic("--smoothness 2 --updates 100 --clock virtual --compute-time 1,1").err.find("warning"),
@@ -373,8 +373,9 @@ TEST_F(Train, BrokenDataFilesAreNamed) {
 TEST_F(Train, WithoutAGpuItSaysThatItRunsOnTheCpu) {
   const Finished devices = tardigrad("devices");
   if (devices.out.find("cuda:0") != std::string::npos) GTEST_SKIP() << "there is a GPU";
-  if (devices.out.find("configured without CUDA") != std::string::npos)
+  if (devices.out.find("configured without CUDA") != std::string::npos) {
     GTEST_SKIP() << "a build without CUDA";
+  }
   EXPECT_THAT(quadratic("--updates 3").err, HasSubstr("running on the CPU (no GPU: "));
   EXPECT_EQ(quadratic("--updates 3 --device cpu").err.find("running on the CPU"), std::string::npos);
 }

@@ -39,7 +39,7 @@ TEST_F(WorkerTable, HasARowForEachOfTwenty) {
   const Finished twenty = run(20, "--compute-time linear:1:1 --updates 200");
   ASSERT_EQ(twenty.exit_code, 0) << twenty.err;
   const auto rows = rows_of(twenty.out);
-  ASSERT_EQ(rows.size(), 20u);
+  ASSERT_EQ(rows.size(), 20U);
   for (int worker = 0; worker < 20; ++worker) EXPECT_EQ(rows[static_cast<std::size_t>(worker)].first, worker);
   EXPECT_THAT(twenty.out, AllOf(Not(HasSubstr("slowest")), Not(HasSubstr("left out"))));
 }
@@ -56,20 +56,20 @@ TEST_F(WorkerTable, HasTheSlowestTheMedianAndTheFastestOfMany) {
   EXPECT_THAT(many.out,
               HasSubstr("20 of 101 workers are shown: by mean compute time the 7 slowest, the 6 about "
                         "the median and the 7 fastest; 81 are left out (--log has them all)\n"));
-  EXPECT_EQ(records_of(path("log.jsonl"), "worker").size(), 101u);
+  EXPECT_EQ(records_of(path("log.jsonl"), "worker").size(), 101U);
 }
 
 TEST_F(WorkerTable, CountsWorkersWithoutAGradient) {
   const Finished few = run(30, "--compute-time linear:1:1 --time-limit 5.5");
   ASSERT_EQ(few.exit_code, 0) << few.err;
   const auto rows = rows_of(few.out);
-  ASSERT_EQ(rows.size(), 5u);
+  ASSERT_EQ(rows.size(), 5U);
   EXPECT_EQ(rows.front().first, 4);
   EXPECT_THAT(few.out,
               HasSubstr("5 of 30 workers are shown; 25 are left out, 25 of them without a gradient that "
                         "came (--log has them all)\n"));
   const Finished more = run(100, "--compute-time linear:1:1 --time-limit 50.5");
-  EXPECT_EQ(rows_of(more.out).size(), 20u);
+  EXPECT_EQ(rows_of(more.out).size(), 20U);
   EXPECT_EQ(rows_of(more.out).front().first, 49);
   EXPECT_THAT(more.out, HasSubstr("80 are left out, 50 of them without a gradient that came"));
 }

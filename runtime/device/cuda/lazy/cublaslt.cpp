@@ -32,7 +32,7 @@ Library& library() {
 }
 
 /// Null where there is none; then cublasLtGetStatusString() says why.
-template <class Function>
+template <typename Function>
 Function* find(const char* name) {
   Library& from = library();
   if (from.handle == nullptr) return nullptr;
