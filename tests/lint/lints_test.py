@@ -5,6 +5,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
+import bounds  # noqa: E402
 import dialect  # noqa: E402
 import includes  # noqa: E402
 
@@ -65,6 +66,43 @@ class DialectTest(unittest.TestCase):
         self.assertEqual(dialect_finds("static_assert(a);\n  static int b = 0;\n"), [])
         for text in ("[[nodiscard]] int a();\n", "typedef int A;\n", "static int a() { return 1; }\n"):
             self.assertEqual(len(dialect_finds(text)), 1, text)
+
+
+class BoundsTest(unittest.TestCase):
+    def test_lines_of_a_file(self):
+        self.assertEqual(list(bounds.findings({"data/a.py": "\n" * 400})), [])
+        self.assertEqual(len(list(bounds.findings({"data/a.py": "\n" * 401}))), 1)
+
+    def test_sources_of_a_folder(self):
+        folder = {f"data/{i}.cpp": "" for i in range(25)}
+        self.assertEqual(list(bounds.findings(folder)), [])
+        self.assertEqual(list(bounds.findings({**folder, "data/more.h": ""})), ["data/ has 26 sources, over 25"])
+        self.assertEqual(list(bounds.findings({f"kernels/{i}.cpp": "" for i in range(26)})), [])
+
+    def test_private_functions_of_a_class(self):
+        text = """class A : public B<int (*)()> {
+  void a();
+ public:
+  A() : a_{1}, b_(2) {}
+ private:
+  template <class T>
+  T b(T c = d()) const { return f([] { return 1; }); }
+  [[noreturn]] void e();
+  std::function<void(int)> f_ = g(1);
+  using H = int();
+  struct I {
+    int j() const;
+  };
+};
+struct K {
+  void l();
+};
+"""
+        self.assertEqual([(name, count) for _, name, count in bounds.private_functions(text)],
+                         [("A", 3), ("I", 0), ("K", 0)])
+        functions = "".join(f"  void f{i}();\n" for i in range(21))
+        self.assertEqual(list(bounds.findings({"data/a.h": f"\nclass A {{\n{functions}}};\n"})),
+                         ["data/a.h:2: A has 21 private functions, over 20"])
 
 
 class IncludesTest(unittest.TestCase):
