@@ -25,6 +25,9 @@ class StateArchive {
  public:
   using Json = nlohmann::ordered_json;
 
+  /// The largest whole number, for those that may be any.
+  static constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+
   /// Saves: visited members are written to json().
   StateArchive();
 

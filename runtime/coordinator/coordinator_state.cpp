@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
@@ -10,7 +9,6 @@
 namespace tardigrad {
 namespace {
 
-constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr int most_workers = 1 << 20;
 
 }  // namespace
@@ -29,7 +27,7 @@ nlohmann::ordered_json Coordinator::State::save(Snapshot& snapshot) {
   run_.executor_.server().begin_snapshot(snapshot);
   std::vector<std::uint64_t> models = run_.executor_.begin_snapshot(snapshot);
   StateArchive state;
-  state.numbers("models", models, models.size(), std::uint64_t{0}, any_number);
+  state.numbers("models", models, models.size(), std::uint64_t{0}, StateArchive::any);
   state.object("coordinator", [this](StateArchive& inner) {
     int workers = run_.objective_.workers();
     inner.number("workers", workers, workers, workers);
@@ -50,9 +48,9 @@ std::size_t Coordinator::State::save_more(std::size_t vectors) {
 }
 
 void Coordinator::State::visit_run(StateArchive& state) {
-  state.number("version", run_.position_.updates, std::uint64_t{0}, any_number);
-  state.number("gradients", run_.position_.gradients, std::uint64_t{0}, any_number);
-  state.number("staleness_since_update", run_.staleness_since_update_, std::uint64_t{0}, any_number);
+  state.number("version", run_.position_.updates, std::uint64_t{0}, StateArchive::any);
+  state.number("gradients", run_.position_.gradients, std::uint64_t{0}, StateArchive::any);
+  state.number("staleness_since_update", run_.staleness_since_update_, std::uint64_t{0}, StateArchive::any);
   double elapsed_s = run_.execution_.stopwatch->elapsed_s();
   state.real("train_time_s", elapsed_s);
   if (state.restoring()) run_.execution_.stopwatch->set_elapsed_s(elapsed_s);
@@ -81,7 +79,7 @@ void Coordinator::State::restore(const Checkpoint& checkpoint) {
   const bool same_workers = restore_coordinator(state);
   state.object("clock", [&](StateArchive& inner) { run_.events_.visit_state(inner, same_workers); });
   std::vector<std::uint64_t> models;
-  state.numbers("models", models, state.length("models"), std::uint64_t{0}, any_number);
+  state.numbers("models", models, state.length("models"), std::uint64_t{0}, StateArchive::any);
   restore_models(checkpoint, models,
                  same_workers ? ParameterServer::Restored::all : ParameterServer::Restored::momentum_alone);
   restore_observers(state, checkpoint.path);

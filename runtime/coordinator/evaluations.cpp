@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "runtime/checkpoint/checkpoint_folder.h"
@@ -14,7 +13,6 @@
 namespace tardigrad {
 namespace {
 
-constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr std::size_t most_classes = 1 << 16;
 
 constexpr const char* evaluated_name = "evaluated";
@@ -30,8 +28,8 @@ std::vector<float> model_of(const std::filesystem::path& checkpoint, const Param
 }
 
 void visit_record(EvaluationRecord& record, StateArchive& state) {
-  state.number("update", record.update, std::uint64_t{0}, any_number);
-  state.number("gradients", record.gradients, std::uint64_t{0}, any_number);
+  state.number("update", record.update, std::uint64_t{0}, StateArchive::any);
+  state.number("gradients", record.gradients, std::uint64_t{0}, StateArchive::any);
   state.real("time", record.time);
   state.real("train_time_s", record.train_time_s);
   state.real("loss", record.evaluation.loss);
@@ -151,7 +149,7 @@ std::optional<std::uint64_t> Evaluations::go_back_before(std::uint64_t version,
 
 void Evaluations::visit_state(StateArchive& state) {
   state.real("next_evaluation_time", next_time_);
-  state.number("kept_version", kept_version_, std::uint64_t{0}, any_number);
+  state.number("kept_version", kept_version_, std::uint64_t{0}, StateArchive::any);
   state.object("evaluation", [this](StateArchive& inner) {
     EvaluationRecord record = latest_.value_or(EvaluationRecord{});
     visit_record(record, inner);

@@ -1,14 +1,11 @@
 // What a checkpoint holds of the jobs of all workers.
 
-#include <limits>
 #include <optional>
 
 #include "runtime/coordinator/job_book.h"
 
 namespace tardigrad {
 namespace {
-
-constexpr std::uint64_t any_number = std::numeric_limits<std::uint64_t>::max();
 
 constexpr int most_late_hand_overs = 1000;  // of a worker; there is one mostly
 
@@ -62,12 +59,12 @@ void JobBook::visit_state(StateArchive& state, std::uint64_t version) {
   flag("computing", &Worker::computing);
   flag("discarding", &Worker::discarding);
   whole("late_hand_overs", &Worker::late_hand_overs, most_late_hand_overs);
-  whole("handed_over", &Worker::handed_over, any_number);
+  whole("handed_over", &Worker::handed_over, StateArchive::any);
   real("started_at", &Worker::started_at);
-  whole("started_job", &Worker::started_job, any_number);
+  whole("started_job", &Worker::started_job, StateArchive::any);
   real("busy_time", &Worker::busy_time);
   real("discarded_time", &Worker::discarded_time);
-  whole("discarded_jobs", &Worker::discarded_jobs, any_number);
+  whole("discarded_jobs", &Worker::discarded_jobs, StateArchive::any);
   real("hand_over_time", &Worker::hand_over_time);
   real("queue_time", &Worker::queue_time);
   visit_jobs(state, version);
@@ -101,7 +98,8 @@ void JobBook::visit_jobs(StateArchive& state, std::uint64_t version) {
 
 void JobBook::restore_numbers(StateArchive& state, int workers) {
   std::vector<std::uint64_t> handed_over;
-  state.numbers("handed_over", handed_over, static_cast<std::size_t>(workers), std::uint64_t{0}, any_number);
+  state.numbers("handed_over", handed_over, static_cast<std::size_t>(workers), std::uint64_t{0},
+                StateArchive::any);
   for (std::size_t i = 0; i < std::min(handed_over.size(), workers_.size()); ++i) {
     workers_[i].handed_over = handed_over[i];
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <limits>
 
 #include "runtime/coordinator/run_errors.h"
 
@@ -58,7 +57,7 @@ std::optional<double> RecordQueue::mean_loss() const {
 
 void RecordQueue::visit_state(StateArchive& state) {
   state.real("loss_sum", loss_sum_);
-  state.number("loss_count", loss_count_, std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
+  state.number("loss_count", loss_count_, std::uint64_t{0}, StateArchive::any);
   auto latest_loss = static_cast<double>(latest_loss_);
   state.real("latest_loss", latest_loss);
   latest_loss_ = static_cast<float>(latest_loss);
