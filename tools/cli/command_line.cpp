@@ -10,7 +10,7 @@
 #include "runtime/base/nearest_name.h"
 #include "tools/options/given_options.h"
 #include "tools/options/option_values.h"
-#include "tools/train/option_files.h"
+#include "tools/resume/option_files.h"
 
 namespace tardigrad {
 namespace {

@@ -20,10 +20,10 @@
 #include "tools/compare/accuracy_table.h"
 #include "tools/compare/class_table.h"
 #include "tools/compare/compare.h"
+#include "tools/outputs/standard_streams.h"
 #include "tools/report/report.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/interrupt.h"
-#include "tools/train/outputs.h"
 #include "tools/train/train.h"
 #include "tools/train/version.h"
 

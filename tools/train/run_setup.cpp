@@ -17,6 +17,7 @@
 #include "runtime/base/say.h"
 #include "runtime/checkpoint/model_import.h"
 #include "runtime/coordinator/learning_rate.h"
+#include "runtime/objective/epochs.h"
 #include "tools/options/option_values.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/build_info.h"
@@ -343,11 +344,6 @@ std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string&
   if (options.log.empty()) return nullptr;
   return std::make_unique<RunLog>(options.log, run_json, parse_log_detail(options.log_detail),
                                   options.log_rotation, after);
-}
-
-std::uint64_t gradients_in(double epochs, const Objective& objective) {
-  return static_cast<std::uint64_t>(std::ceil(epochs * static_cast<double>(objective.examples()) /
-                                              static_cast<double>(objective.examples_per_job())));
 }
 
 FirstModel first_model(const TrainOptions& options, const Objective& objective) {

@@ -66,9 +66,6 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
 std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json,
                                  const std::optional<CheckpointRecord>& after = {});
 
-/// So many gradients are so many epochs, of an objective with examples.
-std::uint64_t gradients_in(double epochs, const Objective& objective);
-
 /// x⁰: from `--init`, or the objective's own.
 struct FirstModel {
   std::vector<float> values;

@@ -1,4 +1,4 @@
-#include "tools/train/save_model.h"
+#include "tools/outputs/save_model.h"
 
 #include <fmt/format.h>
 

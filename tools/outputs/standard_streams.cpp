@@ -1,4 +1,4 @@
-#include "tools/train/outputs.h"
+#include "tools/outputs/standard_streams.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

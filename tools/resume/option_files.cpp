@@ -1,4 +1,4 @@
-#include "tools/train/option_files.h"
+#include "tools/resume/option_files.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include "runtime/events/recording.h"
 #include "tools/options/config_file.h"
 #include "tools/options/train_options.h"
-#include "tools/train/resume.h"
+#include "tools/resume/resume.h"
 
 namespace tardigrad {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/train/progress.h"
+#include "tools/outputs/progress.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,8 +9,8 @@
 
 #include "runtime/base/say.h"
 #include "runtime/base/state_archive.h"
-#include "tools/train/outputs.h"
-#include "tools/train/worker_table.h"
+#include "tools/outputs/standard_streams.h"
+#include "tools/outputs/worker_table.h"
 
 namespace tardigrad {
 namespace {

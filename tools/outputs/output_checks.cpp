@@ -1,4 +1,4 @@
-#include "tools/train/output_checks.h"
+#include "tools/outputs/output_checks.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

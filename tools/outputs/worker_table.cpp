@@ -1,4 +1,4 @@
-#include "tools/train/worker_table.h"
+#include "tools/outputs/worker_table.h"
 
 #include <fmt/format.h>
 

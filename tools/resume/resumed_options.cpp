@@ -1,4 +1,4 @@
-#include "tools/train/resumed_options.h"
+#include "tools/resume/resumed_options.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,10 +13,10 @@
 
 #include "models/tridiagonal.h"
 #include "runtime/coordinator/learning_rate.h"
+#include "runtime/objective/epochs.h"
 #include "tools/options/train_options.h"
-#include "tools/train/option_files.h"
-#include "tools/train/resume.h"
-#include "tools/train/run_setup.h"
+#include "tools/resume/option_files.h"
+#include "tools/resume/resume.h"
 
 namespace tardigrad {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/train/resume.h"
+#include "tools/resume/resume.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 #include "runtime/base/say.h"
 #include "runtime/base/state_archive.h"
 #include "tools/options/option_values.h"
-#include "tools/train/option_files.h"
+#include "tools/resume/option_files.h"
 
 namespace tardigrad {
 namespace {
