@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -184,7 +185,7 @@ void complete_checkpoint(const fs::path& unnamed, const fs::path& checkpoint, co
 Checkpoint Checkpoint::read(const fs::path& path) {
   if (!fs::is_directory(path)) refuse_file(path, "expected the folder of a checkpoint");
   check_files(path);
-  return {path, read_json(path / "state.json")};
+  return {path, std::make_shared<const Json>(read_json(path / "state.json"))};
 }
 
 VectorFile Checkpoint::vectors(std::size_t dimension) const {

@@ -2,7 +2,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,10 +29,12 @@ void write_manifest(const std::filesystem::path& folder);
 void complete_checkpoint(const std::filesystem::path& unnamed, const std::filesystem::path& checkpoint,
                          const nlohmann::ordered_json& state);
 
-/// Holds a checkpoint that was read.
+/// Holds what has been read of a checkpoint; its vectors are read from its files when asked for. Copies share
+/// the state.
 struct Checkpoint {
   std::filesystem::path path;
-  nlohmann::ordered_json state;  ///< of state.json
+  std::shared_ptr<const nlohmann::ordered_json> state_json;  ///< what state.json holds
+  const nlohmann::ordered_json& state = *state_json;
 
   /// Reads a checkpoint. Throws std::invalid_argument naming the file and what is wrong with it: not there,
   /// cut short, changed since, of another format. Paths in the manifest cannot leave its folder.

@@ -12,6 +12,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -107,7 +108,7 @@ class ModelImport {
   explicit ModelImport(const fs::path& path) : path_(path), source_(open_source(path)) {
     refuse_pickle();
     contents_ = read_safetensors_header(path, *source_.stream, source_.bytes);
-    for (const auto& [name, entry] : contents_.header.items()) {
+    for (const auto& [name, entry] : contents_.header->items()) {
       const auto [other, is_new] = names_.emplace(without_wrappers(name), name);
       if (!is_new) {
         refuse_file(path, fmt::format("{} and {} would be the same tensor", in_quotes(other->second),
@@ -195,7 +196,7 @@ class ModelImport {
     constexpr std::size_t most_bytes = 360;  // of a line that people can read
     std::string list;
     std::size_t left_out = 0;
-    for (const auto& [name, entry] : contents_.header.items()) {
+    for (const auto& [name, entry] : contents_.header->items()) {
       const std::string tensor = fmt::format("{} {}", in_quotes(name), describe_entry(name));
       if (left_out > 0 || list.size() + tensor.size() > most_bytes) {
         ++left_out;

@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "runtime/base/json_text.h"
 #include "runtime/base/output_path.h"
@@ -71,12 +73,11 @@ SafetensorsContents read_safetensors_header(const std::filesystem::path& path, s
   }
   std::string text(header_bytes, '\0');
   file.read(text.data(), static_cast<std::streamsize>(header_bytes));
+  Json header = parse_json<Json>(text);
+  if (!header.is_object()) refuse_file(path, "not a safetensors file: its header is not a JSON object");
+  header.erase("__metadata__");
   Contents contents;
-  contents.header = parse_json<Json>(text);
-  if (!contents.header.is_object()) {
-    refuse_file(path, "not a safetensors file: its header is not a JSON object");
-  }
-  contents.header.erase("__metadata__");
+  contents.header = std::make_shared<const Json>(std::move(header));
   contents.data_begin = sizeof(header_bytes) + header_bytes;
   contents.data_bytes = file_bytes - contents.data_begin;
   return contents;
@@ -84,8 +85,8 @@ SafetensorsContents read_safetensors_header(const std::filesystem::path& path, s
 
 SafetensorsEntry read_safetensors_entry(const std::filesystem::path& path,
                                         const SafetensorsContents& contents, const std::string& name) {
-  const auto entry = contents.header.find(name);
-  if (entry == contents.header.end()) refuse_file(path, fmt::format("has no tensor \"{}\"", name));
+  const auto entry = contents.header->find(name);
+  if (entry == contents.header->end()) refuse_file(path, fmt::format("has no tensor \"{}\"", name));
   try {
     return {.dtype = json_member(*entry, "dtype"),
             .shape = json_member(*entry, "shape"),
@@ -182,7 +183,7 @@ void load_safetensors(const std::filesystem::path& path, const ParameterLayout& 
     read_tensor(path, file, contents, tensor, values);
     known.insert(tensor.name);
   }
-  for (const auto& [name, entry] : contents.header.items()) {
+  for (const auto& [name, entry] : contents.header->items()) {
     if (!known.contains(name)) {
       refuse_file(path, fmt::format("tensor {} does not belong to this model", in_quotes(name)));
     }

@@ -3,7 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <istream>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,8 +31,8 @@ void load_safetensors(const std::filesystem::path& path, const ParameterLayout& 
 /// Holds an open safetensors file behind its header.
 struct SafetensorsContents {
   using Json = nlohmann::ordered_json;
-  Json header;                   ///< an object of the tensors, without metadata
-  std::uint64_t data_begin = 0;  ///< in the file
+  std::shared_ptr<const Json> header;  ///< an object of the tensors, without metadata
+  std::uint64_t data_begin = 0;        ///< in the file
   std::uint64_t data_bytes = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "runtime/base/start_thread.h"
@@ -51,7 +52,7 @@ Snapshot::Snapshot(std::filesystem::path folder, const ParameterLayout& layout, 
       complete_(std::move(complete)),
       dimension_(layout.dimension()),
       model_header_(safetensors_header(layout)),
-      tensors_(SafetensorsContents::Json::object()) {}
+      tensors_(std::make_unique<SafetensorsContents::Json>(SafetensorsContents::Json::object())) {}
 
 Snapshot::~Snapshot() {
   writer_.request_stop();
@@ -64,7 +65,7 @@ Snapshot::Place Snapshot::add(const std::string& name, ElementType type, std::op
   if (rows) shape.push_back(static_cast<std::int64_t>(*rows));
   shape.push_back(static_cast<std::int64_t>(dimension_));
   const std::uint64_t bytes = rows.value_or(1) * dimension_ * element_bytes(type);
-  tensors_[name] = safetensors_entry(dtype_of(type), shape, announced_bytes_, bytes);
+  (*tensors_)[name] = safetensors_entry(dtype_of(type), shape, announced_bytes_, bytes);
   announced_bytes_ += bytes;
   return place;
 }
@@ -168,7 +169,7 @@ std::optional<Snapshot::Piece> Snapshot::next_piece(const std::stop_token& stop)
 
 void Snapshot::write_files(const std::stop_token& stop) {
   std::filesystem::create_directory(folder_);
-  const std::string state_header = safetensors_header(tensors_);
+  const std::string state_header = safetensors_header(*tensors_);
   DurableFile model(folder_ / "model.safetensors");
   DurableFile state(folder_ / "state.safetensors");
   model.write(0, model_header_);

@@ -130,7 +130,7 @@ class Snapshot {
   std::function<void()> complete_;
   std::size_t dimension_;
   std::string model_header_;
-  SafetensorsContents::Json tensors_;
+  std::unique_ptr<SafetensorsContents::Json> tensors_;  // of the header of the state
   std::uint64_t announced_bytes_ = 0;
 
   mutable std::mutex mutex_;  // for what follows

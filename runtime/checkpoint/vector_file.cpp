@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -13,7 +14,7 @@ namespace tardigrad {
 VectorFile::VectorFile(std::filesystem::path path, std::size_t dimension)
     : path_(std::move(path)), dimension_(dimension), file_(path_, std::ios::binary) {
   const SafetensorsContents contents = read_safetensors_header(path_, file_, file_bytes(path_, file_));
-  for (const auto& [name, value] : contents.header.items()) {
+  for (const auto& [name, value] : contents.header->items()) {
     tensors_[name] = tensor(name, read_safetensors_entry(path_, contents, name), contents);
   }
 }

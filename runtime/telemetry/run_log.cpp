@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/base/json_text.h"
-#include "runtime/base/nearest_name.h"
 #include "runtime/base/output_path.h"
 #include "runtime/base/trouble.h"
 #include "runtime/telemetry/log_parts.h"
@@ -69,13 +68,6 @@ std::string describe_times(const GradientRecord& gradient) {
 }
 
 }  // namespace
-
-LogDetail parse_log_detail(const std::string& name) {
-  if (name == "evaluations") return LogDetail::evaluations;
-  if (name == "updates") return LogDetail::updates;
-  if (name == "jobs") return LogDetail::jobs;
-  throw std::invalid_argument(unknown_name_message("--log-detail", name, {"evaluations", "updates", "jobs"}));
-}
 
 RunLog::RunLog(const std::filesystem::path& path, const std::string& run_json, LogDetail detail,
                LogRotation rotation, const std::optional<CheckpointRecord>& after, OutputFile::Limits limits)

@@ -16,9 +16,6 @@ enum class LogDetail {
   jobs,         ///< the end of every job, with its times: what reports draw workers from
 };
 
-/// Reads a `--log-detail` value: "evaluations", "updates" or "jobs". Throws std::invalid_argument.
-LogDetail parse_log_detail(const std::string& name);
-
 /// Writes the file of `--log`: one JSON object a line. First stands a `run` record with the configuration,
 /// then, as they happen, `eval` and `warning` records, `update` records, which hold the job that made the
 /// update, and `gradient` and `discard` records of the other jobs; at the end a `worker` record each and

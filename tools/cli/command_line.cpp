@@ -54,18 +54,20 @@ std::string describe(const BadValue& refused, const std::vector<GivenOption>& op
 
 }  // namespace
 
-void read_command_line(CLI::App& app, const std::vector<std::string>& arguments) {
+std::shared_ptr<const Checkpoint> read_command_line(CLI::App& app,
+                                                    const std::vector<std::string>& arguments) {
   const std::vector<std::string> words = without_help_command(arguments);
   const CLI::App& command = command_of(app, words);
   if (&command == &app) {
     static_cast<void>(read_words(app, words));
-    return parse(app, words);
+    parse(app, words);
+    return nullptr;
   }
   const GivenWords given = read_words(command, {words.begin() + 1, words.end()});
   const bool asks_for_help =
       std::ranges::any_of(given.options, [](const GivenOption& option) { return option.flag == help_flag; });
-  if (asks_for_help) return parse(app, {command.get_name(), help_flag});
-  const std::vector<GivenOption> options = expand_option_files(command, given.options);
+  if (asks_for_help) parse(app, {command.get_name(), help_flag});  // throws
+  const auto [options, checkpoint] = expand_option_files(command, given.options);
   std::vector<std::string> expanded{command.get_name()};
   for (const GivenOption& option : options) expanded.push_back(to_word(option));
   expanded.emplace_back("--");
@@ -75,6 +77,7 @@ void read_command_line(CLI::App& app, const std::vector<std::string>& arguments)
   } catch (const BadValue& refused) {
     throw std::invalid_argument(describe(refused, options));
   }
+  return checkpoint;
 }
 
 }  // namespace tardigrad

@@ -20,6 +20,8 @@
 #include "tools/compare/accuracy_table.h"
 #include "tools/compare/class_table.h"
 #include "tools/compare/compare.h"
+#include "tools/options/option_records.h"
+#include "tools/options/train_command.h"
 #include "tools/outputs/standard_streams.h"
 #include "tools/report/report.h"
 #include "tools/train/abandoned.h"
@@ -137,7 +139,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   report_command->footer(report_example);
   train_options.command_line = compare_options.shared.command_line = command_line;
   try {
-    read_command_line(app, arguments);
+    const auto checkpoint = read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
     if (table_command->parsed()) {
       (by_class ? print_class_table : csv ? print_csv : print_accuracy_table)(logs);
@@ -145,8 +147,9 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
     if (report_command->parsed()) write_report(logs, page);
     if (train_command->parsed() || compare_command->parsed()) ignore_sigpipe_and_sigxfsz();
     if (train_command->parsed()) {
-      return until_interrupted(answer_to_request(train_options),
-                               [&](InterruptWatch& interrupts) { train(train_options, interrupts); });
+      return until_interrupted(answer_to_request(train_options), [&](InterruptWatch& interrupts) {
+        train(train_options, checkpoint.get(), interrupts);
+      });
     }
     if (compare_command->parsed()) {
       return until_interrupted("compare takes no checkpoints; the runs go on",

@@ -7,21 +7,25 @@
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "runtime/base/say.h"
+#include "runtime/execution/execution.h"
 #include "tools/compare/compare_outputs.h"
 #include "tools/compare/compare_plan.h"
 #include "tools/compare/comparison_table.h"
 #include "tools/compare/earlier_results.h"
 #include "tools/compare/sweep.h"
+#include "tools/options/option_records.h"
+#include "tools/options/option_table.h"
 
 namespace tardigrad {
 namespace {
 
-const char* time_unit(const TrainOptions& run) { return run.clock == "wall" ? "s" : "units"; }
+const char* time_unit(const TrainOptions& run) { return run.clock == ClockKind::wall ? "s" : "units"; }
 
 std::string describe_end(const TrainOptions& run) {
   std::vector<std::string> limits;
@@ -48,7 +52,7 @@ std::string describe_configuration(const TrainOptions& run, const std::vector<st
     text += fmt::format(" on {}, partition {}, batch size {}", run.dataset, run.partition, run.batch_size);
   }
   return text + fmt::format(", {} workers, compute time {}, {} clock, {}, {}", *run.workers, run.compute_time,
-                            run.clock, describe_end(run), describe_seeds(seeds));
+                            text_of(row_of("clock").value(run)), describe_end(run), describe_seeds(seeds));
 }
 
 std::string describe_result(const RunResult& result, const Sweep& sweep) {

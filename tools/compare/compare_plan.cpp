@@ -10,6 +10,8 @@
 #include <stdexcept>
 
 #include "runtime/base/say.h"
+#include "tools/options/option_table.h"
+#include "tools/train/option_checks.h"
 #include "tools/train/run_setup.h"
 
 namespace tardigrad {

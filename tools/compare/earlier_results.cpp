@@ -7,15 +7,17 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "runtime/execution/execution.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "tools/compare/logged_run.h"
+#include "tools/options/option_records.h"
+#include "tools/options/option_table.h"
 #include "tools/train/version.h"
 
 namespace tardigrad {
@@ -30,7 +32,7 @@ using RecordJson = nlohmann::ordered_json;
 }
 
 std::string to_words(const RecordJson& value) {
-  const std::string words = value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string words = text_of(value);
   return words.empty() || value.is_null() ? "none" : words;
 }
 
@@ -43,20 +45,19 @@ std::string backend_in(const RecordJson& record) {
   return backend_of(devices.front().get<std::string>());
 }
 
-/// Options of which the results of the run don't depend; in wall time they depend on whatever it runs on.
-std::set<std::string> free_options(const TrainOptions& run) {
-  if (run.clock == "wall") return {"data_dir"};
-  return {"data_dir", "device", "server_device", "gradient_route", "completions", "cuda_graphs"};
+/// Whether the results of the run depend on the option; in wall time they depend on whatever it runs on.
+bool decides_results(const OptionRow& row, const TrainOptions& run) {
+  if (run.clock == ClockKind::wall) return row.name != "data_dir";
+  return !row.says_where;
 }
 
 void check_same_options(const std::string& log, const RecordJson& recorded, const TrainOptions& run) {
-  const RecordJson options = RecordJson::parse(to_json(run));
-  const auto free = free_options(run);
-  for (const auto& [name, value] : options.items()) {
-    const RecordJson before = recorded.value(name, RecordJson());
-    if (free.contains(name) || before == value) continue;
-    std::string words = name;
-    std::replace(words.begin(), words.end(), '_', ' ');
+  for (const OptionRow& row : rows_of(Record::run)) {
+    const RecordJson before = recorded.value(row.name, RecordJson());
+    const RecordJson value = row.value(run);
+    if (!decides_results(row, run) || before == value) continue;
+    std::string words = row.name;
+    std::ranges::replace(words, '_', ' ');
     refuse_log(log, fmt::format("{} is {} there, and {} here", words, to_words(before), to_words(value)));
   }
 }

@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "runtime/base/refuse_file.h"
 #include "runtime/telemetry/run_log_reader.h"
-#include "tools/options/train_options.h"
+#include "tools/options/option_records.h"
+#include "tools/options/option_table.h"
 
 namespace tardigrad {
 namespace {
@@ -36,9 +38,8 @@ class LogCollector final : public RunObserver {
 using RunSet = std::vector<std::size_t>;
 
 std::vector<std::string> option_names_in_records() {
-  const RunJson options = RunJson::parse(to_json(TrainOptions{}));  // items() refers to it
   std::vector<std::string> names;
-  for (const auto& [name, value] : options.items()) names.push_back(name);
+  std::ranges::transform(rows_of(Record::run), std::back_inserter(names), &OptionRow::name);
   return names;
 }
 
@@ -57,17 +58,15 @@ std::string describe_option(const std::string& name, const RunJson& value) {
   std::string words = name;
   std::replace(words.begin(), words.end(), '_', ' ');
   if (value.is_boolean()) return value.get<bool>() ? words : "no " + words;
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string text = text_of(value);
   if (text.empty() || value.is_null()) return "no " + words;
   return fmt::format("{} {}", words, text);
 }
 
 /// The seed first, and where a run took place last.
 int rank_in_labels(const std::string& name) {
-  static const std::set<std::string> places = {"data_dir",       "device",      "server_device",
-                                               "gradient_route", "completions", "cuda_graphs"};
   if (name == "seed") return 0;
-  return places.contains(name) ? 2 : 1;
+  return row_of(name).says_where ? 2 : 1;
 }
 
 std::set<std::string> different(const std::vector<std::string>& labels, const RunSet& runs) {

@@ -71,7 +71,8 @@ RunResult execute_one(const Sweep& sweep, std::size_t index, const Devices& devi
 /// Where each of the runs takes place that go on at once.
 std::vector<Devices> share_devices(const Sweep& sweep) {
   const std::vector<Device>& devices = sweep.devices.workers;
-  const bool side_by_side = devices.front().backend == Backend::cpu && sweep.runs.front().clock == "virtual";
+  const bool side_by_side =
+      devices.front().backend == Backend::cpu && sweep.runs.front().clock == ClockKind::virtual_time;
   const std::size_t lanes = side_by_side ? std::min(devices.size(), sweep.runs.size()) : 1;
   std::vector<std::vector<Device>> shares(lanes);
   for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);

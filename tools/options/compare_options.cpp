@@ -16,6 +16,7 @@
 #include "runtime/base/parse_number.h"
 #include "runtime/methods/method.h"
 #include "tools/options/option_group.h"
+#include "tools/options/train_command.h"
 
 namespace tardigrad {
 namespace {
@@ -117,8 +118,9 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
            "How many seeds each method and step size is run with, --seed and those after it; or a list of "
            "them: "
            "1,2,7");
-  add_run_options(*compare, options.shared);
-  add_target_options(*compare, options.shared, "What time is measured to (runs go on after it)");
+  TrainOptions& shared = options.shared;
+  add_run_options(*compare, shared);
+  add_options(*compare, shared, Section::targets, "What time is measured to (runs go on after it)");
   OptionGroup(*compare, outputs)
       .add("--log-dir", options.log_dir, text("FOLDER"),
            "Folder for the log of each run, METHOD-LR-SEED.jsonl, as of train --log; runs whose logs are "
@@ -128,8 +130,8 @@ CLI::App* add_compare_command(CLI::App& app, CompareOptions& options) {
            "stderr")
       .add("--report", options.report, text("FILE"),
            "A page, as of tardigrad report, that draws each method at its best step size");
-  add_log_options(*compare, options.shared);
-  add_quiet_option(*compare, options.shared);
+  add_options(*compare, shared, Section::log_format);
+  add_options(*compare, shared, Section::quiet);
   OptionGroup(*compare, outputs)
       .mention("--config", "FILE", "Options from this TOML file (seeds = 3); the command line wins");
   compare->footer(compare_example);

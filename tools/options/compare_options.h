@@ -6,6 +6,10 @@
 
 #include "tools/options/train_options.h"
 
+namespace CLI {
+class App;
+}
+
 namespace tardigrad {
 
 /// Everything `tardigrad compare` can be told, as given.

@@ -34,7 +34,7 @@ std::string number_in(const std::string& text) {
   return digits;
 }
 
-Reader<double> number(const std::string& what, bool (*valid)(double)) {
+OptionType<double> number(const std::string& what, bool (*valid)(double)) {
   return {"X", [what, valid](const std::string& flag, const std::string& text) {
             const auto value = parse_number<double>(number_in(text));
             if (value && valid(*value)) return *value;
@@ -42,15 +42,15 @@ Reader<double> number(const std::string& what, bool (*valid)(double)) {
           }};
 }
 
-Reader<double> positive_number() {
+OptionType<double> positive_number() {
   return number("a positive number", [](double value) { return value > 0; });
 }
 
-Reader<double> number_from_0_to_1() {
+OptionType<double> number_from_0_to_1() {
   return number("a number from 0 to 1", [](double value) { return value >= 0 && value <= 1; });
 }
 
-Reader<double> duration() {
+OptionType<double> duration() {
   return {"TIME", [](const std::string& flag, const std::string& text) {
             const std::string given = number_in(text);
             const auto plain_time = parse_number<double>(given);
@@ -60,7 +60,7 @@ Reader<double> duration() {
           }};
 }
 
-Reader<std::uint64_t> size_from(std::uint64_t least_bytes) {
+OptionType<std::uint64_t> size_from(std::uint64_t least_bytes) {
   return {"SIZE",
           [least_bytes](const std::string& flag, const std::string& text) {
             constexpr std::string_view units = "kmgt";
@@ -77,28 +77,31 @@ Reader<std::uint64_t> size_from(std::uint64_t least_bytes) {
                                        "plain bytes",
                                        flag, text, least_bytes >> 10));
           },
+          [](const std::uint64_t& bytes) { return std::to_string(bytes); },
           [](const std::uint64_t& bytes) { return fmt::format("{}M", bytes >> 20); }};
 }
 
-Reader<std::string> text(const std::string& values) {
+OptionType<std::string> text(const std::string& values) {
   return {values, [](const std::string&, const std::string& given) { return given; }};
 }
 
-Reader<std::string> one_of(const std::vector<std::string>& known) {
-  return {fmt::format("{}", fmt::join(known, "|")),
-          [known](const std::string& flag, const std::string& given) {
-            std::string name = known_spelling(given, known);
-            if (name.empty()) throw BadValue(flag, unknown_name_message(flag, given, known));
-            return name;
-          }};
+std::string chosen_word(const std::string& flag, const std::string& text,
+                        const std::vector<std::string>& known) {
+  std::string word = known_spelling(text, known);
+  if (word.empty()) throw BadValue(flag, unknown_name_message(flag, text, known));
+  return word;
 }
 
-Reader<std::string> words(const std::string& values) {
+std::string alternatives(const std::vector<std::string>& known) {
+  return fmt::format("{}", fmt::join(known, "|"));
+}
+
+OptionType<std::string> words(const std::string& values) {
   return {values, [](const std::string&, const std::string& given) { return plain(given); }};
 }
 
-Reader<std::string> name_of(const std::string& values, const std::vector<std::string>& known,
-                            const std::string& readme, const std::string& with_arguments) {
+OptionType<std::string> name_of(const std::string& values, const std::vector<std::string>& known,
+                                const std::string& readme, const std::string& with_arguments) {
   return {values, [=](const std::string& flag, const std::string& given) {
             const std::size_t colon = std::min(given.find(':'), given.size());
             if (colon > 0 && colon < given.size() &&
@@ -117,19 +120,21 @@ Period parse_period(const std::string& flag, const std::string& text) {
   const std::string_view count =
       std::string_view(given).substr(0, given.size() - (given.ends_with('u') ? 1 : 0));
   if (const auto updates = parse_number<std::uint64_t>(count); updates && *updates > 0) {
-    return {.updates = *updates, .time = std::nullopt};
+    return {.updates = *updates, .text = text};
   }
-  if (const auto time = time_with_unit(given)) return {.updates = std::nullopt, .time = *time};
+  if (const auto time = time_with_unit(given)) return {.time = *time, .text = text};
   throw BadValue(
       flag, fmt::format("{} {}: expected updates such as 500 or 500u, or a time such as 30s, 5m or 2h", flag,
                         text));
 }
 
-Reader<std::string> period() {
-  return {"PERIOD", [](const std::string& flag, const std::string& given) {
-            static_cast<void>(parse_period(flag, given));
-            return given;
-          }};
+OptionType<Period> period() {
+  return {"PERIOD", parse_period, [](const Period& period) { return period.text; }};
+}
+
+OptionType<std::optional<Period>> period_or_never() {
+  return {"PERIOD", parse_period,
+          [](const std::optional<Period>& period) { return period.value_or(Period{}).text; }};
 }
 
 }  // namespace tardigrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "runtime/base/parse_number.h"
+#include "tools/options/period.h"
 
 namespace tardigrad {
 
@@ -25,12 +27,16 @@ class BadValue : public std::invalid_argument {
   std::string flag_;
 };
 
-/// Makes a value of the text that somebody gave an option. Throws BadValue, naming what was expected.
+/// Says what an option's values are: how the text that somebody gives becomes one, and the other way round.
 template <typename Value>
-struct Reader {
+struct OptionType {
   std::string values;  ///< as the manual calls them
-  std::function<Value(const std::string& flag, const std::string& text)> read;
-  std::function<std::string(const Value&)> show = {};  ///< a default value in the manual; empty: as it is
+  /// Throws BadValue, which names what was expected.
+  std::function<Value(const std::string& flag, const std::string& text)> parse;
+  /// Gives a text that parse() reads, for records. Numbers and texts need none.
+  std::function<std::string(const Value&)> print = {};
+  /// Gives a default value as the manual shows it, where that is another text.
+  std::function<std::string(const Value&)> show = {};
 };
 
 /// Throws BadValue: "--lr: nan is not a positive number".
@@ -41,7 +47,7 @@ std::string number_in(const std::string& text);
 
 /// Whole numbers in decimal digits: 010 is ten.
 template <std::integral Whole>
-Reader<Whole> whole_number(Whole least, Whole most = std::numeric_limits<Whole>::max()) {
+OptionType<Whole> whole_number(Whole least, Whole most = std::numeric_limits<Whole>::max()) {
   return {"N", [least, most](const std::string& flag, const std::string& text) {
             const auto value = parse_number<Whole>(number_in(text));
             if (value && *value >= least && *value <= most) return *value;
@@ -51,40 +57,56 @@ Reader<Whole> whole_number(Whole least, Whole most = std::numeric_limits<Whole>:
 }
 
 /// Finite numbers for which `valid` holds; `what` they are, for the message.
-Reader<double> number(const std::string& what, bool (*valid)(double));
-Reader<double> positive_number();
-Reader<double> number_from_0_to_1();
+OptionType<double> number(const std::string& what, bool (*valid)(double));
+OptionType<double> positive_number();
+OptionType<double> number_from_0_to_1();
 
 /// Seconds, or what else a clock counts, above 0: "10", "10s", "5m" or "2h".
-Reader<double> duration();
+OptionType<double> duration();
 
 /// Bytes: "64K", "256M", "1G" or plain ones.
-Reader<std::uint64_t> size_from(std::uint64_t least_bytes);
+OptionType<std::uint64_t> size_from(std::uint64_t least_bytes);
 
 /// Any text; `values` says what of.
-Reader<std::string> text(const std::string& values);
+OptionType<std::string> text(const std::string& values);
 
-/// One of these words, in any case.
-Reader<std::string> one_of(const std::vector<std::string>& words);
+/// Gives the one of these words that `text` spells, in any case. Throws BadValue.
+std::string chosen_word(const std::string& flag, const std::string& text,
+                        const std::vector<std::string>& known);
+
+/// Joins words as the manual does, "on|off".
+std::string alternatives(const std::vector<std::string>& known);
+
+/// Makes the type of an option whose value is one of these words, in any case; each means something.
+template <typename Value>
+OptionType<Value> one_of(const std::vector<std::pair<std::string, Value>>& meanings) {
+  std::vector<std::string> known;
+  known.reserve(meanings.size());
+  for (const auto& [word, value] : meanings) known.push_back(word);
+  return {alternatives(known),
+          [known, meanings](const std::string& flag, const std::string& text) {
+            const std::string word = chosen_word(flag, text, known);
+            return std::ranges::find(meanings, word, &std::pair<std::string, Value>::first)->second;
+          },
+          [meanings](const Value& value) {
+            return std::ranges::find(meanings, value, &std::pair<std::string, Value>::second)->first;
+          }};
+}
 
 /// Words and lists of words and numbers, in the spelling of in_plain_spelling().
-Reader<std::string> words(const std::string& values);
+OptionType<std::string> words(const std::string& values);
 
 /// One of these names, in any spelling of known_spelling(), or, where `with_arguments` has such a word, that
 /// word and what follows it behind a colon. `readme` says how to add one.
-Reader<std::string> name_of(const std::string& values, const std::vector<std::string>& known,
-                            const std::string& readme, const std::string& with_arguments = {});
-
-/// How often something is done: every so many updates, or every so much time.
-struct Period {
-  std::optional<std::uint64_t> updates;
-  std::optional<double> time;
-};
+OptionType<std::string> name_of(const std::string& values, const std::vector<std::string>& known,
+                                const std::string& readme, const std::string& with_arguments = {});
 
 /// "500" or "500u": updates. "10s", "5m", "2h": time. Throws BadValue.
 Period parse_period(const std::string& flag, const std::string& text);
 
-/// Text that parse_period() reads, as given.
-Reader<std::string> period();
+OptionType<Period> period();
+
+/// Makes the type of a period that may be missing: no text gives none, and records hold an empty one.
+OptionType<std::optional<Period>> period_or_never();
 
 }  // namespace tardigrad

@@ -1,25 +1,35 @@
 #pragma once
 
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "tools/options/given_options.h"
+#include "tools/options/option_row.h"
 
 namespace tardigrad {
+
+struct Checkpoint;
+
+/// The options of a command, with those of files in place of these.
+struct ExpandedOptions {
+  std::vector<GivenOption> options;
+  std::shared_ptr<const Checkpoint> checkpoint;  ///< the one that --resume means; null where the run begins
+};
 
 /// Replaces each `--config FILE` by the options in that file (read_config()). With `--replay FILE`, which
 /// stays, come the options of the recorded run, and with `--resume` those of the run to go on with; it then
 /// names the checkpoint (find_checkpoint()), or is left out where there is none yet. The recorded ones come
 /// first, then those of files, so that what is given by hand is the last. Throws std::invalid_argument naming
 /// the file if it cannot be read, or holds an option that `command` does not know.
-std::vector<GivenOption> expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given);
+ExpandedOptions expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given);
 
 /// Tells whether an option of a run record has a value; where it was not given it is null or an empty text.
 bool is_given(const nlohmann::ordered_json& value);
 
-/// The members of `run` that the object `names_json` also has, as options; not those that were not given.
-std::vector<GivenOption> options_in(const nlohmann::ordered_json& run, const std::string& names_json,
+/// Gives the options of a kind that the record `run` holds; not those that were not given.
+std::vector<GivenOption> options_in(const nlohmann::ordered_json& run, Record kind,
                                     const std::string& source);
 
 /// Throws std::invalid_argument, naming the first option that differs, if a run would not repeat the numbers

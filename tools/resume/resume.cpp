@@ -6,13 +6,15 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "runtime/base/output_path.h"
 #include "runtime/base/say.h"
 #include "runtime/base/state_archive.h"
-#include "tools/options/option_values.h"
+#include "tools/options/option_records.h"
 #include "tools/resume/option_files.h"
 
 namespace tardigrad {
@@ -23,15 +25,19 @@ using Json = nlohmann::ordered_json;
 
 [[noreturn]] void refuse_resume(const std::string& message) { throw std::invalid_argument(message); }
 
-/// The newest one that is whole.
-std::optional<fs::path> newest_in(const fs::path& folder) {
+std::shared_ptr<const Checkpoint> read_checkpoint(const fs::path& path) {
+  return std::make_shared<const Checkpoint>(Checkpoint::read(path));
+}
+
+/// Reads the newest one that is whole.
+std::shared_ptr<const Checkpoint> newest_in(const fs::path& folder) {
   const std::vector<fs::path> checkpoints = CheckpointFolder::list(folder);
   std::string damage;
   for (auto one = checkpoints.rbegin(); one != checkpoints.rend(); ++one) {
     try {
-      static_cast<void>(Checkpoint::read(*one));
+      auto checkpoint = read_checkpoint(*one);
       if (!damage.empty()) say_line("--resume: {}; going on from {}", damage, one->string());
-      return *one;
+      return checkpoint;
     } catch (const std::invalid_argument& error) {
       if (damage.empty()) damage = error.what();
     }
@@ -39,7 +45,7 @@ std::optional<fs::path> newest_in(const fs::path& folder) {
   if (!damage.empty()) {
     refuse_resume(fmt::format("--resume: no checkpoint in {} is whole: {}", folder.string(), damage));
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 bool is_whole(const fs::path& checkpoint) {
@@ -90,7 +96,8 @@ const Json& run_record_of(const Checkpoint& checkpoint) {
   return *run;
 }
 
-std::optional<fs::path> find_checkpoint(const std::string& resume, const std::string& checkpoint_dir) {
+std::shared_ptr<const Checkpoint> find_checkpoint(const std::string& resume,
+                                                  const std::string& checkpoint_dir) {
   if (resume == "latest") {
     if (checkpoint_dir.empty()) refuse_resume("--resume latest needs --checkpoint-dir");
     auto newest = newest_in(checkpoint_dir);
@@ -101,18 +108,18 @@ std::optional<fs::path> find_checkpoint(const std::string& resume, const std::st
   if (!fs::is_directory(resume, error)) {
     refuse_resume(fmt::format("--resume {}: expected a checkpoint, a folder of them, or latest", resume));
   }
-  if (fs::exists(fs::path(resume) / "manifest.json", error)) return fs::path(resume);
+  if (fs::exists(fs::path(resume) / "manifest.json", error)) return read_checkpoint(resume);
   auto newest = newest_in(resume);
   if (!newest) refuse_resume(fmt::format("--resume {}: there is no checkpoint in it", resume));
   return newest;
 }
 
-std::vector<GivenOption> options_of(const fs::path& path) {
-  const Checkpoint checkpoint = Checkpoint::read(path);
+std::vector<GivenOption> options_of(const Checkpoint& checkpoint) {
   const Json& run = run_record_of(checkpoint);
+  const fs::path& path = checkpoint.path;
   const std::string source = fmt::format("--resume {}: ", path.string());
-  std::vector<GivenOption> options = options_in(run, to_json(TrainOptions{}), source);
-  for (const GivenOption& output : options_in(run, outputs_json({}), source)) options.push_back(output);
+  std::vector<GivenOption> options = options_in(run, Record::run, source);
+  for (GivenOption& output : options_in(run, Record::outputs, source)) options.push_back(std::move(output));
   const fs::path folder = path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
   options.push_back({"--checkpoint-dir", (folder.empty() ? fs::path(".") : folder).string(), source});
   return options;
@@ -133,9 +140,8 @@ CheckpointRecord record_of(const Checkpoint& checkpoint) {
 
 CheckpointOptions checkpoint_options(const TrainOptions& options, const std::string& run_json) {
   CheckpointOptions checkpoints;
-  const Period period = parse_period("--checkpoint-every", options.checkpoint_every);
-  checkpoints.every_updates = period.updates;
-  checkpoints.every_s = period.time;
+  checkpoints.every_updates = options.checkpoint_every.updates;
+  checkpoints.every_s = options.checkpoint_every.time;
   if (options.checkpoint_dir.empty()) return checkpoints;
   checkpoints.folder = options.checkpoint_dir;
   checkpoints.keep = static_cast<std::size_t>(options.keep);

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <filesystem>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,15 +14,14 @@ namespace tardigrad {
 /// The run record of the run that a checkpoint is of. Throws std::invalid_argument where it has none.
 const nlohmann::ordered_json& run_record_of(const Checkpoint& checkpoint);
 
-/// The checkpoint that `--resume` means: a checkpoint, the newest one in a folder of them, or, for "latest",
-/// in
-/// `--checkpoint-dir`. A damaged one is passed over, which stderr says, where an older one is there. Nothing
-/// where "latest" finds none yet. Throws std::invalid_argument.
-std::optional<std::filesystem::path> find_checkpoint(const std::string& resume,
-                                                     const std::string& checkpoint_dir);
+/// Reads the checkpoint that `--resume` means: a checkpoint, the newest one in a folder of them, or, for
+/// "latest", in `--checkpoint-dir`. A damaged one is passed over, which stderr says, where an older one is
+/// there. Null where "latest" finds none yet. Throws std::invalid_argument.
+std::shared_ptr<const Checkpoint> find_checkpoint(const std::string& resume,
+                                                  const std::string& checkpoint_dir);
 
-/// The options of the run that a checkpoint is of. Throws std::invalid_argument.
-std::vector<GivenOption> options_of(const std::filesystem::path& checkpoint);
+/// Gives the options of the run that a checkpoint is of. Throws std::invalid_argument.
+std::vector<GivenOption> options_of(const Checkpoint& checkpoint);
 
 /// The checkpoint as logs have it, but for its time: what they hold of its updates is before it.
 CheckpointRecord record_of(const Checkpoint& checkpoint);

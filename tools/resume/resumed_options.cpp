@@ -4,17 +4,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
-#include <string_view>
 #include <vector>
 
 #include "models/tridiagonal.h"
 #include "runtime/coordinator/learning_rate.h"
 #include "runtime/objective/epochs.h"
-#include "tools/options/train_options.h"
+#include "tools/options/option_records.h"
+#include "tools/options/option_table.h"
 #include "tools/resume/option_files.h"
 #include "tools/resume/resume.h"
 
@@ -22,10 +21,6 @@ namespace tardigrad {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-bool is_in(const auto& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
 
 bool is_quadratic_file(const Json& model) {
   const std::string name = model.is_string() ? model.get<std::string>() : "";
@@ -36,68 +31,24 @@ bool has_other_workers(const Json& before, const Json& run) {
   return before.value("workers", Json()) != run.at("workers");
 }
 
-/// Options that are about workers one by one, or must go with their number.
-bool goes_with_workers(const std::string& name, const Json& before, const Json& run) {
-  constexpr std::array<std::string_view, 6> names = {"compute_time", "throttle",        "events",
-                                                     "gather",       "delay_threshold", "partition"};
-  const bool other_problem = name == "model" && is_quadratic_file(before.value(name, Json())) &&
-                             is_quadratic_file(run.at(name));  // each is for so many workers
-  return is_in(names, name) || other_problem;
+/// Whether the option is about workers one by one, or must go with their number.
+bool goes_with_workers(const OptionRow& row, const Json& before, const Json& run) {
+  const bool other_problem = row.name == "model" && is_quadratic_file(before.value(row.name, Json())) &&
+                             is_quadratic_file(run.at(row.name));  // each is for so many workers
+  return row.goes_with_workers || other_problem;
 }
 
-/// Options that may be others than before.
-bool is_free(const std::string& name, const Json& before, const Json& run) {
-  constexpr std::array<std::string_view, 27> always = {"device",
-                                                       "server_device",
-                                                       "workers",
-                                                       "gradient_route",
-                                                       "deterministic",
-                                                       "cuda_graphs",
-                                                       "precision",
-                                                       "data_dir",
-                                                       "eval_every",
-                                                       "eval_objective",
-                                                       "init",
-                                                       "eval_gradient",
-                                                       "eval_examples",
-                                                       "completions",
-                                                       "updates",
-                                                       "epochs",
-                                                       "time_limit",
-                                                       "lr",
-                                                       "target_accuracy",
-                                                       "target_loss",
-                                                       "lr_schedule",
-                                                       "resum_every",
-                                                       "clip_norm",
-                                                       "weight_decay",
-                                                       "target_gradient_norm_sq",
-                                                       "smoothness",
-                                                       "worker_timeout"};
-  constexpr std::array<std::string_view, 3> in_wall_time = {"compute_time", "throttle", "time_unit"};
-  return is_in(always, name) || (run.value("clock", Json()) == "wall" && is_in(in_wall_time, name)) ||
-         (has_other_workers(before, run) && goes_with_workers(name, before, run));
-}
-
-std::vector<std::string> compared_names() {
-  std::vector<std::string> names{"dimension"};
-  const Json options = Json::parse(to_json(TrainOptions{}));  // items() refers to it
-  for (const auto& [name, value] : options.items()) names.push_back(name);
-  return names;
-}
-
-std::string as_flag(std::string name) {
-  std::ranges::replace(name, '_', '-');
-  return "--" + name;
+/// Whether the option may be another than before.
+bool may_differ(const OptionRow& row, const Json& before, const Json& run) {
+  const bool in_wall_time = run.value("clock", Json()) == "wall";
+  return row.on_resume == MayDiffer::always || (row.on_resume == MayDiffer::in_wall_time && in_wall_time) ||
+         (has_other_workers(before, run) && goes_with_workers(row, before, run));
 }
 
 /// "--throttle 0=2x was 2=5x", "--gather is not given any more, and was 3"
-std::string describe_change(const std::string& name, const Json& was, const Json& is) {
-  const auto text = [](const Json& value) {
-    return value.is_string() ? value.get<std::string>() : value.dump();
-  };
-  if (!is_given(is)) return fmt::format("{} is not given any more, and was {}", as_flag(name), text(was));
-  return fmt::format("{} {} was {}", as_flag(name), text(is), is_given(was) ? text(was) : "not given");
+std::string describe_change(const std::string& flag, const Json& was, const Json& is) {
+  if (!is_given(is)) return fmt::format("{} is not given any more, and was {}", flag, text_of(was));
+  return fmt::format("{} {} was {}", flag, text_of(is), is_given(was) ? text_of(was) : "not given");
 }
 
 /// The step size of a run, as its record has it.
@@ -160,13 +111,17 @@ std::string why(const Schedule& before, const Schedule& now) {
 void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
   const Json& before = run_record_of(checkpoint);
   const Json run = Json::parse(run_json);
-  for (const std::string& name : compared_names()) {
+  const auto check = [&](const std::string& name, const char* hint) {
     const Json was = before.value(name, Json());
-    if (is_free(name, before, run) || was == run.at(name)) continue;
-    const bool with_workers = goes_with_workers(name, before, run);
+    if (was == run.at(name)) return;
     throw std::invalid_argument(fmt::format("--resume {}: {} was {}; expected it again{}, found {}",
-                                            checkpoint.path.string(), name, was.dump(),
-                                            with_workers ? ", as --workers is" : "", run.at(name).dump()));
+                                            checkpoint.path.string(), name, was.dump(), hint,
+                                            run.at(name).dump()));
+  };
+  check("dimension", "");
+  for (const OptionRow& row : rows_of(Record::run)) {
+    if (may_differ(row, before, run)) continue;
+    check(row.name, goes_with_workers(row, before, run) ? ", as --workers is" : "");
   }
 }
 
@@ -180,10 +135,10 @@ std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const
       "are "
       "others now",
       run.at("workers").dump(), before.value("workers", Json()).dump());
-  for (const std::string& name : compared_names()) {
-    const Json was = before.value(name, Json());
-    if (was == run.at(name) || !goes_with_workers(name, before, run)) continue;
-    text += "; " + describe_change(name, was, run.at(name));
+  for (const OptionRow& row : rows_of(Record::run)) {
+    const Json was = before.value(row.name, Json());
+    if (was == run.at(row.name) || !goes_with_workers(row, before, run)) continue;
+    text += "; " + describe_change(row.flag(), was, run.at(row.name));
   }
   return text;
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/options/option_table.h"
+
 namespace tardigrad {
 namespace {
 
@@ -22,9 +24,8 @@ double tolerance_of(const TrainOptions& options) {
 
 /// Those of the options, as a text that is another one where they are.
 std::string values_of(const TrainOptions& options, std::initializer_list<const char*> names) {
-  const auto all = nlohmann::ordered_json::parse(to_json(options));
   nlohmann::ordered_json values;
-  for (const char* name : names) values[name] = all.at(name);
+  for (const char* name : names) values[name] = row_of(name).value(options);
   return values.dump();
 }
 
@@ -38,7 +39,7 @@ std::string step_origin(const TrainOptions& options) {
 /// In wall time also where jobs are computed, and how.
 std::string speed_origin(const TrainOptions& options) {
   std::string script = values_of(options, {"clock", "compute_time", "throttle", "events"});
-  if (options.clock == "virtual") return script;
+  if (options.clock == ClockKind::virtual_time) return script;
   std::array<char, 256> host{};
   static_cast<void>(gethostname(host.data(), host.size() - 1));
   return script + host.data() +

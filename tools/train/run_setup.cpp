@@ -16,9 +16,8 @@
 #include "models/tridiagonal.h"
 #include "runtime/base/say.h"
 #include "runtime/checkpoint/model_import.h"
-#include "runtime/coordinator/learning_rate.h"
 #include "runtime/objective/epochs.h"
-#include "tools/options/option_values.h"
+#include "tools/options/option_records.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/build_info.h"
 #include "tools/train/version.h"
@@ -29,11 +28,6 @@ namespace {
 constexpr std::string_view quadratic_prefix = "quadratic:";
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
-/// What follows "quadratic:": a file, or the generated problem.
-std::string quadratic_source(const TrainOptions& options) {
-  return options.model.substr(quadratic_prefix.size());
-}
 
 void require_agreement(int workers, int asked, const char* what, const std::string& whose) {
   if (asked != workers) refuse(fmt::format("{}: {} for the {} workers of {}", what, asked, workers, whose));
@@ -82,9 +76,9 @@ std::unique_ptr<models::Classification> make_classification(const TrainOptions& 
   classification.augment = options.augment;
   classification.evaluation_examples = options.eval_examples.value_or(0);
   classification.evaluation_device = devices.front();
-  classification.network.precision = models::parse_precision(options.precision);
+  classification.network.precision = options.precision;
   classification.network.deterministic = options.deterministic;
-  classification.network.graphs = options.cuda_graphs == "on";
+  classification.network.graphs = options.cuda_graphs;
   if (devices.front().backend == Backend::cpu) {
     classification.evaluation_threads = static_cast<int>(devices.size());
   } else {
@@ -96,73 +90,6 @@ std::unique_ptr<models::Classification> make_classification(const TrainOptions& 
                                                   classification);
 }
 
-/// Before any file is read.
-void check_problem(const TrainOptions& options) {
-  if (is_quadratic(options)) {
-    if (!options.dataset.empty()) refuse("--dataset has no use with --model quadratic");
-    if (options.augment) refuse("--augment has no use with --model quadratic, which has no images");
-    if (options.precision != "fp32") {
-      refuse(fmt::format("--precision {}: --model quadratic is computed in fp32", options.precision));
-    }
-    if (models::is_tridiagonal(quadratic_source(options))) {
-      models::parse_tridiagonal(quadratic_source(options));
-      if (!options.workers) refuse(fmt::format("--model {} needs --workers", options.model));
-    }
-    if (options.epochs) refuse("--epochs has no use with --model quadratic, which has no examples");
-    if (options.target_accuracy) {
-      refuse("--target-accuracy has no use with --model quadratic, which has no accuracy");
-    }
-    if (options.eval_examples) {
-      refuse("--eval-examples has no use with --model quadratic, which has no images");
-    }
-    return;
-  }
-  if (options.dataset.empty()) refuse(fmt::format("--model {} needs a --dataset", options.model));
-}
-
-std::optional<LostRows> lost_rows(const TrainOptions& options) {
-  if (!options.lost_rows) return std::nullopt;
-  return *options.lost_rows == "drop" ? LostRows::drop : LostRows::keep;
-}
-
-MethodOptions method_options(const TrainOptions& options, int workers, std::vector<double> compute_times) {
-  return {.workers = workers,
-          .gather = options.gather,
-          .delay_threshold = options.delay_threshold,
-          .smoothness = has_feature(options.method, Feature::smoothness) ? options.smoothness : std::nullopt,
-          .availability = options.availability,
-          .lost_rows = lost_rows(options),
-          .lr = options.lr,
-          .seed = options.seed,
-          .compute_times = std::move(compute_times)};
-}
-
-/// Calls visit(option, feature, flag) for every option that only methods with that feature have a use for.
-template <typename Options, typename Visitor>
-void visit_method_options(Options& options, const Visitor& visit) {
-  visit(options.gather, Feature::gather, "--gather");
-  visit(options.delay_threshold, Feature::delay_threshold, "--delay-threshold");
-  visit(options.availability, Feature::availability, "--availability");
-  visit(options.lost_rows, Feature::lost_rows, "--lost-rows");
-  visit(options.local_steps, Feature::local_steps, "--local-steps");
-  visit(options.local_lr, Feature::local_steps, "--local-lr");
-  visit(options.table_dtype, Feature::table, "--table-dtype");
-  visit(options.resum_every, Feature::table, "--resum-every");
-  visit(options.sync_over, Feature::all_reduce, "--sync-over");
-}
-
-/// Also refuses what the method has no use for.
-void check_method(const TrainOptions& options) {
-  constexpr int any_number = 1 << 20;
-  static_cast<void>(
-      make_method(options.method, method_options(options, options.workers.value_or(any_number), {})));
-  require_use(options, {options.method});
-  if (options.local_steps.value_or(1) > 1 && !options.local_lr) refuse("--local-steps needs --local-lr");
-  if (options.local_lr && options.local_steps.value_or(1) == 1) {
-    refuse("--local-lr has no use with one local step; expected --local-steps 2 or more");
-  }
-}
-
 RunOptions run_options(const TrainOptions& options, const Objective& objective) {
   RunOptions run;
   run.lr = options.lr;
@@ -170,17 +97,15 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.server = {.momentum = options.momentum,
                 .weight_decay = options.weight_decay,
                 .clip_norm = options.clip_norm,
-                .table_type = options.table_dtype == "bf16" ? TableType::bf16 : TableType::f32,
+                .table_type = options.table_dtype.value_or(TableType::f32),
                 .resum_every = options.resum_every};
   run.job = {.local_steps = options.local_steps.value_or(1), .local_lr = options.local_lr.value_or(0)};
-  run.clock = options.clock == "virtual" ? ClockKind::virtual_time : ClockKind::wall;
+  run.clock = options.clock;
   run.time_unit_s = options.time_unit_s;
   run.worker_timeout_s = options.worker_timeout_s;
-  if (options.completions != "auto") {
-    run.completions = options.completions == "polling" ? Completions::polling : Completions::callback;
-  }
+  run.completions = options.completions;
   run.time_jobs = options.serve || !options.trace.empty() ||
-                  (!options.log.empty() && parse_log_detail(options.log_detail) == LogDetail::jobs);
+                  (!options.log.empty() && options.log_detail == LogDetail::jobs);
   run.max_updates = options.updates;
   if (options.epochs) run.max_gradients = gradients_in(*options.epochs, objective);
   if (options.time_limit) run.time_limit = *options.time_limit;
@@ -190,17 +115,16 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.evaluate_objective = options.eval_objective;
   run.evaluate_gradient = options.eval_gradient;
   run.estimate_smoothness = !options.smoothness && (is_quadratic(options) || options.init.empty());
-  if (!options.eval_every.empty()) {
-    const Period period = parse_period("--eval-every", options.eval_every);
-    run.evaluate_every_updates = period.updates;
-    run.evaluate_every_time = period.time;
+  if (options.eval_every) {
+    run.evaluate_every_updates = options.eval_every->updates;
+    run.evaluate_every_time = options.eval_every->time;
   }
   return run;
 }
 
 /// On the backend of the workers.
 Devices place(const TrainOptions& options, std::vector<Device> workers) {
-  if (options.sync_over == "nccl") {
+  if (options.sync_over == SyncOver::nccl) {
     if (workers.front().backend == Backend::cpu) {
       refuse(fmt::format("--sync-over nccl: works between GPUs, and the workers are on {}",
                          workers.front().name()));
@@ -216,12 +140,6 @@ Devices place(const TrainOptions& options, std::vector<Device> workers) {
                        options.server_device, workers.front().name()));
   }
   return {std::move(workers), server};
-}
-
-std::optional<GradientRoute> forced_route(const TrainOptions& options) {
-  if (options.gradient_route == "peer") return GradientRoute::peer;
-  if (options.gradient_route == "copy") return GradientRoute::copy;
-  return std::nullopt;
 }
 
 PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
@@ -244,45 +162,20 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
 
 bool is_quadratic(const TrainOptions& options) { return options.model.starts_with(quadratic_prefix); }
 
-void check_options(const TrainOptions& options) {
-  if (!options.updates && !options.epochs && !options.time_limit && !options.target_accuracy &&
-      !options.target_loss && !options.target_gradient_norm_sq && options.replay.empty()) {
-    refuse(
-        "no end given: expected --updates, --epochs, --time-limit, --target-accuracy, --target-loss or "
-        "--target-gradient-norm-sq");
-  }
-  if (options.target_accuracy && options.eval_every.empty()) refuse("--target-accuracy needs --eval-every");
-  if (options.target_loss && options.eval_every.empty()) refuse("--target-loss needs --eval-every");
-  if (options.target_gradient_norm_sq && (options.eval_every.empty() || !options.eval_gradient)) {
-    refuse("--target-gradient-norm-sq needs --eval-every and --eval-gradient");
-  }
-  static_cast<void>(LearningRate(options.lr, options.lr_schedule));
-  if (options.lr_schedule == "cosine" && !options.updates && !options.epochs && !options.time_limit) {
-    refuse("--lr-schedule cosine needs the end of the run: --updates, --epochs or --time-limit");
-  }
-  if (options.clock == "virtual" && options.compute_time == "measured") {
-    refuse("--clock virtual needs a delay model: --compute-time with anything but measured");
-  }
-  check_method(options);
-  check_problem(options);
+std::string quadratic_source(const TrainOptions& options) {
+  return options.model.substr(quadratic_prefix.size());
 }
 
-TrainOptions options_for_method(const TrainOptions& options, const std::string& method) {
-  TrainOptions kept = options;
-  kept.method = method;
-  visit_method_options(kept, [&](auto& option, Feature feature, const char*) {
-    if (!has_feature(method, feature)) option.reset();
-  });
-  return kept;
-}
-
-void require_use(const TrainOptions& options, const std::vector<std::string>& methods) {
-  visit_method_options(options, [&](const auto& option, Feature feature, const char* flag) {
-    const auto has = [feature](const std::string& method) { return has_feature(method, feature); };
-    if (option && std::none_of(methods.begin(), methods.end(), has)) {
-      require_feature(methods.front(), feature, flag);
-    }
-  });
+MethodOptions method_options(const TrainOptions& options, int workers, std::vector<double> compute_times) {
+  return {.workers = workers,
+          .gather = options.gather,
+          .delay_threshold = options.delay_threshold,
+          .smoothness = has_feature(options.method, Feature::smoothness) ? options.smoothness : std::nullopt,
+          .availability = options.availability,
+          .lost_rows = options.lost_rows,
+          .lr = options.lr,
+          .seed = options.seed,
+          .compute_times = std::move(compute_times)};
 }
 
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
@@ -297,9 +190,9 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
 Devices choose_devices(const TrainOptions& options) {
   std::vector<Device> devices = parse_devices(options.device);
   const bool on_cpu = devices.front().backend == Backend::cpu;
-  if (on_cpu && options.precision != "fp32") {
+  if (on_cpu && options.precision != models::Precision::fp32) {
     refuse(fmt::format("--precision {}: the run would be on the CPU, which computes in fp32",
-                       options.precision));
+                       models::name_of(options.precision)));
   }
   if (options.device == "auto" && built_with_cuda && on_cpu) {
     say_line("running on the CPU (no GPU: {})", why_no_cuda());
@@ -311,7 +204,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
                     const std::shared_ptr<const data::Dataset>& dataset) {
   RunSetup setup;
   setup.devices = devices;
-  setup.devices.replicated = options.sync_over == "nccl";
+  setup.devices.replicated = options.sync_over == SyncOver::nccl;
   if (is_quadratic(options)) {
     setup.objective = make_quadratic(options);
   } else {
@@ -333,7 +226,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   }
   PlannedRun planned = planned_run(options, setup);
   require_memory(planned);
-  planned.server.routes = choose_routes(setup.devices, planned.dimension, forced_route(options));
+  planned.server.routes = choose_routes(setup.devices, planned.dimension, options.gradient_route);
   setup.options.server.routes = planned.server.routes;
   setup.memory = plan_memory(planned);
   return setup;
@@ -342,8 +235,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
 std::unique_ptr<RunLog> make_log(const TrainOptions& options, const std::string& run_json,
                                  const std::optional<CheckpointRecord>& after) {
   if (options.log.empty()) return nullptr;
-  return std::make_unique<RunLog>(options.log, run_json, parse_log_detail(options.log_detail),
-                                  options.log_rotation, after);
+  return std::make_unique<RunLog>(options.log, run_json, options.log_detail, options.log_rotation, after);
 }
 
 FirstModel first_model(const TrainOptions& options, const Objective& objective) {

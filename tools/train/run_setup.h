@@ -39,14 +39,12 @@ struct RunSetup {
 /// Whether the model is a quadratic problem.
 bool is_quadratic(const TrainOptions& options);
 
-/// Throws std::invalid_argument for what can be seen to be wrong before any large file is read.
-void check_options(const TrainOptions& options);
+/// Gives what follows "quadratic:" in the name of such a model: a file, or the generated problem.
+std::string quadratic_source(const TrainOptions& options);
 
-/// The options for runs of that method (a known name): without those that only other methods have a use for.
-TrainOptions options_for_method(const TrainOptions& options, const std::string& method);
-
-/// Throws std::invalid_argument for an option that none of the methods has a use for.
-void require_use(const TrainOptions& options, const std::vector<std::string>& methods);
+/// Gives the options of a run's method, for so many workers and, where they are known, times of their
+/// gradients.
+MethodOptions method_options(const TrainOptions& options, int workers, std::vector<double> compute_times);
 
 /// The data set that the options name, which runs may share; null where the model needs none. Throws
 /// std::invalid_argument.

@@ -25,6 +25,7 @@
 #include "tools/resume/resumed_options.h"
 #include "tools/tensorboard/tensorboard.h"
 #include "tools/train/guarded_run.h"
+#include "tools/train/option_checks.h"
 #include "tools/train/run_setup.h"
 #include "tools/train/serving.h"
 
@@ -77,7 +78,7 @@ std::vector<float> model_to_begin_with(const TrainOptions& options, const Object
 
 }  // namespace
 
-void train(const TrainOptions& options, InterruptWatch& interrupts) {
+void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptWatch& interrupts) {
   check_options(options);
   check_outputs(options);
   if (const std::string note = note_on_format(options.save); !note.empty()) say_line(note);
@@ -85,8 +86,6 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Devices devices = choose_devices(options);
-  const auto checkpoint =
-      options.resume.empty() ? std::nullopt : std::optional(Checkpoint::read(options.resume));
   const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, load_data(options)));
   RunSetup& setup = *shared_setup;
   if (options.show_memory) {
@@ -103,7 +102,7 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
     if (const auto change = change_of_step_size(*checkpoint, record, *setup.objective)) say_line(*change);
   }
   const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
-  std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint.has_value());
+  std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint != nullptr);
 
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units",
                     takes_stdout(options) ? stderr : stdout, options.quiet);
@@ -148,8 +147,8 @@ void train(const TrainOptions& options, InterruptWatch& interrupts) {
   };
   RunSummary summary;
   try {
-    summary = execute(shared_setup, model, observers, interrupts.run(), replay ? &*replay : nullptr,
-                      checkpoint ? &*checkpoint : nullptr);
+    summary =
+        execute(shared_setup, model, observers, interrupts.run(), replay ? &*replay : nullptr, checkpoint);
   } catch (const DeviceLostError& lost) {
     if (options.save.empty()) throw;
     throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is {}", lost.what(),

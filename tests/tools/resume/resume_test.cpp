@@ -2,8 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <CLI/CLI.hpp>
+
+#include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/device/device.h"
 #include "tests/support/program.h"
+#include "tools/options/train_command.h"
+#include "tools/resume/option_files.h"
 
 namespace tardigrad {
 namespace {
@@ -144,6 +149,22 @@ TEST_F(Resume, PassesOverADamagedCheckpoint) {
   EXPECT_THAT(run.err, AllOf(HasSubstr("is damaged"), HasSubstr("going on from D/update-20-gradient-21")));
   succeed(quadratic_ + "--updates 60 --save whole.safetensors");
   EXPECT_TRUE(bytes("resumed.safetensors") == bytes("whole.safetensors"));
+}
+
+// So that none of it is read twice.
+TEST_F(Resume, HandsOnTheCheckpointThatTheOptionsAreOf) {
+  succeed(quadratic_ + "--updates 20 --checkpoint-dir D");
+  TrainOptions options;
+  CLI::App app;
+  const CLI::App* train = add_train_command(app, options);
+  const auto [given, checkpoint] =
+      expand_option_files(*train, {{"--resume", path("D")}, {"--updates", "40"}});
+  ASSERT_NE(checkpoint, nullptr);
+  EXPECT_EQ(checkpoint->path, checkpoints().back());
+  EXPECT_EQ(checkpoint->state["run"]["method"], "dude");
+  EXPECT_EQ(value_of(given, "--method"), "dude");
+  EXPECT_EQ(value_of(given, "--updates"), "40");
+  EXPECT_EQ(value_of(given, "--resume"), checkpoint->path);
 }
 
 TEST_F(Resume, WithOtherWorkersSaysWhatHappensToRows) {

@@ -1,0 +1,83 @@
+#include "tools/train/option_checks.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "models/precision.h"
+#include "models/tridiagonal.h"
+#include "runtime/coordinator/learning_rate.h"
+#include "tools/options/option_table.h"
+#include "tools/train/run_setup.h"
+
+namespace tardigrad {
+namespace {
+
+[[noreturn]] void refuse_options(const std::string& message) { throw std::invalid_argument(message); }
+
+/// Before any file is read.
+void check_problem(const TrainOptions& options) {
+  if (is_quadratic(options)) {
+    if (!options.dataset.empty()) refuse_options("--dataset has no use with --model quadratic");
+    if (options.augment) refuse_options("--augment has no use with --model quadratic, which has no images");
+    if (options.precision != models::Precision::fp32) {
+      refuse_options(fmt::format("--precision {}: --model quadratic is computed in fp32",
+                                 models::name_of(options.precision)));
+    }
+    if (models::is_tridiagonal(quadratic_source(options))) {
+      models::parse_tridiagonal(quadratic_source(options));
+      if (!options.workers) refuse_options(fmt::format("--model {} needs --workers", options.model));
+    }
+    if (options.epochs) refuse_options("--epochs has no use with --model quadratic, which has no examples");
+    if (options.target_accuracy) {
+      refuse_options("--target-accuracy has no use with --model quadratic, which has no accuracy");
+    }
+    if (options.eval_examples) {
+      refuse_options("--eval-examples has no use with --model quadratic, which has no images");
+    }
+    return;
+  }
+  if (options.dataset.empty()) refuse_options(fmt::format("--model {} needs a --dataset", options.model));
+}
+
+/// Also refuses what the method has no use for.
+void check_method(const TrainOptions& options) {
+  constexpr int any_number = 1 << 20;
+  static_cast<void>(
+      make_method(options.method, method_options(options, options.workers.value_or(any_number), {})));
+  require_use(options, {options.method});
+  if (options.local_steps.value_or(1) > 1 && !options.local_lr) {
+    refuse_options("--local-steps needs --local-lr");
+  }
+  if (options.local_lr && options.local_steps.value_or(1) == 1) {
+    refuse_options("--local-lr has no use with one local step; expected --local-steps 2 or more");
+  }
+}
+
+}  // namespace
+
+void check_options(const TrainOptions& options) {
+  if (!options.updates && !options.epochs && !options.time_limit && !options.target_accuracy &&
+      !options.target_loss && !options.target_gradient_norm_sq && options.replay.empty()) {
+    refuse_options(
+        "no end given: expected --updates, --epochs, --time-limit, --target-accuracy, --target-loss or "
+        "--target-gradient-norm-sq");
+  }
+  if (options.target_accuracy && !options.eval_every) refuse_options("--target-accuracy needs --eval-every");
+  if (options.target_loss && !options.eval_every) refuse_options("--target-loss needs --eval-every");
+  if (options.target_gradient_norm_sq && (!options.eval_every || !options.eval_gradient)) {
+    refuse_options("--target-gradient-norm-sq needs --eval-every and --eval-gradient");
+  }
+  static_cast<void>(LearningRate(options.lr, options.lr_schedule));
+  if (options.lr_schedule == "cosine" && !options.updates && !options.epochs && !options.time_limit) {
+    refuse_options("--lr-schedule cosine needs the end of the run: --updates, --epochs or --time-limit");
+  }
+  if (options.clock == ClockKind::virtual_time && options.compute_time == "measured") {
+    refuse_options("--clock virtual needs a delay model: --compute-time with anything but measured");
+  }
+  check_method(options);
+  check_problem(options);
+}
+
+}  // namespace tardigrad

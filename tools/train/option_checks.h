@@ -1,0 +1,10 @@
+#pragma once
+
+#include "tools/options/train_options.h"
+
+namespace tardigrad {
+
+/// Throws std::invalid_argument for what can be seen to be wrong before any large file is read.
+void check_options(const TrainOptions& options);
+
+}  // namespace tardigrad
