@@ -20,7 +20,7 @@ using Json = nlohmann::json;
 
 std::string describe(const Json& element) {
   if (element.is_string()) return in_quotes(element.get_ref<const std::string&>());
-  return element.is_number() ? element.dump() : element.type_name();
+  return element.is_number() ? json_text(element) : element.type_name();
 }
 
 /// Appends an array of `size` finite numbers to `values`.

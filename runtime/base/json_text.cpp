@@ -26,6 +26,36 @@ bool is_moderate_json(std::string_view text) {
   return true;
 }
 
+template <typename Json>
+Json parse_json(std::string_view text) {
+  if (!is_moderate_json(text)) return Json(nlohmann::detail::value_t::discarded);
+  return Json::parse(text, nullptr, false);
+}
+
+template <typename Json>
+Json parse_own_json(std::string_view text) {
+  return Json::parse(text);
+}
+
+template <typename Json>
+std::string json_text(const Json& value, int indent) {
+  return value.dump(indent);
+}
+
+template <typename Json>
+std::string json_text_of_any_bytes(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+template nlohmann::json parse_json(std::string_view text);
+template nlohmann::json parse_own_json(std::string_view text);
+template std::string json_text(const nlohmann::json& value, int indent);
+template std::string json_text_of_any_bytes(const nlohmann::json& value);
+template nlohmann::ordered_json parse_json(std::string_view text);
+template nlohmann::ordered_json parse_own_json(std::string_view text);
+template std::string json_text(const nlohmann::ordered_json& value, int indent);
+template std::string json_text_of_any_bytes(const nlohmann::ordered_json& value);
+
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 80;
   const bool cut = text.size() > most;

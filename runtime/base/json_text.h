@@ -23,13 +23,28 @@ constexpr std::size_t most_json_members = 10'000;
 /// Tells whether a JSON text stays within these limits. It says nothing of what is no JSON.
 bool is_moderate_json(std::string_view text);
 
+// The following are for nlohmann::json and nlohmann::ordered_json. They are compiled once, in json_text.cpp:
+// wherever the library's own parse() and dump() are called, its parser and writer are compiled again, which
+// takes seconds.
+
 /// Returns the value that `text` is. It is discarded (`is_discarded()`) where `text` is none, or not a
 /// moderate one.
 template <typename Json = nlohmann::json>
-Json parse_json(std::string_view text) {
-  if (!is_moderate_json(text)) return Json(nlohmann::detail::value_t::discarded);
-  return Json::parse(text, nullptr, false);
-}
+Json parse_json(std::string_view text);
+
+/// Returns the value that `text` is, which this program has written. Throws Json::parse_error where it is
+/// none.
+template <typename Json = nlohmann::json>
+Json parse_own_json(std::string_view text);
+
+/// Returns the text of a value, on one line, or with so many spaces a level on several. Throws
+/// Json::type_error where it holds a text that is not in UTF-8.
+template <typename Json>
+std::string json_text(const Json& value, int indent = -1);
+
+/// Returns the text of a value, on one line, in which what is not UTF-8 is replaced (U+FFFD).
+template <typename Json>
+std::string json_text_of_any_bytes(const Json& value);
 
 /// Reads a member of an object, by becoming the number, text or list of whole numbers that it initialises.
 /// Throws std::invalid_argument where the member is not there or no such thing. Whole numbers are not

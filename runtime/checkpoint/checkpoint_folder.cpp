@@ -83,7 +83,7 @@ void check_files(const fs::path& path) {
   const Json json = read_json(manifest);
   if (json.value("format", Json()) != format) {
     refuse_file(manifest,
-                fmt::format("is of format {}; expected {}", json.value("format", Json()).dump(), format));
+                fmt::format("is of format {}; expected {}", json_text(json.value("format", Json())), format));
   }
   const Json files = json.value("files", Json());
   if (!files.is_object() || files.size() != members.size()) {
@@ -169,11 +169,11 @@ void write_manifest(const fs::path& folder) {
     const FileDigest digest = digest_of(folder / name);
     manifest["files"][name] = {{"bytes", digest.bytes}, {"xxh3", digest.xxh3}};
   }
-  write_durably(folder / "manifest.json", manifest.dump(2) + "\n");
+  write_durably(folder / "manifest.json", json_text(manifest, 2) + "\n");
 }
 
 void complete_checkpoint(const fs::path& unnamed, const fs::path& checkpoint, const Json& state) {
-  write_durably(unnamed / "state.json", state.dump());
+  write_durably(unnamed / "state.json", json_text(state));
   write_manifest(unnamed);
   sync_folder(unnamed);
   rename_over(unnamed, checkpoint);

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "runtime/base/json_text.h"
 #include "runtime/device/profiler_range.h"
 
 namespace tardigrad {
@@ -106,7 +107,7 @@ void Checkpoints::begin() {
   };
   snapshot_ = std::make_unique<Snapshot>(folder_.unnamed(record.name), layout_, pool_, complete);
   *state = run_.save(*snapshot_);
-  (*state)["run"] = nlohmann::ordered_json::parse(options_.run_json);
+  (*state)["run"] = parse_own_json<nlohmann::ordered_json>(options_.run_json);
   (*state)["taken_at"] = unix_time_s();
   snapshot_->start();
   observers_.on_checkpoint(record);

@@ -33,7 +33,7 @@ void write_bytes(std::ofstream& file, const void* data, std::size_t bytes) {
 }  // namespace
 
 std::string safetensors_header(const SafetensorsContents::Json& tensors) {
-  std::string text = tensors.dump();
+  std::string text = json_text(tensors);
   text.append((8 - text.size() % 8) % 8, ' ');  // the data begin on 8 bytes
   const std::uint64_t length = text.size();
   return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;

@@ -61,7 +61,7 @@ void RunRecorder::on_worker_change(const WorkerChange& change) {
                                     {"time", change.time},
                                     {"reason", change.reason}};
   // What a device says need not be UTF-8.
-  write(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  write(json_text_of_any_bytes(json));
 }
 
 void RunRecorder::on_checkpoint(const CheckpointRecord& record) {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "runtime/base/json_text.h"
+
 namespace tardigrad {
 namespace {
 
@@ -32,7 +34,7 @@ Json run_record_of(const fs::path& file) {
     return nullptr;
   }
   std::getline(stream, line);
-  Json run = Json::parse(std::string(run_line) + line, nullptr, false);
+  Json run = parse_json<Json>(std::string(run_line) + line);
   return run.is_object() ? run : Json();
 }
 
@@ -73,7 +75,7 @@ Held read_until(const fs::path& path, const std::string& checkpoint) {
     if (std::ranges::any_of(lasting_lines, [&](auto beginning) { return line.starts_with(beginning); })) {
       held.lasting.push_back(line);
     } else if (line.starts_with(checkpoint_beginning)) {
-      const Json record = Json::parse(line, nullptr, false);
+      const Json record = parse_json<Json>(line);
       if (!record.is_object() || record.value("name", Json()) != checkpoint) continue;
       held.checkpoint_end = end;
       lasting_before = held.lasting.size();
@@ -84,7 +86,7 @@ Held read_until(const fs::path& path, const std::string& checkpoint) {
 }
 
 bool is_until(const std::string& line, const CheckpointRecord& checkpoint) {
-  const Json record = Json::parse(line, nullptr, false);
+  const Json record = parse_json<Json>(line);
   const auto number = [&](const char* name) {
     const Json value = record.is_object() ? record.value(name, Json()) : Json();
     return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
@@ -100,7 +102,7 @@ std::optional<std::string> difference(const Json& run, const Json& other) {
     const Json had = run.value(name, Json());
     const Json has = other.value(name, Json());
     if (had != has) {
-      return fmt::format("is of {} {}, and the run goes on with {}", name, had.dump(), has.dump());
+      return fmt::format("is of {} {}, and the run goes on with {}", name, json_text(had), json_text(has));
     }
   }
   return std::nullopt;
@@ -154,8 +156,8 @@ std::error_code replace_first_line(const fs::path& path, const std::string& line
 
 std::string run_record_line(const std::string& run_json) {
   Json run = {{"event", "run"}};
-  run.update(Json::parse(run_json));
-  return run.dump();
+  run.update(parse_own_json<Json>(run_json));
+  return json_text(run);
 }
 
 fs::path older_part(const fs::path& path, std::uint64_t age) {
@@ -163,12 +165,11 @@ fs::path older_part(const fs::path& path, std::uint64_t age) {
 }
 
 std::string checkpoint_line(const CheckpointRecord& record) {
-  return Json{{"event", "checkpoint"},
-              {"name", record.name},
-              {"update", record.update},
-              {"gradients", record.gradients},
-              {"time", record.time}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text_of_any_bytes(Json{{"event", "checkpoint"},
+                                     {"name", record.name},
+                                     {"update", record.update},
+                                     {"gradients", record.gradients},
+                                     {"time", record.time}});
 }
 
 std::vector<fs::path> stale_parts(const char* flag, const fs::path& path, int files) {
@@ -191,7 +192,7 @@ std::vector<fs::path> stale_parts(const char* flag, const fs::path& path, int fi
 
 LogBeginning cut_log(const char* flag, const fs::path& path, int files, const std::string& run_json,
                      const CheckpointRecord& checkpoint) {
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   const std::vector<Part> parts = find_parts(path, files);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     Held held = read_until(parts[i].file, checkpoint.name);
@@ -203,7 +204,7 @@ LogBeginning cut_log(const char* flag, const fs::path& path, int files, const st
     const Json part = record.value("part", Json());
     beginning.part = part.is_number_unsigned() ? part.get<std::uint64_t>() : 0;
     for (const char* of_the_part : {"event", "log", "part", "repeated"}) record.erase(of_the_part);
-    beginning.run_json = record.dump();
+    beginning.run_json = json_text(record);
     try {
       make_newest(path, parts, i, *held.checkpoint_end);
     } catch (const fs::filesystem_error& error) {
@@ -217,7 +218,7 @@ LogBeginning cut_log(const char* flag, const fs::path& path, int files, const st
 bool cut_file(const char* flag, const fs::path& path, const std::string& run_json,
               const CheckpointRecord& checkpoint) {
   const Json run = run_record_of(path);
-  if (!run.is_object() || difference(run, Json::parse(run_json))) return false;
+  if (!run.is_object() || difference(run, parse_own_json<Json>(run_json))) return false;
   const Held held = read_until(path, checkpoint.name);
   if (!held.checkpoint_end) return false;
   std::error_code error;

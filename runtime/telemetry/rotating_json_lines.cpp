@@ -42,11 +42,11 @@ std::unique_ptr<JsonLines> RotatingJsonLines::begin(const LogBeginning& beginnin
 std::unique_ptr<JsonLines> RotatingJsonLines::begin_part() {
   std::vector<std::string> repeated = lasting_;
   if (!repeated.empty() && repeated.back() != latest_) repeated.push_back(latest_);
-  auto run = nlohmann::ordered_json::parse(run_json_);
+  auto run = parse_own_json<nlohmann::ordered_json>(run_json_);
   run["log"] = path_.filename().string();
   run["part"] = part_;
   run["repeated"] = repeated.size();
-  auto file = std::make_unique<JsonLines>(flag_, path_, run.dump(), limits_);
+  auto file = std::make_unique<JsonLines>(flag_, path_, json_text(run), limits_);
   for (const std::string& line : repeated) file->write(line, true);
   // A part is to hold as much of its own as it repeats, however little it may hold.
   full_bytes_ = std::max(rotation_.file_bytes, 2 * file->bytes());

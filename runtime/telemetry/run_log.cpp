@@ -31,9 +31,7 @@ Json class_accuracy_of(const Evaluation& evaluation) {
 }
 
 /// Texts may come from anywhere.
-std::string to_line(const Json& record) {
-  return record.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string to_line(const Json& record) { return json_text_of_any_bytes(record); }
 
 LogBeginning beginning_of(const std::filesystem::path& path, const std::string& run_json, int files,
                           const std::optional<CheckpointRecord>& after) {

@@ -366,9 +366,9 @@ RunLogReader::RunLogReader(const std::string& path)
   if (!stream_) parts_ = parts_of(path, *run);
   const auto first = stream_ ? run : run_record_of(first_line_of(parts_.front()));
   has_all_parts_ = !first || first->value("part", std::uint64_t{0}) == 0;
-  auto record = OrderedJson::parse(first_line_);
+  auto record = parse_own_json<OrderedJson>(first_line_);
   for (const char* of_the_part : {"log", "part", "repeated"}) record.erase(of_the_part);
-  run_json_ = record.dump();
+  run_json_ = json_text(record);
 }
 
 void RunLogReader::tell(RunObserver& observer, LogDetail most) {

@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/base/json_text.h"
+
 namespace tardigrad {
 namespace {
 
@@ -38,20 +40,19 @@ std::string evaluation_args(const EvaluationRecord& record) {
 
 TraceEvents::TraceEvents(const std::string& run_json) {
   using Json = nlohmann::ordered_json;
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   std::string name = "tardigrad " + run.value("method", "");
   if (run.value("clock", "") == "virtual") name += ", virtual time (a unit is drawn as a second)";
-  text_ = Json{{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", name}}}}.dump();
+  text_ = json_text(Json{{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", name}}}});
   name_track(server_track, "server");
   name_track(evaluation_track, "evaluation");
-  text_ += ",\n" + Json{{"name", "run"},
-                        {"ph", "i"},
-                        {"s", "p"},
-                        {"pid", 1},
-                        {"tid", server_track},
-                        {"ts", 0},
-                        {"args", {{"command", run.value("command", "")}}}}
-                       .dump();
+  text_ += ",\n" + json_text(Json{{"name", "run"},
+                                  {"ph", "i"},
+                                  {"s", "p"},
+                                  {"pid", 1},
+                                  {"tid", server_track},
+                                  {"ts", 0},
+                                  {"args", {{"command", run.value("command", "")}}}});
 }
 
 void TraceEvents::add(const GradientRecord& record) {

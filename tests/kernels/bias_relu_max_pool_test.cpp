@@ -7,6 +7,7 @@
 
 #include "tests/kernels/backend.h"
 #include "tests/kernels/pool_cases.h"
+#include "tests/support/quick_build.h"
 
 namespace tardigrad {
 namespace {
@@ -152,7 +153,7 @@ TEST_P(BiasReluMaxPoolContract, DoesNotDependOnAlignment) {
 
 TEST_P(BiasReluMaxPoolContract, PoolsMoreWindowsThanADeviceHasThreads) {
   for (const MemoryFormat format : {MemoryFormat::channel_major, MemoryFormat::channels_last}) {
-    const PoolShape shape{1500, 4, 16, 16, format, format};
+    const PoolShape shape{quick_build ? 150 : 1500, 4, 16, 16, format, format};  // emulated ones have 4096
     const PoolInput<float> in{shape, random_numbers<float>(shape.input_size(), 9),
                               random_numbers<float>(shape.channels, 10)};
     expect_same(pooled(GetParam(), in), expected(in));

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/temporary_file.h"
 
 namespace tardigrad::testing {
@@ -28,7 +29,7 @@ struct Finished {
 inline std::vector<nlohmann::json> read_log(const std::filesystem::path& path) {
   std::vector<nlohmann::json> records;
   std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) records.push_back(nlohmann::json::parse(line));
+  for (std::string line; std::getline(file, line);) records.push_back(parse_own_json(line));
   return records;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "runtime/base/json_text.h"
 #include "runtime/base/refuse_file.h"
 #include "runtime/base/say.h"
 #include "tools/compare/logged_run.h"
@@ -23,7 +24,7 @@ struct ClassRun {
 
 std::vector<DataClass> classes_in_record(const LoggedRun& log) {
   try {
-    return parse_classes(nlohmann::json::parse(log.run_json).value("classes", nlohmann::json::array()));
+    return parse_classes(parse_own_json(log.run_json).value("classes", nlohmann::json::array()));
   } catch (const nlohmann::json::exception&) {
     refuse_file(log.log, "has classes of another form in its run record; expected name, worker and share");
   }

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <vector>
 
+#include "runtime/base/json_text.h"
 #include "runtime/execution/execution.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "tools/compare/logged_run.h"
@@ -138,7 +139,7 @@ std::map<std::size_t, RunResult> earlier_results(const Sweep& sweep) {
   for (std::size_t i = 0; i < sweep.runs.size(); ++i) {
     const std::string& log = sweep.runs[i].log;
     if (!has_begun(log)) continue;
-    check_is_of(sweep.runs[i], RecordJson::parse(RunLogReader(log).run_json()), backend);
+    check_is_of(sweep.runs[i], parse_own_json<RecordJson>(RunLogReader(log).run_json()), backend);
     const LoggedRun run = read_logged_run(log);
     if (!run.is_whole) continue;
     if (auto result = result_of(run, sweep.target)) results.emplace(i, std::move(*result));

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "runtime/base/json_text.h"
+
 namespace tardigrad {
 namespace {
 
@@ -29,7 +31,7 @@ std::string quoted_cell(const std::string& text) {
 
 std::string cell_of(const nlohmann::json& value) {
   if (value.is_null()) return "";
-  return quoted_cell(value.is_string() ? value.get<std::string>() : value.dump());
+  return quoted_cell(value.is_string() ? value.get<std::string>() : json_text(value));
 }
 
 /// fmt writes the shortest text that reads back to the same number.
@@ -69,7 +71,7 @@ std::string evaluations_csv(const std::vector<LoggedRun>& runs) {
   std::string csv;
   append_row(csv, heading);
   for (const LoggedRun& run : runs) {
-    const auto record = nlohmann::json::parse(run.run_json);
+    const auto record = parse_own_json(run.run_json);
     std::vector<std::string> begin{quoted_cell(run.log)};
     for (const std::string& name : columns) begin.push_back(cell_of(record.value(name, nlohmann::json())));
     for (const EvaluationRecord& evaluation : run.evaluations) {

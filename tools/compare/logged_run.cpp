@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "runtime/base/json_text.h"
 #include "runtime/base/refuse_file.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "tools/options/option_records.h"
@@ -101,7 +102,7 @@ std::vector<RunSet> labelled_alike(const std::vector<std::string>& labels) {
 std::vector<RunJson> records_of(const std::vector<LoggedRun>& runs) {
   std::vector<RunJson> records;
   records.reserve(runs.size());
-  for (const LoggedRun& run : runs) records.push_back(RunJson::parse(run.run_json));
+  for (const LoggedRun& run : runs) records.push_back(parse_own_json<RunJson>(run.run_json));
   return records;
 }
 
@@ -112,7 +113,7 @@ LoggedRun read_logged_run(const std::string& log) {
   LoggedRun run;
   run.log = log;
   run.run_json = reader.run_json();
-  const auto record = RunJson::parse(run.run_json);
+  const auto record = parse_own_json<RunJson>(run.run_json);
   if (!record.at("method").is_string() || !record.value("lr", RunJson()).is_number()) {
     refuse_file(log, "names no method and step size; expected a file written by --log");
   }

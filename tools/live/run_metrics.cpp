@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/base/json_text.h"
+
 namespace tardigrad {
 
 std::optional<double> RunValues::idle_share() const {
@@ -19,7 +21,7 @@ std::optional<double> RunValues::discarded_share() const {
 }
 
 RunMetrics::RunMetrics(const std::string& run_json) {
-  const nlohmann::json run = nlohmann::json::parse(run_json, nullptr, false);
+  const nlohmann::json run = parse_json(run_json);
   const nlohmann::json workers = run.is_object() ? run.value("workers", nlohmann::json()) : nlohmann::json();
   if (!workers.is_number_integer() || workers.get<std::int64_t>() < 1) {
     throw std::invalid_argument("a run record: \"workers\": expected their number");

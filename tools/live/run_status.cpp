@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "runtime/base/json_text.h"
 #include "tools/live/exposition.h"
 
 namespace tardigrad {
@@ -21,11 +22,11 @@ double seconds_between(Moment from, Moment to) {
 std::string label_of(const Json& run, const char* name) {
   const Json value = run.value(name, Json());
   if (value.is_null()) return "";
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : json_text(value);
 }
 
 void add_run(Exposition& metrics, const std::string& run_json, const RunValues& values) {
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   Exposition::Labels labels;
   for (const char* name : {"version", "method", "model", "dataset", "partition", "clock", "lr", "seed"}) {
     labels.emplace_back(name, label_of(run, name));
@@ -168,7 +169,7 @@ LiveText::Answer health_answer(const RunValues& values, Moment now) {
        values.staleness.total() == 0 ? Json() : Json(seconds_between(values.latest_arrival, now))},
       {"workers", values.workers},
       {"lost_workers", values.lost_workers}};
-  return {.status = well ? 200 : 503, .text = health.dump() + "\n"};
+  return {.status = well ? 200 : 503, .text = json_text(health) + "\n"};
 }
 
 }  // namespace tardigrad

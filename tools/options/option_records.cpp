@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "runtime/base/json_text.h"
 #include "tools/options/option_table.h"
 
 namespace tardigrad {
@@ -47,11 +48,15 @@ std::string shown_word(const std::string& word, const std::string& before) {
 
 }  // namespace
 
-std::string to_json(const TrainOptions& options) { return members_of(Record::run, options).dump(); }
+std::string to_json(const TrainOptions& options) { return json_text(members_of(Record::run, options)); }
 
-std::string outputs_json(const TrainOptions& options) { return members_of(Record::outputs, options).dump(); }
+std::string outputs_json(const TrainOptions& options) {
+  return json_text(members_of(Record::outputs, options));
+}
 
-std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : json_text(value);
+}
 
 /// The seed is always named: a run without one is easily taken for any.
 std::string repeat_command(const TrainOptions& options) {

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "runtime/base/json_text.h"
 #include "runtime/base/output_path.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "tools/report/page.h"
@@ -18,7 +19,7 @@ namespace tardigrad {
 namespace {
 
 std::string clock_of(const RunLogReader& log) {
-  return nlohmann::json::parse(log.run_json()).value("clock", "wall");
+  return parse_own_json(log.run_json()).value("clock", "wall");
 }
 
 std::string picture_of(RunLogReader& log) {

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/base/json_text.h"
+
 namespace tardigrad {
 namespace {
 
@@ -80,10 +82,10 @@ void RunPicture::RowAgePoint::merge(const RowAgePoint& later) {
 
 RunPicture::RunPicture(const std::string& run_json)
     : run_json_(run_json),
-      workers_(static_cast<std::size_t>(workers_of(Json::parse(run_json, nullptr, false)))),
+      workers_(static_cast<std::size_t>(workers_of(parse_json<Json>(run_json)))),
       rows_(workers_.size()),
       timeline_(static_cast<int>(workers_.size())) {
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   has_table_ = run.value("table", Json()) == true;
   two_tables_ = has_table_ && run.value("method", Json()) == "ringleader";
   if (two_tables_) next_rows_.resize(workers_.size());
@@ -315,7 +317,7 @@ Json RunPicture::straggler_json() const {
 
 std::string RunPicture::json() const {
   const bool workers_known = jobs_told_ || summary_;
-  const Json picture = {{"run", Json::parse(run_json_)},
+  const Json picture = {{"run", parse_own_json<Json>(run_json_)},
                         {"told", {{"jobs", jobs_told_}, {"updates", updates_told_}}},
                         {"time", time_},
                         {"updates", update_},
@@ -328,7 +330,7 @@ std::string RunPicture::json() const {
                         {"workers", workers_known ? workers_json() : Json(nullptr)},
                         {"straggler", workers_known ? straggler_json() : Json(nullptr)},
                         {"timeline", jobs_told_ ? timeline_.json() : Json(nullptr)}};
-  return picture.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text_of_any_bytes(picture);
 }
 
 }  // namespace tardigrad

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/base/json_text.h"
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/events/recording.h"
 #include "tools/options/config_file.h"
@@ -59,7 +60,7 @@ ExpandedOptions expand_option_files(const CLI::App& command, const std::vector<G
   std::erase_if(by_hand, [](const GivenOption& option) { return option.flag == "--config"; });
   ExpandedOptions expanded;
   if (const auto replay = value_of(by_hand, "--replay")) {
-    expanded.options = options_in(Json::parse(Recording(*replay).run_json()), Record::run,
+    expanded.options = options_in(parse_own_json<Json>(Recording(*replay).run_json()), Record::run,
                                   fmt::format("--replay {}: ", *replay));
   }
   if (const auto resume = value_of(by_hand, "--resume")) {
@@ -76,8 +77,8 @@ ExpandedOptions expand_option_files(const CLI::App& command, const std::vector<G
 
 void check_same_numbers(const char* flag, const std::string& path, const std::string& recorded_json,
                         const std::string& run_json) {
-  const Json recorded = Json::parse(recorded_json);
-  const Json run = Json::parse(run_json);
+  const Json recorded = parse_own_json<Json>(recorded_json);
+  const Json run = parse_own_json<Json>(run_json);
   const auto check = [&](const std::string& name) {
     const Json before = recorded.value(name, Json());
     if (before == run[name]) return;

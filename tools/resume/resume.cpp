@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "runtime/base/json_text.h"
 #include "runtime/base/output_path.h"
 #include "runtime/base/say.h"
 #include "runtime/base/state_archive.h"
@@ -145,9 +146,9 @@ CheckpointOptions checkpoint_options(const TrainOptions& options, const std::str
   if (options.checkpoint_dir.empty()) return checkpoints;
   checkpoints.folder = options.checkpoint_dir;
   checkpoints.keep = static_cast<std::size_t>(options.keep);
-  Json run = Json::parse(run_json);
-  run.update(Json::parse(outputs_json(without_descriptors(options))));
-  checkpoints.run_json = run.dump();
+  Json run = parse_own_json<Json>(run_json);
+  run.update(parse_own_json<Json>(outputs_json(without_descriptors(options))));
+  checkpoints.run_json = json_text(run);
   require_no_others(options);
   return checkpoints;
 }

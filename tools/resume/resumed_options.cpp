@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/tridiagonal.h"
+#include "runtime/base/json_text.h"
 #include "runtime/coordinator/learning_rate.h"
 #include "runtime/objective/epochs.h"
 #include "tools/options/option_records.h"
@@ -110,13 +111,13 @@ std::string why(const Schedule& before, const Schedule& now) {
 
 void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
   const Json& before = run_record_of(checkpoint);
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   const auto check = [&](const std::string& name, const char* hint) {
     const Json was = before.value(name, Json());
     if (was == run.at(name)) return;
     throw std::invalid_argument(fmt::format("--resume {}: {} was {}; expected it again{}, found {}",
-                                            checkpoint.path.string(), name, was.dump(), hint,
-                                            run.at(name).dump()));
+                                            checkpoint.path.string(), name, json_text(was), hint,
+                                            json_text(run.at(name))));
   };
   check("dimension", "");
   for (const OptionRow& row : rows_of(Record::run)) {
@@ -127,14 +128,14 @@ void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
 
 std::optional<std::string> change_of_workers(const Checkpoint& checkpoint, const std::string& run_json) {
   const Json& before = run_record_of(checkpoint);
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   if (!has_other_workers(before, run)) return std::nullopt;
   std::string text = fmt::format(
       "--workers {}: they were {}, so the training data are dealt out anew: the method begins again at the "
       "model of the checkpoint, and rows of its gradient table are dropped and filled anew, as their data "
       "are "
       "others now",
-      run.at("workers").dump(), before.value("workers", Json()).dump());
+      json_text(run.at("workers")), json_text(before.value("workers", Json())));
   for (const OptionRow& row : rows_of(Record::run)) {
     const Json was = before.value(row.name, Json());
     if (was == run.at(row.name) || !goes_with_workers(row, before, run)) continue;
@@ -147,7 +148,7 @@ std::optional<std::string> change_of_step_size(const Checkpoint& checkpoint, con
                                                const Objective& objective) {
   constexpr double noticeable = 1e-3;  // of the larger one
   const Json& before = run_record_of(checkpoint);
-  const Json run = Json::parse(run_json);
+  const Json run = parse_own_json<Json>(run_json);
   const Schedule old_schedule = schedule_of(before, objective);
   const Schedule schedule = schedule_of(run, objective);
   const RunPosition position = position_of(checkpoint, run);

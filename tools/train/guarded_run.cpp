@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/json_text.h"
 #include "tools/options/option_table.h"
 
 namespace tardigrad {
@@ -26,7 +27,7 @@ double tolerance_of(const TrainOptions& options) {
 std::string values_of(const TrainOptions& options, std::initializer_list<const char*> names) {
   nlohmann::ordered_json values;
   for (const char* name : names) values[name] = row_of(name).value(options);
-  return values.dump();
+  return json_text(values);
 }
 
 std::string step_origin(const TrainOptions& options) {

@@ -14,6 +14,7 @@
 #include "models/classification.h"
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
+#include "runtime/base/json_text.h"
 #include "runtime/base/say.h"
 #include "runtime/checkpoint/model_import.h"
 #include "runtime/objective/epochs.h"
@@ -271,18 +272,18 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
 }
 
 std::string run_record(const TrainOptions& options, const RunSetup& setup) {
-  auto record = nlohmann::ordered_json::parse(to_json(options));
+  auto record = parse_own_json<nlohmann::ordered_json>(to_json(options));
   record["workers"] = setup.objective->workers();
   record["dimension"] = setup.objective->dimension();
   record["version"] = program_version;
   record["compute_times"] = setup.delays.base();
   for (const Device device : setup.devices.workers) record["devices"].push_back(device.name());
   if (!setup.devices.replicated) record["server"] = setup.devices.server.name();
-  return record.dump();
+  return json_text(record);
 }
 
 std::string log_record(const TrainOptions& options, const RunSetup& setup) {
-  auto record = nlohmann::ordered_json::parse(run_record(options, setup));
+  auto record = parse_own_json<nlohmann::ordered_json>(run_record(options, setup));
   for (const auto& [device, route] : setup.options.server.routes) {
     record["gradient_routes"][device.name()] = name_of(route);
   }
@@ -296,7 +297,7 @@ std::string log_record(const TrainOptions& options, const RunSetup& setup) {
   record["build"] = build_of_program();
   record.update(date_and_host());
   record["table"] = setup.method->memory().tables > 0;
-  return record.dump();
+  return json_text(record);
 }
 
 }  // namespace tardigrad

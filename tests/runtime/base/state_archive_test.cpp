@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "runtime/base/json_text.h"
+
 namespace tardigrad {
 namespace {
 
@@ -60,7 +62,7 @@ Members some() {
 }
 
 TEST(StateArchive, GivesBackTheVeryBits) {
-  const Members back = restored(StateArchive::Json::parse(saved(some()).dump()));
+  const Members back = restored(parse_own_json<StateArchive::Json>(json_text(saved(some()))));
   EXPECT_EQ(back.count, -2);
   EXPECT_EQ(back.round, some().round);
   EXPECT_EQ(back.time, 0.1 + 0.2);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "runtime/base/json_text.h"
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/durable_file.h"
 #include "runtime/checkpoint/snapshot.h"
@@ -116,7 +117,7 @@ TEST_F(CheckpointFiles, AreRefusedWhateverBitChanges) {
       write(checkpoint / name, bad);
       // Layout of the manifest alone says nothing.
       if (name == std::string("manifest.json") && refusal(checkpoint) == "not refused") {
-        EXPECT_EQ(nlohmann::json::parse(bad, nullptr, false), nlohmann::json::parse(good)) << i;
+        EXPECT_EQ(parse_json(bad), parse_own_json(good)) << i;
         continue;
       }
       EXPECT_THAT(refusal(checkpoint), HasSubstr(checkpoint.filename().string())) << name << " " << i;
@@ -134,15 +135,15 @@ TEST_F(CheckpointFiles, AreRefusedWhateverBitChanges) {
 
 TEST_F(CheckpointFiles, AManifestCannotNameOtherFiles) {
   const fs::path checkpoint = make();
-  auto manifest = nlohmann::json::parse(testing::read_file(checkpoint / "manifest.json"));
+  auto manifest = parse_own_json(testing::read_file(checkpoint / "manifest.json"));
   manifest["files"]["../../secret"] = manifest["files"]["state.json"];
-  write(checkpoint / "manifest.json", manifest.dump());
+  write(checkpoint / "manifest.json", json_text(manifest));
   EXPECT_THAT(refusal(checkpoint), HasSubstr("expected 3 files"));
   manifest["files"].erase("state.json");
-  write(checkpoint / "manifest.json", manifest.dump());
+  write(checkpoint / "manifest.json", json_text(manifest));
   EXPECT_THAT(refusal(checkpoint), HasSubstr("expected bytes and xxh3 of state.json"));
   manifest["format"] = 2;
-  write(checkpoint / "manifest.json", manifest.dump());
+  write(checkpoint / "manifest.json", json_text(manifest));
   EXPECT_THAT(refusal(checkpoint), HasSubstr("is of format 2; expected 1"));
   EXPECT_THAT(refusal(folder_.path() / "nothing"), HasSubstr("expected the folder of a checkpoint"));
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "runtime/base/json_text.h"
 #include "runtime/base/state_archive.h"
 #include "tests/runtime/methods/method_scenario.h"
 
@@ -62,7 +63,7 @@ class Twins final : public Method {
     second_ = make_method(name_, options_);
     Actions ignored;
     second_->start(ignored);
-    StateArchive restored(StateArchive::Json::parse(state().dump()), "state");
+    StateArchive restored(parse_own_json<StateArchive::Json>(json_text(state())), "state");
     second_->visit_state(restored);
   }
 

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "runtime/base/json_text.h"
 #include "tests/runtime/methods/method_simulator.h"
+#include "tests/support/temporary_file.h"
 
 namespace tardigrad {
 namespace {
@@ -72,8 +73,7 @@ double norm(const Vector& vector) {
 class MethodConformance : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(MethodConformance, MakesTheExpectedUpdates) {
-  std::ifstream file(folder + ("/" + GetParam() + ".json"));
-  const json expected = json::parse(file);
+  const json expected = parse_own_json(testing::read_file(folder + ("/" + GetParam() + ".json")));
   const auto method = make_method(expected.at("method").get<std::string>(), method_options(expected));
   testing::MethodSimulator simulator(*method, quadratic(expected));
   simulator.run(expected.at("updates"));

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "runtime/base/json_text.h"
 #include "runtime/base/state_archive.h"
 #include "runtime/telemetry/guard_rails.h"
 #include "tests/support/experiment.h"
@@ -163,7 +164,7 @@ std::vector<std::string> heard_after_break(const GuardedRun& before, double lr_b
 
   Recorder heard;
   GuardRails second(after, {&heard});
-  StateArchive restored(nlohmann::ordered_json::parse(saved.json().dump()), "state");
+  StateArchive restored(parse_own_json<nlohmann::ordered_json>(json_text(saved.json())), "state");
   second.visit_state(restored);
   second.on_resume(resumed_at(100));
   tell_some(second, 100, 102, lr_after);

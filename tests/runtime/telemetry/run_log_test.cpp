@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "runtime/base/json_text.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "tests/support/temporary_file.h"
 
@@ -73,9 +74,7 @@ std::string log_of_a_run(LogDetail detail) {
 std::vector<std::string> events_of(const std::string& log) {
   std::vector<std::string> events;
   std::istringstream stream(log);
-  for (std::string line; std::getline(stream, line);) {
-    events.push_back(nlohmann::json::parse(line).at("event"));
-  }
+  for (std::string line; std::getline(stream, line);) events.push_back(parse_own_json(line).at("event"));
   return events;
 }
 

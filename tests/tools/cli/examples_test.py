@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs every example that the project's words give: examples_test.py PROGRAM.
+"""Runs every example that the project's words give: examples_test.py PROGRAM SECONDS.
 
 Those are the commands of tardigrad in the --help of each command and in the code blocks of the *.md files, the scripts
 tools/quickstart.sh and tools/bench/straggler.sh, and the Python of the description of logs. They run as they stand,
-but shorter, and on small data sets that are made here. Each has to end with 0 and to leave the files that it names.
-Paths in the *.md files have to exist, and what their links lead to.
+but for so many seconds, and on small data sets that are made here. Each has to end with 0 and to leave the files that it
+names. Paths in the *.md files have to exist, and what their links lead to.
 """
 
 import json
@@ -21,14 +21,15 @@ import unittest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
+SECONDS = sys.argv.pop(1)
 LOG_FORMAT = (PROJECT / "runtime/telemetry/log_format.md").read_text()
 ANY_RUN = "--model mlp --dataset fashion-mnist --method dude --lr 0.01 --workers 4 --time-limit 1"
 
 # What makes an example short, and possible on any machine. Networks see few images, so that nothing is said of accuracy.
 SHORTER = [
     (r"…|\.\.\.", ANY_RUN),
-    (r"--time-limit \S+", "--time-limit 1"),
-    (r"(--clock virtual) --time-limit 1", r"\1 --time-limit 100"),
+    (r"--time-limit \S+", f"--time-limit {SECONDS}"),
+    (rf"(--clock virtual) --time-limit {SECONDS}", rf"\1 --time-limit {100 * float(SECONDS):g}"),
     (r"--epochs \S+", "--epochs 1"),
     (r"--seeds \S+", "--seeds 2"),
     (r"--dataset (\S+)", r"--dataset \1 --data-dir data/\1"),
@@ -171,14 +172,14 @@ class Examples(unittest.TestCase):
     def test_quickstart(self):
         self.copy_scripts("quickstart.sh")
         (self.folder / "CMakeLists.txt").touch()
-        shown = self.run_shell("tools/quickstart.sh", SECONDS_EACH="1")
+        shown = self.run_shell("tools/quickstart.sh", SECONDS_EACH=SECONDS)
         said = re.findall(r"^  (sync|asgd|dude)  classifies [\d.]+ % of them rightly", shown, re.MULTILINE)
         self.assertEqual(said, ["sync", "asgd", "dude"], shown)
 
     def test_straggler(self):
         self.copy_scripts("bench/straggler.sh")
         self.run_shell("mkdir -p .cache/tardigrad && ln -s ../../data/fashion-mnist .cache/tardigrad/fashion-mnist")
-        shown = self.run_shell("tools/bench/straggler.sh", SECONDS_EACH="1")
+        shown = self.run_shell("tools/bench/straggler.sh", SECONDS_EACH=SECONDS)
         self.assertIn("dude 0.01", shown)
 
     def test_description_of_logs_has_every_field(self):

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/program.h"
 #include "tools/report/page.h"
 
@@ -39,11 +40,11 @@ class CompareOutputs : public testing::QuadraticTest {
     const std::string before = R"(<script type="application/json" id="data">)";
     const std::size_t from = html.find(before) + before.size();
     std::vector<std::string> runs;
-    const auto data = nlohmann::json::parse(html.substr(from, html.find("</script>", from) - from));
+    const auto data = parse_own_json(html.substr(from, html.find("</script>", from) - from));
     for (const auto& picture : data.at("runs")) {
       const auto& run = picture.at("run");
-      runs.push_back(run.at("method").get<std::string>() + " " + run.at("lr").dump() + " " +
-                     run.at("seed").dump());
+      runs.push_back(run.at("method").get<std::string>() + " " + json_text(run.at("lr")) + " " +
+                     json_text(run.at("seed")));
     }
     return runs;
   }

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "runtime/base/json_text.h"
 #include "tests/tools/live/exposition_parser.h"
 #include "tools/live/exposition.h"
 
@@ -76,7 +77,7 @@ class RunStatus : public ::testing::Test {
 
   nlohmann::json health(SteadyClock::duration later = {}) const {
     const LiveText::Answer answer = health_answer(metrics_.values(), SteadyClock::now() + later);
-    auto json = nlohmann::json::parse(answer.text);
+    auto json = parse_own_json(answer.text);
     json["status"] = answer.status;
     return json;
   }

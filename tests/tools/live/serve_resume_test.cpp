@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/program.h"
 #include "tests/tools/live/connection.h"
 
@@ -50,7 +51,7 @@ TEST_F(ServeResume, ShowsWhatTheLogHoldsOfBefore) {
   events.get(*port, "/events");
   nlohmann::json run;
   do {  // the page is there a little before the log is read
-    run = nlohmann::json::parse(events.read_event()).at("runs").at(0);
+    run = parse_own_json(events.read_event()).at("runs").at(0);
   } while (run.at("updates") < 30 && !HasFailure());
   const nlohmann::json updates = run.at("evaluations").at("update");
   ASSERT_GE(updates.size(), 3U) << run;

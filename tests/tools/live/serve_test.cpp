@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/program.h"
 #include "tests/support/refusal.h"
 #include "tests/tools/live/connection.h"
@@ -82,14 +83,12 @@ class ServedRun : public testing::QuadraticTest {
   nlohmann::json health(const std::string& query = "") const {
     nlohmann::json health;
     do {
-      health = nlohmann::json::parse(body_of(answer_to("/health" + query)));
+      health = parse_own_json(body_of(answer_to("/health" + query)));
     } while (health.at("state") == "starting" && !HasFailure());
     return health;
   }
 
-  nlohmann::json next_event(Connection& connection) const {
-    return nlohmann::json::parse(connection.read_event());
-  }
+  nlohmann::json next_event(Connection& connection) const { return parse_own_json(connection.read_event()); }
 
   const std::string run =
       "train --model quadratic:problem.json --method asgd --lr 0.1 --compute-time 1,1 --time-unit 0.001 ";

@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/program.h"
 
 namespace tardigrad {
@@ -96,7 +97,7 @@ TEST_F(OutputStreams, RecordingsAndTracesMayGoToStdout) {
   EXPECT_EQ(tardigrad("train --replay recording --save replayed").exit_code, 0);
   EXPECT_EQ(read_file(path("replayed")), saved_by_a_file());
   EXPECT_EQ(shell(start_ + "--trace - >trace").exit_code, 0);
-  EXPECT_TRUE(nlohmann::json::parse(read_file(path("trace"))).is_array());
+  EXPECT_TRUE(parse_own_json(read_file(path("trace"))).is_array());
 }
 
 TEST_F(OutputStreams, TheNullDeviceTakesEverything) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/json_text.h"
 #include "tools/report/run_picture.h"
 
 namespace tardigrad {
@@ -15,8 +16,8 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 
 std::string run_line(int workers, bool table = false, const std::string& method = "asgd") {
-  return json{{"event", "run"}, {"method", method}, {"workers", workers}, {"clock", "wall"}, {"table", table}}
-      .dump();
+  return json_text(
+      json{{"event", "run"}, {"method", method}, {"workers", workers}, {"clock", "wall"}, {"table", table}});
 }
 
 /// Tells a picture of jobs, and counts what there is to count.
@@ -65,7 +66,7 @@ class ToldRun {
   }
 
   RunPicture& picture() { return picture_; }
-  json result() const { return json::parse(picture_.json()); }
+  json result() const { return parse_own_json(picture_.json()); }
 
  private:
   RunPicture picture_;
@@ -94,7 +95,7 @@ TEST(RunPicture, SumsUpAShortRunExactly) {
   EXPECT_EQ(second["discarded"], 1.0);
   EXPECT_EQ(second["discarded_jobs"], 1);
   EXPECT_EQ(second["waiting"], 0.0);
-  EXPECT_EQ(second["staleness"]["counts"], json::parse("[[2, 1]]"));
+  EXPECT_EQ(second["staleness"]["counts"], parse_own_json("[[2, 1]]"));
   EXPECT_EQ(picture["progress"]["update"], json({1, 2, 3}));
   EXPECT_EQ(picture["summary"], json(nullptr));
   EXPECT_EQ(picture["row_ages"], json(nullptr));
@@ -139,7 +140,7 @@ TEST(RunPicture, ShowsTheJobThatTheEndOfTheRunCutOff) {
 
 TEST(RunPicture, TakesWorkersFromTheSummaryWhereNoJobsWereTold) {
   RunPicture picture(run_line(1));
-  EXPECT_EQ(json::parse(picture.json())["workers"], json(nullptr));
+  EXPECT_EQ(parse_own_json(picture.json())["workers"], json(nullptr));
   RunSummary summary;
   summary.time = 10;
   WorkerRecord worker{
@@ -149,13 +150,13 @@ TEST(RunPicture, TakesWorkersFromTheSummaryWhereNoJobsWereTold) {
   worker.staleness.add(7);
   summary.workers = {worker};
   picture.on_summary(summary);
-  const json known = json::parse(picture.json())["workers"][0];
+  const json known = parse_own_json(picture.json())["workers"][0];
   EXPECT_EQ(known["computing"], 6.0);
   EXPECT_EQ(known["hand_over"], 2.0);
   EXPECT_EQ(known["discarded"], 1.0);
   EXPECT_EQ(known["unfinished"], 1.0);
   EXPECT_EQ(known["staleness"]["max"], 7);
-  EXPECT_EQ(json::parse(picture.json())["timeline"], json(nullptr));
+  EXPECT_EQ(parse_own_json(picture.json())["timeline"], json(nullptr));
 }
 
 TEST(RunPicture, KnowsHowOldTheRowsOfATableAre) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/program.h"
 #include "tools/report/page.h"
 
@@ -43,7 +44,7 @@ class ReportCommand : public testing::QuadraticTest {
     const std::string html = read_file(path(page));
     const std::string before = R"(<script type="application/json" id="data">)";
     const std::size_t from = html.find(before) + before.size();
-    return nlohmann::json::parse(html.substr(from, html.find("</script>", from) - from));
+    return parse_own_json(html.substr(from, html.find("</script>", from) - from));
   }
 
   void expect_refusal(const std::string& arguments, const std::string& message) const {

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "runtime/base/json_text.h"
 #include "tests/support/program.h"
 
 namespace tardigrad {
@@ -28,7 +29,7 @@ TEST_F(Trace, ShowsHandOversInWallTimeWithoutALog) {
   const Finished run = train("--updates 40 --trace trace.json --compute-time 1,1 --time-unit 0.0005");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(run.err.find("--trace"), std::string::npos) << run.err;
-  const json trace = json::parse(read_file(path("trace.json")));
+  const json trace = parse_own_json(read_file(path("trace.json")));
   EXPECT_EQ(count(trace, "update"), 40U);
   EXPECT_GT(count(trace, "hand-over"), 20U);
   EXPECT_THAT(read_file(path("trace.json")), HasSubstr("--compute-time 1,1"));  // the command
@@ -37,7 +38,7 @@ TEST_F(Trace, ShowsHandOversInWallTimeWithoutALog) {
 TEST_F(Trace, ReplaysHaveOneToo) {
   ASSERT_EQ(train("--updates 40 --record run.rec").exit_code, 0);
   ASSERT_EQ(tardigrad("train --replay run.rec --trace trace.json").exit_code, 0);
-  EXPECT_EQ(count(json::parse(read_file(path("trace.json"))), "update"), 40U);
+  EXPECT_EQ(count(parse_own_json(read_file(path("trace.json"))), "update"), 40U);
 }
 
 TEST_F(Trace, SaysWhatALongRunLeavesOut) {
@@ -46,7 +47,7 @@ TEST_F(Trace, SaysWhatALongRunLeavesOut) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("--trace trace.json: holds the beginning, until time "));
   EXPECT_LE(std::filesystem::file_size(path("trace.json")), 2U << 20);
-  const json trace = json::parse(read_file(path("trace.json")));
+  const json trace = parse_own_json(read_file(path("trace.json")));
   const auto left_out = std::ranges::find(trace, "left out", [](const json& e) { return e.at("name"); });
   ASSERT_NE(left_out, trace.end());
   EXPECT_EQ(count(trace, "update") + left_out->at("args").at("updates").get<std::size_t>(),
