@@ -17,6 +17,7 @@ namespace {
 std::uint64_t salvage(Executor& executor, const Evaluations& evaluations, std::span<float> model) noexcept {
   try {
     std::vector<float> newest(model.size());
+    executor.apply_planned();
     executor.server().read_model(newest);
     std::ranges::copy(newest, model.begin());
     return executor.server().version();
@@ -106,9 +107,7 @@ void Coordinator::begin() {
 void Coordinator::train(const std::stop_token& stop) {
   execution_.stopwatch->resume();
   take_out_failed();
-  if (resumed_ && evaluations_.due(position_.at(events_.now()))) {
-    evaluate();  // the run before may have broken it off
-  }
+  if (resumed_) evaluate_if_due();  // the run before may have broken it off
   while (true) {
     const auto reason = stop_rule_.reached(position_.at(events_.now()), evaluations_.latest().evaluation);
     if (reason || events_.at_end()) {
@@ -252,7 +251,7 @@ std::optional<UpdateRecord> Coordinator::carry_out(const Cause& cause) {
 
 /// What is due of evaluations, of kept models, of looks at the table, and of checkpoints.
 void Coordinator::look_after_model() {
-  if (evaluations_.due(position_.at(events_.now()))) evaluate();
+  evaluate_if_due();
   if (evaluations_.keep_due(position_.updates)) {
     records_.settle();
     evaluations_.keep(executor_.server(), position_.updates);
@@ -262,6 +261,11 @@ void Coordinator::look_after_model() {
     check_table(options_.verified, executor_.server(), position_.at(events_.now()));
   }
   if (checkpoints_) checkpoints_->save_if_due(position_.updates);
+}
+
+void Coordinator::evaluate_if_due() {
+  const RunPosition now = position_.at(events_.now());
+  if (evaluations_.due(now) && evaluate()) evaluations_.plan_next(now.time);
 }
 
 /// Training's clocks stand still meanwhile. False if it was broken off, and nothing came of it.
@@ -274,12 +278,12 @@ bool Coordinator::evaluate() {
   executor_.server().read_model(model);
   const RunPosition now = position_.at(events_.now());
   try {
-    EvaluationRecord record = evaluations_.evaluate(model, now, break_off_);
-    check_table(options_.verified, executor_.server(), now);
+    const auto look_at_table = [&] { check_table(options_.verified, executor_.server(), now); };
+    EvaluationRecord record = evaluations_.evaluate(model, now, look_at_table, break_off_);
     record.train_time_s = execution_.stopwatch->elapsed_s();
     record.train_loss = records_.mean_loss();
     records_.begin_mean();
-    evaluations_.accept(record, std::move(model), now.time);
+    evaluations_.accept(record, std::move(model));
     observers_.on_evaluation(record);
   } catch (const BrokenOff&) {
     return false;

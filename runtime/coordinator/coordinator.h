@@ -89,6 +89,7 @@ class Coordinator {
   std::optional<UpdateRecord> apply(const Cause& cause, std::uint64_t staleness, double lr);
   std::optional<UpdateRecord> carry_out(const Cause& cause);
   void look_after_model();
+  void evaluate_if_due();
   bool evaluate();
   [[noreturn]] void end_not_finite(const NumberNotFinite& found);
   RunSummary summarise() const;
@@ -98,7 +99,6 @@ class Coordinator {
   void take_back(int worker, Absence reason, double time, const std::string& text);
   void take_out_failed();
   void take_out_hung();
-  double time_of_trouble() const;
   void check_progress();
   void wind_up() noexcept;
 

@@ -8,6 +8,14 @@
 #include "runtime/coordinator/coordinator.h"
 
 namespace tardigrad {
+namespace {
+
+/// Now, as a replay will have it: before the evaluation that may be due.
+double time_of_trouble(const EventSource& events, const Evaluations& evaluations, double time_limit) {
+  return std::min({events.now(), evaluations.next_time(), time_limit});
+}
+
+}  // namespace
 
 void Coordinator::take_out(int worker, Absence reason, double time, const std::string& text) {
   if (!membership_.take_out(worker, reason, text)) return;
@@ -32,14 +40,10 @@ void Coordinator::take_back(int worker, Absence reason, double time, const std::
 /// Wall time: workers whose device or stream has failed.
 void Coordinator::take_out_failed() {
   while (const auto failure = executor_.next_failure()) {
-    take_out(failure->worker, Absence::failed, time_of_trouble(), failure->what);
+    take_out(failure->worker, Absence::failed, time_of_trouble(events_, evaluations_, options_.time_limit),
+             failure->what);
     executor_.lose(failure->worker, false);  // one that hung before still had its job
   }
-}
-
-/// Now, as a replay will have it: before the evaluation that may be due.
-double Coordinator::time_of_trouble() const {
-  return std::min({events_.now(), evaluations_.next_time(), options_.time_limit});
 }
 
 /// Wall time: workers whose job is overdue. One that has ended was not heard of yet.
@@ -52,7 +56,7 @@ void Coordinator::take_out_hung() {
     const double began = jobs_.started_at(worker);
     if (now <= health.overdue_at(worker, job, began) || executor_.has_ended(worker)) continue;
     membership_.give_up_at(worker, now + health.timeout_s(worker));
-    take_out(worker, Absence::hung, time_of_trouble(),
+    take_out(worker, Absence::hung, time_of_trouble(events_, evaluations_, options_.time_limit),
              fmt::format("no end of job {} after {:.3g} s (allowed: {})", job, now - began,
                          health.explain(worker)));
   }

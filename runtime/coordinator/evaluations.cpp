@@ -64,6 +64,7 @@ bool Evaluations::due(const RunPosition& position) const {
 }
 
 EvaluationRecord Evaluations::evaluate(std::span<const float> model, const RunPosition& position,
+                                       const std::function<void()>& look_at_table,
                                        const BreakOff& break_off) const {
   EvaluationRecord record;
   record.update = position.updates;
@@ -75,6 +76,7 @@ EvaluationRecord Evaluations::evaluate(std::span<const float> model, const RunPo
         fmt::format("the loss of the model of update {} is {}", record.update, record.evaluation.loss),
         record.update, record.time);
   }
+  look_at_table();
   if (options_.estimate_smoothness && !latest_) {
     record.smoothness = estimate_smoothness(objective_, model, break_off);
   }
@@ -92,15 +94,18 @@ void Evaluations::evaluate_objective(std::span<const float> model, const BreakOf
   evaluation.gradient_norm_sq = std::inner_product(gradient.begin(), gradient.end(), gradient.begin(), 0.0);
 }
 
-void Evaluations::accept(const EvaluationRecord& record, std::vector<float> model, double began) {
+void Evaluations::accept(const EvaluationRecord& record, std::vector<float> model) {
   model_ = std::move(model);
   kept_model_.clear();
   kept_version_ = record.update;
   latest_ = record;
-  if (began < next_time_) return;
+}
+
+void Evaluations::plan_next(double time) {
+  if (time < next_time_) return;
   const double period = *options_.evaluate_every_time;
-  next_time_ = (std::floor(began / period) + 1) * period;
-  if (next_time_ <= began) next_time_ += period;  // where the division rounds down
+  next_time_ = (std::floor(time / period) + 1) * period;
+  if (next_time_ <= time) next_time_ += period;  // where the division rounds down
 }
 
 void Evaluations::keep(ParameterServer& server, std::uint64_t version) {

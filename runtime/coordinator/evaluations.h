@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <utility>
@@ -32,6 +33,8 @@ class Evaluations {
 
   /// Plans the first evaluation by time, if there are to be any and none is planned.
   void plan_first();
+  /// Plans the next evaluation by time behind one that was due at `time`, if it was due by time.
+  void plan_next(double time);
   /// Plans the next evaluation by time of a run that goes on at `now`.
   void plan_on(double now);
 
@@ -39,12 +42,13 @@ class Evaluations {
   /// When the next one is due by time.
   double next_time() const { return next_time_; }
 
-  /// Evaluates the model [d] of that position. Throws BrokenOff, and NumberNotFinite where its loss is not.
+  /// Evaluates the model [d] of that position; calls `look_at_table` once its loss is known. Throws
+  /// BrokenOff, NumberNotFinite where its loss is not, and what that call throws.
   EvaluationRecord evaluate(std::span<const float> model, const RunPosition& position,
-                            const BreakOff& break_off) const;
+                            const std::function<void()>& look_at_table, const BreakOff& break_off) const;
 
-  /// Takes an evaluation as the latest, that of `model`, which was begun at `began`, and plans the next.
-  void accept(const EvaluationRecord& record, std::vector<float> model, double began);
+  /// Takes an evaluation as the latest, that of `model`.
+  void accept(const EvaluationRecord& record, std::vector<float> model);
 
   /// The model [d] evaluated last, or what the run began with.
   const std::vector<float>& model() const { return model_; }

@@ -29,22 +29,27 @@ void RecordQueue::settle_oldest() {
   loss_sum_ += static_cast<double>(loss);
   ++loss_count_;
   oldest.gradient.loss = loss;
-  observers_.on_gradient(oldest.gradient);
-  if (oldest.update) {
-    oldest.update->loss = loss;
-    observers_.on_update(*oldest.update);
-  }
+  if (oldest.update) oldest.update->loss = loss;
   queued_discards_ -= oldest.discards;
-  tell_discards(oldest.discards);
+  take_discards(oldest.discards);
+  // One after another hears all of it: who warns the others of a gradient does so behind what they heard of
+  // it.
+  for (RunObserver* const observer : observers_.each()) {
+    observer->on_gradient(oldest.gradient);
+    if (oldest.update) observer->on_update(*oldest.update);
+    for (const JobRecord& discarded : told_discards_) observer->on_discard(discarded);
+  }
   waiting_.drop();
 }
 
-void RecordQueue::tell_discards(std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) observers_.on_discard(discards_.pop());
+void RecordQueue::take_discards(std::size_t count) {
+  told_discards_.clear();
+  for (std::size_t i = 0; i < count; ++i) told_discards_.push_back(discards_.pop());
 }
 
 void RecordQueue::tell_without_gradient(std::optional<UpdateRecord> update) {
-  tell_discards(discards_.size());
+  take_discards(discards_.size());
+  for (const JobRecord& discarded : told_discards_) observers_.on_discard(discarded);
   if (!update) return;
   update->loss = latest_loss_;
   observers_.on_update(*update);

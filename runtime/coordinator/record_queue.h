@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "runtime/base/fifo.h"
 #include "runtime/base/state_archive.h"
 #include "runtime/execution/executor.h"
+#include "runtime/telemetry/observers.h"
 #include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
@@ -16,7 +18,7 @@ namespace tardigrad {
 class RecordQueue {
  public:
   /// Both outlive it.
-  RecordQueue(Executor& executor, RunObserver& observers) : executor_(executor), observers_(observers) {}
+  RecordQueue(Executor& executor, Observers& observers) : executor_(executor), observers_(observers) {}
 
   /// Waits until the executor can take another arrival. Throws NumberNotFinite where a loss is not, and
   /// DeviceError.
@@ -57,13 +59,14 @@ class RecordQueue {
   };
 
   void settle_oldest();
-  void tell_discards(std::size_t count);
+  void take_discards(std::size_t count);
 
   Executor& executor_;
-  RunObserver& observers_;
+  Observers& observers_;
   Fifo<Waiting> waiting_;
   Fifo<JobRecord> discards_;
-  std::size_t queued_discards_ = 0;  // of them, those that belong to waiting arrivals
+  std::vector<JobRecord> told_discards_;  // that observers are being told of
+  std::size_t queued_discards_ = 0;       // of them, those that belong to waiting arrivals
   float latest_loss_ = 0;
   double loss_sum_ = 0;
   std::uint64_t loss_count_ = 0;

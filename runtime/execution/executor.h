@@ -43,6 +43,10 @@ class Executor {
   /// included; nothing where they were not taken (ExecutionOptions::time_jobs).
   virtual std::optional<double> computing_s() const { return std::nullopt; }
 
+  /// Carries out all that was ordered, as far as that can be, so that the server has the newest model there
+  /// is. Throws DeviceError.
+  virtual void apply_planned() {}
+
   /// Waits for the loss of the oldest arrival not collected yet, and returns it. Throws DeviceError.
   virtual float collect() = 0;
 

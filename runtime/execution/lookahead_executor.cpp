@@ -49,6 +49,7 @@ LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Dev
   for (const Device device : devices) lanes_.push_back(std::make_unique<Lane>(objective, device, job));
   helpers_ = start_helpers("gradients in virtual time", lanes_.size() - 1,
                            [this](std::size_t helper) { help(*lanes_[helper + 1]); });
+  alone_ = helpers_.empty();  // helpers look at it behind the first arrival only
 }
 
 LookaheadExecutor::~LookaheadExecutor() { LookaheadExecutor::drain(); }
@@ -151,6 +152,10 @@ void LookaheadExecutor::arrive(int worker, const Job& job, Orders& orders, doubl
   publish(planned_, number + 1);
 }
 
+void LookaheadExecutor::apply_planned() {
+  if (!failed_) apply_until(planned_);
+}
+
 float LookaheadExecutor::collect() {
   apply_until(collected_ + 1);
   return arrival(collected_++).loss;
@@ -171,7 +176,10 @@ void LookaheadExecutor::apply_until(std::uint64_t count) {
 
 void LookaheadExecutor::apply(std::uint64_t number) {
   Arrival& next = arrival(number);
-  if (next.error) std::rethrow_exception(next.error);  // nothing more is applied
+  if (next.error) {
+    failed_ = true;
+    std::rethrow_exception(next.error);
+  }
   const ArrivedGradient gradient = arrived(next);
   server_.apply(next.actions, next.lr, next.targets, &gradient);
   {
@@ -185,7 +193,7 @@ void LookaheadExecutor::apply(std::uint64_t number) {
 bool LookaheadExecutor::claim(std::uint64_t number) {
   Arrival& one = arrival(number);
   std::uint64_t expected = ticket(number, planned);
-  if (helpers_.empty()) return one.ticket.load(std::memory_order_relaxed) == expected;
+  if (alone_) return one.ticket.load(std::memory_order_relaxed) == expected;
   return one.ticket.load(std::memory_order_acquire) == expected &&
          one.ready_after.load(std::memory_order_relaxed) <= applied_.load() &&
          one.ticket.compare_exchange_strong(expected, ticket(number, computing));
@@ -217,8 +225,7 @@ void LookaheadExecutor::compute(std::uint64_t number, Lane& lane) {
 
 /// A caller alone has nobody to keep away.
 std::unique_lock<std::mutex> LookaheadExecutor::lock_gradients() {
-  return helpers_.empty() ? std::unique_lock(gradients_mutex_, std::defer_lock)
-                          : std::unique_lock(gradients_mutex_);
+  return alone_ ? std::unique_lock(gradients_mutex_, std::defer_lock) : std::unique_lock(gradients_mutex_);
 }
 
 float* LookaheadExecutor::take_gradient() {
@@ -281,7 +288,7 @@ bool LookaheadExecutor::help_with_shared() {
 
 /// Shows helpers, if there are any, how far the caller is.
 void LookaheadExecutor::publish(std::atomic<std::uint64_t>& count, std::uint64_t value) {
-  if (helpers_.empty()) return count.store(value, std::memory_order_relaxed);
+  if (alone_) return count.store(value, std::memory_order_relaxed);
   count.store(value);
   wake_helpers();
 }

@@ -45,6 +45,7 @@ class LookaheadExecutor final : public Executor {
   void carry_out(const Orders& orders, double lr) override;
   void arrive(int worker, const Job& job, Orders& orders, double lr) override;
   std::size_t capacity() const override { return capacity_; }
+  void apply_planned() override;
   float collect() override;
   void lose(int worker, bool computes) override;
   std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
@@ -121,6 +122,7 @@ class LookaheadExecutor final : public Executor {
   std::unique_ptr<Arrival[]> ring_;
   std::uint64_t collected_ = 0;
   std::atomic<std::uint64_t> planned_ = 0;
+  bool failed_ = false;  // an arrival's gradient: nothing more is applied
   std::atomic<std::uint64_t> applied_ = 0;
 
   std::mutex gradients_mutex_;
@@ -142,6 +144,7 @@ class LookaheadExecutor final : public Executor {
   std::atomic<std::uint32_t> wake_ups_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;  // the caller's first
   std::vector<std::jthread> helpers_;
+  bool alone_ = false;  // there are none
 };
 
 }  // namespace tardigrad

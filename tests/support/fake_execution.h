@@ -175,8 +175,9 @@ struct FakeRun {
   void time_out_after(double time) { execution.health.emplace(delays, speeds, 1, objective.workers(), time); }
 
   RunSummary go() {
-    coordinator = std::make_unique<Coordinator>(objective, *method, std::move(execution), options,
-                                                std::vector<RunObserver*>{&recorder});
+    std::vector<RunObserver*> all = observers;
+    all.insert(all.begin(), &recorder);
+    coordinator = std::make_unique<Coordinator>(objective, *method, std::move(execution), options, all);
     return coordinator->run(model, events->stop());
   }
 
@@ -195,6 +196,7 @@ struct FakeRun {
   Execution execution;
   FakeEvents* events = nullptr;
   FakeExecutor* executor = nullptr;
+  std::vector<RunObserver*> observers;
   Recorder recorder;
   std::vector<float> model = std::vector<float>(Pull::dimension);
   std::unique_ptr<Coordinator> coordinator;

@@ -107,6 +107,37 @@ TEST(CoordinatorOrder, ALossThatIsNotFiniteIsFoundWhenItIsLookedAt) {
   EXPECT_EQ(run.recorder.updates.size(), 1U);
 }
 
+/// Keeps what it is told, in order.
+class Listener final : public RunObserver {
+ public:
+  void on_gradient(const GradientRecord&) override { heard.emplace_back("gradient"); }
+  void on_update(const UpdateRecord&) override { heard.emplace_back("update"); }
+  void on_discard(const JobRecord&) override { heard.emplace_back("discard"); }
+  void on_warning(const Warning&) override { heard.emplace_back("warning"); }
+  std::vector<std::string> heard;
+};
+
+/// Warns another observer of each gradient, as guard rails do.
+class Warner final : public RunObserver {
+ public:
+  explicit Warner(RunObserver& warned) : warned_(warned) {}
+  void on_gradient(const GradientRecord&) override { warned_.on_warning({}); }
+
+ private:
+  RunObserver& warned_;
+};
+
+TEST(CoordinatorOrder, AWarningOfAGradientComesBehindAllThatItLedTo) {
+  FakeRun run(2, "malenia");
+  Listener listener;
+  Warner warner(listener);
+  run.observers = {&listener, &warner};
+  run.events->end_of_job(0);
+  run.events->end_of_job(1);  // throws the second job of worker 0 away
+  run.go();
+  EXPECT_THAT(listener.heard, ElementsAre("gradient", "warning", "gradient", "update", "discard", "warning"));
+}
+
 TEST(CoordinatorOrder, AWorkerThatFailsIsOutForGood) {
   FakeRun run(2, "asgd");
   run.events->end_of_job(0);
