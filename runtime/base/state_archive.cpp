@@ -145,9 +145,7 @@ void StateArchive::lists(const char* name, std::vector<std::vector<std::uint64_t
   for (const Json& list : array(name, count, count)) {
     if (!list.is_array()) refuse(name, "lists");
     std::vector<std::uint64_t>& numbers = values.emplace_back();
-    for (const Json& value : list) {
-      numbers.push_back(whole(name, value, std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max()));
-    }
+    for (const Json& value : list) numbers.push_back(whole(name, value, std::uint64_t{0}, any));
   }
 }
 

@@ -2,23 +2,13 @@
 
 #include <optional>
 
+#include "runtime/base/state_column.h"
 #include "runtime/coordinator/job_book.h"
 
 namespace tardigrad {
 namespace {
 
 constexpr int most_late_hand_overs = 1000;  // of a worker; there is one mostly
-
-/// Visits one number of each worker: state.numbers(…) of a member.
-template <typename Workers, typename Column, typename Visit>
-void visit_column(Workers& workers, Column column, const Visit& visit) {
-  using Value = std::remove_cvref_t<decltype(workers.front().*column)>;
-  std::vector<Value> values;
-  values.reserve(workers.size());
-  for (const auto& worker : workers) values.push_back(worker.*column);
-  visit(values);
-  for (std::size_t i = 0; i < workers.size(); ++i) workers[i].*column = values[i];
-}
 
 /// [first of a bucket, count, …], behind the maximum.
 std::vector<std::uint64_t> numbers_of(const Histogram& histogram) {
@@ -46,15 +36,18 @@ std::optional<Histogram> histogram_of(const std::vector<std::uint64_t>& numbers)
 
 void JobBook::visit_state(StateArchive& state, std::uint64_t version) {
   const std::size_t count = workers_.size();
-  const auto whole = [&](const char* name, auto column, auto most) {
-    visit_column(workers_, column,
-                 [&](auto& values) { state.numbers(name, values, count, decltype(most){0}, most); });
+  const auto column = [&](auto member, const auto& visit) {
+    visit_column(
+        count, [&](std::size_t i) -> auto& { return workers_[i].*member; }, visit);
   };
-  const auto real = [&](const char* name, double Worker::*column) {
-    visit_column(workers_, column, [&](auto& values) { state.reals(name, values, count); });
+  const auto whole = [&](const char* name, auto member, auto most) {
+    column(member, [&](auto& values) { state.numbers(name, values, count, decltype(most){0}, most); });
   };
-  const auto flag = [&](const char* name, bool Worker::*column) {
-    visit_column(workers_, column, [&](auto& values) { state.flags(name, values, count); });
+  const auto real = [&](const char* name, double Worker::*member) {
+    column(member, [&](auto& values) { state.reals(name, values, count); });
+  };
+  const auto flag = [&](const char* name, bool Worker::*member) {
+    column(member, [&](auto& values) { state.flags(name, values, count); });
   };
   flag("computing", &Worker::computing);
   flag("discarding", &Worker::discarding);

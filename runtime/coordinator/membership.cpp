@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "runtime/base/state_column.h"
+
 namespace tardigrad {
 
 bool Membership::take_out(int worker, Absence reason, const std::string& text) {
@@ -43,11 +45,9 @@ void Membership::visit_state(StateArchive& state) {
 }
 
 void Membership::visit(const char* name, Absence reason, StateArchive& state) {
-  std::vector<bool> values;
-  values.reserve(workers_.size());
-  for (const Worker& worker : workers_) values.push_back(worker.holds[index_of(reason)]);
-  state.flags(name, values, workers_.size());
-  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i].holds[index_of(reason)] = values[i];
+  visit_column(
+      workers_.size(), [&](std::size_t i) -> bool& { return workers_[i].holds[index_of(reason)]; },
+      [&](auto& values) { state.flags(name, values, workers_.size()); });
 }
 
 void Membership::visit_texts(StateArchive& state) {

@@ -5,24 +5,19 @@
 #include <utility>
 
 #include "runtime/base/state_archive.h"
+#include "runtime/base/state_column.h"
 #include "runtime/telemetry/guard_rails.h"
 
 namespace tardigrad {
 namespace {
 
-constexpr auto any_number = std::numeric_limits<std::uint64_t>::max();
 constexpr int most_warnings = 1 << 30;
 
 /// A member of each, as a list.
-template <typename Owners, typename Value, typename Visit>
-void visit_members(const Owners& owners, Value member, const Visit& visit) {
-  using Member = std::remove_cvref_t<decltype((*owners.begin())->*member)>;
-  std::vector<Member> values;
-  values.reserve(owners.size());
-  for (const auto* owner : owners) values.push_back(owner->*member);
-  visit(values);
-  std::size_t i = 0;
-  for (auto* owner : owners) owner->*member = values[i++];
+template <typename Owners, typename Member, typename Visit>
+void visit_members(const Owners& owners, Member member, const Visit& visit) {
+  visit_column(
+      owners.size(), [&](std::size_t i) -> auto& { return owners[i]->*member; }, visit);
 }
 
 /// Whether a text is as the checkpoint has it, when restoring.
@@ -61,9 +56,9 @@ void GuardRails::visit_state(StateArchive& state) {
   const bool same_workers = std::cmp_equal(workers, workers_.size());
   state.real("smoothness", smoothness_);
   if (run_.smoothness) smoothness_ = run_.smoothness;
-  state.number("next_check", next_check_, std::uint64_t{0}, any_number);
-  state.number("staleness_sum", staleness_sum_, std::uint64_t{0}, any_number);
-  state.number("gradients", gradients_, std::uint64_t{0}, any_number);
+  state.number("next_check", next_check_, std::uint64_t{0}, StateArchive::any);
+  state.number("staleness_sum", staleness_sum_, std::uint64_t{0}, StateArchive::any);
+  state.number("gradients", gradients_, std::uint64_t{0}, StateArchive::any);
   state.real("lr_sum", lr_sum_);
   state.real("lr_delay_sum", lr_delay_sum_);
   state.real("steps", steps_);
@@ -85,7 +80,7 @@ void GuardRails::visit_workers(StateArchive& state, bool speeds) {
     watches.push_back(&worker.speed);
   }
   visit_members(workers, &Worker::version, [&](auto& values) {
-    state.numbers("version", values, values.size(), std::uint64_t{0}, any_number);
+    state.numbers("version", values, values.size(), std::uint64_t{0}, StateArchive::any);
   });
   visit_members(workers, &Worker::told_of_age,
                 [&](auto& values) { state.flags("told_of_age", values, values.size()); });

@@ -121,8 +121,7 @@ void JobLedger::check_spread(Checks& checks) const {
 }
 
 void JobLedger::visit_state(StateArchive& state) {
-  constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
-  state.number("version", version_, std::uint64_t{0}, any);
+  state.number("version", version_, std::uint64_t{0}, StateArchive::any);
   state.flag("version_known", version_known_);
   state.flags("works", works_, index(workers_));
   std::vector<std::vector<std::uint64_t>> jobs;

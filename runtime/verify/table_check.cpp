@@ -86,7 +86,7 @@ bool TableCheck::look(const Read& read, std::uint64_t update, std::uint64_t fold
 
 /// The error itself is not kept: what is found next is held against all folds so far.
 void TableCheck::visit_state(StateArchive& state) {
-  state.number("looks", looks_, std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
+  state.number("looks", looks_, std::uint64_t{0}, StateArchive::any);
   state.real("largest_drift", largest_drift_);
   state.real("largest_row", largest_row_);
   if (!state.restoring()) return;
