@@ -34,7 +34,8 @@ void complete_checkpoint(const std::filesystem::path& unnamed, const std::filesy
 struct Checkpoint {
   std::filesystem::path path;
   std::shared_ptr<const nlohmann::ordered_json> state_json;  ///< what state.json holds
-  const nlohmann::ordered_json& state = *state_json;
+
+  const nlohmann::ordered_json& state() const { return *state_json; }
 
   /// Reads a checkpoint. Throws std::invalid_argument naming the file and what is wrong with it: not there,
   /// cut short, changed since, of another format. Paths in the manifest cannot leave its folder.

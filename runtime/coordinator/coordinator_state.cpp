@@ -75,7 +75,7 @@ void Coordinator::State::visit_workers(StateArchive& state) {
 }
 
 void Coordinator::State::restore(const Checkpoint& checkpoint) {
-  StateArchive state(checkpoint.state, (checkpoint.path / "state.json").string());
+  StateArchive state(checkpoint.state(), (checkpoint.path / "state.json").string());
   const bool same_workers = restore_coordinator(state);
   state.object("clock", [&](StateArchive& inner) { run_.events_.visit_state(inner, same_workers); });
   std::vector<std::uint64_t> models;

@@ -90,8 +90,8 @@ void require_no_others(const TrainOptions& options) {
 }  // namespace
 
 const Json& run_record_of(const Checkpoint& checkpoint) {
-  const auto run = checkpoint.state.find("run");
-  if (run == checkpoint.state.end() || !run->is_object()) {
+  const auto run = checkpoint.state().find("run");
+  if (run == checkpoint.state().end() || !run->is_object()) {
     refuse_resume(fmt::format("--resume {}: state.json: expected a run record", checkpoint.path.string()));
   }
   return *run;
@@ -127,12 +127,11 @@ std::vector<GivenOption> options_of(const Checkpoint& checkpoint) {
 }
 
 CheckpointRecord record_of(const Checkpoint& checkpoint) {
-  constexpr auto any = std::numeric_limits<std::uint64_t>::max();
   CheckpointRecord record;
-  StateArchive state(checkpoint.state, (checkpoint.path / "state.json").string());
+  StateArchive state(checkpoint.state(), (checkpoint.path / "state.json").string());
   state.object("coordinator", [&record](StateArchive& coordinator) {
-    coordinator.number("version", record.update, std::uint64_t{0}, any);
-    coordinator.number("gradients", record.gradients, std::uint64_t{0}, any);
+    coordinator.number("version", record.update, std::uint64_t{0}, StateArchive::any);
+    coordinator.number("gradients", record.gradients, std::uint64_t{0}, StateArchive::any);
   });
   record.name = CheckpointFolder::name(record.update, record.gradients);
   record.time = std::numeric_limits<double>::infinity();

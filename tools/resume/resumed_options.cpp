@@ -91,7 +91,7 @@ RunPosition position_of(const Checkpoint& checkpoint, const Json& run) {
   const CheckpointRecord record = record_of(checkpoint);
   const bool wall = run.value("clock", Json()) == "wall";
   const Json time =
-      checkpoint.state.value(Json::json_pointer(wall ? "/coordinator/train_time_s" : "/clock/now"), Json());
+      checkpoint.state().value(Json::json_pointer(wall ? "/coordinator/train_time_s" : "/clock/now"), Json());
   return {record.update, record.gradients, time.is_number() ? time.get<double>() : 0.0};
 }
 

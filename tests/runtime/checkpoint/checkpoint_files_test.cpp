@@ -89,7 +89,7 @@ class CheckpointFiles : public ::testing::Test {
 
 TEST_F(CheckpointFiles, GiveBackWhatWasSaved) {
   const Checkpoint checkpoint = Checkpoint::read(make());
-  EXPECT_EQ(checkpoint.state["run"]["method"], "dude");
+  EXPECT_EQ(checkpoint.state()["run"]["method"], "dude");
   std::vector<float> values(vector_length);
   checkpoint.read_model(layout_, values);
   EXPECT_EQ(values, counting_from(1));

@@ -144,7 +144,7 @@ TEST_P(Resume, InWallTimeRunsTheJobsInFlightAgain) {
   first.go();
   const auto checkpoints = CheckpointFolder::list(folder_.path());
   ASSERT_EQ(checkpoints.size(), 1U);  // of the end
-  const auto jobs = Checkpoint::read(checkpoints.front()).state["coordinator"]["of_workers"];
+  const auto jobs = Checkpoint::read(checkpoints.front()).state()["coordinator"]["of_workers"];
 
   MethodExperiment rest(4, GetParam(), "1,1,1,2", in_wall_time(60), 2);
   rest.options.time_unit_s = 1e-3;

@@ -65,7 +65,7 @@ class GuardRailsResume : public ::testing::Test {
 
   /// As an older program has left it.
   static void forget_observers(const std::filesystem::path& checkpoint) {
-    nlohmann::ordered_json state = Checkpoint::read(checkpoint).state;
+    nlohmann::ordered_json state = Checkpoint::read(checkpoint).state();
     ASSERT_TRUE(state.contains("observers"));
     state.erase("observers");
     state["coordinator"].erase("reasons");

@@ -161,7 +161,7 @@ TEST_F(Resume, HandsOnTheCheckpointThatTheOptionsAreOf) {
       expand_option_files(*train, {{"--resume", path("D")}, {"--updates", "40"}});
   ASSERT_NE(checkpoint, nullptr);
   EXPECT_EQ(checkpoint->path, checkpoints().back());
-  EXPECT_EQ(checkpoint->state["run"]["method"], "dude");
+  EXPECT_EQ(checkpoint->state()["run"]["method"], "dude");
   EXPECT_EQ(value_of(given, "--method"), "dude");
   EXPECT_EQ(value_of(given, "--updates"), "40");
   EXPECT_EQ(value_of(given, "--resume"), checkpoint->path);

@@ -134,7 +134,7 @@ TEST_F(ResumedOptions, ACheckpointWithoutThatStateGoesOn) {
   const std::string run = virtual_ + "--workers 2 --compute-time 1,2 ";
   succeed(run + "--updates 50 --checkpoint-dir D");
   const fs::path checkpoint = CheckpointFolder::list(path("D")).back();
-  nlohmann::ordered_json state = Checkpoint::read(checkpoint).state;
+  nlohmann::ordered_json state = Checkpoint::read(checkpoint).state();
   ASSERT_EQ(state.erase("observers"), 1U);
   std::ofstream(checkpoint / "state.json") << state;
   write_manifest(checkpoint);
