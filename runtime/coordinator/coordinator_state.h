@@ -11,7 +11,7 @@
 
 namespace tardigrad {
 
-/// What a checkpoint holds of a run, and going on from it.
+/// Saves a run into checkpoints, and puts a run where one was taken.
 class Coordinator::State final : public SavedRun {
  public:
   explicit State(Coordinator& run) : run_(run) {}

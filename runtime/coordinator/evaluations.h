@@ -39,7 +39,7 @@ class Evaluations {
   void plan_on(double now);
 
   bool due(const RunPosition& position) const;
-  /// When the next one is due by time.
+  /// Returns when the next one is due by time.
   double next_time() const { return next_time_; }
 
   /// Evaluates the model [d] of that position; calls `look_at_table` once its loss is known. Throws
@@ -50,12 +50,12 @@ class Evaluations {
   /// Takes an evaluation as the latest, that of `model`.
   void accept(const EvaluationRecord& record, std::vector<float> model);
 
-  /// The model [d] evaluated last, or what the run began with.
+  /// Returns the model [d] evaluated last, or what the run began with.
   const std::vector<float>& model() const { return model_; }
   bool any() const { return latest_.has_value(); }
   const EvaluationRecord& latest() const { return latest_.value(); }
 
-  /// Whether the model of that version is to be kept in case that losses cease to be finite.
+  /// Tells whether the model of that version is to be kept in case that losses cease to be finite.
   bool keep_due(std::uint64_t version) const { return version >= kept_version_ + options_.keep_model_every; }
   /// Keeps the server's model, of that version.
   void keep(ParameterServer& server, std::uint64_t version);

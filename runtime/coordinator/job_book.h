@@ -53,16 +53,16 @@ class JobBook {
   void note_waiting(const GradientRecord& gradient);
 
   bool computes(int worker) const { return of(worker).computing; }
-  /// Whether the worker still brings a job to its end that was thrown away.
+  /// Tells whether the worker still brings a job to its end that was thrown away.
   bool is_discarding(int worker) const { return of(worker).discarding; }
-  /// The job in flight, or the last one: its number, and when it began.
+  /// Return the number of the job in flight, or of the last one, and when it began.
   std::uint64_t started_job(int worker) const { return of(worker).started_job; }
   double started_at(int worker) const { return of(worker).started_at; }
 
-  /// The jobs that each worker has, the oldest first.
+  /// Returns the jobs that each worker has, the oldest first.
   std::vector<std::vector<Job>> jobs() const;
 
-  /// What the worker has done until `now`, but for its device.
+  /// Returns what the worker has done until `now`. It leaves the device open.
   WorkerRecord summarise(int worker, double now) const;
 
   /// Visits what is known of all workers, a list a member; jobs start from versions up to `version`.

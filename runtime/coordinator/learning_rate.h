@@ -7,7 +7,7 @@
 
 namespace tardigrad {
 
-/// How far a run is.
+/// Says how far a run is.
 struct RunPosition {
   std::uint64_t updates = 0;
   std::uint64_t gradients = 0;
@@ -17,20 +17,20 @@ struct RunPosition {
   RunPosition at(double other) const { return {updates, gradients, other}; }
 };
 
-/// Where a run ends, whichever comes first; targets that it may reach before are none of them.
+/// Says where a run ends, whichever comes first. Targets that it may reach before are none of these.
 struct RunLimits {
   std::optional<std::uint64_t> updates{};
   std::optional<std::uint64_t> gradients{};
   double time = std::numeric_limits<double>::infinity();
 
-  /// The share of the run that is over, in [0, 1], by the limit that is nearest.
+  /// Returns the share of the run that is over, in [0, 1], by the limit that is nearest.
   double share_over(const RunPosition& position) const;
 };
 
-/// The step size over a run, as a factor of γ: `--lr-schedule`.
+/// Gives the step size over a run, as a factor of γ (`--lr-schedule`).
 class LearningRate {
  public:
-  /// γ throughout.
+  /// Keeps γ throughout.
   explicit LearningRate(double lr) : lr_(lr) {}
 
   /// `schedule` is
@@ -40,15 +40,15 @@ class LearningRate {
   /// Throws std::invalid_argument naming the value and what was expected.
   LearningRate(double lr, const std::string& schedule);
 
-  /// Whether at() depends on `progress`.
+  /// Tells whether at() depends on `progress`.
   bool follows_progress() const { return kind_ == Kind::cosine; }
 
-  /// The step size at a position of a run that ends there.
+  /// Returns the step size at a position of a run that ends there.
   double at(const RunPosition& position, const RunLimits& limits) const {
     return at(position.updates, follows_progress() ? limits.share_over(position) : 0);
   }
 
-  /// The step size for the step from version k on; `progress` in [0, 1].
+  /// Returns the step size for the step from version k on; `progress` lies in [0, 1].
   double at(std::uint64_t version, double progress) const;
 
  private:

@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// Why a worker is out of the run.
+/// Says why a worker is out of the run.
 enum class Absence {
   scripted,  ///< a script says so, or a recording
   hung,      ///< its job is overdue (WorkerHealth)

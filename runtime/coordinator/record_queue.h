@@ -41,7 +41,7 @@ class RecordQueue {
   /// must be known; the update's is that of the latest arrival.
   void tell_without_gradient(std::optional<UpdateRecord> update);
 
-  /// The mean loss since the latest begin_mean(); nothing if there was no loss.
+  /// Returns the mean loss since the latest begin_mean(), and nothing if there was no loss.
   std::optional<double> mean_loss() const;
   void begin_mean() {
     loss_sum_ = 0;

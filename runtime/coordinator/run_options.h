@@ -14,7 +14,7 @@
 
 namespace tardigrad {
 
-/// What a run is to do, beside its objective and its method.
+/// Says what a run is to do, besides its objective and its method.
 struct RunOptions : ExecutionOptions {
   double lr = 0;                         ///< γ
   std::string lr_schedule = "constant";  ///< as LearningRate reads it
@@ -34,17 +34,17 @@ struct RunOptions : ExecutionOptions {
   bool evaluate_gradient = false;             ///< also f(x) and ||∇f(x)||²
   bool estimate_smoothness = false;           ///< of the first model (estimate_smoothness())
 
-  /// Updates after which the host keeps the model, besides those evaluated, in case that losses cease to be
+  /// The host keeps the model after so many updates, besides those evaluated, in case that losses cease to be
   /// finite.
   std::uint64_t keep_model_every = 1000;
 
-  /// Where a stop was requested: takes the model [d] that the run ends with, once, before the last
-  /// evaluation, which may be broken off. Not called for a model that is not finite.
+  /// Where a stop was requested, this is called with the model [d] that the run ends with, once, before the
+  /// last evaluation, which may be broken off. It is not called for a model that is not finite.
   std::function<void(std::span<const float> model)> save_first;
 
   CheckpointOptions checkpoints;
 
-  /// The run's method where it is verified, for which the table is looked at now and then; else null.
+  /// Is the run's method where it is verified, for which the table is looked at now and then; else null.
   VerifiedMethod* verified = nullptr;
 
   RunLimits limits() const {

@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// What a run is to reach: this accuracy or more, this loss or less, or this ‖∇f‖² or less.
+/// Says what a run is to reach: this accuracy or more, this loss or less, or this ‖∇f‖² or less.
 struct Target {
   enum class Kind { accuracy, loss, gradient_norm_sq };
 

@@ -8,14 +8,14 @@
 
 namespace tardigrad {
 
-/// A job: the gradient of a worker's `number`-th minibatch, counted from 0 in the order of its hand-overs, at
-/// the model of `version`.
+/// Names a job of a worker: the gradient of its `number`-th minibatch, counted from 0 in the order of its
+/// hand-overs, at the model of `version`.
 struct Job {
   std::uint64_t number = 0;
   std::uint64_t version = 0;
 };
 
-/// What an executor is to do about one event. Whoever writes it has read the method's actions once, has
+/// Says what an executor is to do about one event. Whoever writes it has read the method's actions once, has
 /// numbered the jobs and knows which of them begin; nobody else has to.
 class Orders {
  public:
@@ -58,22 +58,22 @@ class Orders {
   /// Adds that the worker begins the oldest job it has when all of this is done.
   void start(int worker) { starts_.push_back(worker); }
 
-  /// The actions for the server, in their order, with every hand-over in its place.
+  /// Returns the actions for the server, in their order, with every hand-over in its place.
   const Actions& for_server() const { return for_server_; }
 
   /// Exchanges those for what is in `actions`, whose memory is used again.
   void take_for_server(Actions& actions) { for_server_.swap(actions); }
 
-  /// Hand-overs and discards, in their order.
+  /// Returns hand-overs and discards, in their order.
   const std::vector<OfJob>& of_jobs() const { return of_jobs_; }
 
   const std::vector<int>& starts() const { return starts_; }
 
-  /// The version of the model behind all of this, and before it.
+  /// Return the version of the model behind all of this, and before it.
   std::uint64_t version() const { return version_; }
   std::uint64_t version_before() const { return version_before_; }
 
-  /// Whether an action reads or exchanges whole tables.
+  /// Tells whether an action reads or exchanges whole tables.
   bool reads_tables() const { return reads_tables_; }
 
  private:

@@ -29,7 +29,7 @@ namespace tardigrad::testing {
 
 inline constexpr float infinity = std::numeric_limits<float>::infinity();
 
-/// What a vector holds that has not been written yet.
+/// Stands in a vector where nothing has been written yet.
 inline constexpr float poison = std::numeric_limits<float>::quiet_NaN();
 
 enum class Backend { cpu, cuda };
