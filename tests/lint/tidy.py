@@ -3,10 +3,10 @@
 
 With a commit, on what has changed since: those sources, and for a header that has, one that includes it.
 
-Nearly all of its time goes into headers, so the sources of a target are read several at a time, as one file that
-includes them. Where that finds something, or cannot be compiled since two sources use a name each for themselves, each
-source is read alone, and only what is found then counts. Some checks look at the main file alone: sources with
-declarations that these are about are read alone by those checks, too.
+Nearly all of its time goes into headers, so sources are read several at a time, as one file that includes them, and that
+of all targets. Where that finds something, or cannot be compiled since two sources use a name each for themselves, its
+halves are read, down to one source, and only what is found in one alone counts. Some checks look at the main file alone:
+sources with declarations that these are about are read alone by those checks, too.
 """
 
 import concurrent.futures
@@ -23,14 +23,16 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("kernels", "runtime", "models", "data", "tools")
 AT_ONCE = 40
+TAKE_ARGUMENT = ("-isystem", "-include")
+OF_TARGET = ("-D", "-I", "-isystem")
+OF_CODE = ("-fsanitize", "-fno-sanitize", "--param")  # what is made of sources; some of it clang does not know
 OF_MAIN_FILE = "-*,misc-unused-using-decls,misc-unused-alias-decls"
 INCLUDES = re.compile(r'^#include "(.*)"', re.MULTILINE)
 DECLARES = re.compile(r"^(using\s+(?!namespace\b)[\w:]+::\w+\s*;|namespace\s+\w+\s*=)", re.MULTILINE)
 
 
 def own_sources(build):
-    """(source, directory, object, command without source and object) of each, also of those that CMake has compiled
-    together."""
+    """(source, directory, command without source and object) of each, also of those that CMake has compiled together."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
         sources = [pathlib.Path(entry["file"]).resolve()]
         if sources[0].name.startswith("unity_"):
@@ -39,7 +41,7 @@ def own_sources(build):
         output = words.index("-o")
         for source in sources:
             if source.suffix == ".cpp" and source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in FOLDERS:
-                yield source, entry["directory"], words[output + 1], words[:output]
+                yield source, entry["directory"], words[:output]
 
 
 def changed_since(commit, sources):
@@ -58,24 +60,37 @@ def changed_since(commit, sources):
     return chosen
 
 
+def for_reading(command):
+    """What of a command matters for reading sources, in pieces of a word or of an option and its argument."""
+    words = iter(command)
+    for word in words:
+        if word in TAKE_ARGUMENT:
+            yield word, next(words)
+        elif not word.startswith(OF_CODE):
+            yield (word,)
+
+
 def batches(build, commit):
-    """[(directory, command, sources)]: of one target, and thus with the same flags."""
-    targets = {}
+    """[(directory, command, sources)]: sources of all targets whose commands agree but for paths and definitions, which
+    a batch has of all of them."""
+    commands = {}
     own = list(own_sources(build))
     chosen = {source for source, *_ in own}
     if not chosen:
         sys.exit(f"{build}/compile_commands.json names none of the program's sources")
     if commit:
         chosen = changed_since(commit, chosen)
-    for source, directory, output, command in own:
+    for source, directory, command in own:
         if source not in chosen:
             continue
-        target = output.partition(".dir/")[0]
-        targets.setdefault((directory, target, tuple(command)), []).append(source)
-    for (directory, _, command), sources in targets.items():
-        count = -(-len(sources) // AT_ONCE)
-        for part in range(count):
-            yield directory, command, sources[part::count]
+        pieces = list(for_reading(command))
+        shared = tuple(piece for piece in pieces if not piece[0].startswith(OF_TARGET))
+        union, sources = commands.setdefault((directory, shared), ({}, []))
+        union.update(dict.fromkeys(pieces))
+        sources.append(source)
+    for (directory, _), (pieces, sources) in commands.items():
+        for part in range(0, len(sources), AT_ONCE):
+            yield directory, [word for piece in pieces for word in piece], sources[part:part + AT_ONCE]
 
 
 def run(tidy, database, source, *options):
@@ -86,18 +101,21 @@ def run(tidy, database, source, *options):
     return "" if result.returncode == 0 else result.stdout or f"exit code {result.returncode}: {source}\n"
 
 
-def check(tidy, database, batch):
-    directory, command, sources = batch
-    together = database / "sources.cpp"
+def check(tidy, database, directory, command, sources):
+    """What is found in sources of one command."""
     database.mkdir()
+    together = database / "sources.cpp"
     (database / "compile_commands.json").write_text(json.dumps(
         [{"directory": directory, "file": str(file), "arguments": [*command, "-c", str(file)]}
          for file in [together, *sources]]))
+    if len(sources) == 1:
+        return run(tidy, database, sources[0])
     together.write_text("".join(f'#include "{source}"  // NOLINT(bugprone-suspicious-include)\n' for source in sources))
     # There a source may well use another's names.
-    options = [f"--config-file={ROOT / '.clang-tidy'}", "--extra-arg=-Wno-shadow"]
-    if len(sources) == 1 or run(tidy, database, together, *options):
-        return "".join(run(tidy, database, source) for source in sources)
+    if run(tidy, database, together, f"--config-file={ROOT / '.clang-tidy'}", "--extra-arg=-Wno-shadow"):
+        half = len(sources) // 2
+        return "".join(check(tidy, database / part, directory, command, some)
+                       for part, some in (("first", sources[:half]), ("second", sources[half:])))
     return "".join(run(tidy, database, source, f"--checks={OF_MAIN_FILE}", f"--warnings-as-errors={OF_MAIN_FILE}")
                    for source in sources if DECLARES.search(source.read_text()))
 
@@ -106,7 +124,7 @@ def main():
     tidy, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
     todo = list(batches(build, sys.argv[3] if len(sys.argv) > 3 else None))
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda part, batch: check(tidy, pathlib.Path(folder) / str(part), batch), itertools.count(), todo)
+        found = pool.map(lambda part, batch: check(tidy, pathlib.Path(folder) / str(part), *batch), itertools.count(), todo)
         text = "".join(found)
     print(text, end="")
     sys.exit(1 if text else 0)

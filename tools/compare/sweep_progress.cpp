@@ -13,8 +13,7 @@
 namespace tardigrad {
 namespace {
 
-double seconds_between(SweepProgress::SteadyClock::time_point from,
-                       SweepProgress::SteadyClock::time_point to) {
+double seconds_from(SweepProgress::SteadyClock::time_point from, SweepProgress::SteadyClock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
@@ -95,7 +94,7 @@ void SweepProgress::end(std::size_t run, const std::string& line, bool failed) {
   Run& ended = *runs_[run];
   ended.phase = Phase::over;
   ++over_;
-  seconds_of_kind_[ended.kind].push_back(seconds_between(ended.began_at, display_.now()));
+  seconds_of_kind_[ended.kind].push_back(seconds_from(ended.began_at, display_.now()));
   if (display_.quiet && !failed) return;
   clear_line();
   print(fmt::format("{:>{}}/{}  {}", over_, fmt::formatted_size("{}", runs_.size()), runs_.size(), line));
@@ -125,7 +124,7 @@ void SweepProgress::show(SteadyClock::time_point now) {
 }
 
 std::string SweepProgress::describe(SteadyClock::time_point now) const {
-  const double elapsed_s = seconds_between(shown_at_, now);
+  const double elapsed_s = seconds_from(shown_at_, now);
   const double rate = static_cast<double>(gradients() - gradients_shown_) / elapsed_s;
   std::string text = fmt::format("{} of {} runs done, {}  {:.0f} gradients/s", over_, runs_.size(),
                                  describe_running(), rate);
@@ -151,7 +150,7 @@ std::map<std::string, double> SweepProgress::seconds_by_kind(SteadyClock::time_p
   auto known = seconds_of_kind_;
   for (const auto& run : runs_) {
     if (run->phase != Phase::running || run->share == 0) continue;
-    known[run->kind].push_back(seconds_between(run->began_at, now) / run->share);
+    known[run->kind].push_back(seconds_from(run->began_at, now) / run->share);
   }
   std::map<std::string, double> means;
   for (const auto& [kind, seconds] : known) means[kind] = mean_of(seconds);
@@ -172,7 +171,7 @@ std::optional<double> SweepProgress::seconds_left(SteadyClock::time_point now) c
     if (run->phase == Phase::over) continue;
     const auto known = by_kind.find(run->kind);
     double whole = known != by_kind.end() ? known->second : of_any;
-    if (run->share > share_that_shows_a_pace) whole = seconds_between(run->began_at, now) / run->share;
+    if (run->share > share_that_shows_a_pace) whole = seconds_from(run->began_at, now) / run->share;
     const double rest = whole * (1 - run->share);
     sum += rest;
     longest = std::max(longest, rest);

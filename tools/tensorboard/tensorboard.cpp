@@ -17,13 +17,13 @@
 namespace tardigrad {
 namespace {
 
-using std::chrono::duration;
+using Seconds = std::chrono::duration<double>;
 using std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
-double seconds(steady_clock::duration time) { return duration<double>(time).count(); }
+double seconds(steady_clock::duration time) { return Seconds(time).count(); }
 
-double unix_time_s() { return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+double unix_time_s() { return Seconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 const std::string& made(const std::string& folder) {
   std::error_code error;

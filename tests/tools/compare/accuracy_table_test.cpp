@@ -47,7 +47,7 @@ std::vector<CsvRow> parse_csv(const std::string& text) {
   return rows;
 }
 
-class Table : public testing::ProgramTest {
+class TableCommand : public testing::ProgramTest {
  protected:
   /// A log as `train` leaves it, of two evaluations.
   void write_run(const std::string& name, const std::string& options) const {
@@ -70,7 +70,7 @@ class Table : public testing::ProgramTest {
   }
 };
 
-TEST_F(Table, TellsApartRunsOfOneMethodAndStepSize) {
+TEST_F(TableCommand, TellsApartRunsOfOneMethodAndStepSize) {
   write_run("a", R"("method":"dude","lr":0.1,"seed":1,"gather":null)");
   write_run("b", R"("method":"dude","lr":0.1,"seed":2,"gather":null)");
   write_run("c", R"("method":"asgd","lr":0.1,"seed":2,"gather":null)");
@@ -83,13 +83,13 @@ TEST_F(Table, TellsApartRunsOfOneMethodAndStepSize) {
       HasSubstr("dude 0.1, seed 1, no gather dude 0.1, seed 2, no gather dude 0.1, seed 2, gather 3"));
 }
 
-TEST_F(Table, NamesTheFilesOfRunsThatNothingElseTellsApart) {
+TEST_F(TableCommand, NamesTheFilesOfRunsThatNothingElseTellsApart) {
   write_run("first", R"("method":"dude","lr":0.1,"seed":1)");
   write_run("second", R"("method":"dude","lr":0.1,"seed":1)");
   EXPECT_THAT(heading("first second"), HasSubstr("dude 0.1, first dude 0.1, second"));
 }
 
-TEST_F(Table, CellsStandBelowTheirLabels) {
+TEST_F(TableCommand, CellsStandBelowTheirLabels) {
   write_run("a", R"("method":"dude","lr":0.1,"seed":1)");
   write_run("b", R"("method":"dude","lr":0.1,"seed":2)");
   std::istringstream lines(tardigrad("table a b").out);
@@ -98,7 +98,7 @@ TEST_F(Table, CellsStandBelowTheirLabels) {
   for (std::string line; std::getline(lines, line);) EXPECT_EQ(line.size(), heading.size()) << line;
 }
 
-TEST_F(Table, WritesEvaluationsAsCommaSeparatedValues) {
+TEST_F(TableCommand, WritesEvaluationsAsCommaSeparatedValues) {
   write_run("a",
             R"("method":"dude","lr":0.1,"seed":1,"model":"quadratic:my \"best\", file.json","dataset":"")");
   write_run("b", R"("method":"asgd","lr":1e-05,"seed":18446744073709551615,"model":"mlp","dataset":"mnist")");
@@ -122,7 +122,7 @@ TEST_F(Table, WritesEvaluationsAsCommaSeparatedValues) {
   EXPECT_EQ(rows[3].at("dataset"), "mnist");
 }
 
-TEST_F(Table, CommaSeparatedValuesHaveAColumnForWhatDiffersBesides) {
+TEST_F(TableCommand, CommaSeparatedValuesHaveAColumnForWhatDiffersBesides) {
   write_run("a", R"("method":"dude","lr":0.1,"seed":1,"gather":null,"momentum":0.9)");
   write_run("b", R"("method":"dude","lr":0.1,"seed":1,"gather":3,"momentum":0.9)");
   const auto rows = parse_csv(tardigrad("table --csv a b").out);
@@ -132,7 +132,7 @@ TEST_F(Table, CommaSeparatedValuesHaveAColumnForWhatDiffersBesides) {
   EXPECT_FALSE(rows[0].contains("momentum"));
 }
 
-TEST_F(Table, RefusesWhatIsNoLog) {
+TEST_F(TableCommand, RefusesWhatIsNoLog) {
   write("other", "{\"event\":\"run\",\"method\":7}\n");
   for (const std::string flags : {"", "--csv "}) {
     const Finished table = tardigrad("table " + flags + "other");
