@@ -1,27 +1,30 @@
 #!/usr/bin/env python3
-"""Runs the tests of a GoogleTest program that have cuda or GPU in their name, several processes at once.
+"""Runs the tests of a GoogleTest program that have cuda or GPU in their name, in one process.
 
     tools/gpu_check/cuda_tests.py build-gpu/tests/kernels_test
-    tools/gpu_check/cuda_tests.py --only '*/cuda*' --processes 6 --batches 6 --under 'compute-sanitizer --tool memcheck' ...
+    tools/gpu_check/cuda_tests.py --only '*/cuda*' --under 'compute-sanitizer --tool memcheck' build-gpu/tests/kernels_test
 
-A process takes one test, unless --batches says how many processes take all: an error that stays with a CUDA context, a
-crash or a hang costs only the tests of its process. What failed is printed whole, the last line sums up. Exit code 0:
-some passed and none failed; 1: some failed; 77: none ran, the last line says why.
+A process takes a second or more to start on a GPU, and several share its time. Only where the process ends or stands still
+within a test, that test is run again alone, and those behind it go on in a new process. What the program says is printed as
+it comes; the last line sums up. Exit code 0: some passed and none failed; 1: some failed; 77: none ran, the last line says
+why.
 """
 
 import argparse
 import collections
-import concurrent.futures
-import json
 import os
-import pathlib
+import re
 import shlex
+import signal
 import subprocess
 import sys
-import tempfile
+import threading
+import time
 
 EVERY_SPELLING = "*cuda*:*Cuda*:*CUDA*:*gpu*:*Gpu*:*GPU*"
 SKIPPED = 77
+BEGUN = re.compile(r"\[ RUN      \] (\S+)$")
+ENDED = re.compile(r"\[ +(OK|FAILED|SKIPPED) +\] ([^\s,]+)(?:,.*)? \(\d+ ms\)$")
 
 
 def list_tests(program, only):
@@ -37,52 +40,73 @@ def list_tests(program, only):
     return tests
 
 
-def results_of(report):
-    """Of each test that came to its end: whether it was skipped, and its failures."""
-    if not report.exists():
-        return {}
-    suites = json.loads(report.read_text()).get("testsuites", [])
-    return {f"{suite['name']}.{test['name']}": (test["result"] == "SKIPPED", test.get("failures", []))
-            for suite in suites for test in suite["testsuite"]}
+class Run:
+    """One process: how each of its tests ended, the one that had not when the process did, and why tests were skipped."""
+
+    def __init__(self, command, tests, silence_s):
+        self.ended, self.within, self.skips, self.stood_still = {}, None, collections.Counter(), False
+        self.unsupported = False
+        self.process = subprocess.Popen([*command, f"--gtest_filter={':'.join(tests)}"], text=True, errors="replace",
+                                        start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+        self.last_line = time.monotonic()
+        threading.Thread(target=self.watch, args=(silence_s,), daemon=True).start()
+        before = ""
+        for line in self.process.stdout:
+            self.last_line = time.monotonic()
+            print(line, end="", flush=True)
+            self.take(line.rstrip(), before)
+            before = line.rstrip()
+        self.code = self.process.wait()
+
+    def watch(self, silence_s):
+        while self.process.poll() is None:
+            if time.monotonic() - self.last_line > silence_s:
+                self.stood_still = True
+                os.killpg(self.process.pid, signal.SIGKILL)
+                return
+            time.sleep(0.1)
+
+    def take(self, line, before):
+        if begun := BEGUN.search(line):
+            self.within = begun[1]
+        elif ended := ENDED.search(line):
+            self.ended[ended[2]], self.within = ended[1], None
+        elif before.endswith(": Skipped"):
+            self.skips[line.strip()] += 1
+        self.unsupported |= "Device not supported" in line
 
 
-def run_batch(command, tests, limit_s, report):
-    """(passed, skipped, failed) names, and the output."""
-    command = [*command, f"--gtest_filter={':'.join(tests)}", f"--gtest_output=json:{report}"]
-    try:
-        run = subprocess.run(command, text=True, errors="replace", timeout=limit_s, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        output, code = run.stdout, run.returncode
-    except subprocess.TimeoutExpired as expired:
-        output, code = (expired.stdout or b"").decode(errors="replace") + f"\nnot over after {limit_s:g} s", None
-    results = results_of(report)
-    failed = [test for test in tests if test not in results or results[test][1]]
-    skipped = [test for test in tests if test in results and results[test][0]]
-    passed = [test for test in tests if test not in failed and test not in skipped]
-    if code != 0 and not failed:  # found beside the tests, by a sanitizer or at the program's end
-        others = f" and {len(passed) - 1} more" if len(passed) > 1 else ""
-        failed, passed = [f"exit code {code} after {passed[0] if passed else 'nothing'}{others}"], []
-    return passed, skipped, failed, output
-
-
-def reason_of_skip(output):
-    """The line that GTEST_SKIP left, which stands below "file:line: Skipped"."""
-    lines = [line.strip() for line in output.splitlines()]
-    reasons = [after for line, after in zip(lines, lines[1:]) if line.endswith("Skipped")]
-    return reasons[0] if reasons else "no reason given"
-
-
-def in_batches(tests, batches):
-    return [tests[i::batches] for i in range(batches) if tests[i::batches]] if batches else [[test] for test in tests]
+def run_all(command, tests, silence_s):
+    """(how each test ended, why tests were skipped, what else went wrong)"""
+    ended, skips, beside = {}, collections.Counter(), []
+    left = tests
+    while left:
+        run = Run(command, left, silence_s)
+        if run.unsupported:
+            print(f"{command[0]}: device not supported")
+            sys.exit(SKIPPED)
+        ended |= run.ended
+        skips += run.skips
+        left = [test for test in left if test not in ended]
+        how = f"no word for {silence_s:g} s" if run.stood_still else f"exit code {run.code}"
+        if run.within is None:
+            if left or (run.code != 0 and "FAILED" not in run.ended.values()):
+                beside.append(f"{how} beside the tests" + (f", {len(left)} of which had not begun" if left else ""))
+            break
+        print(f"==== {how} within {run.within}, which is run again alone", flush=True)
+        alone = Run(command, [run.within], silence_s).ended.get(run.within)
+        ended[run.within] = "FAILED"  # also where it was well alone
+        beside.append(f"{how} within {run.within}" + (" (not when alone)" if alone == "OK" else ""))
+        left.remove(run.within)
+    return ended, skips, beside
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--only", default=EVERY_SPELLING, help="which tests, as --gtest_filter")
-    parser.add_argument("--processes", type=int, default=4, help="at once")
-    parser.add_argument("--batches", type=int, default=0, help="processes in all; 0: one for each test")
-    parser.add_argument("--limit", type=float, default=60, help="seconds a process may take")
+    parser.add_argument("--silence", type=float, default=60, help="seconds without a word after which a process is ended")
     parser.add_argument("--under", default="", help="command that runs the program, such as compute-sanitizer")
     arguments = parser.parse_args()
     tests = list_tests(arguments.program, arguments.only)
@@ -90,29 +114,15 @@ def main():
         print(f"no test is called {arguments.only}")
         sys.exit(SKIPPED)
     command = [*shlex.split(arguments.under), os.path.abspath(arguments.program)]
-    passed, failed, skips = [], [], collections.Counter()
-    with tempfile.TemporaryDirectory() as folder, \
-            concurrent.futures.ThreadPoolExecutor(max_workers=arguments.processes) as pool:
-        batches = [pool.submit(run_batch, command, batch, arguments.limit, pathlib.Path(folder) / f"{i}.json")
-                   for i, batch in enumerate(in_batches(tests, arguments.batches))]
-        for batch in concurrent.futures.as_completed(batches):
-            batch_passed, batch_skipped, batch_failed, output = batch.result()
-            passed += batch_passed
-            failed += batch_failed
-            skips[reason_of_skip(output)] += len(batch_skipped)
-            if batch_failed or arguments.under:
-                print(f"==== {', '.join(batch_failed) or 'passed'}\n{output}", flush=True)
-            if arguments.under and "Device not supported" in output:
-                pool.shutdown(cancel_futures=True)
-                print(f"{command[0]}: device not supported")
-                sys.exit(SKIPPED)
-    skips = +skips
-    parts = [f"{len(passed)} passed"]
+    ended, skips, beside = run_all(command, tests, arguments.silence)
+    failed = sorted(test for test, how in ended.items() if how == "FAILED")
+    passed = sum(how == "OK" for how in ended.values())
+    parts = [f"{passed} passed"]
     parts += [f"{count} skipped ({reason})" for reason, count in skips.most_common()]
     if failed:
-        parts += [f"{len(failed)} failed: " + ", ".join(sorted(failed)[:4]) + (" …" if len(failed) > 4 else "")]
-    print("; ".join(parts))
-    sys.exit(1 if failed else 0 if passed else SKIPPED)
+        parts += [f"{len(failed)} failed: " + ", ".join(failed[:4]) + (" …" if len(failed) > 4 else "")]
+    print("; ".join(parts + beside))
+    sys.exit(1 if failed or beside else 0 if passed else SKIPPED)
 
 
 if __name__ == "__main__":

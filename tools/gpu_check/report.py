@@ -3,7 +3,7 @@
 import json
 import operator
 
-# What issue 4 asks of one H200: (benchmark, what its lines must hold, the measure, goal).
+# What is asked of one H100 or H200: (benchmark, what its lines must hold, the measure, goal).
 GOALS = [
     ("server_update", {"work": "fused, launched alone", "dimension": 620362}, "over_empty_kernel", "<=", 2),
     ("server_update", {"work": "fused", "dimension": 10000000}, "share_of_copy", ">=", 0.9),
@@ -53,7 +53,7 @@ def table(machine, stages, goals):
         for goal in goals:
             if goal["benchmark"] == stage["stage"]:
                 case = ", ".join(f"{key} {value}" for key, value in goal["case"].items())
-                lines.append(f"    {case:<38}{goal['measure']:<22}{goal['value']:>10.3f}   {goal['goal']:<7} "
+                lines.append(f"    {case:<44}{goal['measure']:<22}{goal['value']:>10.3f}   {goal['goal']:<7} "
                              f"{'met' if goal['met'] else 'MISSED'}")
     counts = {status: sum(stage["status"] == status for stage in stages) for status in ("PASS", "FAIL", "SKIPPED")}
     met = sum(goal["met"] for goal in goals)
@@ -62,11 +62,13 @@ def table(machine, stages, goals):
 
 
 def write(out, machine, stages):
+    """What is known so far; returns the table."""
     measurements = read_measurements(out / "logs")
     goals = judge(measurements)
     results = {**machine, "stages": stages, "goals": goals, "measurements": measurements}
     (out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    (out / "table.txt").write_text(table(machine, stages, goals))
+    text = table(machine, stages, goals)
+    (out / "table.txt").write_text(text)
     (out / "log.txt").write_text("".join(f"==> {path.name}\n{path.read_text(errors='replace')}\n"
                                          for path in sorted((out / "logs").glob("*.log"))))
-    print(table(machine, stages, goals), end="")
+    return text
