@@ -26,6 +26,7 @@ class DeviceArray {
     std::vector<std::byte> raw(bytes());
     for (std::size_t i = 0; i < size_; ++i) store(format_, raw.data(), i, values[i]);
     expect_cuda(cudaMemcpy(data_, raw.data(), raw.size(), cudaMemcpyDefault));
+    expect_cuda(cudaDeviceSynchronize());
   }
   explicit DeviceArray(std::size_t bytes_in_all)
       : DeviceArray(Format::fp32, std::vector<float>(bytes_in_all / 4)) {}

@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "tests/cuda_emulation/state.h"
 #include "tests/cuda_emulation/stream_work.h"
@@ -106,6 +108,17 @@ void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, St
   if (bytes == 0) return;
   check_copy(to, from, bytes, kind);
   stream.submit({Kind::transfer, &stream.device, [=] { copy_now(to, from, bytes, kind); }});
+}
+
+/// From the program's own memory to a GPU's: the call is over when all is read, and what was read may still
+/// be on its way, in the order of that stream.
+void copy_by_way_of_staging(void* to, const void* from, std::size_t bytes, StreamState& stream) {
+  stream.device.check();
+  check_copy(to, from, bytes, cudaMemcpyHostToDevice);
+  const auto* begin = static_cast<const std::byte*>(from);
+  const auto staging = std::make_shared<const std::vector<std::byte>>(begin, begin + bytes);
+  stream.submit({Kind::transfer, &stream.device,
+                 [=] { copy_now(to, staging->data(), bytes, cudaMemcpyHostToDevice); }});
 }
 
 void set(void* to, int value, std::size_t bytes, StreamState& stream) {
@@ -273,8 +286,14 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   return api([&] {
     require_no_unsafe_capture();
-    copy(to, from, bytes, kind, stream_of(nullptr));
-    wait_for(stream_of(nullptr));
+    StreamState& stream = stream_of(nullptr);
+    const auto target = find(to);
+    if (bytes > 0 && !find(from) && target && !target->on_host()) {
+      copy_by_way_of_staging(to, from, bytes, stream);
+    } else {
+      copy(to, from, bytes, kind, stream);
+      wait_for(stream);
+    }
   });
 }
 
@@ -299,7 +318,7 @@ cudaError_t cudaMemset(void* to, int value, std::size_t bytes) {
   return api([&] {
     require_no_unsafe_capture();
     set(to, value, bytes, stream_of(nullptr));
-    wait_for(stream_of(nullptr));
+    if (const auto target = find(to); !target || target->on_host()) wait_for(stream_of(nullptr));
   });
 }
 

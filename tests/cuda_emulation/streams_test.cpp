@@ -70,6 +70,28 @@ TEST(EmulatedEvents, StandForTheWorkBeforeTheirRecord) {
   EXPECT_EQ(cudaEventQuery(event), cudaSuccess);
 }
 
+TEST(EmulatedCopies, FromMemoryOfTheProgramMayReturnBeforeTheyHaveArrived) {
+  Gate gate;
+  int* on_gpu = nullptr;
+  expect_cuda(cudaMalloc(&on_gpu, sizeof(int)));
+  expect_cuda(cudaMemset(on_gpu, 0, sizeof(int)));
+  expect_cuda(cudaDeviceSynchronize());
+  expect_cuda(enqueue(nullptr, gate.pass()));
+  int value = 42;
+  expect_cuda(cudaMemcpy(on_gpu, &value, sizeof(int), cudaMemcpyHostToDevice));
+  value = 43;  // has been read by now
+  int seen = -1;
+  const Stream other;
+  expect_cuda(enqueue(other, [&] { seen = *on_gpu; }));
+  other.synchronize();
+  EXPECT_EQ(seen, 0) << "another stream does not wait for it";
+  gate.open();
+  expect_cuda(cudaDeviceSynchronize());
+  expect_cuda(cudaMemcpy(&seen, on_gpu, sizeof(int), cudaMemcpyDeviceToHost));
+  EXPECT_EQ(seen, 42);
+  expect_cuda(cudaFree(on_gpu));
+}
+
 TEST(EmulatedEvents, MeasureTimeWhereTheyAreMadeTo) {
   const Stream stream;
   const Event start(cudaEventDefault);

@@ -69,6 +69,8 @@ class Memory {
     if (backend == Backend::cuda) {
       check_status(cudaMalloc(&start_, size_));
       check_status(cudaMemcpy(start_, content.data(), size_, cudaMemcpyHostToDevice));
+      // It may be over before all has arrived, and a non-blocking stream does not wait for the rest.
+      check_status(cudaDeviceSynchronize());
       return;
     }
 #endif

@@ -70,9 +70,10 @@ class CudaDevice {
     return std::unique_ptr<void, Free>(memory);
   }
 
-  /// From host memory; blocks.
+  /// From host memory; returns when all has arrived, for which cudaMemcpy alone does not wait.
   void fill(void* to, const void* from, std::size_t bytes) const {
     check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "cudaMemcpy");
+    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
   void copy(void* to, const void* from, std::size_t bytes) const {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_.get()), "cudaMemcpyAsync");
