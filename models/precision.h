@@ -4,8 +4,8 @@
 
 namespace tardigrad::models {
 
-/// Says what the layers of a network compute in. Parameters and the gradients that leave the network are fp32
-/// in every case, and so is every sum.
+/// Says what the layers of a network compute in, the most exact first. Parameters and the gradients that
+/// leave the network are fp32 in every case, and so is every sum.
 enum class Precision {
   fp32,  ///< IEEE single precision throughout.
   tf32,  ///< Operands of convolutions and matrix products rounded to the 10 bits of TF32, on tensor cores.

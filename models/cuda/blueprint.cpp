@@ -141,15 +141,13 @@ class Builder {
     stage.input_gradient = input_gradient_;
     stage.output = take_elements(batch() * linear.output_size());
     stage.output_gradient = relu ? take_elements(batch() * linear.output_size()) : stage.output;
-    if (relu) stage.mask = arena_.take(batch() * stage.mask_stride() / 8);
     const bool f32 = plan_.element == Element::f32;
     const bool in_place = lies_well(linear.weight_offset) && lies_well(linear.bias_offset);
-    // Products of bf16 can be written in fp32, so weight gradients need no repacking, and neither do bias
-    // gradients that come with them. Those behind a ReLU come with the gradient of an activation.
+    // Products of bf16 can be written in fp32, so gradients need no repacking.
     const auto size = static_cast<std::uint32_t>(linear.outputs);
     stage.weight = parameter(matrix(linear.weight_offset, size, static_cast<std::uint32_t>(linear.inputs)),
                              in_place && f32, in_place);
-    stage.bias = parameter(matrix(linear.bias_offset, size, 1), in_place && f32, in_place && (f32 || !relu));
+    stage.bias = parameter(matrix(linear.bias_offset, size, 1), in_place && f32, in_place);
     input_ = stage.output;
     input_gradient_ = stage.output_gradient;
     plan_.linears.push_back(stage);

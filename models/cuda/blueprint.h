@@ -60,14 +60,10 @@ struct LinearStage {
   Parameter weight, bias;
   std::size_t input = 0;  ///< [batch, inputs]
   std::size_t input_gradient =
-      0;                   ///< The place of `input`, unless a ReLU's mask may still be read from that.
+      0;                   ///< The place of `input`, unless a ReLU's derivative is still read from that.
   std::size_t output = 0;  ///< [batch, outputs]
   std::size_t output_gradient = 0;
-  std::size_t mask = 0;       ///< Bits of the ReLU, mask_stride a row; only with `relu`.
   bool reads_images = false;  ///< Then no gradient with respect to the input is wanted.
-
-  /// Returns the bits between rows of the mask, as cuBLASLt wants them.
-  std::size_t mask_stride() const { return (static_cast<std::size_t>(linear.outputs) + 127) / 128 * 128; }
 };
 
 struct Blueprint {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
+
+#include "models/cuda/fastest.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -14,22 +17,19 @@ constexpr float zero = 0;
 // cuDNN lists an algorithm once for each kind of arithmetic.
 constexpr std::size_t kinds_of_math = 3;
 
-/// The first of cuDNN's results, which come in the order of their speed, that can be used.
-template <std::size_t Size, typename Result>
-auto first_usable(const std::array<Result, Size>& results, int count, const Search& search, Device device,
-                  const char* direction) {
-  for (int i = 0; i < count; ++i) {
-    const Result& result = results[static_cast<std::size_t>(i)];
-    const bool allowed = !search.deterministic || result.determinism == CUDNN_DETERMINISTIC;
-    if (result.status == CUDNN_STATUS_SUCCESS && result.memory <= search.workspace_limit && allowed) {
-      return AlgorithmChoice<decltype(result.algo)>{result.algo, result.mathType, result.memory};
-    }
-  }
-  throw DeviceError(
-      device, fmt::format("{}: convolution, {}: no {}algorithm of cuDNN's with {} MiB of workspace or less",
-                          device.name(), direction, search.deterministic ? "deterministic " : "",
-                          search.workspace_limit >> 20));
-}
+// Each loads kernels of its own first.
+constexpr std::size_t most_to_time = 4;
+
+/// What the heuristics say of the algorithms of one direction, the most promising first.
+template <typename Result, std::size_t Algorithms>
+struct Results {
+  std::array<Result, Algorithms * kinds_of_math> all{};
+  int count = 0;
+
+  static constexpr int room = static_cast<int>(Algorithms * kinds_of_math);
+  auto begin() const { return all.begin(); }
+  auto end() const { return all.begin() + count; }
+};
 
 }  // namespace
 
@@ -66,14 +66,17 @@ Convolution::Description Convolution::describe() const {
   TARDIGRAD_CUDA_CHECK(cudnnSetConvolution2dDescriptor(description.get(), 1, 1, 1, 1, 1, 1,
                                                        CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
                        device_);
-  set_math(description, CUDNN_TENSOR_OP_MATH);
+  set_math(description, allowed(CUDNN_TENSOR_OP_MATH));
   return description;
 }
 
 /// What cuDNN calls its default may round to TF32, so fp32 takes no other kind than FMA.
+cudnnMathType_t Convolution::allowed(cudnnMathType_t math) const {
+  return precision_ == Precision::fp32 ? CUDNN_FMA_MATH : math;
+}
+
 void Convolution::set_math(const Description& description, cudnnMathType_t math) const {
-  const cudnnMathType_t allowed = precision_ == Precision::fp32 ? CUDNN_FMA_MATH : math;
-  TARDIGRAD_CUDA_CHECK(cudnnSetConvolutionMathType(description.get(), allowed), device_);
+  TARDIGRAD_CUDA_CHECK(cudnnSetConvolutionMathType(description.get(), math), device_);
 }
 
 ConvolutionAlgorithms Convolution::choose(const Execution& execution, const Search& search, void* input,
@@ -86,67 +89,67 @@ ConvolutionAlgorithms Convolution::choose(const Execution& execution, const Sear
   return chosen;
 }
 
-AlgorithmChoice<cudnnConvolutionFwdAlgo_t> Convolution::choose_forward(const Probe& probe) const {
-  std::array<cudnnConvolutionFwdAlgoPerf_t, CUDNN_CONVOLUTION_FWD_ALGO_COUNT * kinds_of_math> results{};
-  constexpr int room = static_cast<int>(results.size());
-  const Execution& run = probe.execution;
-  int count = 0;
-  if (probe.search.deterministic) {
-    TARDIGRAD_CUDA_CHECK(
-        cudnnGetConvolutionForwardAlgorithm_v7(run.cudnn, input_.get(), weight_.get(), forward_.get(),
-                                               output_.get(), room, &count, results.data()),
-        device_);
-  } else {
-    TARDIGRAD_CUDA_CHECK(
-        cudnnFindConvolutionForwardAlgorithmEx(
-            run.cudnn, input_.get(), probe.input, weight_.get(), probe.weight, forward_.get(), output_.get(),
-            probe.output, room, &count, results.data(), run.workspace, run.workspace_bytes),
-        device_);
+/// `enqueue(algorithm)` runs the direction on the probe's memory.
+template <typename Results, typename Enqueue>
+auto Convolution::fastest(const Results& results, const Probe& probe, const Description& description,
+                          const char* direction, const Enqueue& enqueue) const {
+  using Choice = AlgorithmChoice<decltype(results.begin()->algo)>;
+  const Search& search = probe.search;
+  std::vector<Choice> choices;
+  for (const auto& result : results) {
+    const bool repeats = !search.deterministic || result.determinism == CUDNN_DETERMINISTIC;
+    const bool fits = result.memory <= std::min(search.workspace_limit, probe.execution.workspace_bytes);
+    if (result.status != CUDNN_STATUS_SUCCESS || !repeats || !fits) continue;
+    const Choice choice{result.algo, allowed(result.mathType), result.memory};
+    const auto same = [&](const Choice& other) {
+      return other.algorithm == choice.algorithm && other.math == choice.math;
+    };
+    if (choices.size() < most_to_time && std::ranges::none_of(choices, same)) choices.push_back(choice);
   }
-  return first_usable(results, count, probe.search, device_, "forward");
+  if (search.deterministic && !choices.empty()) return choices.front();
+  const auto run = [&](std::size_t i) {
+    set_math(description, choices[i].math);
+    return enqueue(choices[i].algorithm) == CUDNN_STATUS_SUCCESS;
+  };
+  if (const auto i = fastest_of(device_, probe.execution.stream, choices.size(), run)) return choices[*i];
+  throw DeviceError(
+      device_, fmt::format("{}: convolution, {}: no {}algorithm of cuDNN's with {} MiB of workspace or less",
+                           device_.name(), direction, search.deterministic ? "deterministic " : "",
+                           search.workspace_limit >> 20));
+}
+
+AlgorithmChoice<cudnnConvolutionFwdAlgo_t> Convolution::choose_forward(const Probe& probe) const {
+  Results<cudnnConvolutionFwdAlgoPerf_t, CUDNN_CONVOLUTION_FWD_ALGO_COUNT> results;
+  TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionForwardAlgorithm_v7(
+                           probe.execution.cudnn, input_.get(), weight_.get(), forward_.get(), output_.get(),
+                           results.room, &results.count, results.all.data()),
+                       device_);
+  return fastest(results, probe, forward_, "forward", [&](auto algorithm) {
+    return enqueue_forward(probe.execution, algorithm, probe.input, probe.weight, probe.output);
+  });
 }
 
 AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> Convolution::choose_backward_data(const Probe& probe) const {
-  std::array<cudnnConvolutionBwdDataAlgoPerf_t, CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT * kinds_of_math>
-      results{};
-  constexpr int room = static_cast<int>(results.size());
-  const Execution& run = probe.execution;
-  int count = 0;
-  if (probe.search.deterministic) {
-    TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionBackwardDataAlgorithm_v7(run.cudnn, weight_.get(), output_.get(),
-                                                                     backward_data_.get(), input_.get(), room,
-                                                                     &count, results.data()),
-                         device_);
-  } else {
-    TARDIGRAD_CUDA_CHECK(
-        cudnnFindConvolutionBackwardDataAlgorithmEx(
-            run.cudnn, weight_.get(), probe.weight, output_.get(), probe.output, backward_data_.get(),
-            input_.get(), probe.input, room, &count, results.data(), run.workspace, run.workspace_bytes),
-        device_);
-  }
-  return first_usable(results, count, probe.search, device_, "input gradient");
+  Results<cudnnConvolutionBwdDataAlgoPerf_t, CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT> results;
+  TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                           probe.execution.cudnn, weight_.get(), output_.get(), backward_data_.get(),
+                           input_.get(), results.room, &results.count, results.all.data()),
+                       device_);
+  return fastest(results, probe, backward_data_, "input gradient", [&](auto algorithm) {
+    return enqueue_backward_data(probe.execution, algorithm, probe.weight, probe.output, probe.input);
+  });
 }
 
 AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> Convolution::choose_backward_weight(
     const Probe& probe) const {
-  std::array<cudnnConvolutionBwdFilterAlgoPerf_t, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT * kinds_of_math>
-      results{};
-  constexpr int room = static_cast<int>(results.size());
-  const Execution& run = probe.execution;
-  int count = 0;
-  if (probe.search.deterministic) {
-    TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionBackwardFilterAlgorithm_v7(run.cudnn, input_.get(), output_.get(),
-                                                                       backward_weight_.get(), weight_.get(),
-                                                                       room, &count, results.data()),
-                         device_);
-  } else {
-    TARDIGRAD_CUDA_CHECK(
-        cudnnFindConvolutionBackwardFilterAlgorithmEx(
-            run.cudnn, input_.get(), probe.input, output_.get(), probe.output, backward_weight_.get(),
-            weight_.get(), probe.weight, room, &count, results.data(), run.workspace, run.workspace_bytes),
-        device_);
-  }
-  return first_usable(results, count, probe.search, device_, "weight gradient");
+  Results<cudnnConvolutionBwdFilterAlgoPerf_t, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT> results;
+  TARDIGRAD_CUDA_CHECK(cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                           probe.execution.cudnn, input_.get(), output_.get(), backward_weight_.get(),
+                           weight_.get(), results.room, &results.count, results.all.data()),
+                       device_);
+  return fastest(results, probe, backward_weight_, "weight gradient", [&](auto algorithm) {
+    return enqueue_backward_weight(probe.execution, algorithm, probe.input, probe.output, probe.weight);
+  });
 }
 
 void Convolution::use(const ConvolutionAlgorithms& algorithms) {
@@ -156,31 +159,48 @@ void Convolution::use(const ConvolutionAlgorithms& algorithms) {
   set_math(backward_weight_, algorithms.backward_weight.math);
 }
 
+cudnnStatus_t Convolution::enqueue_forward(const Execution& execution, cudnnConvolutionFwdAlgo_t algorithm,
+                                           const void* input, const void* weight, void* output) const {
+  return cudnnConvolutionForward(execution.cudnn, &one, input_.get(), input, weight_.get(), weight,
+                                 forward_.get(), algorithm, execution.workspace, execution.workspace_bytes,
+                                 &zero, output_.get(), output);
+}
+
+cudnnStatus_t Convolution::enqueue_backward_data(const Execution& execution,
+                                                 cudnnConvolutionBwdDataAlgo_t algorithm, const void* weight,
+                                                 const void* output_gradient, void* input_gradient) const {
+  return cudnnConvolutionBackwardData(execution.cudnn, &one, weight_.get(), weight, output_.get(),
+                                      output_gradient, backward_data_.get(), algorithm, execution.workspace,
+                                      execution.workspace_bytes, &zero, input_.get(), input_gradient);
+}
+
+cudnnStatus_t Convolution::enqueue_backward_weight(const Execution& execution,
+                                                   cudnnConvolutionBwdFilterAlgo_t algorithm,
+                                                   const void* input, const void* output_gradient,
+                                                   void* weight_gradient) const {
+  return cudnnConvolutionBackwardFilter(
+      execution.cudnn, &one, input_.get(), input, output_.get(), output_gradient, backward_weight_.get(),
+      algorithm, execution.workspace, execution.workspace_bytes, &zero, weight_.get(), weight_gradient);
+}
+
 void Convolution::forward(const Execution& execution, const void* input, const void* weight,
                           void* output) const {
-  TARDIGRAD_CUDA_CHECK(
-      cudnnConvolutionForward(execution.cudnn, &one, input_.get(), input, weight_.get(), weight,
-                              forward_.get(), algorithms_.forward.algorithm, execution.workspace,
-                              execution.workspace_bytes, &zero, output_.get(), output),
-      device_);
+  tardigrad::cuda::check(enqueue_forward(execution, algorithms_.forward.algorithm, input, weight, output),
+                         "cudnnConvolutionForward", device_);
 }
 
 void Convolution::backward_data(const Execution& execution, const void* weight, const void* output_gradient,
                                 void* input_gradient) const {
-  TARDIGRAD_CUDA_CHECK(cudnnConvolutionBackwardData(
-                           execution.cudnn, &one, weight_.get(), weight, output_.get(), output_gradient,
-                           backward_data_.get(), algorithms_.backward_data.algorithm, execution.workspace,
-                           execution.workspace_bytes, &zero, input_.get(), input_gradient),
-                       device_);
+  tardigrad::cuda::check(enqueue_backward_data(execution, algorithms_.backward_data.algorithm, weight,
+                                               output_gradient, input_gradient),
+                         "cudnnConvolutionBackwardData", device_);
 }
 
 void Convolution::backward_weight(const Execution& execution, const void* input, const void* output_gradient,
                                   void* weight_gradient) const {
-  TARDIGRAD_CUDA_CHECK(cudnnConvolutionBackwardFilter(
-                           execution.cudnn, &one, input_.get(), input, output_.get(), output_gradient,
-                           backward_weight_.get(), algorithms_.backward_weight.algorithm, execution.workspace,
-                           execution.workspace_bytes, &zero, weight_.get(), weight_gradient),
-                       device_);
+  tardigrad::cuda::check(enqueue_backward_weight(execution, algorithms_.backward_weight.algorithm, input,
+                                                 output_gradient, weight_gradient),
+                         "cudnnConvolutionBackwardFilter", device_);
 }
 
 }  // namespace tardigrad::models::cuda

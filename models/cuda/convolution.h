@@ -29,9 +29,9 @@ class Convolution {
  public:
   Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision);
 
-  /// Chooses the fastest algorithms, as measured on the memory given, which is overwritten and may hold
-  /// anything; or, for a deterministic search, the first that cuDNN's heuristics name. Throws DeviceError if
-  /// there are none within the limit.
+  /// Chooses, of the algorithms that cuDNN's heuristics name first, the fastest, as measured on the memory
+  /// given, which is overwritten and may hold anything; or, for a deterministic search, the first. Throws
+  /// DeviceError if there are none within the limit.
   ConvolutionAlgorithms choose(const Execution& execution, const Search& search, void* input, void* weight,
                                void* output) const;
 
@@ -61,8 +61,21 @@ class Convolution {
   AlgorithmChoice<cudnnConvolutionFwdAlgo_t> choose_forward(const Probe& probe) const;
   AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> choose_backward_data(const Probe& probe) const;
   AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> choose_backward_weight(const Probe& probe) const;
+  template <typename Results, typename Enqueue>
+  auto fastest(const Results& results, const Probe& probe, const Description& description,
+               const char* direction, const Enqueue& enqueue) const;
+
+  cudnnStatus_t enqueue_forward(const Execution& execution, cudnnConvolutionFwdAlgo_t algorithm,
+                                const void* input, const void* weight, void* output) const;
+  cudnnStatus_t enqueue_backward_data(const Execution& execution, cudnnConvolutionBwdDataAlgo_t algorithm,
+                                      const void* weight, const void* output_gradient,
+                                      void* input_gradient) const;
+  cudnnStatus_t enqueue_backward_weight(const Execution& execution, cudnnConvolutionBwdFilterAlgo_t algorithm,
+                                        const void* input, const void* output_gradient,
+                                        void* weight_gradient) const;
 
   Description describe() const;
+  cudnnMathType_t allowed(cudnnMathType_t math) const;
   void set_math(const Description& description, cudnnMathType_t math) const;
 
   Device device_;

@@ -19,18 +19,25 @@ void visit_number_of(Element element, const Visitor& visit) {
   }
 }
 
+/// Calls visit(Number{}, Sum{}) with the types of activations and of bias gradients, of which fp32 and bf16
+/// is no combination.
+template <typename Visitor>
+void visit_number_and_sum(Element number, Element sum, const Visitor& visit) {
+  if (number == Element::f32) return visit(0.0F, 0.0F);
+  if (sum == Element::f32) return visit(Bf16{}, 0.0F);
+  visit(Bf16{}, Bf16{});
+}
+
 MatmulArguments forward_arguments(const LinearOperands& operands) {
-  return {operands.weight, operands.input, operands.output, operands.bias, operands.mask};
+  return {operands.weight, operands.input, operands.output, operands.bias};
 }
 
 MatmulArguments backward_data_arguments(const LinearOperands& operands) {
-  return {operands.weight, operands.output_gradient, operands.input_gradient, operands.below_bias_gradient,
-          operands.below_mask};
+  return {operands.weight, operands.output_gradient, operands.input_gradient};
 }
 
 MatmulArguments backward_weight_arguments(const LinearOperands& operands) {
-  return {operands.input, operands.output_gradient, operands.weight_gradient, operands.bias_gradient,
-          nullptr};
+  return {operands.input, operands.output_gradient, operands.weight_gradient, operands.bias_gradient};
 }
 
 }  // namespace
@@ -53,18 +60,13 @@ MatmulShape LinearLayer::forward_shape() const {
   MatmulShape shape{.m = stage_.linear.outputs, .n = batch_, .k = stage_.linear.inputs};
   shape.transpose_a = true;
   shape.input = shape.output = element_of(precision_);
-  shape.epilogue = stage_.relu ? CUBLASLT_EPILOGUE_RELU_AUX_BIAS : CUBLASLT_EPILOGUE_BIAS;
-  if (stage_.relu) shape.mask_stride = stage_.mask_stride();
+  shape.epilogue = stage_.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
   return shape;
 }
 
 MatmulShape LinearLayer::backward_data_shape() const {
   MatmulShape shape{.m = stage_.linear.inputs, .n = batch_, .k = stage_.linear.outputs};
   shape.input = shape.output = element_of(precision_);
-  if (relu_below_) {
-    shape.epilogue = CUBLASLT_EPILOGUE_DRELU_BGRAD;
-    shape.mask_stride = relu_below_->mask_stride();
-  }
   return shape;
 }
 
@@ -72,27 +74,24 @@ MatmulShape LinearLayer::backward_weight_shape() const {
   MatmulShape shape{.m = stage_.linear.inputs, .n = stage_.linear.outputs, .k = batch_};
   shape.transpose_b = true;
   shape.input = element_of(precision_);
-  shape.output = gradient_element();
+  shape.output = gradient_element(stage_.weight);
   if (!stage_.relu) shape.epilogue = CUBLASLT_EPILOGUE_BGRADB;
   return shape;
 }
 
-/// Of the weights, and of a bias whose gradient comes with them.
-Element LinearLayer::gradient_element() const {
-  return stage_.weight.packed_gradient ? element_of(precision_) : Element::f32;
+Element LinearLayer::gradient_element(const Parameter& parameter) const {
+  return parameter.packed_gradient ? element_of(precision_) : Element::f32;
 }
 
 LinearAlgorithms LinearLayer::choose(const Execution& execution, const Search& search,
-                                     const LinearOperands& operands, bool mask_below) const {
+                                     const LinearOperands& operands) const {
   LinearAlgorithms chosen;
   chosen.forward = choose("forward", forward_shape(), forward_arguments(operands), execution, search);
   chosen.backward_weight = choose("weight gradient", backward_weight_shape(),
                                   backward_weight_arguments(operands), execution, search);
   if (!stage_.reads_images) {
-    Search data_search = search;
-    data_search.fuse = search.fuse && (!relu_below_ || mask_below);
-    chosen.backward_data = choose("input gradient", backward_data_shape(), backward_data_arguments(operands),
-                                  execution, data_search);
+    chosen.backward_data =
+        choose("input gradient", backward_data_shape(), backward_data_arguments(operands), execution, search);
   }
   return chosen;
 }
@@ -112,10 +111,7 @@ ProductAlgorithm LinearLayer::choose(const char* what, const MatmulShape& shape,
 }
 
 Matmul LinearLayer::make(MatmulShape shape, const ProductAlgorithm& algorithm) const {
-  if (!algorithm.fused) {
-    shape.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-    shape.mask_stride = 0;
-  }
+  if (!algorithm.fused) shape.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
   Matmul matmul(device_, shape, precision_);
   matmul.use(algorithm.matmul);
   return matmul;
@@ -140,9 +136,7 @@ void LinearLayer::backward(const Execution& execution, const LinearOperands& ope
   if (!stage_.relu && !algorithms_.backward_weight.fused) sum_bias_gradient(execution, operands);
   if (stage_.reads_images) return;
   backward_data_->run(execution, backward_data_arguments(operands));
-  if (!relu_below_ || algorithms_.backward_data.fused) return;
-  visit_number_of(element_of(precision_),
-                  [&]<typename Number>(Number) { relu_backward<Number>(execution, operands); });
+  if (relu_below_) relu_backward(execution, operands);
 }
 
 template <typename Number>
@@ -157,29 +151,29 @@ void LinearLayer::add_bias(const Execution& execution, const LinearOperands& ope
 }
 
 /// Of the layer below.
-template <typename Number>
 void LinearLayer::relu_backward(const Execution& execution, const LinearOperands& operands) const {
-  BiasReluBackward<Number, Number> operation;
-  operation.batch = static_cast<std::size_t>(batch_);
-  operation.outputs = static_cast<std::size_t>(stage_.linear.inputs);
-  operation.activation = static_cast<const Number*>(operands.below_output);
-  operation.gradient = static_cast<Number*>(operands.input_gradient);
-  operation.bias_gradient = static_cast<Number*>(operands.below_bias_gradient);
-  operation.launch(execution.stream);
+  const Element sums = gradient_element(relu_below_->bias);
+  visit_number_and_sum(element_of(precision_), sums, [&]<typename Number, typename Sum>(Number, Sum) {
+    BiasReluBackward<Number, Sum> operation;
+    operation.batch = static_cast<std::size_t>(batch_);
+    operation.outputs = static_cast<std::size_t>(stage_.linear.inputs);
+    operation.activation = static_cast<const Number*>(operands.below_output);
+    operation.gradient = static_cast<Number*>(operands.input_gradient);
+    operation.bias_gradient = static_cast<Sum*>(operands.below_bias_gradient);
+    operation.launch(execution.stream);
+  });
 }
 
 void LinearLayer::sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const {
-  const auto sum_into = [&]<typename Number, typename Sum>(Number, Sum) {
+  const Element sums = gradient_element(stage_.bias);
+  visit_number_and_sum(element_of(precision_), sums, [&]<typename Number, typename Sum>(Number, Sum) {
     BiasReluBackward<Number, Sum> operation;
     operation.batch = static_cast<std::size_t>(batch_);
     operation.outputs = stage_.linear.output_size();
     operation.gradient = static_cast<Number*>(operands.output_gradient);
     operation.bias_gradient = static_cast<Sum*>(operands.bias_gradient);
     operation.launch(execution.stream);
-  };
-  if (element_of(precision_) == Element::f32) return sum_into(0.0F, 0.0F);
-  if (gradient_element() == Element::f32) return sum_into(Bf16{}, 0.0F);
-  sum_into(Bf16{}, Bf16{});
+  });
 }
 
 }  // namespace tardigrad::models::cuda

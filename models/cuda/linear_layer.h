@@ -28,31 +28,30 @@ struct LinearOperands {
   const void* bias = nullptr;
   const void* input = nullptr;
   void* output = nullptr;
-  void* mask = nullptr;  ///< With ReLU only.
   void* output_gradient = nullptr;
   void* input_gradient = nullptr;
   void* weight_gradient = nullptr;
   void* bias_gradient = nullptr;
   /// Is the output of the linear layer below if that has a ReLU.
   const void* below_output = nullptr;
-  void* below_mask = nullptr;
   void* below_bias_gradient = nullptr;
 };
 
-/// Computes a linear layer by cuBLASLt: bias and ReLU go into the forward product, the mask of the ReLU below
-/// and the gradient of the bias below into the product for the input's gradient, and the gradient of a bias
-/// with no ReLU behind it into the product for the weights'. So a layer is one kernel forward and two back.
+/// Computes a linear layer by cuBLASLt. Bias and ReLU go into the forward product, and the gradient of a bias
+/// with no ReLU behind it goes into the product for the weights' gradient. A ReLU is differentiated by
+/// BiasReluBackward: cuBLASLt could do it from a mask of bits, but an H100 gave wrong gradients there, by all
+/// signs where the mask counts 0 as positive (cuda_relu_mask_test.cpp); the derivative at 0 is to be 0. So
+/// a layer is one kernel forward, and two back or, with a ReLU below, three.
 class LinearLayer {
  public:
   /// Lays the layer out. `below` is the linear layer that the input comes from, null for images.
   LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
               Precision precision);
 
-  /// Chooses algorithms on the operands, which may hold anything and are overwritten. `mask_below` says
-  /// whether the layer below, if it has a ReLU, will leave its mask (its forward product is fused). Throws
-  /// DeviceError where cuBLASLt has no algorithm within the limit.
-  LinearAlgorithms choose(const Execution& execution, const Search& search, const LinearOperands& operands,
-                          bool mask_below) const;
+  /// Chooses algorithms on the operands, which may hold anything and are overwritten. Throws DeviceError
+  /// where cuBLASLt has no algorithm within the limit.
+  LinearAlgorithms choose(const Execution& execution, const Search& search,
+                          const LinearOperands& operands) const;
 
   /// Takes algorithms. It must be called before the following.
   void use(const LinearAlgorithms& algorithms);
@@ -64,14 +63,13 @@ class LinearLayer {
   MatmulShape forward_shape() const;
   MatmulShape backward_data_shape() const;
   MatmulShape backward_weight_shape() const;
-  Element gradient_element() const;
+  Element gradient_element(const Parameter& parameter) const;
   ProductAlgorithm choose(const char* what, const MatmulShape& shape, const MatmulArguments& arguments,
                           const Execution& execution, const Search& search) const;
   Matmul make(MatmulShape shape, const ProductAlgorithm& algorithm) const;
 
   template <typename Number>
   void add_bias(const Execution& execution, const LinearOperands& operands) const;
-  template <typename Number>
   void relu_backward(const Execution& execution, const LinearOperands& operands) const;
   void sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const;
 

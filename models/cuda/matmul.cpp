@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <span>
+
+#include "models/cuda/fastest.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -13,8 +14,6 @@ constexpr std::uint32_t alignment = 16;  // bytes; of everything a product reads
 cudaDataType_t type_of(Element element) { return element == Element::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
 
 constexpr int max_candidates = 8;
-constexpr float noise =
-    0.03F;  // what measurements differ by anyway: no reason to leave the likelier candidate
 
 class Preferences {
  public:
@@ -35,36 +34,6 @@ class Preferences {
   Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference_;
 };
 
-/// Times what is enqueued on a stream.
-class Stopwatch {
- public:
-  Stopwatch(Device device, CudaStream stream) : device_(device), stream_(stream) {
-    TARDIGRAD_CUDA_CHECK(cudaEventCreate(begin_.receive()), device_);
-    TARDIGRAD_CUDA_CHECK(cudaEventCreate(end_.receive()), device_);
-  }
-
-  /// Milliseconds of several runs.
-  template <typename Run>
-  float time(const Run& run) const {
-    constexpr int runs = 5;
-    TARDIGRAD_CUDA_CHECK(cudaEventRecord(begin_.get(), stream_), device_);
-    for (int i = 0; i < runs; ++i) run();
-    TARDIGRAD_CUDA_CHECK(cudaEventRecord(end_.get(), stream_), device_);
-    TARDIGRAD_CUDA_CHECK(cudaEventSynchronize(end_.get()), device_);
-    float ms = 0;
-    TARDIGRAD_CUDA_CHECK(cudaEventElapsedTime(&ms, begin_.get(), end_.get()), device_);
-    return ms;
-  }
-
- private:
-  using Event = Owned<cudaEvent_t, cudaEventDestroy>;
-
-  Device device_;
-  CudaStream stream_;
-  Event begin_;
-  Event end_;
-};
-
 }  // namespace
 
 Matmul::Matmul(Device device, const MatmulShape& shape, Precision precision)
@@ -75,9 +44,6 @@ Matmul::Matmul(Device device, const MatmulShape& shape, Precision precision)
   set(CUBLASLT_MATMUL_DESC_TRANSA, shape.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(CUBLASLT_MATMUL_DESC_TRANSB, shape.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(CUBLASLT_MATMUL_DESC_EPILOGUE, shape.epilogue);
-  if (shape.mask_stride > 0) {
-    set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, static_cast<std::int64_t>(shape.mask_stride));
-  }
   a_ = shape.transpose_a ? layout(shape.input, shape.k, shape.m) : layout(shape.input, shape.m, shape.k);
   b_ = shape.transpose_b ? layout(shape.input, shape.n, shape.k) : layout(shape.input, shape.k, shape.n);
   d_ = layout(shape.output, shape.m, shape.n);
@@ -89,11 +55,10 @@ void Matmul::set(cublasLtMatmulDescAttributes_t attribute, const Value& value) c
                        device_);
 }
 
-/// Those that belong to the description; the heuristics look at their alignment.
-void Matmul::set_pointers(const MatmulArguments& arguments) const {
+/// The one that belongs to the description; the heuristics look at its alignment.
+void Matmul::set_bias(const MatmulArguments& arguments) const {
   if (shape_.epilogue == CUBLASLT_EPILOGUE_DEFAULT) return;
   set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, arguments.bias);
-  if (shape_.mask_stride > 0) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, arguments.mask);
 }
 
 Matmul::Layout Matmul::layout(Element element, int rows, int columns) const {
@@ -107,21 +72,19 @@ Matmul::Layout Matmul::layout(Element element, int rows, int columns) const {
 
 std::optional<MatmulAlgorithm> Matmul::choose(const Execution& execution, const Search& search,
                                               const MatmulArguments& arguments) const {
-  set_pointers(arguments);
-  std::optional<MatmulAlgorithm> best;
-  float best_ms = std::numeric_limits<float>::infinity();
-  const Stopwatch stopwatch(device_, execution.stream);
-  for (const MatmulAlgorithm& algorithm : candidates(execution, search)) {
-    const auto run = [&] { return enqueue(execution, arguments, algorithm) == CUBLAS_STATUS_SUCCESS; };
-    if (!run()) continue;  // the heuristics are not always right
-    if (search.deterministic) return algorithm;
-    const float ms = stopwatch.time(run);
-    if (ms < best_ms * (1 - noise)) {
-      best = algorithm;
-      best_ms = ms;
-    }
+  set_bias(arguments);
+  const std::vector<MatmulAlgorithm> algorithms = candidates(execution, search);
+  const auto run = [&](std::size_t i) {  // the heuristics are not always right
+    return enqueue(execution, arguments, algorithms[i]) == CUBLAS_STATUS_SUCCESS;
+  };
+  // Of a deterministic search the first that works.
+  const std::size_t count = algorithms.size();
+  for (std::size_t i = 0; search.deterministic && i < count; ++i) {
+    if (run(i)) return algorithms[i];
   }
-  return best;
+  const auto fastest =
+      search.deterministic ? std::nullopt : fastest_of(device_, execution.stream, count, run);
+  return fastest ? std::optional(algorithms[*fastest]) : std::nullopt;
 }
 
 /// In the order of their promise.
@@ -154,7 +117,7 @@ std::vector<MatmulAlgorithm> Matmul::candidates(const Execution& execution, cons
 }
 
 void Matmul::run(const Execution& execution, const MatmulArguments& arguments) const {
-  set_pointers(arguments);
+  set_bias(arguments);
   tardigrad::cuda::check(enqueue(execution, arguments, algorithm_), "cublasLtMatmul", device_);
 }
 

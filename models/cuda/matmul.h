@@ -18,7 +18,6 @@ struct MatmulShape {
   Element input = Element::f32;   ///< Of A and B.
   Element output = Element::f32;  ///< Of D, and of the bias or its gradient.
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  std::size_t mask_stride = 0;  ///< Bits between columns of the ReLU's mask, for epilogues that have one.
 };
 
 struct MatmulAlgorithm {
@@ -32,7 +31,6 @@ struct MatmulArguments {
   const void* b = nullptr;
   void* d = nullptr;
   const void* bias = nullptr;  ///< Or where its gradient goes.
-  void* mask = nullptr;
 };
 
 /// Computes a matrix product by cuBLASLt. fp32 is IEEE; in tf32 operands are rounded; bf16 has bf16 operands;
@@ -62,7 +60,7 @@ class Matmul {
 
   template <typename Value>
   void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) const;
-  void set_pointers(const MatmulArguments& arguments) const;
+  void set_bias(const MatmulArguments& arguments) const;
   Layout layout(Element element, int rows, int columns) const;
 
   Device device_;

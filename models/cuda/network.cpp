@@ -79,16 +79,17 @@ Plan Network::choose(CudaStream stream, const Search& search) {
   const Vectors vectors{parameters.ref().data(), gradient.ref().data()};
   workspace_.emplace(stream_, search.workspace_limit);
   const Execution run = execution(stream);
-  Plan plan{.activations = blueprint_.activations, .convolutions = {}, .linears = {}};
+  Plan plan{.precision = blueprint_.precision,
+            .activations = blueprint_.activations,
+            .convolutions = {},
+            .linears = {}};
   for (std::size_t l = 0; l < convolutions_.size(); ++l) {
     const ConvolutionStage& stage = blueprint_.convolutions[l];
     plan.convolutions.push_back(convolutions_[l].choose(
         run, search, at(stage.input), gradient_of(stage.weight, vectors.gradient), at(stage.convolved)));
   }
-  bool mask_below = false;
   for (std::size_t l = 0; l < linears_.size(); ++l) {
-    plan.linears.push_back(linears_[l].choose(run, search, operands(l, vectors), mask_below));
-    mask_below = plan.linears.back().forward.fused;
+    plan.linears.push_back(linears_[l].choose(run, search, operands(l, vectors)));
   }
   workspace_.reset();
   stream_.zero(memory_.ref());
@@ -143,7 +144,6 @@ LinearOperands Network::operands(std::size_t l, const Vectors& vectors) {
   operands.bias = value(stage.bias, vectors.parameters);
   operands.input = at(stage.input);
   operands.output = at(stage.output);
-  operands.mask = at(stage.mask);
   operands.output_gradient = at(stage.output_gradient);
   operands.input_gradient = at(stage.input_gradient);
   if (!vectors.gradient) return operands;
@@ -152,7 +152,6 @@ LinearOperands Network::operands(std::size_t l, const Vectors& vectors) {
   if (l == 0) return operands;
   const LinearStage& below = blueprint_.linears[l - 1];
   operands.below_output = at(below.output);
-  operands.below_mask = at(below.mask);
   operands.below_bias_gradient = gradient_of(below.bias, vectors.gradient);
   return operands;
 }

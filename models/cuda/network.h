@@ -13,9 +13,10 @@
 
 namespace tardigrad::models::cuda {
 
-/// Says how a network computes: memory format and algorithms. It is good for any network of the same
-/// architecture, batch and precision on the same kind of device.
+/// Says how a network computes: precision, memory format and algorithms. It is good for any network of the
+/// same architecture and batch on the same kind of device.
 struct Plan {
+  Precision precision = Precision::fp32;
   Activations activations = Activations::channel_major;
   std::vector<ConvolutionAlgorithms> convolutions;
   std::vector<LinearAlgorithms> linears;

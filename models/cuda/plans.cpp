@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/cuda/graph_cache.h"
@@ -100,14 +101,29 @@ double choose(const StreamRef& stream, Network& network, std::size_t dimension, 
   return options.deterministic ? 0 : trial.time();
 }
 
+/// The precision asked for comes first.
+std::vector<std::pair<Precision, Activations>> ways_to_compute(const Architecture& architecture,
+                                                               const NetworkOptions& options) {
+  std::vector<std::pair<Precision, Activations>> ways;
+  for (const Precision precision : {Precision::bf16, Precision::tf32, Precision::fp32}) {
+    const bool asked_for = precision == options.precision;
+    const bool more_exact = precision < options.precision;
+    if (!asked_for && (!more_exact || options.deterministic)) continue;
+    for (const Activations activations : activation_choices(architecture, precision)) {
+      ways.emplace_back(precision, activations);
+    }
+  }
+  return ways;
+}
+
 Plan best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
                const NetworkOptions& options) {
   std::optional<Plan> best;
   double best_time = std::numeric_limits<double>::infinity();
   std::string reason;
-  for (const Activations activations : activation_choices(architecture, options.precision)) {
+  for (const auto& [precision, activations] : ways_to_compute(architecture, options)) {
     try {
-      Network network(stream, architecture, batch, options.precision, activations);
+      Network network(stream, architecture, batch, precision, activations);
       Plan plan;
       const double time = choose(stream, network, architecture.layout().dimension(), options, plan);
       stream.synchronize();
@@ -152,7 +168,7 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
 std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
                                       const NetworkOptions& options) {
   const Plan plan = plan_for(stream, architecture, batch, options);
-  auto network = std::make_unique<Network>(stream, architecture, batch, options.precision, plan.activations);
+  auto network = std::make_unique<Network>(stream, architecture, batch, plan.precision, plan.activations);
   network->use(plan);
   return network;
 }

@@ -1,7 +1,5 @@
-// The convolutions of cuDNN's legacy API: which algorithms there are, how long they take, and running them.
+// The convolutions of cuDNN's legacy API: which algorithms there are, and running them.
 #include <algorithm>
-#include <chrono>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -123,82 +121,33 @@ std::vector<cudnnMathType_t> math_types(const Convolution& p) {
   return {p.how.math, CUDNN_FMA_MATH};
 }
 
-/// `measure` fills in status and time of an entry whose other fields are there. Entries that succeed come
-/// first, by time, then the others.
-template <typename Performance, typename Measure>
+/// What the heuristics say: the algorithms in their order, without times, those that fail last.
+template <typename Performance>
 cudnnStatus_t list_algorithms(const Request& request, Direction direction, int wanted, int* returned,
-                              Performance* results, Measure measure) {
+                              Performance* results) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
   if (!returned || !results) return cudnn_null_pointer();
   if (wanted < 1) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "requestedAlgoCount must be positive");
   std::vector<Performance> all;
   for (const Algorithm& algorithm : algorithms(direction)) {
     for (const cudnnMathType_t math : math_types(request.convolution)) {
-      Request attempt = request;
-      attempt.convolution.how.math = math;
+      Convolution attempt = request.convolution;
+      attempt.how.math = math;
       Performance entry{};
       entry.algo = static_cast<decltype(entry.algo)>(algorithm.id);
       entry.determinism = algorithm.deterministic ? CUDNN_DETERMINISTIC : CUDNN_NON_DETERMINISTIC;
       entry.mathType = math;
       entry.time = -1;
-      entry.status = check_supported(attempt.convolution, direction, algorithm);
-      if (entry.status == CUDNN_STATUS_SUCCESS) {
-        entry.memory = workspace_bytes(attempt.convolution, algorithm);
-        measure(attempt, algorithm, entry);
-      }
+      entry.status = check_supported(attempt, direction, algorithm);
+      if (entry.status == CUDNN_STATUS_SUCCESS) entry.memory = workspace_bytes(attempt, algorithm);
       all.push_back(entry);
     }
   }
-  std::ranges::stable_sort(all, [](const Performance& a, const Performance& b) {
-    const bool a_failed = a.status != CUDNN_STATUS_SUCCESS;
-    const bool b_failed = b.status != CUDNN_STATUS_SUCCESS;
-    return a_failed != b_failed ? b_failed : !a_failed && a.time < b.time;
-  });
+  std::ranges::stable_partition(
+      all, [](const Performance& entry) { return entry.status == CUDNN_STATUS_SUCCESS; });
   *returned = std::min(wanted, static_cast<int>(all.size()));
   std::copy_n(all.begin(), *returned, results);
   return CUDNN_STATUS_SUCCESS;
-}
-
-/// What the heuristics say: the order of the algorithms, without times.
-template <typename Performance>
-cudnnStatus_t guess(const Request& request, Direction direction, int wanted, int* returned,
-                    Performance* results) {
-  return list_algorithms(request, direction, wanted, returned, results,
-                         [](const Request&, const Algorithm&, Performance&) {});
-}
-
-/// Runs every algorithm once, host blocking, and takes the time. What is in the output afterwards is
-/// arbitrary: NaN here, so that nobody relies on it.
-template <typename Performance>
-cudnnStatus_t find(cudnnHandle_t handle, const Request& request, Direction direction, const Data& data,
-                   int wanted, int* returned, Performance* results, const Workspace& workspace) {
-  if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
-  if (!data.first || !data.second || !data.out) return cudnn_null_pointer();
-  if (cudaStreamSynchronize(handle->stream) != cudaSuccess) {
-    return cudnn_failure(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "the stream failed or is being captured");
-  }
-  const float one = 1;
-  const float zero = 0;
-  const auto measure = [&](const Request& attempt, const Algorithm& algorithm, Performance& entry) {
-    if (entry.memory > workspace.bytes) {
-      entry.status =
-          CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;  // also named CUDNN_STATUS_ALLOC_FAILED
-      return;
-    }
-    using Clock = std::chrono::steady_clock;
-    const auto start = Clock::now();
-    entry.status = run(handle, attempt, direction, algorithm.id, &one, data, &zero, workspace);
-    if (entry.status != CUDNN_STATUS_SUCCESS) return;
-    entry.status = launched(cudaStreamSynchronize(handle->stream));
-    entry.time = std::chrono::duration<float, std::milli>(Clock::now() - start).count();
-  };
-  const cudnnStatus_t status = list_algorithms(request, direction, wanted, returned, results, measure);
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  if (status == CUDNN_STATUS_SUCCESS && *returned > 0 && results->status == CUDNN_STATUS_SUCCESS) {
-    run(handle, request, direction, results->algo, &nan, data, &zero, workspace);
-    return launched(cudaStreamSynchronize(handle->stream));
-  }
-  return status;
 }
 
 /// As many entries as list_algorithms() may give.
@@ -249,50 +198,21 @@ cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t handle, const
                                                      const cudnnConvolutionDescriptor_t how,
                                                      const cudnnTensorDescriptor_t y, const int wanted,
                                                      int* returned, cudnnConvolutionFwdAlgoPerf_t* results) {
-  return guess({handle, x, w, y, how}, Direction::forward, wanted, returned, results);
+  return list_algorithms({handle, x, w, y, how}, Direction::forward, wanted, returned, results);
 }
 
 cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
     cudnnHandle_t handle, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t dy,
     const cudnnConvolutionDescriptor_t how, const cudnnTensorDescriptor_t dx, const int wanted, int* returned,
     cudnnConvolutionBwdDataAlgoPerf_t* results) {
-  return guess({handle, dx, w, dy, how}, Direction::backward_data, wanted, returned, results);
+  return list_algorithms({handle, dx, w, dy, how}, Direction::backward_data, wanted, returned, results);
 }
 
 cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     cudnnHandle_t handle, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t dy,
     const cudnnConvolutionDescriptor_t how, const cudnnFilterDescriptor_t dw, const int wanted, int* returned,
     cudnnConvolutionBwdFilterAlgoPerf_t* results) {
-  return guess({handle, x, dw, dy, how}, Direction::backward_filter, wanted, returned, results);
-}
-
-cudnnStatus_t cudnnFindConvolutionForwardAlgorithmEx(cudnnHandle_t handle, const cudnnTensorDescriptor_t x_of,
-                                                     const void* x, const cudnnFilterDescriptor_t w_of,
-                                                     const void* w, const cudnnConvolutionDescriptor_t how,
-                                                     const cudnnTensorDescriptor_t y_of, void* y,
-                                                     const int wanted, int* returned,
-                                                     cudnnConvolutionFwdAlgoPerf_t* results, void* workspace,
-                                                     size_t bytes) {
-  return find(handle, {handle, x_of, w_of, y_of, how}, Direction::forward, {x, w, y}, wanted, returned,
-              results, {workspace, bytes});
-}
-
-cudnnStatus_t cudnnFindConvolutionBackwardDataAlgorithmEx(
-    cudnnHandle_t handle, const cudnnFilterDescriptor_t w_of, const void* w,
-    const cudnnTensorDescriptor_t dy_of, const void* dy, const cudnnConvolutionDescriptor_t how,
-    const cudnnTensorDescriptor_t dx_of, void* dx, const int wanted, int* returned,
-    cudnnConvolutionBwdDataAlgoPerf_t* results, void* workspace, size_t bytes) {
-  return find(handle, {handle, dx_of, w_of, dy_of, how}, Direction::backward_data, {w, dy, dx}, wanted,
-              returned, results, {workspace, bytes});
-}
-
-cudnnStatus_t cudnnFindConvolutionBackwardFilterAlgorithmEx(
-    cudnnHandle_t handle, const cudnnTensorDescriptor_t x_of, const void* x,
-    const cudnnTensorDescriptor_t dy_of, const void* dy, const cudnnConvolutionDescriptor_t how,
-    const cudnnFilterDescriptor_t dw_of, void* dw, const int wanted, int* returned,
-    cudnnConvolutionBwdFilterAlgoPerf_t* results, void* workspace, size_t bytes) {
-  return find(handle, {handle, x_of, dw_of, dy_of, how}, Direction::backward_filter, {x, dy, dw}, wanted,
-              returned, results, {workspace, bytes});
+  return list_algorithms({handle, x, dw, dy, how}, Direction::backward_filter, wanted, returned, results);
 }
 
 cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t handle, const cudnnTensorDescriptor_t x,

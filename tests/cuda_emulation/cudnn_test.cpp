@@ -126,27 +126,22 @@ TEST(Cudnn, WhatIsNotDeterministicDiffersFromRunToRunAndTheRestDoesNot) {
   EXPECT_EQ(different_results(data_gradient(CUDNN_CONVOLUTION_BWD_DATA_ALGO_1)), 1U);
 }
 
-TEST(Cudnn, FindRunsTheAlgorithmsAndLeavesTheOutputArbitrary) {
+TEST(Cudnn, HeuristicsNameWhatWorksFirstWithTheWorkspaceThatItNeeds) {
   Problem p(small_nhwc, full_numbers, CUDNN_DEFAULT_MATH);
   int count = 0;
   ASSERT_EQ(cudnnGetConvolutionForwardAlgorithmMaxCount(p.d.handle, &count), CUDNN_STATUS_SUCCESS);
   std::vector<cudnnConvolutionFwdAlgoPerf_t> results(static_cast<std::size_t>(count));
   int returned = 0;
-  ASSERT_EQ(cudnnFindConvolutionForwardAlgorithmEx(p.d.handle, p.d.x, p.x.data(), p.d.w, p.w.data(), p.d.how,
-                                                   p.d.y, p.y.data(), count, &returned, results.data(),
-                                                   p.workspace.data(), p.workspace.bytes()),
+  ASSERT_EQ(cudnnGetConvolutionForwardAlgorithm_v7(p.d.handle, p.d.x, p.d.w, p.d.how, p.d.y, count, &returned,
+                                                   results.data()),
             CUDNN_STATUS_SUCCESS);
   ASSERT_EQ(returned, count);
   int succeeded = 0;
   for (int i = 0; i < returned; ++i) {
     const auto& result = results[static_cast<std::size_t>(i)];
-    if (result.status != CUDNN_STATUS_SUCCESS) {
-      EXPECT_EQ(result.time, -1.0F);
-      continue;
-    }
+    EXPECT_EQ(result.time, -1.0F);
+    if (result.status != CUDNN_STATUS_SUCCESS) continue;
     EXPECT_EQ(succeeded++, i) << "failures come last";
-    EXPECT_GT(result.time, 0.0F);
-    EXPECT_GE(result.time, results[static_cast<std::size_t>(std::max(i - 1, 0))].time);
     ASSERT_EQ(cudnnSetConvolutionMathType(p.d.how, result.mathType), CUDNN_STATUS_SUCCESS);
     std::size_t bytes = 0;
     ASSERT_EQ(cudnnGetConvolutionForwardWorkspaceSize(p.d.handle, p.d.x, p.d.w, p.d.how, p.d.y, result.algo,
@@ -155,30 +150,6 @@ TEST(Cudnn, FindRunsTheAlgorithmsAndLeavesTheOutputArbitrary) {
     EXPECT_EQ(result.memory, bytes);
   }
   EXPECT_EQ(succeeded, 4) << "two implicit algorithms in two math types";
-  EXPECT_TRUE(std::isnan(p.y.values()[0]));
-}
-
-TEST(Cudnn, FindReportsAlgorithmsThatTheWorkspaceIsTooSmallFor) {
-  Problem p(small);
-  std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> results(16);
-  int returned = 0;
-  ASSERT_EQ(cudnnFindConvolutionBackwardFilterAlgorithmEx(p.d.handle, p.d.x, p.x.data(), p.d.y, p.y.data(),
-                                                          p.d.how, p.d.w, p.w.data(), 16, &returned,
-                                                          results.data(), nullptr, 0),
-            CUDNN_STATUS_SUCCESS);
-  int without_workspace = 0;
-  int refused = 0;
-  for (const auto& result : std::vector(results.begin(), results.begin() + returned)) {
-    if (result.status == CUDNN_STATUS_SUCCESS) {
-      EXPECT_EQ(result.memory, 0U);
-      ++without_workspace;
-    } else if (result.status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED) {
-      EXPECT_GT(result.memory, 0U);
-      ++refused;
-    }
-  }
-  EXPECT_GE(without_workspace, 1);
-  EXPECT_GE(refused, 1);
 }
 
 TEST(Cudnn, HeuristicsNameWhatIsDeterministic) {

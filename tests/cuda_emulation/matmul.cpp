@@ -69,7 +69,7 @@ void apply_epilogue(const Matmul& p, const float* product) {
       if (beta != 0) value += beta * load(format, p.c, at(p.c_layout));
       if (p.reads_bias()) value += load(format, p.how.bias, i);
       if (p.has(CUBLASLT_EPILOGUE_RELU)) {
-        if (p.writes_mask()) mask.set(i, j, value > 0);
+        if (p.writes_mask()) mask.set(i, j, value >= 0);
         value = value > 0 ? value : 0;  // NaN becomes 0, as in cuBLASLt
       }
       if (p.reads_mask() && !mask.get(i, j)) value = 0;

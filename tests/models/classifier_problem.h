@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <ostream>
@@ -35,6 +36,15 @@ struct Problem {
     for (std::int32_t& label : labels) {
       label = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(architecture.classes())));
     }
+  }
+
+  /// Makes all that goes into a ReLU exactly 0 for every other image: there is no bias, and they are blank.
+  void blank_every_other_image(const Architecture& architecture) {
+    for (const TensorSpec& tensor : architecture.layout().tensors()) {
+      if (tensor.name.ends_with(".bias")) std::fill_n(&parameters[tensor.offset], tensor.elements(), 0.0F);
+    }
+    const std::size_t size = architecture.input().size();
+    for (std::size_t i = 1; i < labels.size(); i += 2) std::fill_n(&images[i * size], size, 0.0F);
   }
 
   AlignedVector<float> parameters;

@@ -46,6 +46,8 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
     return values;
   }
 
+  void expect_agreement();
+
   Architecture architecture_ = make_architecture(GetParam().architecture, GetParam().shape, 10);
   testing::Problem problem_{architecture_, GetParam().batch};
 
@@ -74,7 +76,7 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
 // wrong order would show.
 constexpr double tolerance = 1e-4;
 
-TEST_P(PyTorch, LossLogitsAndEveryGradientAgree) {
+void PyTorch::expect_agreement() {
   const int batch = GetParam().batch;
   const auto classifier = make_classifier(architecture_, batch, GetParam().engine);
   auto logits = testing::nans<float>(static_cast<std::size_t>(10 * batch));
@@ -93,6 +95,21 @@ TEST_P(PyTorch, LossLogitsAndEveryGradientAgree) {
   }
 }
 
+TEST_P(PyTorch, LossLogitsAndEveryGradientAgree) { expect_agreement(); }
+
+/// PyTorch's derivative of a ReLU at 0 is 0.
+class PyTorchAtZero : public PyTorch {
+ protected:
+  PyTorchAtZero() { problem_.blank_every_other_image(architecture_); }
+};
+
+TEST_P(PyTorchAtZero, LossLogitsAndEveryGradientAgree) { expect_agreement(); }
+
+INSTANTIATE_TEST_SUITE_P(Networks, PyTorchAtZero,
+                         ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::plain},
+                                           testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::onednn},
+                                           testing::Case{"cnn", {1, 28, 28}, 8, CpuEngine::onednn},
+                                           testing::Case{"cnn", {3, 32, 32}, 2, CpuEngine::plain}));
 INSTANTIATE_TEST_SUITE_P(Networks, PyTorch,
                          ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::plain},
                                            testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::onednn},

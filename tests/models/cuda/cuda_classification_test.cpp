@@ -5,7 +5,7 @@
 #include "models/classification.h"
 #include "models/cuda/blueprint.h"
 #include "tests/models/classification_problem.h"
-#include "tests/models/cuda_gpu.h"
+#include "tests/models/cuda/cuda_gpu.h"
 
 namespace tardigrad::models {
 namespace {

@@ -1,7 +1,7 @@
 #include <stdexcept>
 
 #include "models/cuda/graph_cache.h"
-#include "tests/models/cuda_gpu.h"
+#include "tests/models/cuda/cuda_gpu.h"
 
 namespace tardigrad::models::cuda {
 namespace {

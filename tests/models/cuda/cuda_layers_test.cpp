@@ -4,7 +4,7 @@
 
 #include "models/cuda/convolution.h"
 #include "models/cuda/linear_layer.h"
-#include "tests/models/cuda_gpu.h"
+#include "tests/models/cuda/cuda_gpu.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -215,7 +215,7 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   lower_stage.linear = lower;
   lower_stage.relu = true;
   lower_stage.reads_images = true;
-  lower_stage.bias.packed_gradient = 0;  // as in a network: behind a ReLU it has the format of activations
+  lower_stage.bias.packed_gradient = 0;  // as where the flat gradient has no room for it that is aligned
   LinearStage upper_stage;
   upper_stage.linear = upper;
   Bench bench(gpu);
@@ -234,7 +234,6 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   OnDevice<Number> dh(stream, to_numbers<Number>(nan(zeros.size())));
   OnDevice<Number> y(stream, to_numbers<Number>(nan(output_gradient.size())));
   OnDevice<Number> dy(stream, to_numbers<Number>(output_gradient));
-  OnDevice<std::uint8_t> mask(stream, std::vector<std::uint8_t>(batch * lower_stage.mask_stride() / 8));
   OnDevice<float> dw1(stream, to_numbers<float>(nan(lower.bias_offset)));
   OnDevice<Number> db1(stream, to_numbers<Number>(nan(lower.output_size())));
   OnDevice<float> dw2(stream, to_numbers<float>(nan(upper.bias_offset)));
@@ -243,7 +242,6 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
                              .bias = b1.data(),
                              .input = x.data(),
                              .output = h.data(),
-                             .mask = mask.data(),
                              .output_gradient = dh.data(),
                              .weight_gradient = dw1.data(),
                              .bias_gradient = db1.data()};
@@ -256,15 +254,13 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
                              .weight_gradient = dw2.data(),
                              .bias_gradient = db2.data(),
                              .below_output = h.data(),
-                             .below_mask = mask.data(),
                              .below_bias_gradient = db1.data()};
   bench.run([&](const Execution& execution) {
     const Search search{.workspace_limit = bench.workspace_bytes(), .fuse = c.fuse};
     LinearLayer first(gpu, lower_stage, nullptr, c.batch, c.precision);
     LinearLayer second(gpu, upper_stage, &lower_stage, c.batch, c.precision);
-    const LinearAlgorithms algorithms = first.choose(execution, search, below, false);
-    first.use(algorithms);
-    second.use(second.choose(execution, search, above, algorithms.forward.fused));
+    first.use(first.choose(execution, search, below));
+    second.use(second.choose(execution, search, above));
     first.forward(execution, below);
     second.forward(execution, above);
     second.backward(execution, above);
