@@ -238,10 +238,24 @@ std::vector<Activations> activation_choices(const Architecture& architecture, Pr
   return choices;
 }
 
-std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision) {
+std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Precision precision,
+                                          bool deterministic) {
+  std::vector<WayToCompute> ways;
+  for (const Precision one : {Precision::bf16, Precision::tf32, Precision::fp32}) {
+    const bool more_exact = one < precision;
+    if (one != precision && (!more_exact || deterministic)) continue;
+    for (const Activations activations : activation_choices(architecture, one)) {
+      ways.push_back({one, activations});
+    }
+  }
+  return ways;
+}
+
+std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision,
+                          bool deterministic) {
   std::size_t bytes = 0;
-  for (const Activations activations : activation_choices(architecture, precision)) {
-    bytes = std::max(bytes, make_blueprint(architecture, batch, precision, activations).bytes);
+  for (const WayToCompute& way : ways_to_compute(architecture, precision, deterministic)) {
+    bytes = std::max(bytes, make_blueprint(architecture, batch, way.precision, way.activations).bytes);
   }
   return bytes;
 }

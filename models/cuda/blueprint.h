@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/bf16.h"
 #include "kernels/memory_format.h"
 #include "kernels/pool_shape.h"
 #include "kernels/repack_tensors.h"
@@ -29,6 +30,17 @@ enum class Element { f32, bf16 };
 inline Element element_of(Precision precision) {
   return precision == Precision::bf16 ? Element::bf16 : Element::f32;
 }
+
+/// Calls visit.operator()<Number>() with the type of an element.
+template <typename Visitor>
+void visit_element(Element element, const Visitor& visit) {
+  if (element == Element::bf16) {
+    visit.template operator()<Bf16>();
+  } else {
+    visit.template operator()<float>();
+  }
+}
+
 inline std::size_t size_of(Element element) { return element == Element::bf16 ? 2 : 4; }
 
 /// Says where a layer reads a parameter tensor and writes its gradient: in the flat fp32 vectors, or in the
@@ -97,7 +109,19 @@ Blueprint make_blueprint(const Architecture& architecture, int batch, Precision 
 /// Returns the ways worth trying, in the order in which a deterministic run tries them.
 std::vector<Activations> activation_choices(const Architecture& architecture, Precision precision);
 
+/// Says what a network is computed in.
+struct WayToCompute {
+  Precision precision = Precision::fp32;
+  Activations activations = Activations::channel_major;
+};
+
+/// Returns the ways worth trying for a precision, which itself comes first. Where times decide, a more exact
+/// one may be no slower; where the choice is `deterministic`, there is none.
+std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Precision precision,
+                                          bool deterministic);
+
 /// Returns the bytes of the largest of them.
-std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision);
+std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision,
+                          bool deterministic);
 
 }  // namespace tardigrad::models::cuda

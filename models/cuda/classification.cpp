@@ -238,10 +238,7 @@ std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& ar
 
 std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,
                          const NetworkOptions& options) {
-  // A more exact precision may turn out to be faster.
-  const int batch = static_cast<int>(batch_size);
-  return std::max(largest_bytes(architecture, batch, options.precision),
-                  largest_bytes(architecture, batch, Precision::fp32)) +
+  return largest_bytes(architecture, static_cast<int>(batch_size), options.precision, options.deterministic) +
          options_for(architecture, options).workspace_limit;
 }
 

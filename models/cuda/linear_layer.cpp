@@ -9,16 +9,6 @@
 namespace tardigrad::models::cuda {
 namespace {
 
-/// Calls visit(Number{}) with the type of an element.
-template <typename Visitor>
-void visit_number_of(Element element, const Visitor& visit) {
-  if (element == Element::bf16) {
-    visit(Bf16{});
-  } else {
-    visit(0.0F);
-  }
-}
-
 /// Calls visit(Number{}, Sum{}) with the types of activations and of bias gradients, of which fp32 and bf16
 /// is no combination.
 template <typename Visitor>
@@ -127,16 +117,20 @@ void LinearLayer::use(const LinearAlgorithms& algorithms) {
 void LinearLayer::forward(const Execution& execution, const LinearOperands& operands) const {
   forward_->run(execution, forward_arguments(operands));
   if (algorithms_.forward.fused) return;
-  visit_number_of(element_of(precision_),
-                  [&]<typename Number>(Number) { add_bias<Number>(execution, operands); });
+  visit_element(element_of(precision_), [&]<typename Number>() { add_bias<Number>(execution, operands); });
 }
 
 void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
   backward_weight_->run(execution, backward_weight_arguments(operands));
-  if (!stage_.relu && !algorithms_.backward_weight.fused) sum_bias_gradient(execution, operands);
+  if (!stage_.relu && !algorithms_.backward_weight.fused) {
+    bias_relu_backward(execution, stage_, {nullptr, operands.output_gradient, operands.bias_gradient});
+  }
   if (stage_.reads_images) return;
   backward_data_->run(execution, backward_data_arguments(operands));
-  if (relu_below_) relu_backward(execution, operands);
+  if (relu_below_) {
+    bias_relu_backward(execution, *relu_below_,
+                       {operands.below_output, operands.input_gradient, operands.below_bias_gradient});
+  }
 }
 
 template <typename Number>
@@ -150,27 +144,15 @@ void LinearLayer::add_bias(const Execution& execution, const LinearOperands& ope
   operation.launch(execution.stream);
 }
 
-/// Of the layer below.
-void LinearLayer::relu_backward(const Execution& execution, const LinearOperands& operands) const {
-  const Element sums = gradient_element(relu_below_->bias);
+void LinearLayer::bias_relu_backward(const Execution& execution, const LinearStage& stage,
+                                     const ActivationOperands& operands) const {
+  const Element sums = gradient_element(stage.bias);
   visit_number_and_sum(element_of(precision_), sums, [&]<typename Number, typename Sum>(Number, Sum) {
     BiasReluBackward<Number, Sum> operation;
     operation.batch = static_cast<std::size_t>(batch_);
-    operation.outputs = static_cast<std::size_t>(stage_.linear.inputs);
-    operation.activation = static_cast<const Number*>(operands.below_output);
-    operation.gradient = static_cast<Number*>(operands.input_gradient);
-    operation.bias_gradient = static_cast<Sum*>(operands.below_bias_gradient);
-    operation.launch(execution.stream);
-  });
-}
-
-void LinearLayer::sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const {
-  const Element sums = gradient_element(stage_.bias);
-  visit_number_and_sum(element_of(precision_), sums, [&]<typename Number, typename Sum>(Number, Sum) {
-    BiasReluBackward<Number, Sum> operation;
-    operation.batch = static_cast<std::size_t>(batch_);
-    operation.outputs = stage_.linear.output_size();
-    operation.gradient = static_cast<Number*>(operands.output_gradient);
+    operation.outputs = stage.linear.output_size();
+    operation.activation = static_cast<const Number*>(operands.activation);
+    operation.gradient = static_cast<Number*>(operands.gradient);
     operation.bias_gradient = static_cast<Sum*>(operands.bias_gradient);
     operation.launch(execution.stream);
   });

@@ -60,6 +60,13 @@ class LinearLayer {
   void backward(const Execution& execution, const LinearOperands& operands) const;
 
  private:
+  /// Holds the addresses of what follows a product; `activation` is null without a ReLU.
+  struct ActivationOperands {
+    const void* activation;
+    void* gradient;
+    void* bias_gradient;
+  };
+
   MatmulShape forward_shape() const;
   MatmulShape backward_data_shape() const;
   MatmulShape backward_weight_shape() const;
@@ -70,8 +77,9 @@ class LinearLayer {
 
   template <typename Number>
   void add_bias(const Execution& execution, const LinearOperands& operands) const;
-  void relu_backward(const Execution& execution, const LinearOperands& operands) const;
-  void sum_bias_gradient(const Execution& execution, const LinearOperands& operands) const;
+  /// Differentiates the ReLU of a layer, if it has an activation here, and sums its bias gradient.
+  void bias_relu_backward(const Execution& execution, const LinearStage& stage,
+                          const ActivationOperands& operands) const;
 
   Device device_;
   LinearStage stage_;

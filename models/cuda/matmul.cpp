@@ -77,14 +77,14 @@ std::optional<MatmulAlgorithm> Matmul::choose(const Execution& execution, const 
   const auto run = [&](std::size_t i) {  // the heuristics are not always right
     return enqueue(execution, arguments, algorithms[i]) == CUBLAS_STATUS_SUCCESS;
   };
-  // Of a deterministic search the first that works.
-  const std::size_t count = algorithms.size();
-  for (std::size_t i = 0; search.deterministic && i < count; ++i) {
+  if (!search.deterministic) {
+    const auto fastest = fastest_of(device_, execution.stream, algorithms.size(), run);
+    return fastest ? std::optional(algorithms[*fastest]) : std::nullopt;
+  }
+  for (std::size_t i = 0; i < algorithms.size(); ++i) {
     if (run(i)) return algorithms[i];
   }
-  const auto fastest =
-      search.deterministic ? std::nullopt : fastest_of(device_, execution.stream, count, run);
-  return fastest ? std::optional(algorithms[*fastest]) : std::nullopt;
+  return std::nullopt;
 }
 
 /// In the order of their promise.

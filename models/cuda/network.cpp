@@ -17,16 +17,6 @@ void require_aligned(const float* vector) {
   }
 }
 
-/// Calls visit.operator()<Number>() with the type of an element.
-template <typename Visitor>
-void visit_element(Element element, const Visitor& visit) {
-  if (element == Element::bf16) {
-    visit.template operator()<Bf16>();
-  } else {
-    visit.template operator()<float>();
-  }
-}
-
 }  // namespace
 
 std::size_t Plan::workspace_bytes() const {

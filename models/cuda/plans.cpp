@@ -6,7 +6,6 @@
 #include <limits>
 #include <mutex>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "models/cuda/graph_cache.h"
@@ -101,27 +100,13 @@ double choose(const StreamRef& stream, Network& network, std::size_t dimension, 
   return options.deterministic ? 0 : trial.time();
 }
 
-/// The precision asked for comes first.
-std::vector<std::pair<Precision, Activations>> ways_to_compute(const Architecture& architecture,
-                                                               const NetworkOptions& options) {
-  std::vector<std::pair<Precision, Activations>> ways;
-  for (const Precision precision : {Precision::bf16, Precision::tf32, Precision::fp32}) {
-    const bool asked_for = precision == options.precision;
-    const bool more_exact = precision < options.precision;
-    if (!asked_for && (!more_exact || options.deterministic)) continue;
-    for (const Activations activations : activation_choices(architecture, precision)) {
-      ways.emplace_back(precision, activations);
-    }
-  }
-  return ways;
-}
-
 Plan best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
                const NetworkOptions& options) {
   std::optional<Plan> best;
   double best_time = std::numeric_limits<double>::infinity();
   std::string reason;
-  for (const auto& [precision, activations] : ways_to_compute(architecture, options)) {
+  for (const auto& [precision, activations] :
+       ways_to_compute(architecture, options.precision, options.deterministic)) {
     try {
       Network network(stream, architecture, batch, precision, activations);
       Plan plan;

@@ -15,16 +15,6 @@ using models::testing::small_integers;
 using models::testing::to_doubles;
 using models::testing::to_numbers;
 
-/// Calls visit.operator()<Number>() with what a network of that precision computes with.
-template <typename Visitor>
-void visit_precision(Precision precision, const Visitor& visit) {
-  if (precision == Precision::bf16) {
-    visit.template operator()<Bf16>();
-  } else {
-    visit.template operator()<float>();
-  }
-}
-
 /// Libraries and scratch on a stream of their own.
 class Bench {
  public:
@@ -120,7 +110,7 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
   stage.input_channels = c.padded_channels;
   stage.format = c.format;
   Bench bench(gpu);
-  visit_precision(c.precision, [&]<typename Number>() {
+  visit_element(element_of(c.precision), [&]<typename Number>() {
     const auto arranged_input = to_numbers<Number>(arrange(input, images(), in, padded, pixels()));
     const auto arranged_weight = to_numbers<Number>(arrange(weight, out, in, padded, 9));
     OnDevice<Number> x(bench.stream(), arranged_input);
@@ -288,8 +278,8 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
 }
 
 TEST_P(CudaLinearLayers, AgreeWithDouble) {
-  visit_precision(GetParam().precision,
-                  [&]<typename Number>() { compare_layers_with_double<Number>(GetParam(), gpu); });
+  visit_element(element_of(GetParam().precision),
+                [&]<typename Number>() { compare_layers_with_double<Number>(GetParam(), gpu); });
 }
 
 std::vector<LinearCase> linear_cases() {
