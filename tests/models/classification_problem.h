@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -61,6 +63,19 @@ inline std::pair<std::vector<float>, float> gradient_of(Classification& classifi
   stream.copy(host_view(values.data(), values.size()), gradient.ref());
   stream.synchronize();
   return {values, *loss.data()};
+}
+
+/// Expects that a job's gradient is the same by two engines, whatever they did before, and not that of
+/// another job or worker.
+inline void expect_one_job_on_every_engine(Classification& classification, const StreamRef& first,
+                                           const StreamRef& second) {
+  const auto one = classification.make_engine(first);
+  const auto other = classification.make_engine(second);
+  const auto expected = gradient_of(classification, *one, first, 1, 7);
+  gradient_of(classification, *other, second, 2, 0);  // leaves another minibatch behind
+  EXPECT_EQ(gradient_of(classification, *other, second, 1, 7), expected);
+  EXPECT_NE(gradient_of(classification, *other, second, 1, 8).first, expected.first);
+  EXPECT_NE(gradient_of(classification, *other, second, 0, 7).first, expected.first);
 }
 
 inline std::pair<double, double> evaluate(Classification& classification) {

@@ -24,13 +24,7 @@ TEST(Classification, AJobIsTheSameOnEveryEngine) {
   auto classification = make({.workers = 3, .batch_size = 8, .partition = data::Dirichlet{0.3}, .seed = 5});
   Stream first(Device{}, "first");
   Stream second(Device{Backend::cpu, 1}, "second");
-  const auto one = classification.make_engine(first);
-  const auto other = classification.make_engine(second);
-  const auto expected = gradient_of(classification, *one, first, 1, 7);
-  gradient_of(classification, *other, second, 2, 0);  // leaves another minibatch behind
-  EXPECT_EQ(gradient_of(classification, *other, second, 1, 7), expected);
-  EXPECT_NE(gradient_of(classification, *other, second, 1, 8).first, expected.first);
-  EXPECT_NE(gradient_of(classification, *other, second, 0, 7).first, expected.first);
+  testing::expect_one_job_on_every_engine(classification, first, second);
 }
 
 // A batch as large as the share, in file order, is the whole of f_i; its loss is the mean over those
