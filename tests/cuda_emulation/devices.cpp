@@ -61,7 +61,7 @@ Device& device_at(int index) {
 Device& current_device() { return device_at(current_index); }
 
 void drain(const Device& device) {
-  StreamState::for_each([&](const StreamState& stream) {
+  StreamState::for_each_ever([&](const StreamState& stream) {
     if (&stream.device == &device) stream.thread.drain();
   });
 }

@@ -123,6 +123,26 @@ TEST(EmulatedHandles, AreRefusedOnceDestroyedAndOnOtherDevices) {
   EXPECT_EQ(cudaStreamDestroy(stream), cudaErrorInvalidResourceHandle);
 }
 
+TEST(EmulatedDevices, AreWaitedForAlsoWhereStreamsAreDestroyed) {
+  std::atomic<bool> open = false;
+  std::atomic<bool> done = false;
+  const auto wait = [&] {
+    open.wait(false);
+    done = true;
+  };
+  const auto call = [](void* function) { (*static_cast<decltype(wait)*>(function))(); };
+  {
+    const Stream stream;
+    expect_cuda(cudaLaunchHostFunc(stream, call, const_cast<void*>(static_cast<const void*>(&wait))));
+  }
+  const std::jthread opener([&] {
+    open = true;
+    open.notify_all();
+  });
+  expect_cuda(cudaDeviceSynchronize());
+  EXPECT_TRUE(done);
+}
+
 TEST(EmulatedHostFunctions, MustNotCallCuda) {
   const Stream stream;
   cudaError_t within = cudaSuccess;
@@ -137,6 +157,7 @@ TEST(EmulatedMemory, IsLimitedAndItsEndsAreWatched) {
   std::size_t free = 0;
   std::size_t total = 0;
   void* memory = nullptr;
+  expect_cuda(cudaDeviceSynchronize());  // what streams of other tests are still to free is free
   expect_cuda(cudaMemGetInfo(&free, &total));
   EXPECT_EQ(cudaMalloc(&memory, total + 1), cudaErrorMemoryAllocation);
   expect_cuda(cudaMallocAsync(&memory, 1000, stream));
