@@ -112,14 +112,19 @@ std::vector<std::string_view> dataset_names() {
   return names;
 }
 
-Path default_data_dir(const std::string& name) {
-  if (const std::string root = environment("TARDIGRAD_DATA"); !root.empty()) return Path(root) / name;
+std::optional<Path> cache_folder(const char* variable, const std::string& name) {
+  if (const std::string root = environment(variable); !root.empty()) return Path(root) / name;
   if (const std::string cache = environment("XDG_CACHE_HOME"); !cache.empty()) {
     return Path(cache) / "tardigrad" / name;
   }
   if (const std::string home = environment("HOME"); !home.empty()) {
     return Path(home) / ".cache" / "tardigrad" / name;
   }
+  return std::nullopt;
+}
+
+Path default_data_dir(const std::string& name) {
+  if (auto folder = cache_folder("TARDIGRAD_DATA", name)) return *std::move(folder);
   throw std::invalid_argument(fmt::format(
       "no folder to look for {} in: expected one of TARDIGRAD_DATA, XDG_CACHE_HOME and HOME to be set",
       name));

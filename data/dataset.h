@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,10 @@ struct Dataset {
 
 /// Returns the names load_dataset knows.
 std::vector<std::string_view> dataset_names();
+
+/// Returns a folder of this program's in the user's cache: $VARIABLE/NAME where that variable is set, else
+/// ${XDG_CACHE_HOME:-$HOME/.cache}/tardigrad/NAME; nothing where none of the three is set.
+std::optional<std::filesystem::path> cache_folder(const char* variable, const std::string& name);
 
 /// Returns where tools/fetch_data.sh puts a data set:
 /// ${TARDIGRAD_DATA:-${XDG_CACHE_HOME:-$HOME/.cache}/tardigrad}/NAME. Throws std::invalid_argument where none

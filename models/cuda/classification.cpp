@@ -9,6 +9,7 @@
 #include "models/cuda/plans.h"
 #include "models/gather.h"
 #include "runtime/device/cuda/native_call.h"
+#include "runtime/device/start_times.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -207,6 +208,7 @@ class CudaEvaluator final : public Evaluator {
 
 DeviceImages::DeviceImages(const StreamRef& stream, const data::Images& images)
     : pixels_(stream, images.pixels.size()), labels_(stream, images.labels.size()) {
+  const StartPart part("upload of data");
   stream.copy(pixels_.ref(), host_view(images.pixels.data(), images.pixels.size()));
   stream.copy(labels_.ref(), host_view(images.labels.data(), images.labels.size()));
   stream.synchronize();

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
 #include "data/dataset.h"
 #include "data/minibatch_source.h"
@@ -19,6 +20,8 @@ struct NetworkOptions {
   bool deterministic = false;  ///< Identical bits in every run: nothing is measured, nothing adds atomically.
   bool graphs = true;          ///< Relaunch steps as CUDA graphs.
   std::size_t workspace_limit = std::size_t{256} << 20;  ///< Bytes of scratch for cuDNN and cuBLASLt.
+  std::string plan_folder = {};  ///< Where plans are kept from run to run; nowhere where it is empty.
+  bool choose_anew = false;      ///< A plan that is kept there is not taken, but replaced.
 
   bool operator==(const NetworkOptions&) const = default;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/device/start_times.h"
+
 namespace tardigrad::models::cuda {
 
 void GraphCache::run(CudaStream stream, const Addresses& addresses, const std::function<void()>& enqueue) {
@@ -32,6 +34,7 @@ void GraphCache::remember(const Addresses& addresses) {
 }
 
 GraphCache::Executable GraphCache::capture(CudaStream stream, const std::function<void()>& enqueue) const {
+  const StartPart part("capture of graphs");
   Graph graph;
   // Only this thread is kept from calls that could not be captured: others work on other streams meanwhile.
   TARDIGRAD_CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), device_);

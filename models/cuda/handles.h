@@ -5,6 +5,7 @@
 
 #include "kernels/operation.h"
 #include "runtime/device/cuda/check_libraries.h"
+#include "runtime/device/start_times.h"
 
 namespace tardigrad::models::cuda {
 
@@ -38,6 +39,7 @@ class Owned {
 /// Holds cuDNN and cuBLASLt for one stream.
 struct Libraries {
   explicit Libraries(Device device) {
+    const StartPart part("GPU libraries");
     const CurrentDevice current(device);
     TARDIGRAD_CUDA_CHECK(cudnnCreate(cudnn.receive()), device);
     TARDIGRAD_CUDA_CHECK(cublasLtCreate(cublas.receive()), device);

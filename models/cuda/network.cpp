@@ -86,6 +86,10 @@ Plan Network::choose(CudaStream stream, const Search& search) {
   return plan;
 }
 
+bool Network::fits(const Plan& plan) const {
+  return plan.convolutions.size() == convolutions_.size() && plan.linears.size() == linears_.size();
+}
+
 void Network::use(const Plan& plan) {
   const CurrentDevice current(stream_.device());
   for (std::size_t l = 0; l < convolutions_.size(); ++l) convolutions_[l].use(plan.convolutions.at(l));

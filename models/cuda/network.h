@@ -45,8 +45,11 @@ class Network {
   /// called while work is captured. Throws DeviceError where there are none.
   Plan choose(CudaStream stream, const Search& search);
 
-  /// Takes a plan of the same activations, and allocates the workspace on the constructor's stream. It must
-  /// be called before the following.
+  /// Tells whether the plan is one for as many layers as this network has.
+  bool fits(const Plan& plan) const;
+
+  /// Takes a plan that fits, of the same precision and activations, and allocates the workspace on the
+  /// constructor's stream. It must be called before the following.
   void use(const Plan& plan);
 
   /// Returns where the minibatch goes: [batch, …] in the format, with the channels and elements of the

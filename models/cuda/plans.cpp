@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "models/cuda/graph_cache.h"
+#include "models/cuda/plan_cache.h"
+#include "runtime/base/say.h"
 #include "runtime/device/cuda/native_call.h"
+#include "runtime/device/start_times.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -128,6 +131,35 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
                                 architecture.name(), batch, name_of(options.precision), reason));
 }
 
+/// Tells whether a network can be computed by a plan that comes from a file.
+bool works(const StreamRef& stream, const Architecture& architecture, int batch,
+           const NetworkOptions& options, const Plan& plan) try {
+  Network network(stream, architecture, batch, plan.precision, plan.activations);
+  if (!network.fits(plan)) return false;
+  network.use(plan);
+  const Trial trial(stream, network, architecture.layout().dimension(), options.graphs);
+  return true;
+} catch (const DeviceError&) {
+  stream.synchronize();  // throws where the device is beyond help
+  return false;
+}
+
+/// The plan that is kept from an earlier run, or the best one.
+Plan kept_or_best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
+                       const NetworkOptions& options) {
+  const PlanCache cache(options.plan_folder);
+  const std::string key = plan_key(stream.device(), architecture, batch, options);
+  if (!options.choose_anew) {
+    if (const auto kept = cache.load(key)) {
+      if (works(stream, architecture, batch, options, *kept)) return *kept;
+      say_line("{}: does not work here; how to compute is chosen anew", cache.file_of(key).string());
+    }
+  }
+  Plan best = best_plan(stream, architecture, batch, options);
+  cache.store(key, best);
+  return best;
+}
+
 /// One plan at a time is measured in the whole process, so that none disturbs another.
 Plan plan_for(const StreamRef& stream, const Architecture& architecture, int batch,
               const NetworkOptions& options) {
@@ -144,7 +176,8 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
   const std::lock_guard lock(mutex);
   const auto known = std::ranges::find(plans, use, &std::pair<Use, Plan>::first);
   if (known != plans.end()) return known->second;
-  plans.emplace_back(use, best_plan(stream, architecture, batch, options));
+  const StartPart part("choice of algorithms");
+  plans.emplace_back(use, kept_or_best_plan(stream, architecture, batch, options));
   return plans.back().second;
 }
 

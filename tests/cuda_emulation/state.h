@@ -55,8 +55,9 @@ class Handle {
   /// Calls `visit` with each object that was ever made: what it has begun goes on behind its destruction.
   template <typename Visit>
   static void for_each_ever(const Visit& visit) {
-    for (Object* one = newest_.load(std::memory_order_acquire); one != nullptr; one = one->older_)
+    for (Object* one = newest_.load(std::memory_order_acquire); one != nullptr; one = one->older_) {
       visit(*one);
+    }
   }
 
   bool alive() const { return alive_.load(std::memory_order_relaxed); }

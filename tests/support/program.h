@@ -51,10 +51,17 @@ class ProgramTest : public ::testing::Test {
     folder_ =
         std::filesystem::path(::testing::TempDir()) / ("tardigrad-" + name + "-" + std::to_string(getpid()));
     std::filesystem::create_directories(folder_);
+    // What programs keep of how GPUs compute best: for this test alone, and beside what it leaves.
+    setenv("TARDIGRAD_PLANS", plans().c_str(), 1);
   }
-  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
+  ~ProgramTest() override {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::remove_all(plans());
+  }
 
   std::filesystem::path path(const std::string& name) const { return folder_ / name; }
+
+  std::filesystem::path plans() const { return folder_.string() + "-plans"; }
 
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(path(name), std::ios::binary) << text;

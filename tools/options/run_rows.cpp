@@ -156,6 +156,12 @@ std::vector<OptionRow> run_rows() {
                        .on_replay = always,
                        .on_resume = always},
                       &Options::deterministic),
+      make_switch_row({.name = "tune",
+                       .help = "Networks on GPUs: measure anew what is the fastest way to compute, though it "
+                               "is kept from an earlier run",
+                       .section = machine,
+                       .record = Record::none},
+                      &Options::tune),
       make_row({.name = "cuda_graphs",
                 .help = "Networks on GPUs: relaunch steps as CUDA graphs, on or off",
                 .section = machine,

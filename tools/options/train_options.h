@@ -34,6 +34,7 @@ struct TrainOptions {
   std::optional<GradientRoute> gradient_route;  ///< nothing: the faster one
   models::Precision precision = models::Precision::fp32;
   bool deterministic = false;
+  bool tune = false;
   bool cuda_graphs = true;
   std::string partition = "iid";
   int batch_size = 32;
@@ -90,6 +91,7 @@ struct TrainOptions {
   std::string resume;
   bool verify = false;
   bool quiet = false;
+  bool timings = false;
   bool show_memory = false;
   std::string command_line;  ///< of the program, as typed, quoted for a shell; for the log alone
 };

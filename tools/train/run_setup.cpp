@@ -80,6 +80,8 @@ std::unique_ptr<models::Classification> make_classification(const TrainOptions& 
   classification.network.precision = options.precision;
   classification.network.deterministic = options.deterministic;
   classification.network.graphs = options.cuda_graphs;
+  classification.network.choose_anew = options.tune;
+  classification.network.plan_folder = data::cache_folder("TARDIGRAD_PLANS", "plans").value_or("");
   if (devices.front().backend == Backend::cpu) {
     classification.evaluation_threads = static_cast<int>(devices.size());
   } else {

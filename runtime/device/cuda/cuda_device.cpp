@@ -7,6 +7,7 @@
 
 #include "runtime/device/backend.h"
 #include "runtime/device/cuda/check.h"
+#include "runtime/device/start_times.h"
 
 namespace tardigrad::cuda {
 namespace {
@@ -19,6 +20,7 @@ struct DeviceCount {
 /// Asked once: the driver's answer does not change while a process lives.
 const DeviceCount& counted() {
   static const DeviceCount result = [] {
+    const StartPart part("driver");
     // Hardware queues: with the default of 8, streams share them, and a throttled worker's stream would hold
     // up others. Read by the driver when it starts.
     setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
@@ -76,6 +78,7 @@ bool peer_access(Device from, Device to) {
 }
 
 std::size_t free_memory(Device device) {
+  const StartPart part("GPU contexts");
   const CurrentDevice current(device);
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;

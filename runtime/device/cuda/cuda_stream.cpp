@@ -12,6 +12,7 @@
 #include "runtime/base/fifo.h"
 #include "runtime/device/cuda/cuda_event.h"
 #include "runtime/device/profiler_range.h"
+#include "runtime/device/start_times.h"
 
 namespace tardigrad::cuda {
 namespace {
@@ -37,6 +38,7 @@ void share_memory_pool(Device device) {
 class CudaStreamImpl final : public detail::StreamImpl {
  public:
   CudaStreamImpl(Device device, std::string name, Priority priority) : StreamImpl(device, std::move(name)) {
+    const StartPart part("GPU contexts");
     const CurrentDevice current(device);
     share_memory_pool(device);
     int lowest = 0;

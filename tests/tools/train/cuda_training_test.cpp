@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
+#include <map>
+
 #include "runtime/device/device.h"
 #include "tests/support/program.h"
 
@@ -50,6 +54,36 @@ TEST_F(CudaTraining, RepeatsItsBitsWhereDeterministic) {
     EXPECT_TRUE(model(options) == expected) << precision;
     EXPECT_TRUE(model(options + " --cuda-graphs off") == expected) << precision;
   }
+}
+
+TEST_F(CudaTraining, KeepsFromRunToRunHowItComputes) {
+  const auto choosing = [&](const std::string& options) {
+    const Finished run = train("--device cuda:0 --updates 3 --timings " + options);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.err, ::testing::HasSubstr("--timings: starting took "));
+    EXPECT_THAT(run.err, ::testing::HasSubstr("choice of algorithms "));
+    return run.err;
+  };
+  const auto kept = [&] {
+    std::map<std::string, std::filesystem::file_time_type> files;
+    for (const auto& file : std::filesystem::directory_iterator(plans() / "plans")) {
+      files[file.path().filename()] = file.last_write_time();
+    }
+    return files;
+  };
+  choosing("");
+  const auto first = kept();
+  EXPECT_EQ(first.size(), 2U) << "of training and of evaluations";
+  choosing("");
+  EXPECT_EQ(kept(), first) << "nothing was chosen anew";
+  choosing("--tune");
+  const auto tuned = kept();
+  EXPECT_EQ(tuned.size(), 2U);
+  for (const auto& [name, time] : tuned) EXPECT_GT(time, first.at(name)) << name;
+
+  std::filesystem::remove_all(plans());
+  std::ofstream(plans()) << "no folder";
+  EXPECT_THAT(choosing(""), ::testing::HasSubstr("cannot be kept for other runs"));
 }
 
 TEST_F(CudaTraining, ReplaysWhatWasRecorded) {

@@ -41,6 +41,14 @@ TEST_F(Train, ShowsWhatARunWouldTakeOfMemory) {
             2 * 8 + 2 * 64 + 2 * 8 + 4 * 64);
 }
 
+TEST_F(Train, SaysWhatStartingTook) {
+  const Finished run = quadratic("--updates 3 --quiet --timings");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, ::testing::ContainsRegex(
+                           "--timings: starting took [0-9.]+ s: loading [0-9.]+, .*data [0-9.]+, .*other"));
+  EXPECT_EQ(run.err.find("--timings"), run.err.rfind("--timings")) << "once";
+}
+
 // Eight terabytes, of which nothing is asked for.
 TEST_F(Train, RefusesWhatDoesNotFitAndSaysWhatWould) {
   const Finished run = tardigrad(

@@ -58,6 +58,11 @@ const char* CUBLASWINAPI cublasLtGetStatusString(cublasStatus_t status) {
   return function != nullptr && from.trouble.empty() ? function(status) : from.trouble.c_str();
 }
 
+size_t CUBLASWINAPI cublasLtGetVersion() {
+  static auto* const function = find<decltype(cublasLtGetVersion)>("cublasLtGetVersion");
+  return function != nullptr ? function() : 0;
+}
+
 TARDIGRAD_FORWARD(cublasLtCreate, (cublasLtHandle_t * handle), (handle))
 TARDIGRAD_FORWARD(cublasLtDestroy, (cublasLtHandle_t handle), (handle))
 
