@@ -8,6 +8,7 @@
 
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/coordinator/run_errors.h"
+#include "runtime/device/start_times.h"
 #include "runtime/objective/smoothness.h"
 
 namespace tardigrad {
@@ -70,6 +71,7 @@ EvaluationRecord Evaluations::evaluate(std::span<const float> model, const RunPo
   record.update = position.updates;
   record.gradients = position.gradients;
   record.time = position.time;
+  const StartPart part("evaluation");
   record.evaluation = objective_.evaluate(model, break_off);
   if (!std::isfinite(record.evaluation.loss)) {
     throw NumberNotFinite(

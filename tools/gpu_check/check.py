@@ -23,12 +23,14 @@ summary = json.loads(open(sys.argv[1]).readlines()[-1])
 print(f"{100 * summary['final_accuracy']:.2f} % after {summary['gradients']} gradients in {summary['train_time_s']:.1f} s")
 sys.exit(summary["stop_reason"] != "target-accuracy")
 """
+PROFILED = "dram__bytes.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,gpu__time_duration.sum"
 TEST_PROGRAMS = ["kernels", "runtime", "models", "tools"]
 BENCHMARKS = ["server_update", "turnaround", "workers", "cnn_step"]
 # In the order of their value, with the seconds that each takes on one H100 beside 16 threads, as far as that has been seen
-# (of tools, the sanitizers and train it is a guess); one that no longer fits is left out.
+# (of start and of those from methods on it is a guess); one that no longer fits is left out.
 STAGES = {"build": 70, "kernels": 15, "models": 5, "runtime": 20, "server_update": 6, "turnaround": 11, "workers": 15,
-          "cnn_step": 65, "tools": 60, "memcheck": 30, "racecheck": 30, "train": 20}
+          "start": 30, "cnn_step": 65, "methods": 50, "repeats": 20, "resume": 15, "tools": 60, "profile": 20, "memcheck": 30,
+          "racecheck": 30, "train": 20}
 
 
 def last_line(log):
@@ -153,6 +155,22 @@ def sanitize(check, tool):
                   "--under", f"{sanitizer} --tool {tool} --error-exitcode 1", program], missing=missing)
 
 
+def whole_program(check, name, limit_s):
+    program = BUILD / "tools" / "tardigrad"
+    check.on_gpu(name, limit_s, program, [sys.executable, "tools/gpu_check/program_runs.py", name, "--program", program,
+                                          "--json", check.out / "logs" / f"{name}.jsonl"])
+
+
+def profile(check):
+    """What the fused update does to the GPU's memory, kernel by kernel."""
+    ncu = shutil.which("ncu")
+    program = BUILD / "tools" / "bench" / "server_update_bench"
+    check.on_gpu("profile", 60, program,
+                 [ncu, "--kernel-name", "regex:server_update_kernel", "--launch-count", "4", "--metrics", PROFILED, program,
+                  "--device", "cuda", "--rounds", "1", "--dimension", "100000000", "--workers", "4"],
+                 missing="" if ncu else "ncu is not on the PATH")
+
+
 def train(check):
     """Ten workers on real images, to an accuracy that only a program without faults reaches."""
     folder = DEPENDENCIES / "data" / "fashion-mnist"
@@ -177,6 +195,7 @@ def measure(check):
     benchmark("server_update", 60, ["--dimension", 620362, 10000000], ["--dimension", 100000000, "--workers", 4])
     benchmark("turnaround", 40, [])
     benchmark("workers", 40, [])
+    whole_program(check, "start", 90)
     program = BUILD / "tools" / "bench" / "cnn_step_bench"
     check.on_gpu("cnn_step", 130, program,
                  [sys.executable, "tools/bench/cnn_step_vs_pytorch.py", program, *lines_of("cnn_step")],
@@ -214,7 +233,10 @@ def main():
         for name in ("kernels", "models", "runtime"):
             test(check, name)
         measure(check)
+        for name in ("methods", "repeats", "resume"):
+            whole_program(check, name, 120)
         test(check, "tools")
+        profile(check)
         for tool in ("memcheck", "racecheck"):
             sanitize(check, tool)
         train(check)
