@@ -9,25 +9,52 @@
 
 namespace tardigrad {
 
-/// Lists the devices of a run, all of one backend: worker i computes on workers[i mod k], the server on a
-/// device that may carry workers, too.
+/// Lists the devices of a run, all of one backend: those of the workers, who take turns at them, and the
+/// server's, which may carry workers, too.
 struct Devices {
   /// Takes one CPU device for all.
   Devices() : Devices(std::vector<Device>{Device{}}) {}
   /// Puts the server beside the first workers. At least one device is given.
   Devices(std::vector<Device> of_workers)  // NOLINT(google-explicit-constructor): it is such a list
-      : workers(std::move(of_workers)), server(workers.front()) {}
+      : workers(std::move(of_workers)), server(workers.front()), turns_(workers) {}
   Devices(std::vector<Device> of_workers, Device of_server)
-      : workers(std::move(of_workers)), server(of_server) {}
+      : workers(std::move(of_workers)), server(of_server), turns_(workers) {}
+
+  /// Gives each device of workers so many of them, one or more: they take turns for as long as a device has
+  /// room. There are as many counts as devices.
+  void spread(const std::vector<int>& workers_per_device) {
+    turns_.clear();
+    const int most = std::ranges::max(workers_per_device);
+    for (int round = 0; round < most; ++round) {
+      for (std::size_t i = 0; i < workers.size(); ++i) {
+        if (round < workers_per_device[i]) turns_.push_back(workers[i]);
+      }
+    }
+  }
+
+  /// Returns the device of worker, or stream, i: workers[i mod k] where they are not spread otherwise.
+  Device of_worker(std::size_t i) const { return turns_[i % turns_.size()]; }
+
+  /// Returns how many of the first n workers, or streams, a device has.
+  std::size_t workers_on(Device device, std::size_t n) const {
+    const auto among = [&](std::size_t first) {
+      return std::count(turns_.begin(), turns_.begin() + static_cast<std::ptrdiff_t>(first), device);
+    };
+    return n / turns_.size() * static_cast<std::size_t>(among(turns_.size())) +
+           static_cast<std::size_t>(among(n % turns_.size()));
+  }
 
   /// Returns the devices that carry one of n workers.
   std::vector<Device> in_use(std::size_t n) const {
     return {workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(std::min(n, workers.size()))};
   }
 
-  std::vector<Device> workers;
+  std::vector<Device> workers;  ///< devices of workers, each once
   Device server;
   bool replicated = false;  ///< there is no server: every worker's GPU keeps the model (ReplicatedServer)
+
+ private:
+  std::vector<Device> turns_;
 };
 
 }  // namespace tardigrad

@@ -81,14 +81,20 @@ class Planner {
     const std::vector<Device> devices = run_.devices.in_use(workers_);
     const StreamLayout layout(workers_, run_.devices.workers.size(), run_.wall);
     for (std::size_t i = 0; i < devices.size(); ++i) {
-      const std::size_t streams = layout.on_device(i, devices.size());
+      const std::size_t streams = run_.devices.workers_on(devices[i], layout.streams);
       add(devices[i], "gradients", streams * layout.jobs_ahead * vector_bytes_);
       plan_engines(devices[i], streams, devices[i].backend == Backend::cuda || i == 0);
       if (devices[i].backend == Backend::cuda) {
-        plan_replicas(devices[i], workers_ / devices.size() + (i < workers_ % devices.size() ? 1 : 0));
+        plan_replicas(devices[i], workers_of(devices[i], layout.streams));
       }
     }
     if (devices.front().backend == Backend::cpu) plan_replicas(devices.front(), workers_);
+  }
+
+  /// Worker i is on stream i mod `streams`.
+  std::size_t workers_of(Device device, std::size_t streams) const {
+    return workers_ / streams * run_.devices.workers_on(device, streams) +
+           run_.devices.workers_on(device, workers_ % streams);
   }
 
   void plan_threads() {

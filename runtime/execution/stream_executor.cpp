@@ -42,27 +42,33 @@ StreamExecutor::StreamExecutor(Objective& objective, const Devices& devices, Ser
                                const ServerOptions& server, const JobOptions& job, std::optional<Wall> wall)
     : wall_(std::move(wall)), workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(objective, devices, memory, server);
-  const std::size_t count = devices.workers.size();
-  const StreamLayout layout(workers_.size(), count, wall_.has_value());
+  const StreamLayout layout(workers_.size(), devices.workers.size(), wall_.has_value());
   const std::size_t streams = layout.streams;
   capacity_ = layout.jobs_ahead * streams;
   for (std::size_t i = 0; i < streams; ++i) {
-    const Device device = devices.workers[i % count];
+    const Device device = devices.of_worker(i);
     const Device home = devices.replicated ? device : devices.server;
     streams_.push_back(std::make_unique<GradientStream>(
         objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i), home, job,
         static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
-    // All CPU devices have the same memory.
-    if (i == 0 || (device.backend == Backend::cuda && i < count)) {
+    if (!find_replicas(device)) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
     }
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     workers_[i].stream = streams_[i % streams].get();
-    workers_[i].replicas = replicas_[i % replicas_.size()].get();
+    workers_[i].replicas = find_replicas(workers_[i].stream->device());
   }
   show_pauses_to_devices();
   if (wall_ && wall_->completions == Completions::polling) wall_->events.poll_with([this] { poll(); });
+}
+
+/// Those in a device's memory, if they are made. All CPU devices have the same memory.
+ReplicaPool* StreamExecutor::find_replicas(Device device) const {
+  const auto found = std::ranges::find_if(replicas_, [&](const std::unique_ptr<ReplicaPool>& pool) {
+    return device.backend == Backend::cpu || pool->device() == device;
+  });
+  return found == replicas_.end() ? nullptr : found->get();
 }
 
 void StreamExecutor::make_server(const Objective& objective, const Devices& devices, ServerMemory memory,

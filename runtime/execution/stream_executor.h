@@ -76,6 +76,7 @@ class StreamExecutor final : public Executor {
 
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
   const WorkerJobs& state(int worker) const { return workers_[static_cast<std::size_t>(worker)]; }
+  ReplicaPool* find_replicas(Device device) const;
   void make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
                    const ServerOptions& options);
   void place_jobs(const Orders& orders);

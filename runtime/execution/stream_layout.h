@@ -6,7 +6,7 @@
 namespace tardigrad {
 
 /// How StreamExecutor spreads the jobs of n workers over streams: worker i on stream i mod `streams`, that on
-/// device i mod k.
+/// Devices::of_worker(i mod `streams`).
 struct StreamLayout {
   std::size_t streams;     ///< in all
   std::size_t jobs_ahead;  ///< on each, before the oldest of them is looked at
@@ -15,11 +15,6 @@ struct StreamLayout {
   StreamLayout(std::size_t workers, std::size_t devices, bool wall)
       : streams(wall ? workers : std::min(workers, streams_per_device * devices)),
         jobs_ahead(wall ? 1 : virtual_jobs_ahead) {}
-
-  /// Streams of the device with that place in the list.
-  std::size_t on_device(std::size_t index, std::size_t devices) const {
-    return streams / devices + (index < streams % devices ? 1 : 0);
-  }
 
  private:
   static constexpr std::size_t streams_per_device = 8;

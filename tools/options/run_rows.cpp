@@ -120,6 +120,13 @@ std::vector<OptionRow> run_rows() {
                 .on_resume = always,
                 .says_where = true},
                &Options::device, words("DEVICES")),
+      make_row({.name = "workers_per_device",
+                .help = "How many workers each device of --device has, such as 4,1 (default: as many each)",
+                .section = machine,
+                .on_replay = always,
+                .on_resume = always,
+                .says_where = true},
+               &Options::workers_per_device, words("N,N,...")),
       make_row({.name = "server_device",
                 .help = "Where the server is, such as cuda:0, with workers or without (default: first of "
                         "--device)",

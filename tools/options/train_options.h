@@ -29,6 +29,7 @@ struct TrainOptions {
   std::string method;
   std::optional<int> workers;
   std::string device = "auto";
+  std::string workers_per_device;  ///< counts; empty: in turn
   std::string server_device;
   std::optional<SyncOver> sync_over;
   std::optional<GradientRoute> gradient_route;  ///< nothing: the faster one

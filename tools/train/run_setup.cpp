@@ -6,15 +6,20 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "models/classification.h"
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
 #include "runtime/base/json_text.h"
+#include "runtime/base/parse_number.h"
 #include "runtime/base/say.h"
 #include "runtime/checkpoint/model_import.h"
 #include "runtime/objective/epochs.h"
@@ -35,8 +40,30 @@ void require_agreement(int workers, int asked, const char* what, const std::stri
 }
 
 /// --workers, else as many as --compute-time lists, else one a device.
+/// The counts of --workers-per-device, one for each device; empty where it is not given.
+std::vector<int> counts_per_device(const TrainOptions& options, std::size_t devices) {
+  std::vector<int> counts;
+  if (options.workers_per_device.empty()) return counts;
+  std::istringstream list(options.workers_per_device + ",");
+  for (std::string text; std::getline(list, text, ',');) {
+    constexpr int most = 1'000'000;
+    const auto count = parse_number<int>(text);
+    if (!count || *count < 1 || *count > most) {
+      counts.clear();
+      break;
+    }
+    counts.push_back(*count);
+  }
+  if (counts.size() == devices) return counts;
+  refuse(
+      fmt::format("--workers-per-device {}: expected a whole number, 1 or more, for each of the {} devices",
+                  options.workers_per_device, devices));
+}
+
 int count_workers(const TrainOptions& options, std::size_t devices) {
   if (options.workers) return *options.workers;
+  const std::vector<int> counts = counts_per_device(options, devices);
+  if (!counts.empty()) return std::accumulate(counts.begin(), counts.end(), 0);
   return Delays::list_length(options.compute_time).value_or(static_cast<int>(devices));
 }
 
@@ -53,37 +80,36 @@ std::unique_ptr<Objective> make_quadratic(const TrainOptions& options) {
 
 /// Scratch of cuDNN and cuBLASLt for each of the workers that share a GPU: of an eighth of the smallest GPU's
 /// memory. All of that, not what is free: what algorithms fit must not change from run to run.
-std::size_t workspace_limit(int workers, const std::vector<Device>& devices) {
+std::size_t workspace_limit(int workers, const Devices& devices) {
   constexpr std::size_t mib = std::size_t{1} << 20;
   constexpr std::size_t most = 256 * mib;
-  const std::size_t workers_each = (static_cast<std::size_t>(workers) + devices.size() - 1) / devices.size();
   std::size_t limit = most;
   for (const DeviceDescription& description : describe_devices()) {
-    if (std::ranges::find(devices, description.device) == devices.end()) continue;
-    limit = std::min(limit, description.memory_bytes / 8 / workers_each);
+    const std::size_t here = devices.workers_on(description.device, static_cast<std::size_t>(workers));
+    if (here > 0) limit = std::min(limit, description.memory_bytes / 8 / here);
   }
   return std::max(limit, 16 * mib);
 }
 
 std::unique_ptr<models::Classification> make_classification(const TrainOptions& options,
-                                                            const std::vector<Device>& devices,
+                                                            const Devices& devices,
                                                             std::shared_ptr<const data::Dataset> dataset) {
   models::ClassificationOptions classification;
-  classification.workers = count_workers(options, devices.size());
+  classification.workers = count_workers(options, devices.workers.size());
   classification.batch_size = options.batch_size;
   classification.partition = data::parse_partition(options.partition);
   classification.sampling = data::parse_sampling(options.sampling);
   classification.seed = options.seed;
   classification.augment = options.augment;
   classification.evaluation_examples = options.eval_examples.value_or(0);
-  classification.evaluation_device = devices.front();
+  classification.evaluation_device = devices.workers.front();
   classification.network.precision = options.precision;
   classification.network.deterministic = options.deterministic;
   classification.network.graphs = options.cuda_graphs;
   classification.network.choose_anew = options.tune;
   classification.network.plan_folder = data::cache_folder("TARDIGRAD_PLANS", "plans").value_or("");
-  if (devices.front().backend == Backend::cpu) {
-    classification.evaluation_threads = static_cast<int>(devices.size());
+  if (devices.workers.front().backend == Backend::cpu) {
+    classification.evaluation_threads = static_cast<int>(devices.workers.size());
   } else {
     classification.network.workspace_limit = workspace_limit(classification.workers, devices);
   }
@@ -200,7 +226,15 @@ Devices choose_devices(const TrainOptions& options) {
   if (options.device == "auto" && built_with_cuda && on_cpu) {
     say_line("running on the CPU (no GPU: {})", why_no_cuda());
   }
-  return place(options, std::move(devices));
+  const std::vector<int> counts = counts_per_device(options, devices.size());
+  if (on_cpu && !counts.empty() && options.clock == ClockKind::virtual_time) {
+    refuse(
+        "--workers-per-device has no use in virtual time on CPUs, whose threads compute for any of the "
+        "workers");
+  }
+  Devices placed = place(options, std::move(devices));
+  if (!counts.empty()) placed.spread(counts);
+  return placed;
 }
 
 RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
@@ -211,11 +245,16 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   if (is_quadratic(options)) {
     setup.objective = make_quadratic(options);
   } else {
-    auto classification = make_classification(options, devices.workers, dataset);
+    auto classification = make_classification(options, devices, dataset);
     setup.classes = classes_of(*dataset, classification->shares());
     setup.objective = std::move(classification);
   }
   const int workers = setup.objective->workers();
+  const std::vector<int> counts = counts_per_device(options, devices.workers.size());
+  if (const int sum = std::accumulate(counts.begin(), counts.end(), 0); sum > 0 && sum != workers) {
+    refuse(fmt::format("--workers-per-device {}: {} in all, and the run has {} workers",
+                       options.workers_per_device, sum, workers));
+  }
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = EventScript::read(options.events, workers);
   if (!options.throttle.empty()) setup.speeds.throttle(options.throttle, workers);

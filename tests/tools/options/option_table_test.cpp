@@ -139,7 +139,8 @@ TEST(OptionTable, MethodsKeepTheOptionsThatTheyHaveAUseFor) {
 TEST(OptionTable, RecordsAreWhatTheyWere) {
   EXPECT_EQ(
       to_json({}),
-      R"({"model":"","dataset":"","data_dir":"","method":"","workers":null,"device":"auto","server_device":"",)"
+      R"({"model":"","dataset":"","data_dir":"","method":"","workers":null,"device":"auto",)"
+      R"("workers_per_device":"","server_device":"",)"
       R"("sync_over":null,"gradient_route":"auto","precision":"fp32","deterministic":false,"cuda_graphs":"on",)"
       R"("partition":"iid","batch_size":32,"augment":false,"lr":0.0,"gather":null,"delay_threshold":null,)"
       R"("smoothness":null,"availability":null,"lost_rows":null,"local_steps":null,"local_lr":null,)"

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
 
 #include "runtime/device/device.h"
 #include "tests/support/program.h"
@@ -36,6 +37,46 @@ TEST_F(ServerDevice, IsNoMatterOnTheCpu) {
   EXPECT_FALSE(run_.contains("gradient_routes"));
   EXPECT_TRUE(bytes("--device cpu:2 --server-device cpu:7") == expected);
   EXPECT_EQ(run_.at("server"), "cpu:7");
+}
+
+TEST_F(ServerDevice, HasAsManyWorkersOnEachDeviceAsAsked) {
+  const auto devices = [&](const std::string& options) {
+    const Finished run = tardigrad(
+        "train --model quadratic:tridiagonal:50 --workers 5 --method dude --lr 0.01 --updates 10 --log "
+        "x.jsonl " +
+        options);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    std::map<std::string, int> workers;
+    for (const auto& worker : testing::records_of(path("x.jsonl"), "worker")) ++workers[worker.at("device")];
+    return workers;
+  };
+  using Workers = std::map<std::string, int>;
+  EXPECT_EQ(devices("--device cpu:2"), (Workers{{"cpu:0", 3}, {"cpu:1", 2}}));
+  EXPECT_EQ(devices("--device cpu:2 --workers-per-device 1,4"), (Workers{{"cpu:0", 1}, {"cpu:1", 4}}));
+  EXPECT_EQ(devices("--device cpu:3 --workers-per-device 1,3,1"),
+            (Workers{{"cpu:0", 1}, {"cpu:1", 3}, {"cpu:2", 1}}));
+  if (cuda_device_count() < 2) return;
+  const std::string expected = bytes("--device cuda:0");
+  EXPECT_EQ(devices("--device cuda:0,1 --workers-per-device 4,1"), (Workers{{"cuda:0", 4}, {"cuda:1", 1}}));
+  EXPECT_TRUE(bytes("--device cuda:0,1 --workers-per-device 1,4") == expected);
+}
+
+TEST_F(ServerDevice, RefusesCountsOfWorkersThatDoNotFit) {
+  const auto refused = [&](const std::string& options) {
+    const Finished run =
+        tardigrad("train --model quadratic:tridiagonal:50 --method dude --lr 0.01 --updates 1 " + options);
+    EXPECT_EQ(run.exit_code, 2) << options;
+    return run.err;
+  };
+  for (const std::string counts : {"4", "4,0", "4,1,1", "4,", ",4", "4,x", "4,1.5", "-1,6"}) {
+    EXPECT_THAT(refused("--workers 5 --device cpu:2 --workers-per-device=" + counts),
+                HasSubstr("expected a whole number, 1 or more, for each of the 2 devices"))
+        << counts;
+  }
+  EXPECT_THAT(refused("--workers 6 --device cpu:2 --workers-per-device 4,1"),
+              HasSubstr("5 in all, and the run has 6 workers"));
+  EXPECT_THAT(refused("--workers 5 --device cpu:2 --workers-per-device 4,1 --clock virtual --compute-time 1"),
+              HasSubstr("has no use in virtual time on CPUs"));
 }
 
 TEST_F(ServerDevice, MayBeAGpuWithoutWorkers) {
