@@ -2,10 +2,12 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <optional>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <vector>
 
 namespace tardigrad {
 
@@ -20,6 +22,17 @@ std::optional<Number> parse_number(std::string_view text) {
     if (!std::isfinite(number)) return std::nullopt;
   }
   return number;
+}
+
+/// Returns the parts of `text` between separators: one or more, each of which may be empty.
+inline std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace tardigrad

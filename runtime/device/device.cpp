@@ -31,9 +31,8 @@ std::vector<Device> parse_cuda_list(const std::string& value, std::string_view l
   const int present = cuda_device_count();
   if (present == 0) throw std::invalid_argument(no_gpu("--device", value));
   std::vector<Device> devices;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    const std::optional<int> index = parse_number<int>(list.substr(begin, end - begin));
+  for (const std::string_view part : split(list, ',')) {
+    const std::optional<int> index = parse_number<int>(part);
     if (!index || *index < 0 || *index >= present) {
       throw std::invalid_argument(
           fmt::format("--device {}: no such GPU; expected indices from 0 to {}, separated by commas", value,
@@ -44,7 +43,6 @@ std::vector<Device> parse_cuda_list(const std::string& value, std::string_view l
       throw std::invalid_argument(fmt::format("--device {}: GPU {} is named twice", value, *index));
     }
     devices.push_back(device);
-    begin = end + 1;
   }
   return devices;
 }

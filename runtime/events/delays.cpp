@@ -69,16 +69,6 @@ constexpr std::array distributions = {
   throw std::invalid_argument(fmt::format("--compute-time {}: expected {}", value, expected));
 }
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const std::size_t end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 /// Where the noise begins, else the length: at a '+' before a letter, as digits follow that of 1e+3.
 std::size_t base_length(std::string_view value) {
   std::size_t plus = value.find('+');

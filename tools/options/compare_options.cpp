@@ -49,20 +49,10 @@ constexpr const char* compare_example =
     "the\n"
     "number of the signal.";
 
-/// The text between commas; the last part may be empty.
-std::vector<std::string> split(std::string_view text) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    parts.emplace_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) return parts;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 std::vector<std::string> parse_methods(const std::string& text) {
   const std::vector<std::string> known = method_names();
-  std::vector<std::string> methods = split(text);
+  const std::vector<std::string_view> parts = split(text, ',');
+  std::vector<std::string> methods(parts.begin(), parts.end());
   std::set<std::string_view> seen;
   for (std::string& method : methods) {
     const std::string name = known_spelling(method, known);
@@ -89,17 +79,17 @@ using StepSizes = std::map<std::string, std::set<double>>;  // of a method; of a
 StepSizes parse_step_sizes(const std::string& lr, const std::vector<std::string>& methods) {
   StepSizes step_sizes;
   std::string method;
-  for (const std::string& part : split(lr)) {
+  for (const std::string_view part : split(lr, ',')) {
     const std::size_t equals = part.find('=');
-    if (equals != std::string::npos) {
+    if (equals != std::string_view::npos) {
       method = known_spelling(part.substr(0, equals), methods);
       if (method.empty()) {
         throw std::invalid_argument(fmt::format("--lr {}: {} is none of --methods {}", lr,
                                                 part.substr(0, equals), fmt::join(methods, ",")));
       }
     }
-    const std::size_t number = equals == std::string::npos ? 0 : equals + 1;
-    step_sizes[method].insert(parse_step_size(lr, std::string_view(part).substr(number)));
+    const std::size_t number = equals == std::string_view::npos ? 0 : equals + 1;
+    step_sizes[method].insert(parse_step_size(lr, part.substr(number)));
   }
   return step_sizes;
 }
@@ -147,7 +137,7 @@ std::vector<std::uint64_t> seeds_of(const CompareOptions& options) {
   };
   const std::uint64_t first = options.shared.seed;
   std::vector<std::uint64_t> seeds;
-  for (const std::string& part : split(options.seeds)) {
+  for (const std::string_view part : split(options.seeds, ',')) {
     const auto seed = parse_number<std::uint64_t>(part);
     if (!seed) refuse(fmt::format("'{}' is no seed", part));
     if (std::ranges::find(seeds, *seed) != seeds.end()) refuse(fmt::format("{} is named twice", *seed));

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/base/parse_number.h"
+
 namespace tardigrad {
 namespace {
 
@@ -58,19 +60,15 @@ std::string token_of(const TrainOptions& options) {
 
 std::vector<std::string> parse_hosts(const std::string& text) {
   std::vector<std::string> hosts;
-  std::string_view rest = text;
-  while (true) {
-    const std::size_t comma = rest.find(',');
-    const std::string_view host = rest.substr(0, comma);
+  for (const std::string_view host : split(text, ',')) {
     if (host.empty() || !consists_of(host, "-._:[]")) {
       throw std::invalid_argument(fmt::format(
           "--serve-host {}: expected names of this machine, such as gpu1.example.org,gpu1 or gpu1:8443",
           text));
     }
     hosts.emplace_back(host);
-    if (comma == rest.npos) return hosts;
-    rest.remove_prefix(comma + 1);
   }
+  return hosts;
 }
 
 }  // namespace
