@@ -73,7 +73,8 @@ std::vector<Devices> share_devices(const Sweep& sweep) {
   const std::vector<Device>& devices = sweep.devices.workers;
   const bool side_by_side =
       devices.front().backend == Backend::cpu && sweep.runs.front().clock == ClockKind::virtual_time;
-  const std::size_t lanes = side_by_side ? std::min(devices.size(), sweep.runs.size()) : 1;
+  if (!side_by_side) return {sweep.devices};
+  const std::size_t lanes = std::min(devices.size(), sweep.runs.size());
   std::vector<std::vector<Device>> shares(lanes);
   for (std::size_t i = 0; i < devices.size(); ++i) shares[i % lanes].push_back(devices[i]);
   std::vector<Devices> shares_of_devices;

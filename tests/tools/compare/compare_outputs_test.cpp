@@ -75,6 +75,20 @@ TEST_F(CompareOutputs, CommaSeparatedValuesMayBeAllOfStdout) {
   EXPECT_EQ(files(), std::vector<std::string>{"problem.json"});
 }
 
+TEST_F(CompareOutputs, GivesEachDeviceAsManyWorkersAsAsked) {
+  const Finished run = tardigrad(
+      "compare --model quadratic:tridiagonal:50 --workers 5 --methods dude --lr 0.01 --updates 10 "
+      "--device cpu:2 --workers-per-device 1,4 --log-dir logs");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  int on_second = 0;
+  for (const auto& log : std::filesystem::directory_iterator(path("logs"))) {
+    for (const auto& worker : testing::records_of(log.path(), "worker")) {
+      if (worker.at("device") == "cpu:1") ++on_second;
+    }
+  }
+  EXPECT_EQ(on_second, 4);
+}
+
 TEST_F(CompareOutputs, APageDrawsEachMethodAtItsBestStepSize) {
   if (!has_pages()) GTEST_SKIP() << "built without Chart.js";
   const Finished run = compare("--report page.html");
