@@ -32,6 +32,10 @@ struct Devices {
     }
   }
 
+  /// Returns how many workers there are when each device has as many as it is given: one, if they are not
+  /// spread otherwise.
+  std::size_t places() const { return turns_.size(); }
+
   /// Returns the device of worker, or stream, i: workers[i mod k] where they are not spread otherwise.
   Device of_worker(std::size_t i) const { return turns_[i % turns_.size()]; }
 

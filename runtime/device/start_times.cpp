@@ -32,7 +32,6 @@ std::optional<Seconds> age_of_process() {
 }
 
 // As static objects are made, just before main().
-const std::optional<Seconds> loading = age_of_process();
 const StartTimes::Clock::time_point loaded = StartTimes::Clock::now();
 
 }  // namespace
@@ -55,12 +54,12 @@ void StartTimes::add(const char* part, Clock::duration duration) {
 }
 
 std::string StartTimes::end() {
-  const Seconds whole = loading.value_or(Seconds(0)) + (Clock::now() - loaded);
+  Seconds other = Clock::now() - loaded;
+  const Seconds whole = age_of_process().value_or(other);
   const std::lock_guard lock(mutex_);
   ended_ = true;
-  std::string line = fmt::format("starting took {:.2f} s: ", whole.count());
-  if (loading) line += fmt::format("loading {:.2f}, ", loading->count());
-  Seconds other = Clock::now() - loaded;
+  std::string line = fmt::format("starting took {:.2f} s: loading {:.2f}, ", whole.count(),
+                                 std::max(0.0, (whole - other).count()));
   for (const auto& [part, duration] : parts_) {
     line += fmt::format("{} {:.2f}, ", part, Seconds(duration).count());
     other -= duration;

@@ -47,9 +47,9 @@ class Handle {
   /// Calls `visit` with each object in use.
   template <typename Visit>
   static void for_each(const Visit& visit) {
-    for (Object* one = newest_.load(std::memory_order_acquire); one != nullptr; one = one->older_) {
-      if (one->alive()) visit(*one);
-    }
+    for_each_ever([&](Object& one) {
+      if (one.alive()) visit(one);
+    });
   }
 
   /// Calls `visit` with each object that was ever made: what it has begun goes on behind its destruction.

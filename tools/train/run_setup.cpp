@@ -6,9 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -22,6 +20,7 @@
 #include "runtime/base/parse_number.h"
 #include "runtime/base/say.h"
 #include "runtime/checkpoint/model_import.h"
+#include "runtime/device/start_times.h"
 #include "runtime/objective/epochs.h"
 #include "tools/options/option_records.h"
 #include "tools/train/abandoned.h"
@@ -39,32 +38,27 @@ void require_agreement(int workers, int asked, const char* what, const std::stri
   if (asked != workers) refuse(fmt::format("{}: {} for the {} workers of {}", what, asked, workers, whose));
 }
 
-/// --workers, else as many as --compute-time lists, else one a device.
-/// The counts of --workers-per-device, one for each device; empty where it is not given.
+/// The counts of --workers-per-device, one for each device.
 std::vector<int> counts_per_device(const TrainOptions& options, std::size_t devices) {
+  constexpr int most = 1'000'000;
   std::vector<int> counts;
-  if (options.workers_per_device.empty()) return counts;
-  std::istringstream list(options.workers_per_device + ",");
-  for (std::string text; std::getline(list, text, ',');) {
-    constexpr int most = 1'000'000;
-    const auto count = parse_number<int>(text);
-    if (!count || *count < 1 || *count > most) {
-      counts.clear();
-      break;
-    }
-    counts.push_back(*count);
+  for (const std::string_view part : split(options.workers_per_device, ',')) {
+    counts.push_back(parse_number<int>(part).value_or(0));
   }
-  if (counts.size() == devices) return counts;
+  const bool valid = std::ranges::all_of(counts, [](int count) { return count >= 1 && count <= most; });
+  if (valid && counts.size() == devices) return counts;
   refuse(
       fmt::format("--workers-per-device {}: expected a whole number, 1 or more, for each of the {} devices",
                   options.workers_per_device, devices));
 }
 
-int count_workers(const TrainOptions& options, std::size_t devices) {
+/// --workers, else as many as --workers-per-device gives the devices, or --compute-time lists, else one a
+/// device.
+int count_workers(const TrainOptions& options, const Devices& devices) {
   if (options.workers) return *options.workers;
-  const std::vector<int> counts = counts_per_device(options, devices);
-  if (!counts.empty()) return std::accumulate(counts.begin(), counts.end(), 0);
-  return Delays::list_length(options.compute_time).value_or(static_cast<int>(devices));
+  const auto places = static_cast<int>(devices.places());
+  if (!options.workers_per_device.empty()) return places;
+  return Delays::list_length(options.compute_time).value_or(places);
 }
 
 std::unique_ptr<Objective> make_quadratic(const TrainOptions& options) {
@@ -95,7 +89,7 @@ std::unique_ptr<models::Classification> make_classification(const TrainOptions& 
                                                             const Devices& devices,
                                                             std::shared_ptr<const data::Dataset> dataset) {
   models::ClassificationOptions classification;
-  classification.workers = count_workers(options, devices.workers.size());
+  classification.workers = count_workers(options, devices);
   classification.batch_size = options.batch_size;
   classification.partition = data::parse_partition(options.partition);
   classification.sampling = data::parse_sampling(options.sampling);
@@ -208,6 +202,7 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
 }
 
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
+  const StartPart part("data");
   if (is_quadratic(options)) return nullptr;
   const std::filesystem::path dir = options.data_dir.empty() ? data::default_data_dir(options.dataset)
                                                              : std::filesystem::path(options.data_dir);
@@ -226,14 +221,14 @@ Devices choose_devices(const TrainOptions& options) {
   if (options.device == "auto" && built_with_cuda && on_cpu) {
     say_line("running on the CPU (no GPU: {})", why_no_cuda());
   }
-  const std::vector<int> counts = counts_per_device(options, devices.size());
-  if (on_cpu && !counts.empty() && options.clock == ClockKind::virtual_time) {
+  const bool spread = !options.workers_per_device.empty();
+  if (on_cpu && spread && options.clock == ClockKind::virtual_time) {
     refuse(
         "--workers-per-device has no use in virtual time on CPUs, whose threads compute for any of the "
         "workers");
   }
   Devices placed = place(options, std::move(devices));
-  if (!counts.empty()) placed.spread(counts);
+  if (spread) placed.spread(counts_per_device(options, placed.workers.size()));
   return placed;
 }
 
@@ -250,10 +245,9 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
     setup.objective = std::move(classification);
   }
   const int workers = setup.objective->workers();
-  const std::vector<int> counts = counts_per_device(options, devices.workers.size());
-  if (const int sum = std::accumulate(counts.begin(), counts.end(), 0); sum > 0 && sum != workers) {
+  if (!options.workers_per_device.empty() && devices.places() != static_cast<std::size_t>(workers)) {
     refuse(fmt::format("--workers-per-device {}: {} in all, and the run has {} workers",
-                       options.workers_per_device, sum, workers));
+                       options.workers_per_device, devices.places(), workers));
   }
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = EventScript::read(options.events, workers);

@@ -12,7 +12,6 @@
 
 #include "runtime/base/output_path.h"
 #include "runtime/base/say.h"
-#include "runtime/device/start_times.h"
 #include "runtime/events/recording.h"
 #include "runtime/telemetry/buffered_observer.h"
 #include "runtime/telemetry/run_log_reader.h"
@@ -48,11 +47,6 @@ std::unique_ptr<LiveRun> serve(const std::optional<LiveOptions>& served, const T
   auto live = std::make_unique<LiveRun>(run_json, *served, options.checkpoint_dir);
   say_line("watch the run at {}", live->url());
   return live;
-}
-
-auto timed_data(const TrainOptions& options) {
-  const StartPart part("data");
-  return load_data(options);
 }
 
 /// What the log holds of the run so far, for the page of one that goes on; nothing where it begins anew.
@@ -93,7 +87,7 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptW
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Devices devices = choose_devices(options);
-  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, timed_data(options)));
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, load_data(options)));
   RunSetup& setup = *shared_setup;
   if (options.show_memory) {
     say(stdout, "{}\n", show_memory(setup.memory));
