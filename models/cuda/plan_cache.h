@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "models/cuda/classification.h"
 #include "models/cuda/network.h"
 
 namespace tardigrad::models::cuda {
