@@ -5,12 +5,14 @@
 
 namespace tardigrad::data {
 
-MinibatchSource::MinibatchSource(std::vector<std::vector<std::uint32_t>> shares, std::size_t batch_size,
-                                 Sampling sampling, std::uint64_t seed, bool augment)
-    : batch_size_(batch_size), seed_(seed), augment_(augment), shares_(std::move(shares)) {
+MinibatchSource::MinibatchSource(std::vector<std::vector<std::uint32_t>> shares,
+                                 const BatchSizes& batch_sizes, Sampling sampling, std::uint64_t seed,
+                                 bool augment)
+    : seed_(seed), augment_(augment), shares_(std::move(shares)) {
   streams_.reserve(shares_.size());
   for (std::size_t worker = 0; worker < shares_.size(); ++worker) {
-    streams_.emplace_back(shares_[worker], batch_size, sampling, seed, static_cast<int>(worker));
+    const int number = static_cast<int>(worker);
+    streams_.emplace_back(shares_[worker], batch_sizes.of(number), sampling, seed, number);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <numeric>
 #include <stdexcept>
 
@@ -13,6 +14,13 @@
 
 namespace tardigrad::models {
 namespace {
+
+/// Throws std::invalid_argument where there are not as many batch sizes as workers.
+const data::BatchSizes& checked(const data::BatchSizes& sizes, int workers) {
+  if (sizes.good_for(workers)) return sizes;
+  throw std::invalid_argument(fmt::format(
+      "{} batch sizes for {} workers; expected one for all, or one for each", sizes.sizes().size(), workers));
+}
 
 /// Images evaluated at once by one thread, at most.
 constexpr std::size_t largest_evaluation_batch = 250;
@@ -88,12 +96,12 @@ void GatheredBatch::gather(const data::Images& source, const data::Normalisation
 
 class Classification::CpuEngine final : public GradientEngine {
  public:
-  CpuEngine(Classification& owner, const StreamRef& stream)
+  CpuEngine(Classification& owner, std::size_t batch_size, const StreamRef& stream)
       : owner_(owner),
         stream_(stream),
-        batch_(owner.dataset_->train.shape, owner.examples_per_job()),
-        crops_(owner.options_.augment ? owner.examples_per_job() : 0),
-        classifier_(make_classifier(owner.architecture_, owner.options_.batch_size)) {}
+        batch_(owner.dataset_->train.shape, batch_size),
+        crops_(owner.options_.augment ? batch_size : 0),
+        classifier_(make_classifier(owner.architecture_, static_cast<int>(batch_size))) {}
 
   void enqueue_minibatch(int worker, std::uint64_t job) override {
     stream_.host("minibatch", [this, worker, job] {
@@ -115,6 +123,30 @@ class Classification::CpuEngine final : public GradientEngine {
   GatheredBatch batch_;
   std::vector<Crop> crops_;  // empty without augmentation
   std::unique_ptr<Classifier> classifier_;
+};
+
+/// Has an engine for each size that minibatches have. Only the one whose worker is being served computes.
+class Classification::EngineOfSizes final : public GradientEngine {
+ public:
+  EngineOfSizes(Classification& owner, std::span<const std::size_t> sizes, const StreamRef& stream)
+      : batch_size_(owner.options_.batch_size) {
+    for (const std::size_t size : sizes) engines_.emplace(size, owner.make_engine_of(size, stream));
+  }
+
+  void enqueue_minibatch(int worker, std::uint64_t job) override {
+    of(worker).enqueue_minibatch(worker, job);
+  }
+
+  void enqueue_gradient(int worker, BufferRef<const float> model, BufferRef<float> gradient,
+                        float* loss) override {
+    of(worker).enqueue_gradient(worker, model, gradient, loss);
+  }
+
+ private:
+  GradientEngine& of(int worker) { return *engines_.at(batch_size_.of(worker)); }
+
+  data::BatchSizes batch_size_;
+  std::map<std::size_t, std::unique_ptr<GradientEngine>> engines_;
 };
 
 /// Evaluates batches of test images on a CPU; one thread's scratch.
@@ -228,7 +260,7 @@ Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Arc
       options_(options),
       minibatches_(data::partition(dataset_->train.labels, dataset_->classes, options.workers,
                                    options.partition, options.seed),
-                   static_cast<std::size_t>(options.batch_size), options.sampling, options.seed,
+                   checked(options.batch_size, options.workers), options.sampling, options.seed,
                    options.augment) {
   if (options.evaluation_threads < 0) {
     throw std::invalid_argument(
@@ -242,15 +274,33 @@ void Classification::initialise(std::span<float> model, std::uint64_t seed) cons
   models::initialise(architecture_, model, seed);
 }
 
-std::unique_ptr<GradientEngine> Classification::make_engine(const StreamRef& stream) {
+/// Without repetition, in ascending order.
+std::vector<std::size_t> Classification::batch_sizes_of(std::span<const int> workers) const {
+  std::vector<std::size_t> sizes;
+  for (const int worker : workers) sizes.push_back(options_.batch_size.of(worker));
+  if (workers.empty()) sizes.assign(options_.batch_size.sizes().begin(), options_.batch_size.sizes().end());
+  std::ranges::sort(sizes);
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  return sizes;
+}
+
+std::unique_ptr<GradientEngine> Classification::make_engine(const StreamRef& stream,
+                                                            std::span<const int> workers) {
+  const std::vector<std::size_t> sizes = batch_sizes_of(workers);
+  if (sizes.size() == 1) return make_engine_of(sizes.front(), stream);
+  return std::make_unique<EngineOfSizes>(*this, sizes, stream);
+}
+
+std::unique_ptr<GradientEngine> Classification::make_engine_of(std::size_t batch_size,
+                                                               const StreamRef& stream) {
   if constexpr (built_with_cuda) {
     if (stream.device().backend == Backend::cuda) {
-      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_}, training_images(stream),
-                               options_.network);
+      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_, batch_size},
+                               training_images(stream), options_.network);
     }
   }
   require_cpu_precision(options_.network.precision);
-  return std::make_unique<CpuEngine>(*this, stream);
+  return std::make_unique<CpuEngine>(*this, batch_size, stream);
 }
 
 /// On the stream's GPU; uploaded by the first stream that asks.
@@ -266,7 +316,8 @@ std::shared_ptr<const cuda::DeviceImages> Classification::training_images(
   return nullptr;
 }
 
-EngineMemory Classification::engine_memory([[maybe_unused]] Device device) const {
+EngineMemory Classification::engine_memory([[maybe_unused]] Device device,
+                                           [[maybe_unused]] std::span<const int> workers) const {
   EngineMemory memory;
   if constexpr (built_with_cuda) {
     if (device.backend == Backend::cpu) return memory;
@@ -274,7 +325,9 @@ EngineMemory Classification::engine_memory([[maybe_unused]] Device device) const
     if (device == options_.evaluation_device) {
       memory.shared_bytes += cuda::evaluator_bytes(*dataset_, architecture_, options_.network);
     }
-    memory.engine_bytes = cuda::engine_bytes(architecture_, examples_per_job(), options_.network);
+    for (const std::size_t batch_size : batch_sizes_of(workers)) {
+      memory.engine_bytes += cuda::engine_bytes(architecture_, batch_size, options_.network);
+    }
   }
   return memory;
 }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/batch_sizes.h"
 #include "data/dataset.h"
 #include "data/minibatch.h"
 #include "data/minibatch_source.h"
@@ -15,7 +16,7 @@ namespace tardigrad::models {
 
 struct ClassificationOptions {
   int workers = 1;  ///< n
-  int batch_size = 32;
+  data::BatchSizes batch_size = 32;
   data::PartitionSpec partition;
   data::Sampling sampling = data::Sampling::shuffle;
   bool augment = false;    ///< Random crops and flips of the training images (MinibatchSource).
@@ -33,13 +34,14 @@ struct ClassificationOptions {
 
 /// Trains a network to classify the images of a data set: f_i is the mean cross-entropy over worker i's share
 /// of the training images; evaluate() gives loss and accuracy over all test images, and the accuracy of each
-/// class. The engine of a stream holds a network and a minibatch. On a CPU stream it gathers from the data
+/// class. The engine of a stream holds a network and a minibatch,
+/// one of each for every size that its workers' minibatches have. On a CPU stream it gathers from the data
 /// set; each GPU has a copy of the training images as bytes, uploaded by its first engine. Objects that share
 /// a data set are independent otherwise: each may be used by a thread of its own.
 class Classification final : public Objective {
  public:
-  /// Shares out the data. Throws std::invalid_argument where it cannot (more workers than examples), and for
-  /// a negative number of threads.
+  /// Shares out the data. Throws std::invalid_argument where it cannot (more workers than examples), for
+  /// batch sizes of another number of workers, and for a negative number of threads.
   Classification(std::shared_ptr<const data::Dataset> dataset, Architecture architecture,
                  const ClassificationOptions& options);
   ~Classification() override;
@@ -50,23 +52,27 @@ class Classification final : public Objective {
   void initialise(std::span<float> model, std::uint64_t seed) const override;
   /// Makes the engine of a stream. Throws std::invalid_argument for another precision than fp32 on a CPU, and
   /// DeviceError.
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
-  EngineMemory engine_memory(Device device) const override;
+  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
+                                              std::span<const int> workers = {}) override;
+  EngineMemory engine_memory(Device device, std::span<const int> workers = {}) const override;
   Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override;
   double full_gradient(std::span<const float> model, std::span<double> gradient,
                        const BreakOff& break_off = {}) override;
   bool sample_gradient(std::span<const float> model, std::span<double> gradient,
                        const BreakOff& break_off = {}) override;
-  std::size_t examples_per_job() const override { return static_cast<std::size_t>(options_.batch_size); }
+  std::size_t examples_per_job(int worker) const override { return options_.batch_size.of(worker); }
   std::size_t examples() const override { return dataset_->train.size(); }
   /// Returns the training examples of each worker.
   const std::vector<std::vector<std::uint32_t>>& shares() const { return minibatches_.shares(); }
 
  private:
   class CpuEngine;
+  class EngineOfSizes;
   class TestBatches;
   class TrainingBatches;
 
+  std::vector<std::size_t> batch_sizes_of(std::span<const int> workers) const;
+  std::unique_ptr<GradientEngine> make_engine_of(std::size_t batch_size, const StreamRef& stream);
   std::shared_ptr<const cuda::DeviceImages> training_images(const StreamRef& stream);
   Evaluation evaluate_on_cpu(std::span<const float> model, const BreakOff& break_off);
   std::size_t evaluation_threads() const;

@@ -155,11 +155,12 @@ void Quadratic::initialise(std::span<float> model, std::uint64_t) const {
   std::copy(problem_.x0.begin(), problem_.x0.end(), model.begin());
 }
 
-std::unique_ptr<GradientEngine> Quadratic::make_engine(const StreamRef& stream) {
+std::unique_ptr<GradientEngine> Quadratic::make_engine(const StreamRef& stream,
+                                                       std::span<const int> /*workers*/) {
   return std::make_unique<QuadraticEngine>(problem_, stream);
 }
 
-EngineMemory Quadratic::engine_memory(Device device) const {
+EngineMemory Quadratic::engine_memory(Device device, std::span<const int> /*workers*/) const {
   if (device.backend == Backend::cpu) return {};
   return {.shared_bytes = 0, .engine_bytes = (problem_.a.size() + problem_.b.size()) * sizeof(float)};
 }

@@ -145,11 +145,12 @@ void Tridiagonal::initialise(std::span<float> model, std::uint64_t) const {
   model.front() = static_cast<float>(std::sqrt(static_cast<double>(dimension())));
 }
 
-std::unique_ptr<GradientEngine> Tridiagonal::make_engine(const StreamRef& stream) {
+std::unique_ptr<GradientEngine> Tridiagonal::make_engine(const StreamRef& stream,
+                                                         std::span<const int> /*workers*/) {
   return std::make_unique<Engine>(*this, stream);
 }
 
-EngineMemory Tridiagonal::engine_memory(Device device) const {
+EngineMemory Tridiagonal::engine_memory(Device device, std::span<const int> /*workers*/) const {
   if (device.backend == Backend::cpu) return {};
   return {.shared_bytes = 0, .engine_bytes = dimension() * sizeof(float)};
 }

@@ -49,8 +49,9 @@ class Tridiagonal final : public Objective {
   int workers() const override { return workers_; }
   bool runs_on(Backend) const override { return true; }
   void initialise(std::span<float> model, std::uint64_t seed) const override;
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override;
-  EngineMemory engine_memory(Device device) const override;
+  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
+                                              std::span<const int> workers = {}) override;
+  EngineMemory engine_memory(Device device, std::span<const int> workers = {}) const override;
   Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override;
   double full_gradient(std::span<const float> model, std::span<double> gradient,
                        const BreakOff& break_off = {}) override;
@@ -59,7 +60,7 @@ class Tridiagonal final : public Objective {
     full_gradient(model, gradient, break_off);
     return true;
   }
-  std::size_t examples_per_job() const override { return 0; }
+  std::size_t examples_per_job(int /*worker*/) const override { return 0; }
   std::size_t examples() const override { return 0; }
 
  private:

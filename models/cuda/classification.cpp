@@ -77,15 +77,16 @@ class CudaEngine final : public GradientEngine {
              const NetworkOptions& options)
       : stream_(stream),
         minibatches_(data.minibatches),
+        batch_size_(data.batch_size),
         images_(std::move(images)),
-        network_(make_network(stream, data.architecture, static_cast<int>(minibatches_.batch_size()),
+        network_(make_network(stream, data.architecture, static_cast<int>(batch_size_),
                               options_for(data.architecture, options))),
         graphs_(stream.device(), options.graphs),
-        gather_(describe_gather(data.dataset.train, data.dataset.normalisation, minibatches_.batch_size())) {
+        gather_(describe_gather(data.dataset.train, data.dataset.normalisation, batch_size_)) {
     gather_.images = images_->pixels();
     gather_.labels = images_->labels();
     gather_into(*network_, gather_);
-    for (std::size_t i = 0; i < slots; ++i) drawn_.emplace_back(stream.device(), minibatches_.batch_size());
+    for (std::size_t i = 0; i < slots; ++i) drawn_.emplace_back(stream.device(), batch_size_);
   }
 
   /// Work in flight reads the slots and graphs.
@@ -94,8 +95,7 @@ class CudaEngine final : public GradientEngine {
   void enqueue_minibatch(int worker, std::uint64_t job) override {
     Drawn& drawn = drawn_[next_++ % slots];
     drawn.gathered.synchronize();
-    const std::size_t size = minibatches_.batch_size();
-    minibatches_.draw(worker, job, {drawn.examples.data(), size}, {drawn.crops.data(), size});
+    minibatches_.draw(worker, job, {drawn.examples.data(), batch_size_}, {drawn.crops.data(), batch_size_});
     gather_.indices = drawn.examples.data();
     gather_.crops = minibatches_.augments() ? drawn.crops.data() : nullptr;
     stream_.enqueue(gather_);
@@ -120,6 +120,7 @@ class CudaEngine final : public GradientEngine {
 
   StreamRef stream_;
   data::MinibatchSource& minibatches_;
+  std::size_t batch_size_;
   std::shared_ptr<const DeviceImages> images_;
   std::unique_ptr<Network> network_;
   GraphCache graphs_;

@@ -43,14 +43,16 @@ class DeviceImages {
   Buffer<std::uint8_t> labels_;
 };
 
-/// Holds what engines of one objective share. All of it outlives them.
+/// Holds what engines of one objective share, which outlives them, and the size of the minibatches of one.
 struct TrainingData {
   const data::Dataset& dataset;
   const Architecture& architecture;
   data::MinibatchSource& minibatches;
+  std::size_t batch_size;
 };
 
-/// Makes an engine on a stream of a GPU, which keeps `images`, the training images there. Throws DeviceError.
+/// Makes an engine on a stream of a GPU, for workers with minibatches of that size, which keeps `images`, the
+/// training images there. Throws DeviceError.
 std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const TrainingData& data,
                                             std::shared_ptr<const DeviceImages> images,
                                             const NetworkOptions& options);

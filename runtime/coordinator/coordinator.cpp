@@ -180,6 +180,7 @@ void Coordinator::take_gradient(const EventSource::Event& event) {
   GradientRecord gradient = jobs_.arrive(event, position_.updates);
   const JobRecord& job = gradient.job;
   gradient.gradients = ++position_.gradients;
+  gradient.examples = position_.examples += objective_.examples_per_job(job.worker);
   if (execution_.health) execution_.health->add(job.worker, jobs_.started_at(job.worker), job.compute_time);
   observers_.on_arrival(job);
 

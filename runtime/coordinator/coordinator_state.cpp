@@ -16,8 +16,8 @@ constexpr int most_workers = 1 << 20;
 void Coordinator::resume(const Checkpoint& checkpoint) { state_->restore(checkpoint); }
 
 CheckpointRecord Coordinator::State::position() const {
-  const auto [updates, gradients, time] = run_.position_.at(run_.events_.now());
-  return {CheckpointFolder::name(updates, gradients), updates, gradients, time};
+  const RunPosition now = run_.position_.at(run_.events_.now());
+  return {CheckpointFolder::name(now.updates, now.gradients), now.updates, now.gradients, now.time};
 }
 
 bool Coordinator::State::at_rest() const { return run_.executor_.server().at_rest(); }
@@ -50,6 +50,11 @@ std::size_t Coordinator::State::save_more(std::size_t vectors) {
 void Coordinator::State::visit_run(StateArchive& state) {
   state.number("version", run_.position_.updates, std::uint64_t{0}, StateArchive::any);
   state.number("gradients", run_.position_.gradients, std::uint64_t{0}, StateArchive::any);
+  if (state.restoring() && !state.has("examples")) {  // as of older programs
+    run_.position_.examples = run_.position_.gradients * run_.objective_.examples_per_job(0);
+  } else {
+    state.number("examples", run_.position_.examples, std::uint64_t{0}, StateArchive::any);
+  }
   state.number("staleness_since_update", run_.staleness_since_update_, std::uint64_t{0}, StateArchive::any);
   double elapsed_s = run_.execution_.stopwatch->elapsed_s();
   state.real("train_time_s", elapsed_s);

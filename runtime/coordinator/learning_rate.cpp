@@ -20,6 +20,7 @@ double RunLimits::share_over(const RunPosition& position) const {
   };
   count(position.updates, updates);
   count(position.gradients, gradients);
+  count(position.examples, examples);
   return std::min(1.0, share);
 }
 

@@ -11,16 +11,18 @@ namespace tardigrad {
 struct RunPosition {
   std::uint64_t updates = 0;
   std::uint64_t gradients = 0;
-  double time = 0;  ///< on the run's own clock
+  std::uint64_t examples = 0;  ///< that those gradients looked at
+  double time = 0;             ///< on the run's own clock
 
   /// Returns the same at another time.
-  RunPosition at(double other) const { return {updates, gradients, other}; }
+  RunPosition at(double other) const { return {updates, gradients, examples, other}; }
 };
 
 /// Says where a run ends, whichever comes first. Targets that it may reach before are none of these.
 struct RunLimits {
   std::optional<std::uint64_t> updates{};
   std::optional<std::uint64_t> gradients{};
+  std::optional<std::uint64_t> examples{};
   double time = std::numeric_limits<double>::infinity();
 
   /// Returns the share of the run that is over, in [0, 1], by the limit that is nearest.

@@ -22,7 +22,8 @@ struct RunOptions : ExecutionOptions {
   // The run ends at whichever comes first; at least one should be given.
   std::optional<std::uint64_t> max_updates;
   std::optional<std::uint64_t> max_gradients;
-  double time_limit = EventSource::never;  ///< on the run's own clock
+  std::optional<std::uint64_t> max_examples;  ///< that gradients look at, each time they do
+  double time_limit = EventSource::never;     ///< on the run's own clock
   std::optional<double> target_accuracy;
   std::optional<double> target_loss;
   std::optional<double> target_gradient_norm_sq;  ///< needs evaluate_gradient
@@ -48,7 +49,7 @@ struct RunOptions : ExecutionOptions {
   VerifiedMethod* verified = nullptr;
 
   RunLimits limits() const {
-    return {.updates = max_updates, .gradients = max_gradients, .time = time_limit};
+    return {.updates = max_updates, .gradients = max_gradients, .examples = max_examples, .time = time_limit};
   }
 
   /// Returns when the run is over.

@@ -32,6 +32,7 @@ bool Target::reached_by(const Evaluation& evaluation) const {
 std::optional<StopReason> StopRule::reached(const RunPosition& position, const Evaluation& latest) const {
   if (limits.updates && position.updates >= *limits.updates) return StopReason::updates;
   if (limits.gradients && position.gradients >= *limits.gradients) return StopReason::gradients;
+  if (limits.examples && position.examples >= *limits.examples) return StopReason::gradients;
   if (position.time >= limits.time) return StopReason::time_limit;
   for (const Target& target : targets) {
     if (target.reached_by(latest)) return reason_of(target.kind);

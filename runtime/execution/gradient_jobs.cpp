@@ -4,8 +4,9 @@
 
 namespace tardigrad {
 
-GradientJobs::GradientJobs(Objective& objective, StreamRef stream, const JobOptions& options)
-    : stream_(stream), options_(options), engine_(objective.make_engine(stream)) {
+GradientJobs::GradientJobs(Objective& objective, StreamRef stream, const JobOptions& options,
+                           std::span<const int> workers)
+    : stream_(stream), options_(options), engine_(objective.make_engine(stream, workers)) {
   if (options.local_steps > 1) {
     local_model_.emplace(stream, objective.dimension());
     local_gradient_.emplace(stream, objective.dimension());

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "runtime/device/stream.h"
 #include "runtime/execution/job_options.h"
@@ -13,8 +14,9 @@ namespace tardigrad {
 /// Enqueues whole jobs on one stream: a gradient, or several local steps with their gradients summed.
 class GradientJobs {
  public:
-  /// The stream outlives it.
-  GradientJobs(Objective& objective, StreamRef stream, const JobOptions& options);
+  /// For jobs of these workers; where `workers` is empty, of all. The stream outlives it.
+  GradientJobs(Objective& objective, StreamRef stream, const JobOptions& options,
+               std::span<const int> workers = {});
 
   /// The part of a job that needs no model: drawing and gathering its (first) minibatch. Followed by
   /// enqueue_gradient() of the same job.

@@ -26,12 +26,13 @@ std::optional<double> GradientStream::Job::computing_s() const {
   return seconds_between(times->began, times->ended);
 }
 
-GradientStream::GradientStream(Objective& objective, Device device, std::string name, Device server,
-                               const JobOptions& options, int jobs_ahead, bool time_jobs)
-    : stream_(device, std::move(name)), gradients_(objective, stream_, options), end_(device) {
-  for (int i = 0; i < jobs_ahead; ++i) {
-    Job& job = jobs_.emplace_back(stream_, server, objective.dimension());
-    if (time_jobs) job.times = Job::Times{TimedEvent(device), TimedEvent(device)};
+GradientStream::GradientStream(Objective& objective, Device device, const Options& options)
+    : stream_(device, options.name),
+      gradients_(objective, stream_, options.job, options.workers),
+      end_(device) {
+  for (int i = 0; i < options.jobs_ahead; ++i) {
+    Job& job = jobs_.emplace_back(stream_, options.server, objective.dimension());
+    if (options.time_jobs) job.times = Job::Times{TimedEvent(device), TimedEvent(device)};
   }
   stream_.ref().synchronize();
 }

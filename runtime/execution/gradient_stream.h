@@ -6,6 +6,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "runtime/device/stream.h"
 #include "runtime/execution/gradient_jobs.h"
@@ -49,10 +50,17 @@ class GradientStream {
     std::optional<Times> times;
   };
 
-  /// `jobs_ahead`: how many jobs may be started before the first of them is over, ≥ 1. `time_jobs`: for
-  /// Job::computing_s(). Memory is there when the constructor returns.
-  GradientStream(Objective& objective, Device device, std::string name, Device server,
-                 const JobOptions& options, int jobs_ahead, bool time_jobs = false);
+  struct Options {
+    std::string name;
+    Device server;
+    JobOptions job;
+    std::vector<int> workers;  ///< whose jobs it computes
+    int jobs_ahead = 1;        ///< how many may be started before the first of them is over, ≥ 1
+    bool time_jobs = false;    ///< for Job::computing_s()
+  };
+
+  /// Memory is there when the constructor returns.
+  GradientStream(Objective& objective, Device device, const Options& options);
   GradientStream(const GradientStream&) = delete;
   GradientStream& operator=(const GradientStream&) = delete;
 

@@ -83,7 +83,10 @@ class Planner {
     for (std::size_t i = 0; i < devices.size(); ++i) {
       const std::size_t streams = run_.devices.workers_on(devices[i], layout.streams);
       add(devices[i], "gradients", streams * layout.jobs_ahead * vector_bytes_);
-      plan_engines(devices[i], streams, devices[i].backend == Backend::cuda || i == 0);
+      if (devices[i].backend == Backend::cuda || i == 0) plan_shared_data(devices[i]);
+      for (std::size_t stream = 0; stream < layout.streams; ++stream) {
+        if (run_.devices.of_worker(stream) == devices[i]) plan_engine(devices[i], layout.workers_of(stream));
+      }
       if (devices[i].backend == Backend::cuda) {
         plan_replicas(devices[i], workers_of(devices[i], layout.streams));
       }
@@ -101,15 +104,18 @@ class Planner {
     const std::vector<Device>& devices = run_.devices.workers;
     const std::size_t gradients = LookaheadExecutor::arrivals_ahead(devices.size());
     add(devices.front(), "gradients", gradients * vector_stride(run_.dimension) * sizeof(float));
-    plan_engines(devices.front(), devices.size(), true);
+    plan_shared_data(devices.front());
+    for (std::size_t i = 0; i < devices.size(); ++i) plan_engine(devices.front(), {});
     plan_replicas(devices.front(), workers_);
   }
 
-  void plan_engines(Device device, std::size_t engines, bool first) {
-    const EngineMemory memory = run_.engine(device);
-    if (first) add(device, "data that all workers share", memory.shared_bytes);
-    add(device, "scratch of gradients", engines * memory.engine_bytes);
-    if (run_.job.local_steps > 1) add(device, "local steps", engines * 2 * vector_bytes_);
+  void plan_shared_data(Device device) {
+    add(device, "data that all workers share", run_.engine(device, {}).shared_bytes);
+  }
+
+  void plan_engine(Device device, std::span<const int> workers) {
+    add(device, "scratch of gradients", run_.engine(device, workers).engine_bytes);
+    if (run_.job.local_steps > 1) add(device, "local steps", 2 * vector_bytes_);
   }
 
   void plan_replicas(Device device, std::size_t workers_there) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,9 @@ struct PlannedRun {
   bool wall = true;            ///< each worker has a stream of its own
   bool lookahead = false;      ///< CPU threads compute ahead of the server (LookaheadExecutor)
   bool fixed_workers = false;  ///< the problem is of that many workers
-  std::function<EngineMemory(Device)> engine = [](Device) { return EngineMemory{}; };
+  /// What an engine for these workers takes, or for all where there are none (Objective::engine_memory).
+  std::function<EngineMemory(Device, std::span<const int> workers)> engine =
+      [](Device, std::span<const int>) { return EngineMemory{}; };
 };
 
 struct MemoryItem {

@@ -49,8 +49,13 @@ StreamExecutor::StreamExecutor(Objective& objective, const Devices& devices, Ser
     const Device device = devices.of_worker(i);
     const Device home = devices.replicated ? device : devices.server;
     streams_.push_back(std::make_unique<GradientStream>(
-        objective, device, fmt::format("{} {}", wall_ ? "worker" : "workers", i), home, job,
-        static_cast<int>(layout.jobs_ahead), wall_ && wall_->time_jobs));
+        objective, device,
+        GradientStream::Options{.name = fmt::format("{} {}", wall_ ? "worker" : "workers", i),
+                                .server = home,
+                                .job = job,
+                                .workers = layout.workers_of(i),
+                                .jobs_ahead = static_cast<int>(layout.jobs_ahead),
+                                .time_jobs = wall_ && wall_->time_jobs}));
     if (!find_replicas(device)) {
       replicas_.push_back(std::make_unique<ReplicaPool>(device, home, objective.dimension()));
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 namespace tardigrad {
 
@@ -14,11 +15,19 @@ struct StreamLayout {
   /// In wall time each worker has a stream, and one job at a time on it.
   StreamLayout(std::size_t workers, std::size_t devices, bool wall)
       : streams(wall ? workers : std::min(workers, streams_per_device * devices)),
-        jobs_ahead(wall ? 1 : virtual_jobs_ahead) {}
+        jobs_ahead(wall ? 1 : virtual_jobs_ahead),
+        workers_(workers) {}
+
+  std::vector<int> workers_of(std::size_t stream) const {
+    std::vector<int> there;
+    for (std::size_t i = stream; i < workers_; i += streams) there.push_back(static_cast<int>(i));
+    return there;
+  }
 
  private:
   static constexpr std::size_t streams_per_device = 8;
   static constexpr std::size_t virtual_jobs_ahead = 2;
+  std::size_t workers_;
 };
 
 }  // namespace tardigrad

@@ -73,9 +73,13 @@ class Objective {
   /// Writes x⁰ [d] into host memory.
   virtual void initialise(std::span<float> model, std::uint64_t seed) const = 0;
 
-  virtual std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) = 0;
+  /// Makes the engine of a stream, for the jobs of these workers; where `workers` is empty, of all. What an
+  /// engine needs can depend on whose jobs it computes.
+  virtual std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
+                                                      std::span<const int> workers = {}) = 0;
 
-  virtual EngineMemory engine_memory(Device) const { return {}; }
+  /// Says what an engine for these workers would take; where `workers` is empty, for all.
+  virtual EngineMemory engine_memory(Device, std::span<const int> /*workers*/ = {}) const { return {}; }
 
   /// Evaluates a model [d] in host memory: on the host, with as many threads as there is hardware, and a
   /// result that does not depend on how many; or on a GPU, on a stream of its own, and then DeviceError may
@@ -100,9 +104,9 @@ class Objective {
     return false;
   }
 
-  /// Returns how many examples a job looks at, as examples() returns those in all; 0 where there are none. An
-  /// epoch is as many jobs as it takes to look at as many examples as there are.
-  virtual std::size_t examples_per_job() const = 0;
+  /// Returns how many examples a job of the worker looks at, as examples() returns those in all; 0 where
+  /// there are none. An epoch is as many jobs as it takes to look at as many examples as there are.
+  virtual std::size_t examples_per_job(int worker) const = 0;
   virtual std::size_t examples() const = 0;
 };
 

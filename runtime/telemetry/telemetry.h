@@ -32,6 +32,7 @@ struct GradientRecord {
       0;                  ///< of compute_time, until the gradient began: server and copies. Wall time only.
   double queue_time = 0;  ///< from its arrival until the coordinator took it up. Wall time only.
   std::uint64_t gradients = 0;  ///< that arrived so far
+  std::uint64_t examples = 0;   ///< that those looked at; a log does not hold it
   std::uint64_t update = 0;     ///< that it made; 0: none
   float loss = 0;               ///< of its minibatch, at the model it was computed at
 };

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "runtime/objective/epochs.h"
 #include "tests/models/classification_problem.h"
 
 namespace tardigrad::models {
@@ -207,6 +208,28 @@ TEST(Classification, CropsAndFlipsWhereAsked) {
   EXPECT_EQ(gradient(false, 1), gradient(false, 2));
 }
 
+TEST(Classification, WorkersHaveMinibatchesOfTheirOwnSizes) {
+  const auto with = [](const data::BatchSizes& sizes, bool augment) {
+    return make({.workers = 3, .batch_size = sizes, .partition = data::Dirichlet{0.3}, .augment = augment});
+  };
+  for (const bool augment : {false, true}) {
+    auto mixed = with(data::BatchSizes({8, 2, 8}), augment);
+    Stream stream(Device{}, "test");
+    const auto of_all = mixed.make_engine(stream);
+    const std::vector<int> second{1};
+    const auto of_second = mixed.make_engine(stream, second);
+    for (const int worker : {0, 1, 2}) {
+      auto alone = with(worker == 1 ? 2 : 8, augment);
+      const auto expected = gradient_of(alone, *alone.make_engine(stream), stream, worker, 3);
+      EXPECT_EQ(gradient_of(mixed, *of_all, stream, worker, 3), expected) << worker;
+      if (worker == 1) {
+        EXPECT_EQ(gradient_of(mixed, *of_second, stream, worker, 3), expected);
+      }
+    }
+  }
+  EXPECT_THROW(with(data::BatchSizes({8, 2}), false), std::invalid_argument);
+}
+
 TEST(Classification, ComputesInFp32OnACpu) {
   for (const Precision precision : {Precision::tf32, Precision::bf16}) {
     auto classification =
@@ -219,7 +242,12 @@ TEST(Classification, ComputesInFp32OnACpu) {
 TEST(Classification, CountsEpochs) {
   const auto classification = make({.workers = 3, .batch_size = 8, .partition = {}});
   EXPECT_EQ(classification.examples(), 100U);
-  EXPECT_EQ(classification.examples_per_job(), 8U);
+  EXPECT_EQ(classification.examples_per_job(0), 8U);
+  EXPECT_EQ(examples_in(1, classification), 104U);  // no less than a pass, in whole jobs
+  const auto mixed = make({.workers = 3, .batch_size = data::BatchSizes({8, 2, 6}), .partition = {}});
+  EXPECT_EQ(mixed.examples_per_job(1), 2U);
+  EXPECT_EQ(examples_in(1, mixed), 100U);
+  EXPECT_EQ(examples_in(0.505, mixed), 52U);
   EXPECT_TRUE(classification.runs_on(Backend::cpu));
   EXPECT_EQ(classification.runs_on(Backend::cuda), built_with_cuda);
 }

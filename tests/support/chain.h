@@ -28,12 +28,12 @@ class Chain final : public Objective {
   Evaluation evaluate(std::span<const float> model, const BreakOff& /*break_off*/ = {}) override {
     return {.loss = static_cast<double>(model[0]), .accuracy = {}};
   }
-  std::size_t examples_per_job() const override { return 0; }
+  std::size_t examples_per_job(int) const override { return 0; }
   std::size_t examples() const override { return 0; }
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override {
+  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, std::span<const int> = {}) override {
     return std::make_unique<Engine>(*this, stream);
   }
-  EngineMemory engine_memory(Device) const override {
+  EngineMemory engine_memory(Device, std::span<const int> = {}) const override {
     return {.shared_bytes = 0, .engine_bytes = offsets_.size() * sizeof(float)};
   }
 

@@ -45,10 +45,10 @@ class Pull final : public Objective {
     ++evaluations;
     return {.loss = static_cast<double>(model[0]), .accuracy = evaluations * 0.1};
   }
-  std::size_t examples_per_job() const override { return 0; }
+  std::size_t examples_per_job(int) const override { return 0; }
   std::size_t examples() const override { return 0; }
 
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override {
+  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, std::span<const int> = {}) override {
     return std::make_unique<Engine>(*this, stream);
   }
 

@@ -137,6 +137,7 @@ void serve(Step& step) {
 int main(int argc, char** argv) {
   std::string architecture = "cnn";
   models::ClassificationOptions options;
+  int batch = 32;
   std::string device_name = "cpu";
   std::string precision = "fp32";
   models::CpuEngine engine = models::best_cpu_engine();
@@ -145,7 +146,7 @@ int main(int argc, char** argv) {
   std::string json;
   CLI::App app("Times a training step: loss and gradient of one minibatch.");
   app.add_option("--architecture", architecture)->check(CLI::IsMember(models::architecture_names()));
-  app.add_option("--batch", options.batch_size)->check(CLI::PositiveNumber);
+  app.add_option("--batch", batch)->check(CLI::PositiveNumber);
   app.add_option("--device", device_name, "cpu, or a GPU as tardigrad train reads it")->capture_default_str();
   app.add_option("--precision", precision, "fp32, tf32 or bf16")->capture_default_str();
   const std::map<std::string, models::CpuEngine> engines{{"plain", models::CpuEngine::plain},
@@ -158,10 +159,11 @@ int main(int argc, char** argv) {
   try {
     const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
     options.network.precision = models::parse_precision(precision);
+    options.batch_size = batch;
     std::unique_ptr<Step> step;
     if (device.backend == tardigrad::Backend::cpu) {
       models::require_cpu_precision(options.network.precision);
-      step = std::make_unique<CpuStep>(architecture, options.batch_size, engine);
+      step = std::make_unique<CpuStep>(architecture, batch, engine);
     } else {
       step = std::make_unique<StreamStep>(architecture, options, device);
     }
@@ -170,11 +172,11 @@ int main(int argc, char** argv) {
       return 0;
     }
     const double time_ms = median_step_ms(*step, blocks);
-    fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step\n", architecture, options.batch_size, precision,
-               device.name(), time_ms);
+    fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step\n", architecture, batch, precision, device.name(),
+               time_ms);
     tardigrad::bench::Measurements("step", device_name, json)
-        .add({{"architecture", architecture}, {"batch", options.batch_size}, {"precision", precision}},
-             {{"time_ms", time_ms}, {"images_per_s", options.batch_size / time_ms * 1e3}});
+        .add({{"architecture", architecture}, {"batch", batch}, {"precision", precision}},
+             {{"time_ms", time_ms}, {"images_per_s", batch / time_ms * 1e3}});
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "cnn_step_bench: {}\n", error.what());

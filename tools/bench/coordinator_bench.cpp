@@ -25,9 +25,9 @@ class Nothing final : public Objective {
   bool runs_on(Backend backend) const override { return backend == Backend::cpu; }
   void initialise(std::span<float> model, std::uint64_t) const override { model[0] = 0; }
   Evaluation evaluate(std::span<const float>, const BreakOff& /*break_off*/ = {}) override { return {}; }
-  std::size_t examples_per_job() const override { return 0; }
+  std::size_t examples_per_job(int) const override { return 0; }
   std::size_t examples() const override { return 0; }
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef&) override {
+  std::unique_ptr<GradientEngine> make_engine(const StreamRef&, std::span<const int> = {}) override {
     return std::make_unique<Engine>();
   }
 

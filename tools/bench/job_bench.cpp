@@ -99,18 +99,19 @@ int main(int argc, char** argv) {
   std::string architecture = "mlp";
   models::ClassificationOptions options;
   options.workers = 100;
-  options.batch_size = 4;
+  int batch = 4;
   std::size_t vectors = 100;
   std::size_t blocks = 31;
   CLI::App app("Times whole jobs, minibatch and gradient, on one stream.");
   app.add_option("--architecture", architecture)->check(CLI::IsMember(models::architecture_names()));
   app.add_option("--workers", options.workers)->check(CLI::Range(1, 10000));
-  app.add_option("--batch", options.batch_size)->check(CLI::PositiveNumber);
+  app.add_option("--batch", batch)->check(CLI::PositiveNumber);
   app.add_option("--vectors", vectors, "models and gradients that cold jobs rotate through")
       ->check(CLI::PositiveNumber);
   app.add_option("--blocks", blocks, "of about 20 ms; the median counts")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
 
+  options.batch_size = batch;
   Jobs jobs(architecture, options, vectors);
   constexpr Jobs::Parts whole{};
   const int count = std::max(1, static_cast<int>(0.02 / jobs.job_s(whole, 10, 1)));
@@ -124,7 +125,7 @@ int main(int argc, char** argv) {
        contender("job, cold", whole, vectors)},
       blocks);
   fmt::print("{}, {} parameters, batch {}, {} workers; cold: {} models and gradients\n", architecture,
-             jobs.dimension(), options.batch_size, options.workers, vectors);
+             jobs.dimension(), batch, options.workers, vectors);
   for (std::size_t i = 0; i < times.size(); ++i) {
     fmt::print("{:<16} {:8.2f} µs\n", times.name(i), times.median_s(i) * 1e6);
   }

@@ -83,12 +83,15 @@ class Stamped final : public Objective {
   void initialise(std::span<float> model, std::uint64_t seed) const override {
     inner_.initialise(model, seed);
   }
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream) override {
-    return std::make_unique<Engine>(inner_.make_engine(stream), stream, stamps_);
+  std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
+                                              std::span<const int> workers = {}) override {
+    return std::make_unique<Engine>(inner_.make_engine(stream, workers), stream, stamps_);
   }
-  EngineMemory engine_memory(Device device) const override { return inner_.engine_memory(device); }
+  EngineMemory engine_memory(Device device, std::span<const int> workers = {}) const override {
+    return inner_.engine_memory(device, workers);
+  }
   Evaluation evaluate(std::span<const float>, const BreakOff& /*break_off*/ = {}) override { return {}; }
-  std::size_t examples_per_job() const override { return inner_.examples_per_job(); }
+  std::size_t examples_per_job(int worker) const override { return inner_.examples_per_job(worker); }
   std::size_t examples() const override { return inner_.examples(); }
 
  private:

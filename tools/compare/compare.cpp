@@ -49,7 +49,8 @@ std::string describe_seeds(const std::vector<std::uint64_t>& seeds) {
 std::string describe_configuration(const TrainOptions& run, const std::vector<std::uint64_t>& seeds) {
   std::string text = run.model;
   if (!run.dataset.empty()) {
-    text += fmt::format(" on {}, partition {}, batch size {}", run.dataset, run.partition, run.batch_size);
+    text += fmt::format(" on {}, partition {}, batch size {}", run.dataset, run.partition,
+                        fmt::join(run.batch_size.sizes(), ","));
   }
   return text + fmt::format(", {} workers, compute time {}, {} clock, {}, {}", *run.workers, run.compute_time,
                             text_of(row_of("clock").value(run)), describe_end(run), describe_seeds(seeds));

@@ -37,6 +37,7 @@ class SweepProgress::Meter final : public RunObserver {
       : progress_(progress), run_(run), limits_(limits) {}
 
   void on_gradient(const GradientRecord& record) override {
+    examples_ = record.examples;
     note(record.update, record.gradients, record.job.time);
   }
   void on_update(const UpdateRecord& record) override { note(record.update, record.gradients, record.time); }
@@ -44,7 +45,7 @@ class SweepProgress::Meter final : public RunObserver {
  private:
   void note(std::uint64_t updates, std::uint64_t gradients, double time) {
     const double before = run_.share.load(std::memory_order_relaxed);
-    const double share = limits_.share_over({updates, gradients, time});
+    const double share = limits_.share_over({updates, gradients, examples_, time});
     run_.share.store(std::max(before, share), std::memory_order_relaxed);
     run_.gradients.store(gradients, std::memory_order_relaxed);
     progress_.tick();
@@ -53,6 +54,7 @@ class SweepProgress::Meter final : public RunObserver {
   SweepProgress& progress_;
   Run& run_;
   RunLimits limits_;
+  std::uint64_t examples_ = 0;
 };
 
 SweepProgress::Display SweepProgress::standard_display(bool quiet) {

@@ -4,84 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
-#include <string_view>
+#include <vector>
 
-#include "data/dataset.h"
-#include "models/architecture.h"
-#include "runtime/base/nearest_name.h"
-#include "runtime/execution/execution.h"
 #include "runtime/methods/method.h"
-#include "runtime/server/server.h"
 #include "tools/options/option_table.h"
+#include "tools/options/run_option_types.h"
 
 namespace tardigrad {
-namespace {
-
-/// The files of a trace keep their names as they are.
-OptionType<std::string> compute_times() {
-  return {"TIMES", [](const std::string&, const std::string& given) {
-            constexpr std::string_view trace = "trace:";
-            std::string plain = in_plain_spelling(given);
-            if (!plain.starts_with(trace)) return plain;
-            return std::string(trace) + given.substr(given.find(':') + 1);
-          }};
-}
-
-OptionType<std::string> model_name() {
-  std::vector<std::string> known = models::architecture_names();
-  known.insert(known.end(), {"quadratic:FILE.json", "quadratic:tridiagonal:D"});
-  return name_of("NAME", known, "models/README.md", "quadratic");
-}
-
-OptionType<std::string> dataset_name() {
-  const auto known = data::dataset_names();
-  return name_of("NAME", {known.begin(), known.end()}, "data/README.md");
-}
-
-OptionType<std::string> method_name() { return name_of("NAME", method_names(), "runtime/methods/README.md"); }
-
-OptionType<SyncOver> sync_over() {
-  return one_of<SyncOver>({{"server", SyncOver::server}, {"nccl", SyncOver::nccl}});
-}
-
-OptionType<std::optional<GradientRoute>> gradient_route() {
-  return one_of<std::optional<GradientRoute>>(
-      {{"auto", std::nullopt}, {"peer", GradientRoute::peer}, {"copy", GradientRoute::copy}});
-}
-
-OptionType<models::Precision> precision() {
-  using models::Precision;
-  return one_of<Precision>({{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}});
-}
-
-OptionType<bool> on_or_off() { return one_of<bool>({{"on", true}, {"off", false}}); }
-
-OptionType<LostRows> lost_rows() {
-  return one_of<LostRows>({{"keep", LostRows::keep}, {"drop", LostRows::drop}});
-}
-
-OptionType<TableType> table_type() {
-  return one_of<TableType>({{"f32", TableType::f32}, {"bf16", TableType::bf16}});
-}
-
-OptionType<std::optional<Completions>> completions() {
-  return one_of<std::optional<Completions>>(
-      {{"auto", std::nullopt}, {"polling", Completions::polling}, {"callback", Completions::callback}});
-}
-
-OptionType<ClockKind> clock_kind() {
-  return one_of<ClockKind>({{"wall", ClockKind::wall}, {"virtual", ClockKind::virtual_time}});
-}
-
-OptionType<double> number_from_0() {
-  return number("a number of at least 0", [](double value) { return value >= 0; });
-}
-
-OptionType<double> any_number() {
-  return number("a number", [](double) { return true; });
-}
-
-}  // namespace
 
 std::vector<OptionRow> run_rows() {
   using enum Section;
@@ -182,8 +111,13 @@ std::vector<OptionRow> run_rows() {
                 .section = problem,
                 .goes_with_workers = true},
                &Options::partition, words("HOW")),
-      make_row({.name = "batch_size", .help = "Images per gradient", .section = problem, .place = 1},
-               &Options::batch_size, whole_number(1, 65536)),
+      batch_size_row(
+          {.name = "batch_size",
+           .help = "Images per gradient: of all workers, or a list with one number for each. However many "
+                   "a worker has, its gradient counts as one",
+           .section = problem,
+           .place = 1,
+           .goes_with_workers = true}),
       make_switch_row({.name = "augment",
                        .help = "Crop training images at random (4 pixels of padding) and flip half of them",
                        .section = problem,

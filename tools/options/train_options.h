@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "data/batch_sizes.h"
 #include "models/precision.h"
 #include "runtime/execution/completions.h"
 #include "runtime/methods/method.h"
@@ -38,7 +39,7 @@ struct TrainOptions {
   bool tune = false;
   bool cuda_graphs = true;
   std::string partition = "iid";
-  int batch_size = 32;
+  data::BatchSizes batch_size = 32;
   bool augment = false;
   double lr = 0;
   std::optional<int> gather;

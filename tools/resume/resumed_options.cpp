@@ -76,7 +76,7 @@ Schedule schedule_of(const Json& run, const Objective& objective) {
     ends.push_back(fmt::format("{} updates", *updates));
   }
   if (const auto epochs = number("epochs")) {
-    schedule.limits.gradients = gradients_in(*epochs, objective);
+    schedule.limits.examples = examples_in(*epochs, objective);
     ends.push_back(fmt::format("{} epochs", *epochs));
   }
   if (const auto time = number("time_limit")) {
@@ -87,12 +87,17 @@ Schedule schedule_of(const Json& run, const Objective& objective) {
   return schedule;
 }
 
-RunPosition position_of(const Checkpoint& checkpoint, const Json& run) {
+RunPosition position_of(const Checkpoint& checkpoint, const Json& run, const Objective& objective) {
   const CheckpointRecord record = record_of(checkpoint);
   const bool wall = run.value("clock", Json()) == "wall";
   const Json time =
       checkpoint.state().value(Json::json_pointer(wall ? "/coordinator/train_time_s" : "/clock/now"), Json());
-  return {record.update, record.gradients, time.is_number() ? time.get<double>() : 0.0};
+  const Json examples = checkpoint.state().value(Json::json_pointer("/coordinator/examples"), Json());
+  return {.updates = record.update,
+          .gradients = record.gradients,
+          .examples = examples.is_number_unsigned() ? examples.get<std::uint64_t>()
+                                                    : record.gradients * objective.examples_per_job(0),
+          .time = time.is_number() ? time.get<double>() : 0.0};
 }
 
 std::string why(const Schedule& before, const Schedule& now) {
@@ -151,7 +156,7 @@ std::optional<std::string> change_of_step_size(const Checkpoint& checkpoint, con
   const Json run = parse_own_json<Json>(run_json);
   const Schedule old_schedule = schedule_of(before, objective);
   const Schedule schedule = schedule_of(run, objective);
-  const RunPosition position = position_of(checkpoint, run);
+  const RunPosition position = position_of(checkpoint, run, objective);
   const double was = old_schedule.at(position);
   const double is = schedule.at(position);
   if (std::abs(is - was) <= noticeable * std::max(is, was)) return std::nullopt;

@@ -1,6 +1,7 @@
 #include "tools/train/run_setup.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -52,12 +53,14 @@ std::vector<int> counts_per_device(const TrainOptions& options, std::size_t devi
                   options.workers_per_device, devices));
 }
 
-/// --workers, else as many as --workers-per-device gives the devices, or --compute-time lists, else one a
-/// device.
+/// --workers, else as many as --workers-per-device gives the devices, or --batch-size or --compute-time
+/// lists, else one a device.
 int count_workers(const TrainOptions& options, const Devices& devices) {
   if (options.workers) return *options.workers;
   const auto places = static_cast<int>(devices.places());
   if (!options.workers_per_device.empty()) return places;
+  const std::vector<int>& batch_sizes = options.batch_size.sizes();
+  if (batch_sizes.size() > 1) return static_cast<int>(batch_sizes.size());
   return Delays::list_length(options.compute_time).value_or(places);
 }
 
@@ -90,6 +93,11 @@ std::unique_ptr<models::Classification> make_classification(const TrainOptions& 
                                                             std::shared_ptr<const data::Dataset> dataset) {
   models::ClassificationOptions classification;
   classification.workers = count_workers(options, devices);
+  if (!options.batch_size.good_for(classification.workers)) {
+    refuse(fmt::format("--batch-size {}: {} sizes, and the run has {} workers",
+                       fmt::join(options.batch_size.sizes(), ","), options.batch_size.sizes().size(),
+                       classification.workers));
+  }
   classification.batch_size = options.batch_size;
   classification.partition = data::parse_partition(options.partition);
   classification.sampling = data::parse_sampling(options.sampling);
@@ -130,7 +138,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.time_jobs = options.serve || !options.trace.empty() ||
                   (!options.log.empty() && options.log_detail == LogDetail::jobs);
   run.max_updates = options.updates;
-  if (options.epochs) run.max_gradients = gradients_in(*options.epochs, objective);
+  if (options.epochs) run.max_examples = examples_in(*options.epochs, objective);
   if (options.time_limit) run.time_limit = *options.time_limit;
   run.target_accuracy = options.target_accuracy;
   run.target_loss = options.target_loss;
@@ -177,7 +185,9 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
   planned.lookahead = !planned.wall && setup.devices.server.backend == Backend::cpu;
   planned.fixed_workers = is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options));
-  planned.engine = [&objective](Device device) { return objective.engine_memory(device); };
+  planned.engine = [&objective](Device device, std::span<const int> there) {
+    return objective.engine_memory(device, there);
+  };
   return planned;
 }
 

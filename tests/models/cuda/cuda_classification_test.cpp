@@ -55,6 +55,22 @@ TEST_F(CudaClassification, ComputesTheGradientsOfACpu) {
   }
 }
 
+TEST_F(CudaClassification, WorkersHaveMinibatchesOfTheirOwnSizes) {
+  const auto with = [](const data::BatchSizes& sizes) {
+    return make(
+        {.workers = 2, .batch_size = sizes, .partition = data::Dirichlet{0.3}, .network = repeatable});
+  };
+  auto mixed = with(data::BatchSizes({8, 2}));
+  const Stream stream(gpu, "test");
+  const auto engine = mixed.make_engine(stream);
+  for (const int worker : {0, 1}) {
+    auto alone = with(worker == 0 ? 8 : 2);
+    EXPECT_EQ(gradient_of(mixed, *engine, stream, worker, 3),
+              gradient_of(alone, *alone.make_engine(stream), stream, worker, 3))
+        << worker;
+  }
+}
+
 TEST_F(CudaClassification, AJobIsTheSameOnEveryEngineOfADevice) {
   auto classification =
       make({.workers = 3, .batch_size = 8, .partition = data::Dirichlet{0.3}, .network = repeatable});
@@ -118,6 +134,14 @@ TEST(CudaClassificationMemory, IsReckonedWithoutAGpu) {
   EXPECT_LT(small.engine_memory(gpu).engine_bytes, images);
   EXPECT_GT(large.engine_memory(gpu).engine_bytes, small.engine_memory(gpu).engine_bytes);
   EXPECT_EQ(small.engine_memory(Device{}).engine_bytes, 0U);
+
+  const auto mixed =
+      make({.workers = 3, .batch_size = data::BatchSizes({8, 16, 8}), .partition = {}, .network = network},
+           dataset);
+  const std::vector<int> second{1};
+  EXPECT_EQ(mixed.engine_memory(gpu, second).engine_bytes, large.engine_memory(gpu).engine_bytes);
+  EXPECT_EQ(mixed.engine_memory(gpu).engine_bytes,
+            small.engine_memory(gpu).engine_bytes + large.engine_memory(gpu).engine_bytes);
 
   const auto evaluating =
       make({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu, .network = network},

@@ -76,6 +76,7 @@ TEST(RunLimits, TheNearestSaysHowMuchIsOver) {
   EXPECT_EQ(limits.share_over({.updates = 50, .gradients = 1, .time = 1}), 0.5);
   EXPECT_EQ(limits.share_over({.updates = 50, .gradients = 15, .time = 1}), 0.75);
   EXPECT_EQ(limits.share_over({.updates = 50, .gradients = 15, .time = 7}), 0.875);
+  EXPECT_EQ((RunLimits{.examples = 60}).share_over({.examples = 15}), 0.25);
   EXPECT_EQ(limits.share_over({.updates = 101, .gradients = 15, .time = 7}), 1);
 }
 

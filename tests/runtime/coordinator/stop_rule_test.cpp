@@ -5,7 +5,7 @@
 namespace tardigrad {
 namespace {
 
-constexpr RunPosition position{.updates = 10, .gradients = 30, .time = 2.5};
+constexpr RunPosition position{.updates = 10, .gradients = 30, .examples = 240, .time = 2.5};
 
 TEST(StopRule, WithoutLimitsARunGoesOn) { EXPECT_EQ(StopRule{}.reached(position, {}), std::nullopt); }
 
@@ -14,6 +14,8 @@ TEST(StopRule, ALimitIsReachedAtItsNumber) {
   EXPECT_EQ((StopRule{{.updates = 11}, {}}).reached(position, {}), std::nullopt);
   EXPECT_EQ((StopRule{{.gradients = 30}, {}}).reached(position, {}), StopReason::gradients);
   EXPECT_EQ((StopRule{{.gradients = 31}, {}}).reached(position, {}), std::nullopt);
+  EXPECT_EQ((StopRule{{.examples = 240}, {}}).reached(position, {}), StopReason::gradients);
+  EXPECT_EQ((StopRule{{.examples = 241}, {}}).reached(position, {}), std::nullopt);
   EXPECT_EQ((StopRule{{.time = 2.5}, {}}).reached(position, {}), StopReason::time_limit);
   EXPECT_EQ((StopRule{{.time = 2.6}, {}}).reached(position, {}), std::nullopt);
 }

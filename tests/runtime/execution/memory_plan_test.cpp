@@ -28,7 +28,9 @@ PlannedRun two_gpus() {
   run.workers = 10;
   run.memory = {.tables = 1, .mean = true};
   run.devices = Devices({gpu(1), gpu(2)}, gpu(1));
-  run.engine = [](Device) { return EngineMemory{.shared_bytes = 5000, .engine_bytes = 700}; };
+  run.engine = [](Device, std::span<const int>) {
+    return EngineMemory{.shared_bytes = 5000, .engine_bytes = 700};
+  };
   return run;
 }
 
@@ -187,7 +189,7 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.devices = Devices(devices());
     run.wall = options.clock == ClockKind::wall;
     run.lookahead = !run.wall && devices().front().backend == Backend::cpu;
-    run.engine = [&](Device device) { return objective.engine_memory(device); };
+    run.engine = [&](Device device, std::span<const int> of) { return objective.engine_memory(device, of); };
     HeldBytes observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
     const EventScript speeds;

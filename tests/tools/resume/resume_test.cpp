@@ -82,6 +82,17 @@ TEST_F(Resume, LeavesTheBytesOfARunThatWasNotInterrupted) {
                     9);
 }
 
+TEST_F(Resume, CountsExamplesOn) {
+  const std::string common = on_cpu_ +
+                             "--batch-size 8,2,4,8 --method asgd --clock virtual --compute-time 1,2,3,9 "
+                             "--epochs 2 ";
+  succeed(common + "--save whole.safetensors");
+  succeed(common + "--updates 9 --checkpoint-dir D");
+  const std::string summary = succeed("--resume D --updates 1000 --save resumed.safetensors").out;
+  EXPECT_THAT(summary, HasSubstr("epochs")) << "not by 1000 updates";
+  EXPECT_TRUE(bytes("resumed.safetensors") == bytes("whole.safetensors"));
+}
+
 TEST_F(Resume, GoesOnWithWorkersThatAreLost) {
   write("events.toml",
         "[[event]]\ntime = 20\nworker = 1\nstate = \"failed\"\n"

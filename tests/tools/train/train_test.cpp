@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 
 #include "tests/support/program.h"
-#include "tests/support/refusal.h"
 
 namespace tardigrad {
 namespace {
@@ -72,6 +71,22 @@ TEST_F(Train, LearnsImagesInWallTimeAndLogsIt) {
   const auto started = records_of(path("log.jsonl"), "run").at(0);
   EXPECT_EQ(started.at("workers"), 3);
   EXPECT_EQ(started.at("dimension"), 784 * 128 + 128 + 128 * 10 + 10);
+}
+
+// Worker 1 computes half as long: in 2 units of time there are 8 examples of worker 0 and 4 of worker 1.
+TEST_F(Train, AnEpochCountsTheExamplesOfWorkersWithMinibatchesOfTheirOwnSizes) {
+  write_images(48, 20);
+  const Finished run =
+      images("--model mlp --clock virtual --compute-time 2,1 --batch-size 2,2 --epochs 1 --log log.jsonl");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(records_of(path("log.jsonl"), "summary").at(0).at("gradients"), 24);
+  const Finished uneven =
+      images("--model mlp --clock virtual --compute-time 2,1 --batch-size 8,2 --epochs 1 --log log.jsonl");
+  ASSERT_EQ(uneven.exit_code, 0) << uneven.err;
+  const auto started = records_of(path("log.jsonl"), "run").at(0);
+  EXPECT_EQ(started.at("batch_size"), "8,2");
+  EXPECT_EQ(started.at("workers"), 2);
+  EXPECT_EQ(records_of(path("log.jsonl"), "summary").at(0).at("gradients"), 12);  // 4 of 8, and 8 of 2
 }
 
 // The promise of virtual time: bytes depend on the seed, and on nothing that the machine does.
@@ -252,94 +267,6 @@ TEST_F(Train, TableShowsRunsSideBySide) {
   EXPECT_EQ(tardigrad("table problem.json").exit_code, 2);
 }
 
-// ---- Bad input ----
-
-using testing::Refusal;
-
-class BadInput : public testing::RefusalTest {};
-
-TEST_P(BadInput, IsRefusedInOneLine) { expect_refusal(); }
-
-const std::string quadratic_run = "--model quadratic:problem.json --method dude --lr 0.1 --updates 3 ";
-const std::string image_run = "--model mlp --dataset mnist --data-dir . --method dude --lr 0.1 --updates 3 ";
-
-INSTANTIATE_TEST_SUITE_P(
-    Cases, BadInput,
-    ::testing::Values(
-        Refusal{"--model quadratic:problem.json --method dud --lr 0.1 --updates 3", "did you mean dude?"},
-        Refusal{"--model quadratic:problem.json --method dude --lr nan --updates 3",
-                "--lr: nan is not a positive number"},
-        Refusal{"--model quadratic:problem.json --method dude --lr -1 --updates 3", "--lr: -1 is not"},
-        Refusal{"--model quadratic:problem.json --method dude --lr 0.1", "no end given: expected --updates"},
-        Refusal{"--model quadratic:problem.json --method dude --updates 3", "--lr is required"},
-        Refusal{quadratic_run + "--clock virtual", "--clock virtual needs a delay model"},
-        Refusal{quadratic_run + "--clock sundial", "--clock sundial: unknown; known: wall, virtual"},
-        Refusal{quadratic_run + "--compute-time 1,2,3", "one time for each of the 2 workers, found 3"},
-        Refusal{quadratic_run + "--compute-time never", "--compute-time never: expected measured"},
-        Refusal{quadratic_run + "--throttle 2=5x", "--throttle 2=5x: there is no worker 2; expected"},
-        Refusal{quadratic_run + "--completions soon", "--completions soon: unknown"},
-        Refusal{quadratic_run + "--workers 3", "--workers: 3 for the 2 workers of problem.json"},
-        Refusal{quadratic_run + "--device cuda:77", "--device cuda:77"},
-        Refusal{quadratic_run + "--device cpu:0", "--device cpu:0: expected a number of CPU devices"},
-        Refusal{quadratic_run + "--device tpu", "--device tpu: unknown; expected auto"},
-        Refusal{quadratic_run + "--device cpu --server-device cuda:99", "--server-device cuda:99: no"},
-        Refusal{quadratic_run + "--device cpu --server-device cpu:", "--server-device cpu:: unknown"},
-        Refusal{quadratic_run + "--device cpu --server-device all", "all: unknown; expected one device: cpu"},
-        Refusal{quadratic_run + "--sync-over nccl", "--sync-over has no use with --method dude"},
-        Refusal{
-            "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --device cpu --sync-over nccl",
-            "--sync-over nccl: works between GPUs, and the workers are on cpu:0"},
-        Refusal{quadratic_run + "--gradient-route tunnel", "--gradient-route tunnel: unknown"},
-        Refusal{quadratic_run + "--init absent.safetensors", "absent.safetensors: cannot be read"},
-        Refusal{quadratic_run + "--init problem.json", "problem.json: not a safetensors file"},
-        Refusal{quadratic_run + "--eval-every soon", "--eval-every soon: expected updates such as"},
-        Refusal{quadratic_run + "--eval-every 0", "--eval-every 0: expected"},
-        Refusal{quadratic_run + "--epochs 2", "--epochs has no use with --model quadratic"},
-        Refusal{quadratic_run + "--target-accuracy 0.5 --eval-every 1", "--target-accuracy has no use"},
-        Refusal{quadratic_run + "--dataset mnist", "--dataset has no use with --model quadratic"},
-        Refusal{quadratic_run + "--augment", "--augment has no use with --model quadratic"},
-        Refusal{quadratic_run + "--precision bf16",
-                "--precision bf16: --model quadratic is computed in fp32"},
-        Refusal{image_run + "--workers 2 --device cpu --precision tf32",
-                "--precision tf32: the run would be on"},
-        Refusal{image_run + "--workers 2 --precision fp8", "--precision fp8: unknown"},
-        Refusal{image_run + "--workers 2 --cuda-graphs maybe", "--cuda-graphs maybe: unknown"},
-        Refusal{quadratic_run + "--gather 3", "--gather 3: expected 1 to the number of workers (2)"},
-        Refusal{quadratic_run + "--frobnicate", "--frobnicate"},
-        Refusal{quadratic_run + "--updates many", "--updates: many is not a whole number from 1 to"},
-        Refusal{quadratic_run + "--updates 0", "--updates: 0 is not a whole number from 1 to"},
-        Refusal{quadratic_run + "--updates 1.5", "--updates"},
-        Refusal{"--model quadratic:absent.json --method dude --lr 0.1 --updates 3",
-                "absent.json: cannot be read"},
-        Refusal{"--model quadratic:tridiagonal:9 --method dude --lr 0.1 --updates 3", "needs --workers"},
-        Refusal{"--model quadratic:tridiagonal:0 --workers 2 --method dude --lr 0.1 --updates 3",
-                "D a whole number of at least 1"},
-        Refusal{"--model quadratic:tridiagonal:9:noise=-1 --workers 2 --method dude --lr 0.1 --updates 3",
-                "noise=-1: expected noise=VALUE"},
-        Refusal{"--model quadratic:tridiagonal:9:nose=1 --workers 2 --method dude --lr 0.1 --updates 3",
-                "did you mean noise?"},
-        Refusal{"--model quadratic:train-labels-idx1-ubyte --method dude --lr 1 --updates 3",
-                "not a JSON object"},
-        Refusal{"--model transformer --dataset mnist --method dude --lr 0.1 --updates 3",
-                "--model transformer: unknown"},
-        Refusal{"--model mlp --method dude --lr 0.1 --updates 3", "--model mlp needs a --dataset"},
-        Refusal{"--model mlp --dataset mist --method dude --lr 0.1 --updates 3", "did you mean mnist?"},
-        Refusal{"--model mlp --dataset mnist --data-dir nowhere --method dude --lr 0.1 --updates 3",
-                "fetch_data.sh mnist"},
-        Refusal{image_run + "--workers 41", "41 workers"},
-        Refusal{image_run + "--workers 2 --partition random", "random"},
-        Refusal{image_run + "--workers 2 --partition dirichlet:0", "dirichlet"},
-        Refusal{image_run + "--workers 2 --sampling none", "none"},
-        Refusal{image_run + "--workers 0", "--workers"},
-        Refusal{image_run + "--batch-size 0", "--batch-size"},
-        Refusal{image_run + "--eval-examples 0", "--eval-examples: 0 is not a whole number from 1 to"},
-        Refusal{quadratic_run + "--eval-examples 5", "--eval-examples has no use with --model quadratic"},
-        Refusal{quadratic_run + "--target-gradient-norm-sq 0 --eval-every 1 --eval-gradient",
-                "--target-gradient-norm-sq: 0 is not a positive number"},
-        Refusal{quadratic_run + "--target-gradient-norm-sq 1 --eval-every 1", "needs --eval-every and"},
-        Refusal{quadratic_run + "--target-gradient-norm-sq 1 --eval-gradient", "needs --eval-every and"},
-        Refusal{image_run + "--target-accuracy 0.5", "--target-accuracy needs --eval-every"}));
-
 TEST_F(Train, CommandsThatAreNoneAreNamed) {
   const Finished unknown = tardigrad("trian --lr 1");
   EXPECT_EQ(unknown.exit_code, 2);
@@ -362,7 +289,7 @@ TEST_F(Train, BrokenDataFilesAreNamed) {
   write_images(40, 10);
   const auto refused = [&](const std::string& file, const std::string& bytes) {
     write(file, bytes);
-    const Finished run = tardigrad("train " + image_run + "--workers 2");
+    const Finished run = images("--model mlp --updates 3 --workers 2");
     EXPECT_EQ(run.exit_code, 2) << run.err;
     EXPECT_THAT(run.err, HasSubstr(file));
     return run.err;

@@ -1,0 +1,116 @@
+#include "tools/options/run_option_types.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "data/dataset.h"
+#include "models/architecture.h"
+#include "runtime/base/nearest_name.h"
+#include "runtime/base/parse_number.h"
+#include "runtime/execution/execution.h"
+#include "runtime/server/server.h"
+
+namespace tardigrad {
+namespace {
+
+std::string joined(const data::BatchSizes& sizes) { return fmt::format("{}", fmt::join(sizes.sizes(), ",")); }
+
+OptionType<data::BatchSizes> batch_sizes() {
+  return {"N[,N...]",
+          [](const std::string& flag, const std::string& text) {
+            constexpr int most = 65536;
+            std::vector<int> sizes;
+            const std::string given = in_plain_spelling(text);
+            for (const std::string_view part : split(given, ',')) {
+              const auto size = parse_number<int>(number_in(std::string(part)));
+              if (!size || *size < 1 || *size > most) {
+                refuse_value(flag, text, fmt::format("a whole number from 1 to {}, or a list of such", most));
+              }
+              sizes.push_back(*size);
+            }
+            return data::BatchSizes(std::move(sizes));
+          },
+          joined};
+}
+
+}  // namespace
+
+OptionType<std::string> compute_times() {
+  return {"TIMES", [](const std::string&, const std::string& given) {
+            constexpr std::string_view trace = "trace:";
+            std::string plain = in_plain_spelling(given);
+            if (!plain.starts_with(trace)) return plain;
+            return std::string(trace) + given.substr(given.find(':') + 1);
+          }};
+}
+
+OptionType<std::string> model_name() {
+  std::vector<std::string> known = models::architecture_names();
+  known.insert(known.end(), {"quadratic:FILE.json", "quadratic:tridiagonal:D"});
+  return name_of("NAME", known, "models/README.md", "quadratic");
+}
+
+OptionType<std::string> dataset_name() {
+  const auto known = data::dataset_names();
+  return name_of("NAME", {known.begin(), known.end()}, "data/README.md");
+}
+
+OptionType<std::string> method_name() { return name_of("NAME", method_names(), "runtime/methods/README.md"); }
+
+OptionRow batch_size_row(OptionTraits traits) {
+  OptionRow row = make_row(std::move(traits), &TrainOptions::batch_size, batch_sizes());
+  row.value = [](const TrainOptions& options) -> nlohmann::ordered_json {
+    const std::vector<int>& sizes = options.batch_size.sizes();
+    if (sizes.size() == 1) return sizes.front();
+    return joined(options.batch_size);
+  };
+  return row;
+}
+
+OptionType<SyncOver> sync_over() {
+  return one_of<SyncOver>({{"server", SyncOver::server}, {"nccl", SyncOver::nccl}});
+}
+
+OptionType<std::optional<GradientRoute>> gradient_route() {
+  return one_of<std::optional<GradientRoute>>(
+      {{"auto", std::nullopt}, {"peer", GradientRoute::peer}, {"copy", GradientRoute::copy}});
+}
+
+OptionType<models::Precision> precision() {
+  using models::Precision;
+  return one_of<Precision>({{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}});
+}
+
+OptionType<bool> on_or_off() { return one_of<bool>({{"on", true}, {"off", false}}); }
+
+OptionType<LostRows> lost_rows() {
+  return one_of<LostRows>({{"keep", LostRows::keep}, {"drop", LostRows::drop}});
+}
+
+OptionType<TableType> table_type() {
+  return one_of<TableType>({{"f32", TableType::f32}, {"bf16", TableType::bf16}});
+}
+
+OptionType<std::optional<Completions>> completions() {
+  return one_of<std::optional<Completions>>(
+      {{"auto", std::nullopt}, {"polling", Completions::polling}, {"callback", Completions::callback}});
+}
+
+OptionType<ClockKind> clock_kind() {
+  return one_of<ClockKind>({{"wall", ClockKind::wall}, {"virtual", ClockKind::virtual_time}});
+}
+
+OptionType<double> number_from_0() {
+  return number("a number of at least 0", [](double value) { return value >= 0; });
+}
+
+OptionType<double> any_number() {
+  return number("a number", [](double) { return true; });
+}
+
+}  // namespace tardigrad

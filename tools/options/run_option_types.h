@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "models/precision.h"
+#include "runtime/execution/completions.h"
+#include "runtime/methods/method.h"
+#include "runtime/server/gradient_route.h"
+#include "tools/options/option_row.h"
+
+namespace tardigrad {
+
+// What the values of the options are that say what is run. Types that several options have, whatever they
+// say, stand in option_values.h.
+
+/// As Delays::parse reads them. The files of a trace keep their names as they are.
+OptionType<std::string> compute_times();
+
+OptionType<std::string> model_name();
+OptionType<std::string> dataset_name();
+OptionType<std::string> method_name();
+OptionType<SyncOver> sync_over();
+OptionType<std::optional<GradientRoute>> gradient_route();
+OptionType<models::Precision> precision();
+OptionType<bool> on_or_off();
+OptionType<LostRows> lost_rows();
+OptionType<TableType> table_type();
+OptionType<std::optional<Completions>> completions();
+OptionType<ClockKind> clock_kind();
+OptionType<double> number_from_0();
+OptionType<double> any_number();
+
+/// Makes the row of TrainOptions::batch_size. Records hold a number where one says it all.
+OptionRow batch_size_row(OptionTraits traits);
+
+}  // namespace tardigrad
