@@ -20,6 +20,7 @@
 #include "tools/outputs/output_checks.h"
 #include "tools/outputs/progress.h"
 #include "tools/outputs/save_model.h"
+#include "tools/outputs/speed_advice.h"
 #include "tools/resume/option_files.h"
 #include "tools/resume/resume.h"
 #include "tools/resume/resumed_options.h"
@@ -66,6 +67,12 @@ bool can_go_on_recording(const TrainOptions& options, const std::string& record,
     say_line("{}: nothing more is recorded", error.what());
     return false;
   }
+}
+
+/// Whether the workers' times are those of their devices, and of throttles, which stand in for slower ones.
+bool may_be_uneven_by_itself(const TrainOptions& options) {
+  return options.clock == ClockKind::wall && options.replay.empty() && !is_quadratic(options) &&
+         options.compute_time == TrainOptions().compute_time;
 }
 
 /// A run that is resumed takes its model from the checkpoint.
@@ -164,6 +171,9 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptW
   } catch (const NotFiniteError& error) {
     if (options.save.empty() || !error.update()) throw;
     throw NotFiniteError(fmt::format("{}, {}", error.what(), whereabouts()), error.update());
+  }
+  if (!options.quiet && may_be_uneven_by_itself(options)) {
+    if (const auto advice = speed_advice(summary.workers, options.batch_size)) say_line(*advice);
   }
   if (replay && replay->is_cut_off() && summary.stop_reason == StopReason::recording_ended) {
     say_line("tardigrad: --replay {}: the recording breaks off: its run was killed, or could not write it",
