@@ -14,7 +14,8 @@ libopenblas0-pthread.
 
 On a GPU: all sides gather each minibatch out of uint8 images that lie on the GPU and normalise them; PyTorch reads what
 to gather from a permutation that is there, tardigrad draws it. PyTorch runs eager, and as a CUDA graph of the whole
-step. Of bf16 it has two ways, autocast and weights in bf16; the faster counts, for eager and graphs each. cuDNN chooses
+step; with --compile, also the step that torch.compile makes by measuring (max-autotune), launched kernel by kernel and as
+a CUDA graph. Of bf16 it has two ways, autocast and weights in bf16; the faster counts, for each of those. cuDNN chooses
 its algorithms by measurement. By the wall clock, until the last step is finished.
 """
 
@@ -40,6 +41,7 @@ import torch
 from torch import nn
 
 DATA_SET_SIZE = 50000
+KINDS = ("eager", "graphs", "compiled", "compiled_graphs")
 
 
 def pytorch_cnn():
@@ -64,25 +66,30 @@ class PyTorchOnCpu:
 
 
 class PyTorchOnGpu:
-    """`weights`: torch.float32 or torch.bfloat16; autocast is for fp32 weights."""
+    """`kind`: of KINDS. `weights`: torch.float32 or torch.bfloat16; autocast is for fp32 weights."""
 
-    def __init__(self, data, batch, weights=torch.float32, autocast=False, graph=False):
+    def __init__(self, data, batch, kind, weights=torch.float32, autocast=False):
         self.data, self.batch, self.weights, self.autocast = data, batch, weights, autocast
         self.model = pytorch_cnn().to("cuda", weights, memory_format=torch.channels_last)
         self.scale, self.shift = data.scale.to(weights), data.shift.to(weights)
         self.chosen = torch.zeros(batch, dtype=torch.int64, device="cuda")
         self.position = 0
-        self.graph = self.capture() if graph else None
+        self.loss = self.loss_of
+        if kind.startswith("compiled"):  # the graph is captured by ourselves: it then holds the backward pass, too
+            self.loss = torch.compile(self.loss_of, mode="max-autotune-no-cudagraphs", fullgraph=True, dynamic=False)
+        self.graph = self.capture() if kind.endswith("graphs") else None
+
+    def loss_of(self, chosen):
+        pixels = self.data.images.index_select(0, chosen).permute(0, 3, 1, 2)  # channels_last by its strides
+        images = torch.addcmul(self.shift, pixels.to(self.weights), self.scale)
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.autocast, cache_enabled=False):
+            logits = self.model(images)
+            return nn.functional.cross_entropy(logits.float(), self.data.labels.index_select(0, chosen))
 
     def compute(self):
         """Loss and gradient of the minibatch `chosen`."""
         self.model.zero_grad(set_to_none=True)
-        pixels = self.data.images.index_select(0, self.chosen).permute(0, 3, 1, 2)  # channels_last by its strides
-        images = torch.addcmul(self.shift, pixels.to(self.weights), self.scale)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.autocast, cache_enabled=False):
-            logits = self.model(images)
-            loss = nn.functional.cross_entropy(logits.float(), self.data.labels.index_select(0, self.chosen))
-        loss.backward()
+        self.loss(self.chosen).backward()
 
     def capture(self):
         stream = torch.cuda.Stream()
@@ -161,41 +168,45 @@ def compare(sides, arguments, batch, precision):
     times_ms = in_turn(sides, arguments.rounds, arguments.block)
     ours = times_ms.pop("tardigrad")
     found = {"ms": statistics.median(ours), "images_per_s": batch / statistics.median(ours) * 1e3}
-    for kind in ("eager", "graphs"):
-        ways = {name: times for name, times in times_ms.items() if name.startswith(kind)}
+    for kind in KINDS:
+        ways = {name: times for name, times in times_ms.items() if name.split()[0] == kind}
         if ways:
             best = min(ways, key=lambda name: statistics.median(ways[name]))
             found[f"pytorch_{kind}_ms"] = statistics.median(ways[best])
             found[f"pytorch_{kind}"] = best
             found[f"over_pytorch_{kind}"] = statistics.median(b / a for a, b in zip(ours, ways[best]))
+    found["over_pytorch"] = min(found[f"over_pytorch_{kind}"] for kind in KINDS if f"over_pytorch_{kind}" in found)
     print(f"batch {batch}, {precision}: tardigrad {found['ms']:.3f} ms" + "".join(
         f"; PyTorch {found[f'pytorch_{kind}']} {found[f'pytorch_{kind}_ms']:.3f} ms, {found[f'over_pytorch_{kind}']:.3f} "
-        "times as fast" for kind in ("eager", "graphs") if f"pytorch_{kind}" in found), flush=True)
+        "times as fast" for kind in KINDS if f"pytorch_{kind}" in found), flush=True)
     if arguments.json:
-        line = {"benchmark": "cnn_step", "device": arguments.device, "case": ["batch", "precision"], "batch": batch,
+        benchmark = "cnn_step_compiled" if arguments.compile else "cnn_step"
+        line = {"benchmark": benchmark, "device": arguments.device, "case": ["batch", "precision"], "batch": batch,
                 "precision": precision, **found}
         with open(arguments.json, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
 
-def gpu_sides(data, batch, precision):
+def gpu_sides(data, batch, precision, kinds):
     allowed = precision != "fp32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
     ways = {"": {}}
     if precision == "bf16":
         ways = {" with autocast": {"autocast": True}, " with bf16 weights": {"weights": torch.bfloat16}}
-    return {kind + way: PyTorchOnGpu(data, batch, graph=kind == "graphs", **options)
-            for kind in ("eager", "graphs") for way, options in ways.items()}
+    if "compiled" in kinds:
+        torch._dynamo.reset()  # it compiles one function no more often than so, else
+    return {kind + way: PyTorchOnGpu(data, batch, kind, **options) for kind in kinds for way, options in ways.items()}
 
 
 def compare_on_gpu(arguments):
     torch.backends.cudnn.benchmark = True
     data = DataOnGpu()
     print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
-    for precision in arguments.precision:
-        for batch in arguments.batch:
+    kinds = KINDS if arguments.compile else KINDS[:2]
+    for batch in arguments.batch:
+        for precision in arguments.precision:
             ours = Tardigrad(arguments.program, "--batch", batch, "--device", arguments.device, "--precision", precision)
-            compare({"tardigrad": ours, **gpu_sides(data, batch, precision)}, arguments, batch, precision)
+            compare({"tardigrad": ours, **gpu_sides(data, batch, precision, kinds)}, arguments, batch, precision)
             ours.close()
 
 
@@ -223,6 +234,7 @@ def main():
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--batch", type=int, nargs="+", help="32 128, on a GPU also 512")
     parser.add_argument("--precision", nargs="+", default=["fp32", "tf32", "bf16"], help="of a GPU")
+    parser.add_argument("--compile", action="store_true", help="also PyTorch's compiled steps; takes minutes")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--block", type=float, help="seconds that a side runs in a round: 0.2, on a GPU 0.05")
     parser.add_argument("--json", help="add what was measured to this file, a JSON object a line")
@@ -233,6 +245,8 @@ def main():
     if on_gpu and not torch.cuda.is_available():
         print("PyTorch finds no GPU")
         sys.exit(77)
+    if arguments.compile and not (on_gpu and hasattr(torch, "compile")):
+        parser.error(f"--compile: expected a GPU and PyTorch 2, found {arguments.device} and PyTorch {torch.__version__}")
     compare_on_gpu(arguments) if on_gpu else compare_on_cpu(arguments)
 
 

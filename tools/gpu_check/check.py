@@ -30,7 +30,7 @@ BENCHMARKS = ["server_update", "turnaround", "workers", "cnn_step"]
 # (of start and of those from methods on it is a guess); one that no longer fits is left out.
 STAGES = {"build": 70, "kernels": 15, "models": 5, "runtime": 20, "server_update": 6, "turnaround": 11, "workers": 15,
           "start": 30, "cnn_step": 65, "methods": 50, "repeats": 20, "resume": 15, "tools": 60, "profile": 20, "memcheck": 30,
-          "racecheck": 30, "train": 20}
+          "racecheck": 30, "train": 20, "cnn_step_compiled": 60}
 
 
 def last_line(log):
@@ -183,6 +183,14 @@ def train(check):
                  missing="" if folder.exists() else f"no {folder} (--pack --with-data)")
 
 
+def against_pytorch(check, name, limit_s, *options):
+    program = BUILD / "tools" / "bench" / "cnn_step_bench"
+    check.on_gpu(name, limit_s, program,
+                 [sys.executable, "tools/bench/cnn_step_vs_pytorch.py", program, "--device", "cuda", "--json",
+                  check.out / "logs" / f"{name}.jsonl", *options],
+                 missing="" if check.machine["versions"].get("PyTorch") else "this Python has no PyTorch")
+
+
 def measure(check):
     def lines_of(name):
         return ["--device", "cuda", "--json", check.out / "logs" / f"{name}.jsonl"]
@@ -196,10 +204,7 @@ def measure(check):
     benchmark("turnaround", 40, [])
     benchmark("workers", 40, [])
     whole_program(check, "start", 90)
-    program = BUILD / "tools" / "bench" / "cnn_step_bench"
-    check.on_gpu("cnn_step", 130, program,
-                 [sys.executable, "tools/bench/cnn_step_vs_pytorch.py", program, *lines_of("cnn_step")],
-                 missing="" if check.machine["versions"].get("PyTorch") else "this Python has no PyTorch")
+    against_pytorch(check, "cnn_step", 130)
 
 
 def parse():
@@ -240,6 +245,7 @@ def main():
         for tool in ("memcheck", "racecheck"):
             sanitize(check, tool)
         train(check)
+        against_pytorch(check, "cnn_step_compiled", 400, "--compile", "--rounds", "9")  # compiling takes as long as there is
     finally:  # an interrupt, too, leaves what is known so far
         results = list(check.results.values())
         print(report.write(arguments.out, machine, results), end="")

@@ -17,6 +17,7 @@ GOALS = [
     ("start", {"model": "mlp", "plan": "kept"}, "seconds", "<=", 1),
     ("cnn_step", {}, "over_pytorch_eager", ">=", 1.3),
     ("cnn_step", {}, "over_pytorch_graphs", ">=", 1.3),
+    ("cnn_step_compiled", {}, "over_pytorch", ">=", 1.3),
 ]
 COMPARE = {">=": operator.ge, "<=": operator.le}
 
