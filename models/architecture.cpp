@@ -57,6 +57,23 @@ Architecture& Architecture::linear(int outputs) {
   return *this;
 }
 
+double Architecture::gradient_operations() const {
+  double operations = 0;
+  bool first = true;
+  const auto add = [&](double products) {
+    operations += 2 * (first ? 2 : 3) * products;
+    first = false;
+  };
+  for (const LayerSpec& layer : layers_) {
+    if (const auto* conv = std::get_if<Conv3x3>(&layer)) {
+      add(9.0 * conv->in_channels * static_cast<double>(conv->output_size()));
+    } else if (const auto* linear = std::get_if<Linear>(&layer)) {
+      add(static_cast<double>(linear->inputs) * linear->outputs);
+    }
+  }
+  return operations;
+}
+
 std::vector<std::string> architecture_names() { return {"mlp", "cnn"}; }
 
 Architecture make_architecture(const std::string& name, const ImageShape& shape, int classes) {

@@ -43,6 +43,11 @@ class Architecture {
   const std::vector<LayerSpec>& layers() const { return layers_; }
   const ParameterLayout& layout() const { return layout_; }
 
+  /// Returns how many floating-point operations the gradient of one image takes in convolutions and linear
+  /// layers: a multiplication and an addition, two, for each weight and place where it is used, in the
+  /// forward pass, for the weights' gradient, and, except in the first layer, for that of the inputs.
+  double gradient_operations() const;
+
  private:
   std::string name_;
   ImageShape input_;

@@ -39,6 +39,10 @@ struct DeviceDescription {
   Device device;
   std::string model;  ///< processor or GPU name, with what else identifies it
   std::size_t memory_bytes = 0;
+  /// Hold what a GPU could do at its highest clocks: single-precision operations (a multiplication and an
+  /// addition are two), and bytes from and to its memory. They are 0 where that is not known.
+  double fp32_per_s = 0;
+  double bytes_per_s = 0;
 };
 
 /// Returns the number of CPU devices taken when none is given: one per hardware thread this process may use.

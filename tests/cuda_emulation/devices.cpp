@@ -132,6 +132,12 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       case cudaDevAttrClockRate:
         *value = 1'000'000;
         break;
+      case cudaDevAttrMemoryClockRate:
+        *value = 1'000'000;
+        break;
+      case cudaDevAttrGlobalMemoryBusWidth:
+        *value = 64;
+        break;
       case cudaDevAttrL2CacheSize:
         *value = 1024 * 1024;
         break;

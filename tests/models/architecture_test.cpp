@@ -52,6 +52,13 @@ TEST(Architecture, MlpHasPytorchsTensors) {
   EXPECT_EQ(mlp.layout().dimension(), 101'770U);
 }
 
+TEST(Architecture, CountsTheOperationsOfAGradient) {
+  EXPECT_EQ(make_architecture("mlp", {1, 28, 28}, 10).gradient_operations(), 2 * (2 * 784 * 128 + 3 * 128 * 10));
+  Architecture small("small", {1, 4, 4});
+  small.conv3x3(2).conv3x3(3);
+  EXPECT_EQ(small.gradient_operations(), 2 * (2 * 9 * 1 * 2 * 16 + 3 * 9 * 2 * 3 * 16));
+}
+
 TEST(Architecture, RefusesWhatCannotBe) {
   const auto says = [](const char* text) {
     return Throws<std::invalid_argument>(Property(&std::exception::what, HasSubstr(text)));

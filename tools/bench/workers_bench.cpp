@@ -54,6 +54,26 @@ class ArrivalRate final : public RunObserver {
   std::uint64_t count_ = 0;
 };
 
+/// What a rate of images needs of a GPU, as shares of what it could do; 0 where that is not known.
+struct Shares {
+  double fp32;
+  double memory;  // at the least, see below
+};
+
+/// Of memory only the vectors count: a gradient reads the model and writes itself, the update of dude reads
+/// it, the model and the row, and writes model, row, and the worker's copy of the model.
+Shares shares_of_peak(const Options& options, const models::Architecture& architecture, Device device,
+                      double images_per_s) {
+  constexpr double vectors = 8;
+  for (const DeviceDescription& described : describe_devices()) {
+    if (described.device != device || described.fp32_per_s == 0 || described.bytes_per_s == 0) continue;
+    const double vector_bytes = sizeof(float) * static_cast<double>(architecture.layout().dimension());
+    return {images_per_s * architecture.gradient_operations() / described.fp32_per_s,
+            images_per_s / options.batch * vectors * vector_bytes / described.bytes_per_s};
+  }
+  return {0, 0};
+}
+
 double images_per_s(const Options& options, const std::shared_ptr<const data::Dataset>& dataset,
                     const std::vector<Device>& devices, int workers) {
   models::ClassificationOptions task;
@@ -81,6 +101,8 @@ double images_per_s(const Options& options, const std::shared_ptr<const data::Da
 void compare(const Options& options, const std::vector<int>& worker_counts, const std::string& json) {
   const std::vector<Device> devices = parse_devices(options.device);
   const auto dataset = bench::noise_images(options.architecture);
+  const models::Architecture architecture =
+      models::make_architecture(options.architecture, dataset->train.shape, dataset->classes);
   bench::Measurements measurements("workers", options.device, json);
   std::vector<std::vector<double>> rates(worker_counts.size());
   for (std::size_t round = 0; round < options.rounds; ++round) {
@@ -97,10 +119,19 @@ void compare(const Options& options, const std::vector<int>& worker_counts, cons
     }
     const double rate = bench::median(rates[i]);
     const double ratio = bench::median(std::move(ratios));
-    fmt::print("{:>3} workers {:>12.0f} images/s {:>8.2f} ×\n", worker_counts[i], rate, ratio);
+    const Shares shares = shares_of_peak(options, architecture, devices.front(), rate);
+    fmt::print("{:>3} workers {:>12.0f} images/s {:>8.2f} ×", worker_counts[i], rate, ratio);
+    if (shares.fp32 > 0) {
+      fmt::print("  {:.1f} % of the GPU's fp32 rate, at least {:.1f} % of its memory's", 100 * shares.fp32,
+                 100 * shares.memory);
+    }
+    fmt::print("\n");
     measurements.add(
         {{"workers", worker_counts[i]}, {"batch", options.batch}, {"precision", options.precision}},
-        {{"images_per_s", rate}, {"over_one_worker", ratio}});
+        {{"images_per_s", rate},
+         {"over_one_worker", ratio},
+         {"share_of_fp32", shares.fp32},
+         {"share_of_memory_at_least", shares.memory}});
   }
 }
 

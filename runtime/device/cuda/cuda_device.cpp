@@ -37,6 +37,29 @@ const DeviceCount& counted() {
   return result;
 }
 
+int attribute(Device device, cudaDeviceAttr which) {
+  int value = 0;
+  TARDIGRAD_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device.index), device);
+  return value;
+}
+
+/// Single-precision operations that a multiprocessor begins in a clock (CUDA C++ Programming Guide, table of
+/// the throughput of arithmetic instructions); 0 for what came after it.
+int fp32_lanes(int major, int minor) {
+  switch (major) {
+    case 7:
+      return 64;
+    case 8:
+      return minor == 0 ? 64 : 128;
+    case 9:
+    case 10:
+    case 12:
+      return 128;
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
 int device_count() { return counted().count; }
@@ -65,10 +88,14 @@ void deallocate_pinned(void* memory) noexcept { static_cast<void>(cudaFreeHost(m
 DeviceDescription describe(Device device) {
   cudaDeviceProp properties{};
   TARDIGRAD_CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index), device);
+  const double clock_hz = 1e3 * attribute(device, cudaDevAttrClockRate);
+  const double memory_hz = 1e3 * attribute(device, cudaDevAttrMemoryClockRate);
   return {device,
           fmt::format("{}, compute capability {}.{}, {} multiprocessors", properties.name, properties.major,
                       properties.minor, properties.multiProcessorCount),
-          properties.totalGlobalMem};
+          properties.totalGlobalMem,
+          2 * clock_hz * properties.multiProcessorCount * fp32_lanes(properties.major, properties.minor),
+          2 * memory_hz * properties.memoryBusWidth / 8};  // two transfers a clock
 }
 
 bool peer_access(Device from, Device to) {

@@ -68,6 +68,14 @@ TEST(FreeMemory, OfADeviceIsPartOfIt) {
   }
 }
 
+TEST(DescribeDevices, SaysWhatAGpuCouldDo) {
+  for (const DeviceDescription& device : describe_devices()) {
+    if (device.device.backend == Backend::cpu) continue;
+    EXPECT_GT(device.fp32_per_s, 0);
+    EXPECT_GT(device.bytes_per_s, 0);
+  }
+}
+
 TEST(DescribeDevices, TheCpuIsAlwaysThere) {
   const auto devices = describe_devices();
   ASSERT_FALSE(devices.empty());
