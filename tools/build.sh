@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Configures and builds into a folder: tools/build.sh FOLDER TARGET [CMake option…]. Prints what happens only if it
-# fails; CMake's choices are in FOLDER/configure.log.
+# Configures and builds into a folder: tools/build.sh FOLDER TARGETS [CMake option…], with blanks between several targets.
+# Prints what happens only if it fails; CMake's choices are in FOLDER/configure.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1
-target=$2
+read -ra targets <<<"$2"
 shift 2
 mkdir -p "$folder"
 if ! cmake -S . -B "$folder" -G Ninja "$@" >"$folder/configure.log" 2>&1; then
@@ -12,7 +12,7 @@ if ! cmake -S . -B "$folder" -G Ninja "$@" >"$folder/configure.log" 2>&1; then
   exit 1
 fi
 grep '^-- tardigrad:' "$folder/configure.log" | sed 's/^-- //' || true
-if ! ninja -C "$folder" "$target" >"$folder/build.log" 2>&1; then
+if ! ninja -C "$folder" "${targets[@]}" >"$folder/build.log" 2>&1; then
   grep -vE '^\[[0-9]+/[0-9]+\] ' "$folder/build.log" | head -n 100 >&2
   exit 1
 fi

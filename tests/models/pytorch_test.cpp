@@ -4,6 +4,7 @@
 
 #include "tests/data/temporary_folder.h"
 #include "tests/models/classifier_problem.h"
+#include "tests/support/source_path.h"
 
 namespace tardigrad::models {
 namespace {
@@ -59,7 +60,8 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
 
   void run_script() const {
     const auto& [architecture, shape, batch, engine] = GetParam();
-    std::string command = *python_ + " " TARDIGRAD_SOURCE_DIR "/tests/models/pytorch_gradient.py";
+    std::string command =
+        *python_ + " " + tardigrad::testing::source_path("tests/models/pytorch_gradient.py");
     command += " " + folder_.path().string() + " " + architecture;
     for (const int number : {batch, shape.channels, shape.height, shape.width}) {
       command += " " + std::to_string(number);

@@ -14,8 +14,9 @@ import time
 import environment
 import report
 
-BUILD = pathlib.Path("build-gpu")
 DEPENDENCIES = pathlib.Path("build-gpu-dependencies")
+PREBUILT = DEPENDENCIES / "prebuilt"
+BUILD = PREBUILT if PREBUILT.exists() else pathlib.Path("build-gpu")
 SKIPPED = 77
 REQUIRE_TARGET = """
 import json, sys
@@ -26,6 +27,8 @@ sys.exit(summary["stop_reason"] != "target-accuracy")
 PROFILED = "dram__bytes.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,gpu__time_duration.sum"
 TEST_PROGRAMS = ["kernels", "runtime", "models", "tools"]
 BENCHMARKS = ["server_update", "turnaround", "workers", "cnn_step"]
+PROGRAMS = [f"tests/{name}_test" for name in TEST_PROGRAMS] + ["tools/tardigrad"]
+PROGRAMS += [f"tools/bench/{name}_bench" for name in BENCHMARKS]
 # In the order of their value, with the seconds that each takes on one H100 beside 16 threads, as far as that has been seen
 # (of start and of those from methods on it is a guess); one that no longer fits is left out.
 STAGES = {"build": 70, "kernels": 15, "models": 5, "runtime": 20, "server_update": 6, "turnaround": 11, "workers": 15,
@@ -122,9 +125,22 @@ def find_sanitizer():
     return shutil.which("compute-sanitizer") or next((path for path in beside if path.is_file()), None)
 
 
+def use_prebuilt(check):
+    """What another machine has built; the loader must find its libraries, and those of CUDA wherever they are here."""
+    folders = [PREBUILT / "lib", *environment.cuda_library_folders()]
+    os.environ["LD_LIBRARY_PATH"] = ":".join(str(folder.resolve()) for folder in folders)
+    os.environ["TARDIGRAD_SOURCE"] = os.getcwd()
+    os.environ["TARDIGRAD_BINARY"] = str((PREBUILT / "tools" / "tardigrad").resolve())
+    commit, architectures = ((PREBUILT / name).read_text().strip() for name in ("commit", "architectures"))
+    check.machine["commit"] = commit
+    check.stage("build", 30, [[PREBUILT / "tools" / "tardigrad", "--version"],
+                              ["echo", f"built elsewhere, of {commit[:12]}, for compute capability {architectures}"]])
+
+
 def build(check):
-    programs = [BUILD / "tests" / f"{name}_test" for name in TEST_PROGRAMS] + [BUILD / "tools" / "tardigrad"]
-    programs += [BUILD / "tools" / "bench" / f"{name}_bench" for name in BENCHMARKS]
+    if BUILD == PREBUILT:
+        return use_prebuilt(check)
+    programs = [BUILD / name for name in PROGRAMS]
     cmake, ninja = find_tool("cmake", "CMAKE_BIN_DIR"), find_tool("ninja", "BIN_DIR")
     if cmake is None and "build" in check.only:
         return check.record("build", "FAIL", 0, "CMake is neither on the PATH nor a package of this Python")
@@ -209,10 +225,11 @@ def measure(check):
 
 def parse():
     parser = argparse.ArgumentParser(prog="gpu_check.sh", description="See the head of tools/gpu_check.sh.")
-    parser.add_argument("--out", type=pathlib.Path, default=BUILD / "check", help="folder for what comes out")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build-gpu/check"), help="folder for what comes out")
     parser.add_argument("--only", default=",".join(STAGES), help="stages, with commas between them")
     parser.add_argument("--budget", type=float, default=530, metavar="SECONDS",
                         help="for all stages, of which those that no longer fit are left out (default: 530)")
+    parser.add_argument("--list-programs", action="store_true", help="print which programs are built, and end")
     parser.add_argument("--commit", default="", help="how to call this version where git cannot say")
     arguments = parser.parse_args()
     if not arguments.budget > 0:
@@ -226,6 +243,9 @@ def parse():
 
 def main():
     arguments = parse()
+    if arguments.list_programs:
+        print(*PROGRAMS, sep="\n")
+        return
     (arguments.out / "logs").mkdir(parents=True, exist_ok=True)
     for old in (arguments.out / "logs").iterdir():
         old.unlink()

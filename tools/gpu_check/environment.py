@@ -6,6 +6,7 @@ import pathlib
 import platform
 import re
 import shutil
+import site
 import subprocess
 import sys
 
@@ -51,6 +52,17 @@ def versions():
         "PyTorch's CUDA and cuDNN": " ".join(pytorch[1:]),
     }
     return {name: version for name, version in found.items() if version}
+
+
+def cuda_library_folders():
+    """Where the toolkit and Python's packages have libraries of CUDA, cuDNN and NCCL."""
+    nvcc = shutil.which("nvcc")
+    toolkits = [pathlib.Path(nvcc).resolve().parent.parent] if nvcc else []
+    toolkits.append(pathlib.Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")))
+    folders = [toolkit / "lib64" for toolkit in toolkits]
+    for packages in {*sys.path, *site.getsitepackages(), site.getusersitepackages()}:
+        folders += sorted((pathlib.Path(packages) / "nvidia").glob("*/lib"))
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def processor():

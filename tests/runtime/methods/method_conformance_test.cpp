@@ -3,12 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "runtime/base/json_text.h"
 #include "tests/runtime/methods/method_simulator.h"
+#include "tests/support/conformance_cases.h"
 #include "tests/support/temporary_file.h"
 
 namespace tardigrad {
@@ -16,15 +15,6 @@ namespace {
 
 using nlohmann::json;
 using testing::Vector;
-
-constexpr const char* folder = TARDIGRAD_SOURCE_DIR "/tests/tools/train/conformance";
-
-std::vector<std::string> case_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().stem());
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 MethodOptions method_options(const json& expected) {
   MethodOptions options{.lr = expected.at("lr"), .compute_times = expected.at("compute_time")};
@@ -73,7 +63,7 @@ double norm(const Vector& vector) {
 class MethodConformance : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(MethodConformance, MakesTheExpectedUpdates) {
-  const json expected = parse_own_json(testing::read_file(folder + ("/" + GetParam() + ".json")));
+  const json expected = parse_own_json(testing::read_file(testing::conformance_case(GetParam())));
   const auto method = make_method(expected.at("method").get<std::string>(), method_options(expected));
   testing::MethodSimulator simulator(*method, quadratic(expected));
   simulator.run(expected.at("updates"));
@@ -96,11 +86,12 @@ TEST_P(MethodConformance, MakesTheExpectedUpdates) {
   EXPECT_LE(norm(difference), 1e-9 * norm(x));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, MethodConformance, ::testing::ValuesIn(case_names()), [](const auto& tested) {
-  std::string name = tested.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Cases, MethodConformance, ::testing::ValuesIn(testing::conformance_case_names()),
+                         [](const auto& tested) {
+                           std::string name = tested.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace tardigrad

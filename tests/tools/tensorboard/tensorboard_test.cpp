@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "tests/support/program.h"
+#include "tests/support/source_path.h"
 
 namespace tardigrad {
 namespace {
@@ -45,8 +46,8 @@ class TensorBoard : public testing::QuadraticTest {
 
   /// Nothing if the reader finds fault with the file; reason() is then what it said.
   std::optional<std::vector<json>> read_events(const std::filesystem::path& file) const {
-    const std::string command = "python3 " TARDIGRAD_SOURCE_DIR "/tests/tools/tensorboard/read_events.py '" +
-                                file.string() + "' >'" + path("events").string() + "' 2>'" +
+    const std::string command = "python3 " + testing::source_path("tests/tools/tensorboard/read_events.py") +
+                                " '" + file.string() + "' >'" + path("events").string() + "' 2>'" +
                                 path("reason").string() + "'";
     if (std::system(command.c_str()) != 0) return std::nullopt;
     return read_log(path("events"));

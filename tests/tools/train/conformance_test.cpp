@@ -6,22 +6,13 @@
 
 #include "runtime/base/json_text.h"
 #include "runtime/device/device.h"
+#include "tests/support/conformance_cases.h"
 #include "tests/support/program.h"
 
 namespace tardigrad {
 namespace {
 
 using nlohmann::json;
-
-std::vector<std::string> case_names() {
-  std::vector<std::string> names;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(TARDIGRAD_SOURCE_DIR "/tests/tools/train/conformance")) {
-    names.push_back(entry.path().stem());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 /// Of a case and what `--device` is.
 class Conformance : public testing::ProgramTest,
@@ -67,8 +58,7 @@ class Conformance : public testing::ProgramTest,
 };
 
 TEST_P(Conformance, MakesTheExpectedUpdates) {
-  const json expected = parse_own_json(
-      testing::read_file(TARDIGRAD_SOURCE_DIR "/tests/tools/train/conformance/" + case_name() + ".json"));
+  const json expected = parse_own_json(testing::read_file(testing::conformance_case(case_name())));
   write("problem.json", json_text(expected.at("problem")));
   const testing::Finished run = tardigrad(command(expected));
   ASSERT_EQ(run.exit_code, 0) << run.err;
@@ -102,7 +92,7 @@ TEST_P(Conformance, MakesTheExpectedUpdates) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Conformance,
-                         ::testing::Combine(::testing::ValuesIn(case_names()),
+                         ::testing::Combine(::testing::ValuesIn(testing::conformance_case_names()),
                                             ::testing::Values("cpu", "cuda")),
                          [](const auto& tested) {
                            std::string name = std::get<0>(tested.param) + "_" + std::get<1>(tested.param);
