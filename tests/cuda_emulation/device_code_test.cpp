@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <numeric>
 #include <vector>
 
@@ -178,9 +179,9 @@ TEST(EmulatedThreads, AddAtomicallyToWhatOtherStreamsAddTo) {
 }
 
 /// Waits for the host in one thread and for that thread in the others.
-__global__ void wait_for_host(volatile int* go, int* passed) {
+__global__ void wait_for_host(int* go, int* passed) {
   if (threadIdx.x == 0) {
-    while (*go == 0) __nanosleep(1000);
+    while (std::atomic_ref(*go).load() == 0) __nanosleep(1000);
   }
   __syncthreads();
   passed[threadIdx.x] = 1;
@@ -196,7 +197,7 @@ TEST(EmulatedThreads, SleepWhileOthersGoOn) {
   config.stream = stream;
   expect_cuda(cudaLaunchKernelEx(&config, wait_for_host, go.data(), passed.data()));
   EXPECT_EQ(cudaStreamQuery(stream), cudaErrorNotReady);
-  *go.data() = 1;
+  std::atomic_ref(*go.data()).store(1);
   stream.synchronize();
   EXPECT_EQ(passed.values(), std::vector<int>(40, 1));
 }
