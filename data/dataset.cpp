@@ -5,43 +5,57 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
-#include "data/cifar10.h"
-#include "data/idx.h"
+#include "data/formats/cifar.h"
+#include "data/formats/idx.h"
 
 namespace tardigrad::data {
 namespace {
 
 using Path = std::filesystem::path;
 
-constexpr int classes_of_each = 10;
-
-enum class Format { idx, cifar10 };
+enum class Format { idx, cifar10, cifar100 };
 
 struct KnownDataset {
   std::string_view name;
   Format format;
+  std::string_view torchvision_folder;
+  int classes;
   Normalisation normalisation;
-  std::vector<std::string_view> class_names;
+  std::vector<std::string> class_names;
 };
 
-const std::array<KnownDataset, 3>& known_datasets() {
-  static const std::array<KnownDataset, 3> known = {{
+const std::array<KnownDataset, 4>& known_datasets() {
+  static const std::array<KnownDataset, 4> known = {{
       {"fashion-mnist",
        Format::idx,
+       "FashionMNIST/raw/",
+       10,
        {{0.2860F}, {0.3530F}},
        {"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
         "ankle boot"}},
       {"mnist",
        Format::idx,
+       "MNIST/raw/",
+       10,
        {{0.1307F}, {0.3081F}},
        {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}},
       {"cifar10",
        Format::cifar10,
+       "cifar-10-batches-py/",
+       10,
        {{0.4914F, 0.4822F, 0.4465F}, {0.2470F, 0.2435F, 0.2616F}},
        {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}},
+      {"cifar100",
+       Format::cifar100,
+       "cifar-100-python/",
+       100,
+       {{0.5071F, 0.4865F, 0.4409F}, {0.2673F, 0.2564F, 0.2762F}},
+       {}},
   }};
   return known;
 }
@@ -63,23 +77,29 @@ Path find_file(const std::string& name, const Path& dir, const std::vector<std::
     std::error_code unreachable;  // A folder we may not look into: as good as missing.
     if (std::filesystem::exists(dir / spelling, unreachable)) return dir / spelling;
   }
-  throw std::invalid_argument(
-      fmt::format("{}: no such file; expected the files of {}, which `tools/fetch_data.sh {} '{}'` fetches",
-                  (dir / spellings.front()).string(), name, name, dir.string()));
+  const std::string source = name == "cifar100"
+                                 ? "www.cs.toronto.edu/~kriz/cifar.html has (the binary version)"
+                                 : fmt::format("`tools/fetch_data.sh {} '{}'` fetches", name, dir.string());
+  throw std::invalid_argument(fmt::format("{}: no such file; expected the files of {}, which {}",
+                                          (dir / spellings.front()).string(), name, source));
 }
 
-Images load_idx_part(const std::string& name, const Path& dir, const std::string& part) {
+Images load_idx_part(const KnownDataset& known, const Path& dir, const std::string& part) {
   const auto find = [&](const std::string& kind, const std::string& rank) {
-    const std::string plain = fmt::format("{}-{}-idx{}-ubyte", part, kind, rank);
-    const std::string dotted = fmt::format("{}-{}.idx{}-ubyte", part, kind, rank);
-    return find_file(name, dir, {plain, plain + ".gz", dotted, dotted + ".gz"});
+    std::vector<std::string> spellings;
+    for (const std::string_view folder : {std::string_view(), known.torchvision_folder}) {
+      const std::string plain = fmt::format("{}{}-{}-idx{}-ubyte", folder, part, kind, rank);
+      const std::string dotted = fmt::format("{}{}-{}.idx{}-ubyte", folder, part, kind, rank);
+      spellings.insert(spellings.end(), {plain, plain + ".gz", dotted, dotted + ".gz"});
+    }
+    return find_file(std::string(known.name), dir, spellings);
   };
-  return read_idx_images(find("images", "3"), find("labels", "1"), classes_of_each);
+  return read_idx_images(find("images", "3"), find("labels", "1"), known.classes);
 }
 
-void load_idx(Dataset& dataset, const Path& dir) {
-  dataset.train = load_idx_part(dataset.name, dir, "train");
-  dataset.test = load_idx_part(dataset.name, dir, "t10k");
+void load_idx(const KnownDataset& known, Dataset& dataset, const Path& dir) {
+  dataset.train = load_idx_part(known, dir, "train");
+  dataset.test = load_idx_part(known, dir, "t10k");
   const ImageShape& train = dataset.train.shape;
   const ImageShape& test = dataset.test.shape;
   if (train != test) {
@@ -89,14 +109,49 @@ void load_idx(Dataset& dataset, const Path& dir) {
   }
 }
 
-void load_cifar10(Dataset& dataset, const Path& dir) {
+bool has_file(const Path& path) {
+  std::error_code unreachable;
+  return std::filesystem::exists(path, unreachable);
+}
+
+/// Of the two versions the binary one, where both are there.
+void load_cifar10(const KnownDataset& known, Dataset& dataset, const Path& dir) {
+  const Path pickles = dir / known.torchvision_folder;
+  const bool in_python = !has_file(dir / "data_batch_1.bin") && !has_file(dir / "cifar-10-batches-bin") &&
+                         has_file(pickles / "data_batch_1");
   const auto find = [&](const std::string& file) {
-    return find_file(dataset.name, dir, {file, "cifar-10-batches-bin/" + file});
+    if (in_python) return pickles / file;
+    return find_file(dataset.name, dir, {file + ".bin", "cifar-10-batches-bin/" + file + ".bin"});
   };
   std::vector<Path> batches;
-  for (int batch = 1; batch <= 5; ++batch) batches.push_back(find(fmt::format("data_batch_{}.bin", batch)));
-  dataset.train = read_cifar10(batches);
-  dataset.test = read_cifar10({find("test_batch.bin")});
+  for (int batch = 1; batch <= 5; ++batch) batches.push_back(find(fmt::format("data_batch_{}", batch)));
+  const auto read = in_python ? read_cifar_pickles : read_cifar;
+  dataset.train = read(batches, cifar10_records);
+  dataset.test = read({find("test_batch")}, cifar10_records);
+}
+
+/// The names of its classes lie beside the images.
+void load_cifar100(const KnownDataset& known, Dataset& dataset, const Path& dir) {
+  const Path pickles = dir / known.torchvision_folder;
+  if (!has_file(dir / "train.bin") && !has_file(dir / "cifar-100-binary") && has_file(pickles / "train")) {
+    dataset.train = read_cifar_pickles({pickles / "train"}, cifar100_records);
+    dataset.test = read_cifar_pickles({pickles / "test"}, cifar100_records);
+    if (has_file(pickles / "meta")) {
+      dataset.class_names = read_cifar_names(pickles / "meta", "fine_label_names");
+    }
+  } else {
+    const auto find = [&](const std::string& file) {
+      return find_file(dataset.name, dir, {file, "cifar-100-binary/" + file});
+    };
+    const Path train = find("train.bin");
+    dataset.train = read_cifar({train}, cifar100_records);
+    dataset.test = read_cifar({find("test.bin")}, cifar100_records);
+    std::ifstream names(train.parent_path() / "fine_label_names.txt");
+    for (std::string line; std::getline(names, line);) {
+      if (!line.empty()) dataset.class_names.push_back(line);
+    }
+  }
+  if (std::cmp_not_equal(dataset.class_names.size(), dataset.classes)) dataset.class_names.clear();
 }
 
 std::string environment(const char* variable) {
@@ -135,15 +190,18 @@ Dataset load_dataset(const std::string& name, const Path& dir) {
   Dataset dataset{.name = name,
                   .train = {},
                   .test = {},
-                  .classes = classes_of_each,
+                  .classes = known.classes,
                   .class_names = known.class_names,
                   .normalisation = known.normalisation};
   switch (known.format) {
     case Format::idx:
-      load_idx(dataset, dir);
+      load_idx(known, dataset, dir);
       break;
     case Format::cifar10:
-      load_cifar10(dataset, dir);
+      load_cifar10(known, dataset, dir);
+      break;
+    case Format::cifar100:
+      load_cifar100(known, dataset, dir);
       break;
   }
   return dataset;

@@ -3,10 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "data/mapped_file.h"
 
 namespace tardigrad::data {
 
@@ -23,23 +27,42 @@ struct ImageShape {
   bool operator==(const ImageShape&) const = default;
 };
 
-/// Holds labelled images as the files do: one byte a value, a quarter of the memory and traffic of floats.
+/// Is the number of an example's class, counted from 0.
+using Label = std::uint16_t;
+inline constexpr std::size_t most_classes = 65536;
+
+/// Is the most pixels that an image has on a side.
+inline constexpr int most_side = 65535;
+
+/// Holds labelled examples: images as their files have them, a byte a value, which is a quarter of the memory
+/// and traffic of floats; or floats, where the files have those. Rows of features are images of one channel
+/// and one row.
 struct Images {
   ImageShape shape;
-  std::vector<std::uint8_t> pixels;  ///< [size(), channels, height, width]
-  std::vector<std::uint8_t> labels;  ///< [size()]
+  std::vector<std::uint8_t> pixels = {};          ///< [size(), channels, height, width], or none
+  std::vector<float> values = {};                 ///< the same, or none
+  std::shared_ptr<const MappedFile> mapped = {};  ///< holds the pixels where those are none of the above
+  std::size_t mapped_from = 0;                    ///< place of the first of them in that file
+  std::vector<Label> labels = {};                 ///< [size()]
 
   std::size_t size() const { return labels.size(); }
+  bool in_floats() const { return !values.empty(); }
+  /// Returns the pixels, wherever they are.
+  std::span<const std::uint8_t> bytes() const {
+    return mapped ? mapped->bytes().subspan(mapped_from, size() * shape.size()) : std::span(pixels);
+  }
 
   /// Drops all images but the first `count`; keeps all where there are no more than that.
   void keep_first(std::size_t count) {
     if (count >= size()) return;
     labels.resize(count);
-    pixels.resize(count * shape.size());
+    if (!values.empty()) values.resize(count * shape.size());
+    if (!pixels.empty()) pixels.resize(count * shape.size());
   }
 };
 
-/// Normalises pixels scaled to [0, 1] by channel: a network's input is (pixel / 255 - mean) / deviation.
+/// Normalises pixels scaled to [0, 1] by channel: a network's input is (pixel / 255 - mean) / deviation. Data
+/// in floats are normalised when they are read, and what is left to do is nothing: means 0, deviations 1.
 struct Normalisation {
   std::vector<float> mean;
   std::vector<float> deviation;
@@ -50,9 +73,10 @@ struct Dataset {
   Images train;
   Images test;  ///< Of the same shape as `train`.
   int classes = 0;
-  std::vector<std::string_view> class_names = {};  ///< [classes], or none.
-  Normalisation
-      normalisation;  ///< The usual values of the real training set, whatever images the files hold.
+  std::vector<std::string> class_names = {};  ///< [classes], or none.
+  /// Says which worker has each training example, where the data say it.
+  std::vector<std::uint32_t> owners = {};
+  Normalisation normalisation;
 };
 
 /// Returns the names load_dataset knows.
@@ -67,9 +91,11 @@ std::optional<std::filesystem::path> cache_folder(const char* variable, const st
 /// of the three variables is set.
 std::filesystem::path default_data_dir(const std::string& name);
 
-/// Reads training and test set `name` from the files in `dir` (idx.h and cifar10.h say which).
-/// Throws std::invalid_argument, in one line that names the file and what was expected, for an unknown name,
-/// a missing file (the message gives the command that fetches it) and a malformed one.
+/// Reads training and test set `name` from the files in `dir` (formats/idx.h and formats/cifar.h say which),
+/// or in the folders below it that their archives and torchvision make. The normalisation is the usual one of
+/// the real training set, whatever images the files hold. Throws std::invalid_argument, in one line that
+/// names the file and what was expected, for an unknown name, a missing file (the message gives the command
+/// that fetches it) and a malformed one.
 Dataset load_dataset(const std::string& name, const std::filesystem::path& dir);
 
 }  // namespace tardigrad::data

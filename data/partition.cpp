@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "data/formats/assignment.h"
 #include "kernels/random.h"
 
 namespace tardigrad::data {
@@ -43,7 +44,7 @@ Indices count_up(std::size_t size) {
 }
 
 /// The examples of each class, ascending.
-std::vector<Indices> group_by_class(std::span<const std::uint8_t> labels, int classes) {
+std::vector<Indices> group_by_class(std::span<const Label> labels, int classes) {
   std::vector<Indices> groups(static_cast<std::size_t>(classes));
   for (std::uint32_t example = 0; example < labels.size(); ++example) {
     groups[labels[example]].push_back(example);
@@ -54,7 +55,7 @@ std::vector<Indices> group_by_class(std::span<const std::uint8_t> labels, int cl
 /// Takes examples from the classes in a worker's proportions for as long as they last.
 class ClassPools {
  public:
-  ClassPools(std::span<const std::uint8_t> labels, int classes, Random& random)
+  ClassPools(std::span<const Label> labels, int classes, Random& random)
       : random_(random), pools_(group_by_class(labels, classes)), weights_(pools_.size()) {
     for (Indices& pool : pools_) random_.shuffle(std::span(pool));
   }
@@ -108,10 +109,11 @@ class ClassPools {
 };
 
 struct Partitioner {
-  std::span<const std::uint8_t> labels;
+  std::span<const Label> labels;
   int classes;
   std::size_t workers;
   Random random;
+  std::span<const std::uint32_t> owners;
 
   std::vector<Indices> operator()(const Iid&) {
     Indices order = count_up(labels.size());
@@ -157,15 +159,41 @@ struct Partitioner {
     }
     return result;
   }
+
+  std::vector<Indices> operator()(const Assigned& assigned) {
+    return shares_of(read_assignment(assigned.file, labels.size(), workers));
+  }
+
+  std::vector<Indices> operator()(const AsOwned&) {
+    if (owners.empty()) {
+      throw std::invalid_argument(
+          "partition folders: the data do not say which worker has what, expected folders worker_0/, "
+          "worker_1/, …");
+    }
+    const std::size_t there = *std::ranges::max_element(owners) + std::size_t{1};
+    if (there != workers) {
+      throw std::invalid_argument(
+          fmt::format("partition folders: {} workers, expected {} as there are folders", workers, there));
+    }
+    return shares_of(owners);
+  }
+
+  std::vector<Indices> shares_of(std::span<const std::uint32_t> owner_of_each) const {
+    std::vector<Indices> result(workers);
+    for (std::uint32_t example = 0; example < owner_of_each.size(); ++example) {
+      result[owner_of_each[example]].push_back(example);
+    }
+    return result;
+  }
 };
 
-void check(std::span<const std::uint8_t> labels, int classes, int workers) {
+void check(std::span<const Label> labels, int classes, int workers) {
   if (workers < 1) throw std::invalid_argument(fmt::format("{} workers, expected at least 1", workers));
   if (labels.size() < static_cast<std::size_t>(workers)) {
     throw std::invalid_argument(fmt::format(
         "{} workers, expected at most {}, the number of training examples", workers, labels.size()));
   }
-  const std::uint8_t largest = *std::ranges::max_element(labels);
+  const Label largest = *std::ranges::max_element(labels);
   if (largest >= classes) {
     throw std::invalid_argument(fmt::format("label {} to partition, expected 0 to {}", largest, classes - 1));
   }
@@ -176,36 +204,42 @@ void check(std::span<const std::uint8_t> labels, int classes, int workers) {
 PartitionSpec parse_partition(std::string_view text) {
   constexpr std::string_view dirichlet = "dirichlet:";
   constexpr std::string_view shards = "shards:";
+  constexpr std::string_view file = "file:";
   if (text == "iid") return Iid{};
+  if (text == "folders") return AsOwned{};
   if (text.starts_with(dirichlet)) {
     const auto alpha = parse_number<double>(text.substr(dirichlet.size()));
     if (alpha && std::isfinite(*alpha) && *alpha > 0) return Dirichlet{*alpha};
   } else if (text.starts_with(shards)) {
     const auto per_worker = parse_number<int>(text.substr(shards.size()));
     if (per_worker && *per_worker >= 1) return Shards{*per_worker};
+  } else if (text.starts_with(file) && text.size() > file.size()) {
+    return Assigned{std::string(text.substr(file.size()))};
   }
   throw std::invalid_argument(
       fmt::format("partition '{}': expected iid, dirichlet:ALPHA (a finite number above 0) or "
-                  "shards:K (an integer of at least 1)",
+                  "shards:K (an integer of at least 1), file:ASSIGNMENT.csv or folders",
                   text));
 }
 
-std::vector<Indices> partition(std::span<const std::uint8_t> labels, int classes, int workers,
-                               const PartitionSpec& spec, std::uint64_t seed) {
+std::vector<Indices> partition(std::span<const Label> labels, int classes, int workers,
+                               const PartitionSpec& spec, std::uint64_t seed,
+                               std::span<const std::uint32_t> owners) {
   check(labels, classes, workers);
   auto result = std::visit(Partitioner{.labels = labels,
                                        .classes = classes,
                                        .workers = static_cast<std::size_t>(workers),
-                                       .random = Random(seed, Purpose::partition)},
+                                       .random = Random(seed, Purpose::partition),
+                                       .owners = owners},
                            spec);
   for (Indices& examples : result) std::ranges::sort(examples);
   return result;
 }
 
-std::vector<ClassHolder> class_holders(const std::vector<Indices>& parts,
-                                       std::span<const std::uint8_t> labels, int classes) {
+std::vector<ClassHolder> class_holders(const std::vector<Indices>& parts, std::span<const Label> labels,
+                                       int classes) {
   std::vector<std::size_t> examples(static_cast<std::size_t>(classes));
-  for (const std::uint8_t label : labels) ++examples[label];
+  for (const Label label : labels) ++examples[label];
   std::vector<ClassHolder> holders(examples.size());
   for (std::size_t worker = 0; worker < parts.size(); ++worker) {
     std::vector<std::size_t> own(examples.size());

@@ -2,9 +2,12 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "data/dataset.h"
 
 namespace tardigrad::data {
 
@@ -26,9 +29,21 @@ struct Shards {
   bool operator==(const Shards&) const = default;
 };
 
-using PartitionSpec = std::variant<Iid, Dirichlet, Shards>;
+/// Gives every worker the examples that a file says are its own (formats/assignment.h).
+struct Assigned {
+  std::string file;
+  bool operator==(const Assigned&) const = default;
+};
 
-/// Reads "iid", "dirichlet:ALPHA" or "shards:K". Throws std::invalid_argument saying what was expected.
+/// Gives every worker the examples that the data say are its own (Dataset::owners).
+struct AsOwned {
+  bool operator==(const AsOwned&) const = default;
+};
+
+using PartitionSpec = std::variant<Iid, Dirichlet, Shards, Assigned, AsOwned>;
+
+/// Reads "iid", "dirichlet:ALPHA", "shards:K", "file:ASSIGNMENT.csv" or "folders". Throws
+/// std::invalid_argument saying what was expected.
 PartitionSpec parse_partition(std::string_view text);
 
 /// Spreads the examples (at most 2^32 - 1) over the workers: result[w] are worker w's, as ascending indices
@@ -41,11 +56,14 @@ PartitionSpec parse_partition(std::string_view text);
 ///   2019, "Measuring the effects of non-identical data distribution", section 3.1, with a uniform prior).
 /// - Shards: n·k slices equal up to one in size, k of them to each worker at random (McMahan et al. 2017,
 ///   "Communication-efficient learning", section 3); the sizes of workers are equal up to k.
+/// - Assigned: what the file says. AsOwned: what `owners` says, a worker for each example.
 ///
-/// Throws std::invalid_argument for a label that is not below `classes`, less than one worker, and fewer
-/// examples than workers or slices.
-std::vector<std::vector<std::uint32_t>> partition(std::span<const std::uint8_t> labels, int classes,
-                                                  int workers, const PartitionSpec& spec, std::uint64_t seed);
+/// Throws std::invalid_argument for a label that is not below `classes`, less than one worker, fewer
+/// examples than workers or slices, a file that does not give every worker some of these examples, and
+/// every example to one of these workers, and where `owners` is empty or of other workers.
+std::vector<std::vector<std::uint32_t>> partition(std::span<const Label> labels, int classes, int workers,
+                                                  const PartitionSpec& spec, std::uint64_t seed,
+                                                  std::span<const std::uint32_t> owners = {});
 
 /// Names the worker that has most examples of a class, the first of equals.
 struct ClassHolder {
@@ -55,6 +73,6 @@ struct ClassHolder {
 
 /// Finds for each class the worker that holds most of its examples; `parts` are as partition() gives them.
 std::vector<ClassHolder> class_holders(const std::vector<std::vector<std::uint32_t>>& parts,
-                                       std::span<const std::uint8_t> labels, int classes);
+                                       std::span<const Label> labels, int classes);
 
 }  // namespace tardigrad::data

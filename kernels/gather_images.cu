@@ -12,13 +12,14 @@ namespace {
 
 /// What the kernels read; they write to a pointer of its own type. A parameter of theirs that stays where it
 /// is (__grid_constant__), or else picking a channel's scale would copy all of it to every thread's memory.
+template <typename Pixel>
 struct Source {
   std::size_t batch;
   std::size_t channels;
   int height;
   int width;
-  const std::uint8_t* images;
-  const std::uint8_t* labels;
+  const Pixel* images;
+  const std::uint16_t* labels;
   const std::uint32_t* indices;
   const Crop* crops;
   Normalization normalization;
@@ -29,15 +30,15 @@ struct Source {
 };
 
 /// Pixels `i` to `i` + `count` of one channel; cropped, they are of one row of the result.
-template <bool cropped, int count>
-__device__ Pack<std::uint8_t, count> load_pixels(const Source& source, const std::uint8_t* plane, Crop crop,
-                                                 std::size_t i) {
+template <bool cropped, int count, typename Pixel>
+__device__ Pack<Pixel, count> load_pixels(const Source<Pixel>& source, const Pixel* plane, Crop crop,
+                                          std::size_t i) {
   if constexpr (!cropped) {
     return load<count>(plane + i);
   } else {
     const int y = static_cast<int>(i) / source.width;
     const int x = static_cast<int>(i) % source.width;
-    Pack<std::uint8_t, count> pixels;
+    Pack<Pixel, count> pixels;
 #pragma unroll
     for (int lane = 0; lane < count; ++lane) {
       pixels.lane[lane] = cropped_pixel(plane, source.height, source.width, crop, y, x + lane);
@@ -47,16 +48,16 @@ __device__ Pack<std::uint8_t, count> load_pixels(const Source& source, const std
 }
 
 /// Channel-major. A block takes one channel of one image at a time, a thread `count` pixels of it.
-template <bool cropped, int count, typename Number>
+template <bool cropped, int count, typename Pixel, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    gather_planes_kernel(const __grid_constant__ Source source, Number* __restrict__ out_images,
+    gather_planes_kernel(const __grid_constant__ Source<Pixel> source, Number* __restrict__ out_images,
                          std::int32_t* __restrict__ out_labels) {
   const std::size_t pixels = source.pixels();
   for (std::size_t plane = blockIdx.x; plane < source.batch * source.channels; plane += gridDim.x) {
     const std::size_t k = plane / source.channels;
     const std::size_t channel = plane % source.channels;
     const std::size_t index = source.indices[k];
-    const std::uint8_t* from = source.images + (index * source.channels + channel) * pixels;
+    const Pixel* from = source.images + (index * source.channels + channel) * pixels;
     const Crop crop = cropped ? source.crops[k] : Crop{};
     const float scale = source.normalization.scale[channel];
     const float shift = source.normalization.shift[channel];
@@ -75,10 +76,11 @@ __global__ void __launch_bounds__(threads_per_block)
 
 /// Channels last. A block takes one of the `pieces` of an image at a time, a thread one pixel of it, of which
 /// it writes all channels, `count` at once.
-template <bool cropped, int count, typename Number>
+template <bool cropped, int count, typename Pixel, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    gather_pixels_kernel(const __grid_constant__ Source source, std::size_t pieces, std::size_t out_channels,
-                         Number* __restrict__ out_images, std::int32_t* __restrict__ out_labels) {
+    gather_pixels_kernel(const __grid_constant__ Source<Pixel> source, std::size_t pieces,
+                         std::size_t out_channels, Number* __restrict__ out_images,
+                         std::int32_t* __restrict__ out_labels) {
   const std::size_t pixels = source.pixels();
   for (std::size_t unit = blockIdx.x; unit < source.batch * pieces; unit += gridDim.x) {
     const std::size_t k = unit / pieces;
@@ -87,7 +89,7 @@ __global__ void __launch_bounds__(threads_per_block)
     if (i == 0) out_labels[k] = source.labels[index];
     if (i >= pixels) continue;
     const Crop crop = cropped ? source.crops[k] : Crop{};
-    const std::uint8_t* image = source.images + index * source.channels * pixels;
+    const Pixel* image = source.images + index * source.channels * pixels;
     for (std::size_t first = 0; first < out_channels; first += count) {
       Pack<Number, count> normalized;
 #pragma unroll
@@ -106,26 +108,27 @@ __global__ void __launch_bounds__(threads_per_block)
   }
 }
 
-template <bool cropped, typename Number>
-void launch_planes(const Source& source, Number* out_images, std::int32_t* out_labels, CudaStream stream) {
+template <bool cropped, typename Pixel, typename Number>
+void launch_planes(const Source<Pixel>& source, Number* out_images, std::int32_t* out_labels,
+                   CudaStream stream) {
   // Whole images are read four pixels at once, too; cropped ones pixel by pixel, but within a row.
   const bool in_fours =
       cropped ? source.width % 4 == 0 : source.pixels() % 4 == 0 && is_aligned<4>(source.images);
-  const auto kernel = in_fours && is_aligned<4>(out_images) ? gather_planes_kernel<cropped, 4, Number>
-                                                            : gather_planes_kernel<cropped, 1, Number>;
+  const auto kernel = in_fours && is_aligned<4>(out_images) ? gather_planes_kernel<cropped, 4, Pixel, Number>
+                                                            : gather_planes_kernel<cropped, 1, Pixel, Number>;
   launch_kernel(GatherImages::name, kernel, {source.batch * source.channels}, stream, source, out_images,
                 out_labels);
 }
 
-template <bool cropped, typename Number>
-void launch_pixels(const Source& source, std::size_t out_channels, Number* out_images,
+template <bool cropped, typename Pixel, typename Number>
+void launch_pixels(const Source<Pixel>& source, std::size_t out_channels, Number* out_images,
                    std::int32_t* out_labels, CudaStream stream) {
   constexpr int full = full_width<Number>;
-  auto* kernel = gather_pixels_kernel<cropped, 1, Number>;
+  auto* kernel = gather_pixels_kernel<cropped, 1, Pixel, Number>;
   if (out_channels % full == 0 && is_aligned<full>(out_images)) {
-    kernel = gather_pixels_kernel<cropped, full, Number>;
+    kernel = gather_pixels_kernel<cropped, full, Pixel, Number>;
   } else if (out_channels % 4 == 0 && is_aligned<4>(out_images)) {
-    kernel = gather_pixels_kernel<cropped, 4, Number>;
+    kernel = gather_pixels_kernel<cropped, 4, Pixel, Number>;
   }
   const std::size_t pieces = std::max(grid_for(source.pixels()).blocks, std::size_t{1});
   launch_kernel(GatherImages::name, kernel, {source.batch * pieces}, stream, source, pieces, out_channels,
@@ -137,22 +140,24 @@ void launch_pixels(const Source& source, std::size_t out_channels, Number* out_i
 void GatherImages::launch(CudaStream stream) const {
   if (batch == 0) return;
   check(*this);
-  const Source source{.batch = batch,
-                      .channels = channels,
-                      .height = static_cast<int>(height),
-                      .width = static_cast<int>(width),
-                      .images = images,
-                      .labels = labels,
-                      .indices = indices,
-                      .crops = crops,
-                      .normalization = normalization_of(*this)};
-  visit_output(*this, [&](auto* out) {
-    visit_constant<false, true>(crops != nullptr, [&](auto cropped) {
-      if (out_format == MemoryFormat::channel_major) {
-        launch_planes<decltype(cropped)::value>(source, out, out_labels, stream);
-      } else {
-        launch_pixels<decltype(cropped)::value>(source, out_channels_of(*this), out, out_labels, stream);
-      }
+  visit_input(*this, [&]<typename Pixel>(const Pixel* pixels) {
+    const Source<Pixel> source{.batch = batch,
+                               .channels = channels,
+                               .height = static_cast<int>(height),
+                               .width = static_cast<int>(width),
+                               .images = pixels,
+                               .labels = labels,
+                               .indices = indices,
+                               .crops = crops,
+                               .normalization = normalization_of(*this)};
+    visit_output(*this, [&](auto* out) {
+      visit_constant<false, true>(crops != nullptr, [&](auto cropped) {
+        if (out_format == MemoryFormat::channel_major) {
+          launch_planes<decltype(cropped)::value>(source, out, out_labels, stream);
+        } else {
+          launch_pixels<decltype(cropped)::value>(source, out_channels_of(*this), out, out_labels, stream);
+        }
+      });
     });
   });
 }

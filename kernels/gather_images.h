@@ -16,6 +16,9 @@ namespace tardigrad {
 ///     out_images[k, c, y, x] = (images[indices[k], c, y, x] / 255 − mean[c]) / deviation[c]
 ///     out_labels[k]          = labels[indices[k]]
 ///
+/// Data that are no bytes come as they are, out_images[k, c, y, x] = values[indices[k], c, y, x]; mean and
+/// deviation then count for nothing.
+///
 /// With `crops` the image is cropped and flipped first, on its pixels (crop.h). The result is channel-major
 /// or channels last, in float or rounded to the nearest bf16; channels last it may have more channels than
 /// the images, which are then 0.
@@ -26,7 +29,7 @@ namespace tardigrad {
 /// nothing.
 ///
 /// Errors: std::logic_error for channels not in 1 … max_channels, a deviation of 0, a null pointer, not
-/// exactly one kind of output, fewer output channels than channels or, channel-major, more;
+/// exactly one kind of input and of output, fewer output channels than channels or, channel-major, more;
 /// std::out_of_range for an index that is not below `count` (by run() only: on a GPU such an index is
 /// undefined behaviour); launch() also throws std::runtime_error with CUDA's text. An empty batch does
 /// nothing.
@@ -39,7 +42,8 @@ struct GatherImages {
   std::size_t channels = 0, height = 0, width = 0;
 
   const std::uint8_t* images = nullptr;    ///< [count, channels, height, width]
-  const std::uint8_t* labels = nullptr;    ///< [count]
+  const float* values = nullptr;           ///< the same, in the place of `images`
+  const std::uint16_t* labels = nullptr;   ///< [count]
   const std::uint32_t* indices = nullptr;  ///< [B], each below count
   const Crop* crops = nullptr;             ///< [B], or null for the images as they are
   float* out_images = nullptr;         ///< [B, channels, height, width] or [B, height, width, out_channels]

@@ -17,22 +17,22 @@ constexpr std::size_t max_side = 32768;
 
 /// One channel of one image: converted, multiplied and added a vector at a time (a third faster than a table
 /// of 256 values).
-template <typename Number>
-void normalize_plane(std::size_t pixels, const std::uint8_t* __restrict from, float scale, float shift,
+template <typename Pixel, typename Number>
+void normalize_plane(std::size_t pixels, const Pixel* __restrict from, float scale, float shift,
                      Number* __restrict to) {
   for (std::size_t i = 0; i < pixels; ++i) to[i] = nearest<Number>(normalize(from[i], scale, shift));
 }
 
 /// The same with the results `stride` elements apart.
-template <typename Number>
-void normalize_plane(std::size_t pixels, const std::uint8_t* __restrict from, float scale, float shift,
+template <typename Pixel, typename Number>
+void normalize_plane(std::size_t pixels, const Pixel* __restrict from, float scale, float shift,
                      Number* __restrict to, std::size_t stride) {
   for (std::size_t i = 0; i < pixels; ++i) to[i * stride] = nearest<Number>(normalize(from[i], scale, shift));
 }
 
 /// What `crop` makes of one channel of an image: moves the part that is inside row by row.
-void crop_plane(std::size_t height, std::size_t width, const std::uint8_t* from, Crop crop,
-                std::vector<std::uint8_t>& to) {
+template <typename Pixel>
+void crop_plane(std::size_t height, std::size_t width, const Pixel* from, Crop crop, std::vector<Pixel>& to) {
   to.assign(height * width, 0);
   const auto clamp = [](std::ptrdiff_t i, std::size_t size) {
     return static_cast<std::size_t>(std::clamp(i, std::ptrdiff_t{0}, static_cast<std::ptrdiff_t>(size)));
@@ -94,10 +94,12 @@ void check(const GatherImages& gather) {
   }
   require<GatherImages>(gather.height <= max_side && gather.width <= max_side,
                         "an image of more than 32768 pixels in height or width");
-  require<GatherImages>(gather.images != nullptr && gather.labels != nullptr && gather.indices != nullptr &&
-                            gather.out_labels != nullptr &&
+  require<GatherImages>((gather.images != nullptr || gather.values != nullptr) && gather.labels != nullptr &&
+                            gather.indices != nullptr && gather.out_labels != nullptr &&
                             (gather.out_images != nullptr || gather.out_images_bf16 != nullptr),
                         "a pointer is null");
+  require<GatherImages>(gather.images == nullptr || gather.values == nullptr,
+                        "images and values are given, expected one of them");
   require<GatherImages>(gather.out_images == nullptr || gather.out_images_bf16 == nullptr,
                         "out_images and out_images_bf16 are given, expected one of them");
 }
@@ -105,15 +107,15 @@ void check(const GatherImages& gather) {
 namespace {
 
 /// All channels of example `k`. `cropped` is scratch.
-template <typename Number>
-void gather_image(const GatherImages& gather, const Normalization& normalization, std::size_t k, Number* out,
-                  std::vector<std::uint8_t>& cropped) {
+template <typename Pixel, typename Number>
+void gather_image(const GatherImages& gather, const Pixel* images, const Normalization& normalization,
+                  std::size_t k, Number* out, std::vector<Pixel>& cropped) {
   const std::size_t pixels = gather.height * gather.width;
   const bool channel_major = gather.out_format == MemoryFormat::channel_major;
   const std::size_t stride = channel_major ? 1 : out_channels_of(gather);
   out += k * pixels * out_channels_of(gather);
   for (std::size_t c = 0; c < gather.channels; ++c) {
-    const std::uint8_t* plane = gather.images + (gather.indices[k] * gather.channels + c) * pixels;
+    const Pixel* plane = images + (gather.indices[k] * gather.channels + c) * pixels;
     if (gather.crops != nullptr) {
       crop_plane(gather.height, gather.width, plane, gather.crops[k], cropped);
       plane = cropped.data();
@@ -121,8 +123,8 @@ void gather_image(const GatherImages& gather, const Normalization& normalization
     Number* const to = out + c * (channel_major ? pixels : 1);
     const float scale = normalization.scale[c];
     const float shift = normalization.shift[c];
-    stride == 1 ? normalize_plane<Number>(pixels, plane, scale, shift, to)
-                : normalize_plane<Number>(pixels, plane, scale, shift, to, stride);
+    stride == 1 ? normalize_plane(pixels, plane, scale, shift, to)
+                : normalize_plane(pixels, plane, scale, shift, to, stride);
   }
   for (std::size_t c = gather.channels; c < out_channels_of(gather); ++c) {
     for (std::size_t i = 0; i < pixels; ++i) out[i * stride + c] = Number{};
@@ -136,19 +138,21 @@ void GatherImages::run() const {
   check(*this);
   check_indices(*this);
   const Normalization normalization = normalization_of(*this);
-  std::vector<std::uint8_t> cropped;
-  visit_output(*this, [&](auto* out) {
-    for (std::size_t k = 0; k < batch; ++k) {
-      out_labels[k] = labels[indices[k]];
-      gather_image(*this, normalization, k, out, cropped);
-    }
+  for (std::size_t k = 0; k < batch; ++k) out_labels[k] = labels[indices[k]];
+  visit_input(*this, [&]<typename Pixel>(const Pixel* source) {
+    std::vector<Pixel> cropped;
+    visit_output(*this, [&](auto* out) {
+      for (std::size_t k = 0; k < batch; ++k) gather_image(*this, source, normalization, k, out, cropped);
+    });
   });
 }
 
 double GatherImages::bytes() const {
   const std::size_t number_bytes = out_images_bf16 != nullptr ? sizeof(Bf16) : sizeof(float);
-  const double pixel_bytes = static_cast<double>(channels + out_channels_of(*this) * number_bytes);
-  const double label_bytes = sizeof(std::uint8_t) + sizeof(std::int32_t);
+  const std::size_t given_bytes = values != nullptr ? sizeof(float) : sizeof(std::uint8_t);
+  const double pixel_bytes =
+      static_cast<double>(channels * given_bytes + out_channels_of(*this) * number_bytes);
+  const double label_bytes = sizeof(std::uint16_t) + sizeof(std::int32_t);
   const double crop_bytes = crops != nullptr ? sizeof(Crop) : 0;
   return static_cast<double>(batch) * (static_cast<double>(height * width) * pixel_bytes + label_bytes +
                                        sizeof(std::uint32_t) + crop_bytes);

@@ -14,7 +14,7 @@ double share(std::uint64_t part, std::uint64_t whole) {
 }  // namespace
 
 Evaluation evaluation_of(double loss_sum, std::span<const std::uint8_t> hits,
-                         std::span<const std::uint8_t> labels, int classes) {
+                         std::span<const data::Label> labels, int classes) {
   std::vector<std::uint64_t> class_hits(static_cast<std::size_t>(classes));
   std::vector<std::uint64_t> class_examples(class_hits.size());
   for (std::size_t i = 0; i < labels.size(); ++i) {

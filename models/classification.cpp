@@ -83,7 +83,11 @@ class GatheredBatch {
 void GatheredBatch::gather(const data::Images& source, const data::Normalisation& normalisation,
                            std::size_t count, const Crop* crops) {
   GatherImages gather = describe_gather(source, normalisation, count);
-  gather.images = source.pixels.data();
+  if (source.in_floats()) {
+    gather.values = source.values.data();
+  } else {
+    gather.images = source.bytes().data();
+  }
   gather.labels = source.labels.data();
   gather.indices = examples_.data();
   gather.crops = crops;
@@ -259,7 +263,7 @@ Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Arc
       architecture_(std::move(architecture)),
       options_(options),
       minibatches_(data::partition(dataset_->train.labels, dataset_->classes, options.workers,
-                                   options.partition, options.seed),
+                                   options.partition, options.seed, dataset_->owners),
                    checked(options.batch_size, options.workers), options.sampling, options.seed,
                    options.augment) {
   if (options.evaluation_threads < 0) {

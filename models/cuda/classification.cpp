@@ -41,6 +41,10 @@ NetworkOptions evaluation_options(const Architecture& architecture, NetworkOptio
   return options_for(architecture, options);
 }
 
+std::span<const std::byte> pixel_bytes(const data::Images& images) {
+  return images.in_floats() ? std::as_bytes(std::span(images.values)) : std::as_bytes(images.bytes());
+}
+
 /// Lets a gathering write the minibatch of a network.
 void gather_into(Network& network, GatherImages& gather) {
   const Blueprint& blueprint = network.blueprint();
@@ -83,8 +87,7 @@ class CudaEngine final : public GradientEngine {
                               options_for(data.architecture, options))),
         graphs_(stream.device(), options.graphs),
         gather_(describe_gather(data.dataset.train, data.dataset.normalisation, batch_size_)) {
-    gather_.images = images_->pixels();
-    gather_.labels = images_->labels();
+    images_->give_to(gather_);
     gather_into(*network_, gather_);
     for (std::size_t i = 0; i < slots; ++i) drawn_.emplace_back(stream.device(), batch_size_);
   }
@@ -146,8 +149,7 @@ class CudaEvaluator final : public Evaluator {
         labels_(dataset.test.labels),
         classes_(dataset.classes) {
     for (std::size_t i = 0; i < evaluations_ahead; ++i) evaluated_.emplace_back(device);
-    gather_.images = images_.pixels();
-    gather_.labels = images_.labels();
+    images_.give_to(gather_);
     gather_into(*network_, gather_);
     // In file order; the last example fills up the last batch.
     std::vector<std::uint32_t> order(examples_.size());
@@ -200,23 +202,35 @@ class CudaEvaluator final : public Evaluator {
   Buffer<float> model_;
   Buffer<float> losses_;
   Buffer<std::uint8_t> hits_;
-  std::vector<Event> evaluated_;          // ring
-  std::span<const std::uint8_t> labels_;  // of the data set, which outlives it
+  std::vector<Event> evaluated_;         // ring
+  std::span<const data::Label> labels_;  // of the data set, which outlives it
   int classes_;
 };
 
 }  // namespace
 
 DeviceImages::DeviceImages(const StreamRef& stream, const data::Images& images)
-    : pixels_(stream, images.pixels.size()), labels_(stream, images.labels.size()) {
+    : in_floats_(images.in_floats()),
+      pixels_(stream, pixel_bytes(images).size()),
+      labels_(stream, images.labels.size()) {
   const StartPart part("upload of data");
-  stream.copy(pixels_.ref(), host_view(images.pixels.data(), images.pixels.size()));
+  stream.copy(pixels_.ref(), host_view(pixel_bytes(images).data(), pixel_bytes(images).size()));
   stream.copy(labels_.ref(), host_view(images.labels.data(), images.labels.size()));
   stream.synchronize();
 }
 
+void DeviceImages::give_to(GatherImages& gather) const {
+  const void* const pixels = pixels_.ref().data();
+  if (in_floats_) {
+    gather.values = static_cast<const float*>(pixels);
+  } else {
+    gather.images = static_cast<const std::uint8_t*>(pixels);
+  }
+  gather.labels = labels_.ref().data();
+}
+
 std::size_t DeviceImages::bytes(const data::Images& images) {
-  return images.pixels.size() + images.labels.size();
+  return pixel_bytes(images).size() + images.labels.size() * sizeof(data::Label);
 }
 
 std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const TrainingData& data,

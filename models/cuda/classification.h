@@ -6,6 +6,7 @@
 
 #include "data/dataset.h"
 #include "data/minibatch_source.h"
+#include "kernels/gather_images.h"
 #include "models/architecture.h"
 #include "models/precision.h"
 #include "runtime/objective/objective.h"
@@ -32,15 +33,16 @@ class DeviceImages {
   /// Uploads them through the stream, and waits. Throws DeviceError if memory cannot be had.
   DeviceImages(const StreamRef& stream, const data::Images& images);
 
-  Device device() const { return pixels_.device(); }
-  const std::uint8_t* pixels() const { return pixels_.ref().data(); }
-  const std::uint8_t* labels() const { return labels_.ref().data(); }
+  Device device() const { return labels_.device(); }
+  /// Lets a gathering read them.
+  void give_to(GatherImages& gather) const;
 
   static std::size_t bytes(const data::Images& images);
 
  private:
-  Buffer<std::uint8_t> pixels_;
-  Buffer<std::uint8_t> labels_;
+  bool in_floats_;
+  Buffer<std::byte> pixels_;  // or floats
+  Buffer<data::Label> labels_;
 };
 
 /// Holds what engines of one objective share, which outlives them, and the size of the minibatches of one.

@@ -82,6 +82,33 @@ TEST(Dataset, LoadsCifar10FromFolderOrArchiveSubfolder) {
   }
 }
 
+TEST(Dataset, LoadsCifar100WithTheNamesThatLieBesideIt) {
+  const TemporaryFolder folder;
+  Bytes record = {19};  // the coarse label
+  const Bytes fine = cifar10_record(73);
+  record.insert(record.end(), fine.begin(), fine.end());
+  folder.write("cifar-100-binary/train.bin", record);
+  folder.write("cifar-100-binary/test.bin", record);
+  EXPECT_TRUE(load_dataset("cifar100", folder.path()).class_names.empty());
+  std::string names;
+  for (int i = 0; i < 100; ++i) names += "class " + std::to_string(i) + "\n";
+  folder.write("cifar-100-binary/fine_label_names.txt", Bytes(names.begin(), names.end()));
+  const Dataset dataset = load_dataset("cifar100", folder.path());
+  EXPECT_EQ(dataset.classes, 100);
+  EXPECT_THAT(dataset.train.labels, ElementsAre(73));
+  EXPECT_EQ(dataset.train.pixels, Bytes(fine.begin() + 1, fine.end()));
+  EXPECT_EQ(dataset.class_names.at(73), "class 73");
+}
+
+TEST(Dataset, LooksWhereTorchvisionHasIt) {
+  const TemporaryFolder folder;
+  folder.write("MNIST/raw/train-images-idx3-ubyte", train_images);
+  folder.write("MNIST/raw/train-labels-idx1-ubyte", train_labels);
+  folder.write("MNIST/raw/t10k-images-idx3-ubyte", test_images);
+  folder.write("MNIST/raw/t10k-labels-idx1-ubyte", test_labels);
+  expect_small_set(load_dataset("mnist", folder.path()));
+}
+
 TEST(Dataset, NamesTheMissingFileAndHowToFetchIt) {
   const TemporaryFolder folder;
   folder.write("train-images-idx3-ubyte", train_images);
@@ -94,9 +121,9 @@ TEST(Dataset, NamesTheMissingFileAndHowToFetchIt) {
 }
 
 TEST(Dataset, ListsTheKnownNames) {
-  EXPECT_THAT(dataset_names(), ElementsAre("fashion-mnist", "mnist", "cifar10"));
+  EXPECT_THAT(dataset_names(), ElementsAre("fashion-mnist", "mnist", "cifar10", "cifar100"));
   EXPECT_EQ(error_of([] { load_dataset("minst", "/"); }),
-            "unknown data set 'minst'; expected one of fashion-mnist mnist cifar10");
+            "unknown data set 'minst'; expected one of fashion-mnist mnist cifar10 cifar100");
 }
 
 using Variables = std::map<std::string, std::optional<std::string>>;

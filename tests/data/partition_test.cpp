@@ -20,14 +20,15 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
+using Labels = std::vector<Label>;
 using Parts = std::vector<std::vector<std::uint32_t>>;
 
 constexpr int classes = 10;
 
 /// `size` labels, each class as often as the others up to one, in random order.
-Bytes mixed_labels(std::size_t size) {
-  Bytes labels(size);
-  for (std::size_t i = 0; i < size; ++i) labels[i] = static_cast<std::uint8_t>(i % classes);
+Labels mixed_labels(std::size_t size) {
+  Labels labels(size);
+  for (std::size_t i = 0; i < size; ++i) labels[i] = static_cast<Label>(i % classes);
   Random({1, 2, 3, 4}).shuffle(std::span(labels));
   return labels;
 }
@@ -51,7 +52,7 @@ std::size_t size_spread(const Parts& parts) {
 
 /// The mean over the workers of the largest share a class has of a worker's examples: 1 where each holds one
 /// class only, 1 / classes where all are alike.
-double mean_largest_share(const Parts& parts, const Bytes& labels) {
+double mean_largest_share(const Parts& parts, const Labels& labels) {
   double sum = 0;
   for (const auto& part : parts) {
     std::vector<double> counts(classes);
@@ -97,7 +98,7 @@ TEST_P(EveryPartition, UsesEveryExampleOnceInFileOrder) {
 
 TEST_P(EveryPartition, DependsOnTheSeedAndNothingElse) {
   const PartitionSpec spec = parse_partition(GetParam());
-  const Bytes labels = mixed_labels(1000);
+  const Labels labels = mixed_labels(1000);
   const Parts parts = partition(labels, classes, 10, spec, 1);
   EXPECT_EQ(partition(labels, classes, 10, spec, 1), parts);
   EXPECT_NE(partition(labels, classes, 10, spec, 2), parts);
@@ -130,7 +131,7 @@ TEST_P(EveryPartition, RefusesMoreWorkersThanExamples) {
 
 TEST_P(EveryPartition, RefusesLabelBeyondTheClasses) {
   EXPECT_THAT(error_of([&] {
-                partition(Bytes{0, 1, 2, 3}, 3, 1, parse_partition(GetParam()), 1);
+                partition(Labels{0, 1, 2, 3}, 3, 1, parse_partition(GetParam()), 1);
               }),
               HasSubstr("label 3 to partition, expected 0 to 2"));
 }
@@ -141,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(Partition, EveryPartition,
                                            "shards:2", "shards:3"));
 
 TEST(Partition, SmallerAlphaIsMoreHeterogeneous) {
-  const Bytes labels = mixed_labels(20'000);
+  const Labels labels = mixed_labels(20'000);
   const auto share = [&](const std::string& text) {
     return mean_largest_share(partition(labels, classes, 20, parse_partition(text), 1), labels);
   };
@@ -158,23 +159,23 @@ TEST(Partition, SmallerAlphaIsMoreHeterogeneous) {
 
 TEST(Partition, TinyAlphaGivesEachWorkerOneClassWhileItLasts) {
   // Nothing runs out for the first worker, which takes 100 of 1000 examples of each class.
-  const Bytes labels = mixed_labels(10'000);
+  const Labels labels = mixed_labels(10'000);
   for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
     const Parts parts = partition(labels, classes, 100, Dirichlet{1e-6}, seed);
-    std::set<std::uint8_t> held;
+    std::set<Label> held;
     for (const std::uint32_t example : parts[0]) held.insert(labels[example]);
     EXPECT_THAT(held, SizeIs(1));
   }
 }
 
 TEST(Partition, ShardsHoldFewClasses) {
-  const Bytes labels = mixed_labels(10'000);
+  const Labels labels = mixed_labels(10'000);
   for (const int per_worker : {1, 2, 3}) {
     // 20 workers: 1000 examples a class, slices of at most 500, so a slice meets at most two classes, and
     // only those at a class boundary do.
     const Parts parts = partition(labels, classes, 20, Shards{per_worker}, 1);
     for (const auto& part : parts) {
-      std::set<std::uint8_t> held;
+      std::set<Label> held;
       for (const std::uint32_t example : part) held.insert(labels[example]);
       EXPECT_LE(held.size(), static_cast<std::size_t>(per_worker) + 1);
     }
@@ -182,7 +183,7 @@ TEST(Partition, ShardsHoldFewClasses) {
 }
 
 TEST(Partition, OneShardAWorkerIsOneClassAWorker) {
-  const Bytes labels = mixed_labels(10'000);
+  const Labels labels = mixed_labels(10'000);
   const Parts parts = partition(labels, classes, classes, Shards{1}, 1);
   std::set<int> workers;
   for (const ClassHolder& holder : class_holders(parts, labels, classes)) {
@@ -193,7 +194,7 @@ TEST(Partition, OneShardAWorkerIsOneClassAWorker) {
 }
 
 TEST(Partition, AClassIsHeldByWhoeverHasMostOfIt) {
-  const Bytes labels = {0, 0, 0, 0, 2, 2, 3, 3};
+  const Labels labels = {0, 0, 0, 0, 2, 2, 3, 3};
   const std::vector<ClassHolder> holders = class_holders({{4, 6}, {0, 1, 2, 7}, {3, 5}}, labels, 4);
   ASSERT_THAT(holders, SizeIs(4));
   EXPECT_EQ(holders[0].worker, 1);
@@ -208,10 +209,32 @@ TEST(Partition, ShardsRefuseMoreSlicesThanExamples) {
               HasSubstr("partition shards:3: 10 workers need 30 slices, expected at most 29"));
 }
 
+TEST(Partition, AFileSaysWhoHasWhat) {
+  const TemporaryFolder folder;
+  const auto assigned = [&](const std::string& text, int workers) {
+    const auto path = folder.write("who.csv", bytes_of(text));
+    return partition(Labels{0, 1, 2, 0}, 3, workers, parse_partition("file:" + path.string()), 1);
+  };
+  EXPECT_EQ(assigned("example,worker\n2,0\n0,1\n3,0\n1,1\n", 2), (Parts{{2, 3}, {0, 1}}));
+  EXPECT_EQ(assigned("1\n\n0\r\n1\n1", 2), (Parts{{1}, {0, 2, 3}}));
+  const auto refusal = [&](const std::string& text) { return error_of([&] { assigned(text, 2); }); };
+  EXPECT_THAT(refusal("0\n1\n1\n"), HasSubstr("who.csv: example 3 has no worker, expected one for each of"));
+  EXPECT_THAT(refusal("0\n0\n0\n0\n"), HasSubstr("who.csv: worker 1 has no examples, expected some"));
+  EXPECT_THAT(refusal("0,0\n0,1\n"), HasSubstr("who.csv:2: example 0 has worker 0 already"));
+  EXPECT_THAT(refusal("4,0\n"), HasSubstr("who.csv:1: example 4, expected 0 to 3, the training examples"));
+  EXPECT_THAT(refusal("0,2\n"), HasSubstr("who.csv:1: worker 2, expected 0 to 1, the workers of the run"));
+  EXPECT_THAT(refusal("0,0\none,two\n"),
+              HasSubstr("who.csv:2: 'one,two', expected EXAMPLE,WORKER or WORKER"));
+  EXPECT_THAT(error_of([] {
+                partition(Labels{0, 1}, 2, 1, Assigned{"nowhere.csv"}, 1);
+              }),
+              HasSubstr("nowhere.csv: cannot be opened"));
+}
+
 TEST(Partition, StaysAsItIs) {
   // Recorded runs name a seed: the examples it stands for must never change, whatever the platform.
   // Those of Iid and Shards agree with a second implementation, in Python.
-  const Bytes labels = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
+  const Labels labels = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2};
   EXPECT_EQ(partition(labels, 3, 3, Iid{}, 1), (Parts{{5, 6, 8, 11}, {0, 2, 3, 7}, {1, 4, 9, 10}}));
   EXPECT_EQ(partition(labels, 3, 3, Dirichlet{1}, 1), (Parts{{1, 3, 5, 6}, {0, 2, 7, 9}, {4, 8, 10, 11}}));
   EXPECT_EQ(partition(labels, 3, 3, Shards{2}, 1), (Parts{{6, 8, 9, 11}, {0, 3, 7, 10}, {1, 2, 4, 5}}));

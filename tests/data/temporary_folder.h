@@ -16,6 +16,8 @@ namespace tardigrad::data {
 
 using Bytes = std::vector<std::uint8_t>;
 
+inline Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
 /// A folder of its own for a test, with files.
 class TemporaryFolder : public tardigrad::TemporaryFolder {
  public:

@@ -1,9 +1,8 @@
 // CIFAR-10 records. The input has of each record its label and three pixels, one a plane, so that a file of
 // many is short; a length byte at its front cuts the file short or lengthens it.
-#include "data/cifar10.h"
-
 #include <algorithm>
 
+#include "data/formats/cifar.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;
@@ -20,9 +19,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (change < 0) bytes.resize(bytes.size() - std::min(bytes.size(), static_cast<std::size_t>(-change)));
   const fuzz::InputFile file(bytes);
   fuzz::taken_or_refused([&] {
-    const data::Images images = data::read_cifar10({file.path()});
+    const data::Images images = data::read_cifar({file.path()}, data::cifar10_records);
     fuzz::require(images.pixels.size() == images.size() * images.shape.size(), "pixels for every label");
-    for (const std::uint8_t label : images.labels) fuzz::require(label < 10, "labels below 10");
+    for (const data::Label label : images.labels) fuzz::require(label < 10, "labels below 10");
   });
   return 0;
 }

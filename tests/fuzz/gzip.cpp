@@ -1,6 +1,6 @@
 // The gzip wrapping of the data sets' files: an IDX array behind it, and CIFAR-10 records.
-#include "data/cifar10.h"
-#include "data/idx.h"
+#include "data/formats/cifar.h"
+#include "data/formats/idx.h"
 #include "tests/fuzz/input.h"
 
 using namespace tardigrad;
@@ -8,6 +8,6 @@ using namespace tardigrad;
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::InputFile file(fuzz::as_text(data, size));
   fuzz::taken_or_refused([&] { data::read_idx(file.path(), 3); });
-  fuzz::taken_or_refused([&] { data::read_cifar10({file.path()}); });
+  fuzz::taken_or_refused([&] { data::read_cifar({file.path()}, data::cifar10_records); });
   return 0;
 }

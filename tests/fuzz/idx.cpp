@@ -1,5 +1,5 @@
 // IDX images and labels: the first byte of the input says of which rank the file is to be.
-#include "data/idx.h"
+#include "data/formats/idx.h"
 
 #include "tests/fuzz/input.h"
 

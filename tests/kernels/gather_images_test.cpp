@@ -27,13 +27,16 @@ struct ImageShape {
 /// A data set of random images, and what is drawn of it.
 struct GatherCase {
   ImageShape shape;
-  std::vector<std::uint8_t> images, labels;
+  std::vector<std::uint8_t> images;
+  std::vector<std::uint16_t> labels;
   std::vector<std::uint32_t> indices;
   std::vector<Crop> crops{};  ///< one for each index, or none
   MemoryFormat out_format = MemoryFormat::channel_major;
   std::size_t out_channels = 0;
   std::array<float, 4> mean{0.4914F, 0.4822F, 0.4465F, 0.25F};
   std::array<float, 4> deviation{0.2470F, 0.2435F, 0.2616F, 0.5F};
+
+  std::vector<float> values{};  ///< in the place of `images`, if there are any
 
   std::size_t channels_out() const { return out_channels != 0 ? out_channels : shape.channels; }
 };
@@ -46,11 +49,10 @@ struct Minibatch {
 
 GatherCase make_gather_case(ImageShape shape, std::size_t count, std::vector<std::uint32_t> indices) {
   std::minstd_rand random(17);
-  GatherCase c{shape, std::vector<std::uint8_t>(count * shape.pixels()), std::vector<std::uint8_t>(count),
+  GatherCase c{shape, std::vector<std::uint8_t>(count * shape.pixels()), std::vector<std::uint16_t>(count),
                std::move(indices)};
-  for (auto* bytes : {&c.images, &c.labels}) {
-    std::generate(bytes->begin(), bytes->end(), [&] { return static_cast<std::uint8_t>(random() >> 8); });
-  }
+  std::ranges::generate(c.images, [&] { return static_cast<std::uint8_t>(random() >> 8); });
+  std::ranges::generate(c.labels, [&] { return static_cast<std::uint16_t>(random() >> 8); });
   return c;
 }
 
@@ -72,7 +74,8 @@ GatherImages operation(const GatherCase& c) {
 template <typename Number = float>
 Minibatch<Number> gathered(Backend backend, const GatherCase& c, std::size_t offset = 0) {
   const Guarded<std::uint8_t> images(backend, c.images, offset);
-  const Guarded<std::uint8_t> labels(backend, c.labels);
+  const Guarded<float> values(backend, c.values, offset);
+  const Guarded<std::uint16_t> labels(backend, c.labels);
   const Guarded<std::uint32_t> indices(backend, c.indices);
   const Guarded<Crop> crops(backend, c.crops);
   const Number unwritten = nearest<Number>(poison);
@@ -80,7 +83,11 @@ Minibatch<Number> gathered(Backend backend, const GatherCase& c, std::size_t off
   const Guarded<Number> out_images(backend, std::vector<Number>(size, unwritten), offset);
   const Guarded<std::int32_t> out_labels(backend, std::vector<std::int32_t>(c.indices.size(), -1), offset);
   GatherImages gather = operation(c);
-  gather.images = images.data();
+  if (c.values.empty()) {
+    gather.images = images.data();
+  } else {
+    gather.values = values.data();
+  }
   gather.labels = labels.data();
   gather.indices = indices.data();
   gather.crops = c.crops.empty() ? nullptr : crops.data();
@@ -99,7 +106,7 @@ Minibatch<Number> gathered(Backend backend, const GatherCase& c, std::size_t off
 }
 
 /// The pixel that comes to (y, x) of channel `channel` of the k-th image.
-std::uint8_t pixel_at(const GatherCase& c, std::size_t k, std::size_t channel, std::size_t y, std::size_t x) {
+double pixel_at(const GatherCase& c, std::size_t k, std::size_t channel, std::size_t y, std::size_t x) {
   const Crop crop = c.crops.empty() ? Crop{} : c.crops[k];
   const auto height = static_cast<int>(c.shape.height);
   const auto width = static_cast<int>(c.shape.width);
@@ -107,15 +114,17 @@ std::uint8_t pixel_at(const GatherCase& c, std::size_t k, std::size_t channel, s
   const int from_y = static_cast<int>(y) + crop.dy;
   if (from_x < 0 || from_x >= width || from_y < 0 || from_y >= height) return 0;
   const std::size_t plane = c.indices[k] * c.shape.channels + channel;
-  return c.images[(plane * c.shape.height + static_cast<std::size_t>(from_y)) * c.shape.width +
-                  static_cast<std::size_t>(from_x)];
+  const std::size_t place = (plane * c.shape.height + static_cast<std::size_t>(from_y)) * c.shape.width +
+                            static_cast<std::size_t>(from_x);
+  return c.values.empty() ? c.images[place] : static_cast<double>(c.values[place]);
 }
 
 template <typename Number>
 void expect_right(const GatherCase& c, const Minibatch<Number>& actual) {
   // Scale and shift are rounded and so is their sum, each by half a unit in the last place of at most 4; bf16
   // is rounded once more.
-  const double tolerance = 3 * 0x1p-24 * 4 + (std::is_same_v<Number, Bf16> ? 0x1p-9 * 4 : 0);
+  const double computing = c.values.empty() ? 3 * 0x1p-24 * 4 : 0;  // floats are taken as they are
+  const double tolerance = computing + (std::is_same_v<Number, Bf16> ? 0x1p-9 * 4 : 0);
   const std::size_t channels = c.channels_out();
   for (std::size_t k = 0; k < c.indices.size(); ++k) {
     ASSERT_EQ(actual.labels[k], c.labels[c.indices[k]]) << "label " << k;
@@ -129,7 +138,8 @@ void expect_right(const GatherCase& c, const Minibatch<Number>& actual) {
           if (channel < c.shape.channels) {
             const auto mean = static_cast<double>(c.mean[channel]);
             const auto deviation = static_cast<double>(c.deviation[channel]);
-            expected = (pixel_at(c, k, channel, y, x) / 255.0 - mean) / deviation;
+            const double pixel = pixel_at(c, k, channel, y, x);
+            expected = c.values.empty() ? (pixel / 255.0 - mean) / deviation : pixel;
           }
           ASSERT_NEAR(static_cast<double>(widen(actual.images[place])), expected,
                       channel < c.shape.channels ? tolerance : 0)
@@ -190,6 +200,26 @@ TEST_P(GatherImagesContract, CropsFlipsAndChangesTheFormat) {
         expect_right(c, gathered<float>(GetParam(), c));
         expect_right(c, gathered<Bf16>(GetParam(), c));
         ASSERT_FALSE(HasFailure());
+      }
+    }
+  }
+}
+
+TEST_P(GatherImagesContract, TakesFloatsAsTheyAre) {
+  for (const ImageShape shape : {ImageShape{1, 1, 123}, {3, 4, 8}, {1, 1, 1}, {2, 3, 5}}) {
+    GatherCase c = make_gather_case(shape, 20, {19, 0, 7, 7});
+    for (std::size_t i = 0; i < c.images.size(); ++i) {
+      c.values.push_back((static_cast<float>(c.images[i]) - 100) / 60);  // −1.7 to 2.6
+    }
+    for (const bool cropped : {false, true}) {
+      c.crops = cropped ? some_crops(c.indices.size()) : std::vector<Crop>{};
+      for (const std::size_t out_channels : {0, 4}) {
+        c.out_format = out_channels == 0 ? MemoryFormat::channel_major : MemoryFormat::channels_last;
+        c.out_channels = out_channels;
+        for (const std::size_t offset : {0, 1}) {
+          expect_right(c, gathered<float>(GetParam(), c, offset));
+          expect_right(c, gathered<Bf16>(GetParam(), c, offset));
+        }
       }
     }
   }
@@ -289,7 +319,7 @@ TEST(GatherImages, RefusesChannelsThatTheFormatDoesNotHave) {
   expect_refused(gather, "2 output channels, expected 3 or more");
 }
 
-TEST(GatherImages, RefusesTwoKindsOfOutput) {
+TEST(GatherImages, RefusesTwoKindsOfInputOrOutput) {
   const GatherCase c = make_gather_case({3, 2, 2}, 5, {4, 0});
   float value = 0;
   Bf16 value_bf16{};
@@ -303,6 +333,8 @@ TEST(GatherImages, RefusesTwoKindsOfOutput) {
   gather.out_images = &value;
   gather.out_images_bf16 = &value_bf16;
   expect_refused(gather, "out_images and out_images_bf16 are given");
+  gather.values = &value;
+  expect_refused(gather, "images and values are given");
 }
 
 TEST(GatherImages, CountsTheBytesOfPaddingAndCrops) {
@@ -313,7 +345,7 @@ TEST(GatherImages, CountsTheBytesOfPaddingAndCrops) {
   gather.out_channels = 8;
   const Crop crop;
   gather.crops = &crop;
-  EXPECT_EQ(gather.bytes(), 2 * (3072 + 8192 * 2 + 9 + 3));
+  EXPECT_EQ(gather.bytes(), 2 * (3072 + 8192 * 2 + 10 + 3));
 }
 
 TEST(RandomCrop, DrawsEveryShiftAndBothFlipsEquallyOften) {
@@ -337,8 +369,12 @@ TEST(RandomCrop, DrawsEveryShiftAndBothFlipsEquallyOften) {
 
 TEST(GatherImages, CountsBytesAndFlops) {
   const GatherImages gather = operation(make_gather_case({3, 32, 32}, 5, {4, 0}));
-  EXPECT_EQ(gather.bytes(), 2 * (3072 * 5 + 9));
+  EXPECT_EQ(gather.bytes(), 2 * (3072 * 5 + 10));
   EXPECT_EQ(gather.flops(), 2 * 3072 * 2);
+  GatherImages of_floats = gather;
+  const float value = 0;
+  of_floats.values = &value;
+  EXPECT_EQ(of_floats.bytes(), 2 * (3072 * 8 + 10));
 }
 
 }  // namespace

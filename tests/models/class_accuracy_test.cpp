@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::Optional;
 
 TEST(ClassAccuracy, IsThatOfTheExamplesOfEachClass) {
-  const std::vector<std::uint8_t> labels{0, 3, 0, 1, 0, 3};
+  const std::vector<data::Label> labels{0, 3, 0, 1, 0, 3};
   const std::vector<std::uint8_t> hits{1, 1, 0, 0, 1, 1};
   const Evaluation evaluation = evaluation_of(3, hits, labels, 4);
   EXPECT_EQ(evaluation.loss, 0.5);

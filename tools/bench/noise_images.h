@@ -20,7 +20,7 @@ inline std::shared_ptr<const data::Dataset> noise_images(const std::string& arch
     images.pixels.resize(count * images.shape.size());
     images.labels.resize(count);
     for (std::uint8_t& pixel : images.pixels) pixel = static_cast<std::uint8_t>(random.bits());
-    for (std::uint8_t& label : images.labels) label = static_cast<std::uint8_t>(random.below(10));
+    for (data::Label& label : images.labels) label = static_cast<data::Label>(random.below(10));
     return images;
   };
   return std::make_shared<const data::Dataset>(

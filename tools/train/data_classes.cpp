@@ -10,7 +10,7 @@ std::vector<DataClass> classes_of(const data::Dataset& dataset,
   for (const data::ClassHolder& holder : data::class_holders(parts, dataset.train.labels, dataset.classes)) {
     const std::size_t label = classes.size();
     const bool has_name = label < dataset.class_names.size();
-    classes.push_back({has_name ? std::string(dataset.class_names[label]) : std::to_string(label), holder});
+    classes.push_back({has_name ? dataset.class_names[label] : std::to_string(label), holder});
   }
   return classes;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace tardigrad::data {
@@ -35,5 +36,8 @@ class ByteReader {
   std::filesystem::path path_;
   std::unique_ptr<void, Close> file_;  ///< zlib's gzFile, which reads plain files too.
 };
+
+/// Returns all that a file holds, uncompressed. Throws as ByteReader does.
+std::string read_text(const std::filesystem::path& path);
 
 }  // namespace tardigrad::data

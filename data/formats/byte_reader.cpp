@@ -1,4 +1,4 @@
-#include "data/byte_reader.h"
+#include "data/formats/byte_reader.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -71,6 +71,15 @@ std::vector<std::uint8_t> ByteReader::read(std::uint64_t count) {
                                             status == Z_ERRNO ? std::strerror(errno) : reason));
   }
   return bytes;
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  ByteReader reader(path);
+  std::string text;
+  for (auto bytes = reader.read(chunk_bytes); !bytes.empty(); bytes = reader.read(chunk_bytes)) {
+    text.append(bytes.begin(), bytes.end());
+  }
+  return text;
 }
 
 }  // namespace tardigrad::data

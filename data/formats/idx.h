@@ -21,8 +21,9 @@ struct IdxArray {
 /// the header promises (found out before memory is taken for them) or more.
 IdxArray read_idx(const std::filesystem::path& path, int rank);
 
-/// Reads grey images [count, height, width] and their labels [count].
-/// Throws as read_idx does, where the counts differ, and for a label that is not below `classes`.
+/// Reads grey images [count, height, width] and their labels [count]; labels are bytes or, in a file whose
+/// name has idx2-int, QMNIST's integers [count, 8], of which the first counts. Throws as read_idx does, where
+/// the counts differ, and for a label that is not below `classes`.
 Images read_idx_images(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
                        int classes);
 

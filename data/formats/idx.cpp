@@ -1,4 +1,4 @@
-#include "data/idx.h"
+#include "data/formats/idx.h"
 
 #include <fmt/format.h>
 
@@ -10,14 +10,14 @@
 #include <string>
 #include <utility>
 
-#include "data/byte_reader.h"
+#include "data/formats/byte_reader.h"
 
 namespace tardigrad::data {
 namespace {
 
 constexpr std::uint32_t magic_of_bytes = 0x0800;
+constexpr std::uint32_t magic_of_ints = 0x0c00;
 constexpr std::size_t word_bytes = 4;
-constexpr std::uint32_t most_side = 65535;
 
 std::uint32_t big_endian(std::span<const std::uint8_t> bytes) {
   std::uint32_t value = 0;
@@ -44,14 +44,14 @@ std::string describe(const std::vector<std::uint32_t>& dimensions) {
   return text;
 }
 
-std::vector<std::uint32_t> read_header(ByteReader& reader, int rank) {
+std::vector<std::uint32_t> read_header(ByteReader& reader, std::uint32_t magic_of_type, int rank) {
   const std::string file = reader.path().string();
   const std::vector<std::uint8_t> magic = reader.read(word_bytes);
-  const std::uint32_t expected_magic = magic_of_bytes + static_cast<std::uint32_t>(rank);
+  const std::uint32_t expected_magic = magic_of_type + static_cast<std::uint32_t>(rank);
   if (magic.size() == word_bytes && big_endian(magic) != expected_magic) {
-    throw std::invalid_argument(
-        fmt::format("{}: starts with 0x{:08x}, expected 0x{:08x} (IDX, bytes, rank {})", file,
-                    big_endian(magic), expected_magic, rank));
+    throw std::invalid_argument(fmt::format("{}: starts with 0x{:08x}, expected 0x{:08x} (IDX, {}, rank {})",
+                                            file, big_endian(magic), expected_magic,
+                                            magic_of_type == magic_of_bytes ? "bytes" : "integers", rank));
   }
   const std::size_t rest_bytes = static_cast<std::size_t>(rank) * word_bytes;
   const std::vector<std::uint8_t> rest = reader.read(rest_bytes);
@@ -70,8 +70,8 @@ std::vector<std::uint32_t> read_header(ByteReader& reader, int rank) {
   return dimensions;
 }
 
-void check_labels(const std::filesystem::path& path, std::span<const std::uint8_t> labels, int classes) {
-  const auto wrong = std::ranges::find_if(labels, [&](std::uint8_t label) { return label >= classes; });
+void check_labels(const std::filesystem::path& path, std::span<const Label> labels, int classes) {
+  const auto wrong = std::ranges::find_if(labels, [&](Label label) { return label >= classes; });
   if (wrong != labels.end()) {
     throw std::invalid_argument(fmt::format("{}: label {} of example {} (counted from 0), expected 0 to {}",
                                             path.string(), *wrong, wrong - labels.begin(), classes - 1));
@@ -79,17 +79,19 @@ void check_labels(const std::filesystem::path& path, std::span<const std::uint8_
 }
 
 void check_side(const std::filesystem::path& path, std::uint32_t pixels) {
-  if (pixels <= most_side) return;
+  if (std::cmp_less_equal(pixels, most_side)) return;
   throw std::invalid_argument(fmt::format("{}: its images have {} pixels on a side, expected at most {}",
                                           path.string(), pixels, most_side));
 }
 
-}  // namespace
-
-IdxArray read_idx(const std::filesystem::path& path, int rank) {
+/// Reads all values of a type of so many bytes.
+IdxArray read_array(const std::filesystem::path& path, std::uint32_t magic_of_type, std::uint64_t type_bytes,
+                    int rank) {
   ByteReader reader(path);
-  IdxArray array{.dimensions = read_header(reader, rank), .values = {}};
-  const std::uint64_t promised = count_values(array.dimensions);
+  IdxArray array{.dimensions = read_header(reader, magic_of_type, rank), .values = {}};
+  const std::uint64_t promised_values = count_values(array.dimensions);
+  const bool countable = promised_values <= std::numeric_limits<std::uint64_t>::max() / type_bytes;
+  const std::uint64_t promised = countable ? promised_values * type_bytes : promised_values;
   const std::uint64_t header_bytes = word_bytes * (1 + array.dimensions.size());
   const std::uint64_t most = reader.most_bytes() - header_bytes;
   if (promised > most) {
@@ -109,21 +111,49 @@ IdxArray read_idx(const std::filesystem::path& path, int rank) {
   return array;
 }
 
+/// Those of QMNIST are integers, eight an example, the first of which is the class.
+std::vector<Label> read_integer_labels(const std::filesystem::path& path) {
+  const IdxArray array = read_array(path, magic_of_ints, word_bytes, 2);
+  const std::size_t stride = word_bytes * array.dimensions[1];
+  std::vector<Label> labels;
+  for (std::size_t at = 0; at < array.values.size(); at += stride) {
+    const std::uint32_t label = big_endian(std::span(array.values).subspan(at));
+    if (label >= most_classes) {
+      throw std::invalid_argument(fmt::format("{}: label {} of example {} (counted from 0), expected 0 to {}",
+                                              path.string(), label, labels.size(), most_classes - 1));
+    }
+    labels.push_back(static_cast<Label>(label));
+  }
+  return labels;
+}
+
+std::vector<Label> read_labels(const std::filesystem::path& path) {
+  if (path.filename().string().find("idx2-int") != std::string::npos) return read_integer_labels(path);
+  const IdxArray array = read_idx(path, 1);
+  return {array.values.begin(), array.values.end()};
+}
+
+}  // namespace
+
+IdxArray read_idx(const std::filesystem::path& path, int rank) {
+  return read_array(path, magic_of_bytes, 1, rank);
+}
+
 Images read_idx_images(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
                        int classes) {
   IdxArray images = read_idx(images_path, 3);
-  IdxArray labels = read_idx(labels_path, 1);
-  if (images.dimensions[0] != labels.dimensions[0]) {
+  std::vector<Label> labels = read_labels(labels_path);
+  if (images.dimensions[0] != labels.size()) {
     throw std::invalid_argument(fmt::format("{}: holds {} labels, expected {} as {} holds images",
-                                            labels_path.string(), labels.dimensions[0], images.dimensions[0],
+                                            labels_path.string(), labels.size(), images.dimensions[0],
                                             images_path.string()));
   }
-  check_labels(labels_path, labels.values, classes);
+  check_labels(labels_path, labels, classes);
   for (const std::size_t side : {1, 2}) check_side(images_path, images.dimensions[side]);
   const ImageShape shape{.channels = 1,
                          .height = static_cast<int>(images.dimensions[1]),
                          .width = static_cast<int>(images.dimensions[2])};
-  return {.shape = shape, .pixels = std::move(images.values), .labels = std::move(labels.values)};
+  return {.shape = shape, .pixels = std::move(images.values), .labels = std::move(labels)};
 }
 
 }  // namespace tardigrad::data
