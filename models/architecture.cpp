@@ -3,11 +3,14 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "kernels/random.h"
 #include "runtime/base/nearest_name.h"
+#include "runtime/base/parse_number.h"
 
 namespace tardigrad::models {
 namespace {
@@ -15,6 +18,51 @@ namespace {
 /// Inputs of one output of the layer that a tensor belongs to; a bias has none of its own to tell.
 double fan_in(const TensorSpec& weight) {
   return static_cast<double>(weight.elements()) / static_cast<double>(weight.shape.front());
+}
+
+/// Of a named architecture: convolutions, each with ReLU and pooling, then linear layers with ReLU, before
+/// the last.
+struct Widths {
+  std::vector<int> channels;
+  std::vector<int> hidden;
+};
+
+std::optional<std::vector<int>> parse_list(std::string_view text) {
+  constexpr int most = 65536;
+  std::vector<int> widths;
+  for (const std::string_view part : split(text, ',')) {
+    const auto width = parse_number<int>(part);
+    if (!width || *width < 1 || *width > most) return std::nullopt;
+    widths.push_back(*width);
+  }
+  return widths;
+}
+
+/// Throws std::invalid_argument for an unknown name, and for widths that are none.
+Widths parse_widths(const std::string& text) {
+  constexpr std::size_t most_pools = 12;  // no image is larger
+  const std::vector<std::string_view> parts = split(text, ':');
+  const std::string name(parts.front());
+  const bool is_cnn = name == "cnn";
+  Widths widths{is_cnn ? std::vector{32, 64, 128} : std::vector<int>(), {is_cnn ? 256 : 128}};
+  if (text == "logistic") return {};
+  if (!is_cnn && name != "mlp") {
+    throw std::invalid_argument(unknown_name_message("model", text, architecture_names()));
+  }
+  bool good = parts.size() <= (is_cnn ? 3U : 2U);
+  const auto read = [&](std::size_t part, std::vector<int>& target) {
+    if (part >= parts.size() || !good) return;
+    auto list = parse_list(parts[part]);
+    good = list.has_value();
+    if (good) target = std::move(*list);
+  };
+  if (is_cnn) read(1, widths.channels);
+  read(is_cnn ? 2 : 1, widths.hidden);
+  if (good && widths.channels.size() <= most_pools) return widths;
+  throw std::invalid_argument(
+      fmt::format("model {}: expected mlp:WIDTH,WIDTH,… or cnn:CHANNELS,…[:WIDTH,…], whole numbers from 1 to "
+                  "65536, of channels at most {}",
+                  text, most_pools));
 }
 
 }  // namespace
@@ -74,10 +122,11 @@ double Architecture::gradient_operations() const {
   return operations;
 }
 
-std::vector<std::string> architecture_names() { return {"mlp", "cnn"}; }
+std::vector<std::string> architecture_names() { return {"logistic", "mlp", "cnn"}; }
 
 Architecture make_architecture(const std::string& name, const ImageShape& shape, int classes) {
   const std::string shape_text = fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+  const Widths widths = parse_widths(name);
   if (classes < 2) {
     throw std::invalid_argument(fmt::format("model {}: {} classes; expected 2 or more", name, classes));
   }
@@ -85,17 +134,15 @@ Architecture make_architecture(const std::string& name, const ImageShape& shape,
     throw std::invalid_argument(
         fmt::format("model {}: images of {}; expected 1 or more of each", name, shape_text));
   }
-  Architecture architecture(name, shape);
-  if (name == "mlp") return architecture.linear(128).relu().linear(classes);
-  if (name == "cnn") {
-    if (shape.height < 8 || shape.width < 8) {
-      throw std::invalid_argument(
-          fmt::format("model cnn: images of {}; expected 8x8 pixels or more", shape_text));
-    }
-    for (const int channels : {32, 64, 128}) architecture.conv3x3(channels).relu().max_pool2x2();
-    return architecture.linear(256).relu().linear(classes);
+  const int least_side = 1 << widths.channels.size();
+  if (shape.height < least_side || shape.width < least_side) {
+    throw std::invalid_argument(fmt::format("model {}: images of {}; expected {}x{} pixels or more", name,
+                                            shape_text, least_side, least_side));
   }
-  throw std::invalid_argument(unknown_name_message("model", name, architecture_names()));
+  Architecture architecture(name, shape);
+  for (const int channels : widths.channels) architecture.conv3x3(channels).relu().max_pool2x2();
+  for (const int outputs : widths.hidden) architecture.linear(outputs).relu();
+  return architecture.linear(classes);
 }
 
 void initialise(const Architecture& architecture, std::span<float> parameters, std::uint64_t seed) {

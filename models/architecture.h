@@ -62,11 +62,12 @@ class Architecture {
 /// Returns the names make_architecture knows.
 std::vector<std::string> architecture_names();
 
-/// Makes the architecture called "mlp": linear 128, ReLU, linear `classes` (784-128-10 on 28×28×1); or "cnn":
-/// three times 3×3 convolution (32, 64, 128 channels), ReLU, 2×2 max-pool; linear 256, ReLU, linear `classes`
-/// (620,362 parameters on 32×32×3 with 10 classes). Throws std::invalid_argument, naming the value and what
-/// was expected, for an unknown name, fewer than 2 classes, an empty shape, and for the cnn an image smaller
-/// than 8×8.
+/// Makes the architecture called "logistic": linear `classes`; "mlp": linear 128, ReLU, linear `classes`
+/// (784-128-10 on 28×28×1); or "cnn": three times 3×3 convolution (32, 64, 128 channels), ReLU, 2×2 max-pool;
+/// linear 256, ReLU, linear `classes` (620,362 parameters on 32×32×3 with 10 classes). "mlp:256,128" has
+/// hidden layers of those widths, "cnn:16,32:64" so many channels and then those hidden layers. Throws
+/// std::invalid_argument, naming the value and what was expected, for an unknown name, widths that are none,
+/// fewer than 2 classes, an empty shape, and an image too small to be halved by every pooling.
 Architecture make_architecture(const std::string& name, const ImageShape& shape, int classes);
 
 /// Initialises parameters as PyTorch does by default: weights and biases of a layer uniform in ±1/√fan_in,

@@ -52,18 +52,42 @@ TEST(Architecture, MlpHasPytorchsTensors) {
   EXPECT_EQ(mlp.layout().dimension(), 101'770U);
 }
 
+TEST(Architecture, TakesWidths) {
+  const auto dimension = [](const std::string& name, const ImageShape& shape) {
+    return make_architecture(name, shape, 10).layout().dimension();
+  };
+  EXPECT_EQ(dimension("logistic", mnist), 784U * 10 + 10);
+  EXPECT_EQ(dimension("mlp:20,30", mnist), 784U * 20 + 20 + 20 * 30 + 30 + 30 * 10 + 10);
+  EXPECT_EQ(dimension("mlp:128", mnist), dimension("mlp", mnist));
+  EXPECT_EQ(dimension("cnn:32,64,128:256", cifar10), dimension("cnn", cifar10));
+  EXPECT_EQ(dimension("cnn:4", {1, 2, 2}), 4U * 9 + 4 + 4 * 256 + 256 + 256 * 10 + 10);
+  EXPECT_EQ(dimension("cnn:4:5,6", {1, 2, 2}), 4U * 9 + 4 + 4 * 5 + 5 + 5 * 6 + 6 + 6 * 10 + 10);
+}
+
 TEST(Architecture, CountsTheOperationsOfAGradient) {
-  EXPECT_EQ(make_architecture("mlp", {1, 28, 28}, 10).gradient_operations(), 2 * (2 * 784 * 128 + 3 * 128 * 10));
+  EXPECT_EQ(make_architecture("mlp", {1, 28, 28}, 10).gradient_operations(),
+            2 * (2 * 784 * 128 + 3 * 128 * 10));
   Architecture small("small", {1, 4, 4});
   small.conv3x3(2).conv3x3(3);
   EXPECT_EQ(small.gradient_operations(), 2 * (2 * 9 * 1 * 2 * 16 + 3 * 9 * 2 * 3 * 16));
 }
 
 TEST(Architecture, RefusesWhatCannotBe) {
-  const auto says = [](const char* text) {
+  const auto says = [](const std::string& text) {
     return Throws<std::invalid_argument>(Property(&std::exception::what, HasSubstr(text)));
   };
   EXPECT_THAT([] { make_architecture("cnm", cifar10, 10); }, says("did you mean cnn?"));
+  for (const std::string name :
+       {"mlp:", "mlp:0", "mlp:1,", "mlp:1:2", "mlp:x", "cnn:1:2:3", "cnn::2", "mlp:99999"}) {
+    EXPECT_THAT([&] { make_architecture(name, cifar10, 10); },
+                says("model " + name + ": expected mlp:WIDTH"));
+  }
+  EXPECT_THAT([] { make_architecture("logistic:3", cifar10, 10); }, says("logistic:3"));
+  EXPECT_THAT(
+      [] {
+        make_architecture("cnn:1,1,1", {1, 7, 8}, 10);
+      },
+      says("1x7x8; expected 8x8 pixels or more"));
   EXPECT_THAT([] { make_architecture("cnn", cifar10, 1); }, says("1 classes; expected 2 or more"));
   EXPECT_THAT([] { make_architecture("mlp", {1, 0, 28}, 10); }, says("1x0x28"));
   EXPECT_THAT([] { make_architecture("cnn", {1, 28, 7}, 10); }, says("1x28x7; expected 8x8"));
