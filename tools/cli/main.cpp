@@ -20,6 +20,7 @@
 #include "tools/compare/accuracy_table.h"
 #include "tools/compare/class_table.h"
 #include "tools/compare/compare.h"
+#include "tools/data/describe_data.h"
 #include "tools/options/option_records.h"
 #include "tools/options/train_command.h"
 #include "tools/outputs/standard_streams.h"
@@ -84,6 +85,10 @@ constexpr const char* table_example =
 constexpr const char* report_example =
     "Example: all runs of a folder on one page\n"
     "  tardigrad report logs/*.jsonl -o report.html";
+constexpr const char* data_example =
+    "Example: how uneven a partition is\n"
+    "  tools/fetch_data.sh fashion-mnist\n"
+    "  tardigrad data --dataset fashion-mnist --partition dirichlet:0.1 --workers 10 -o data.html";
 constexpr const char* example =
     "tardigrad help COMMAND, or tardigrad COMMAND --help, shows the manual of a command.\n"
     "\n"
@@ -137,6 +142,15 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   report_command->add_option("LOG", logs, "Files written by train --log")->required();
   report_command->add_option("-o,--output", page, "The page")->capture_default_str();
   report_command->footer(report_example);
+  TrainOptions data_options;
+  std::string data_page;
+  CLI::App* data_command =
+      app.add_subcommand("data", "Show what a data set holds, and which worker has what of it");
+  add_named_options(*data_command, data_options, "What",
+                    {"dataset", "data_dir", "test_share", "normalise", "image_size", "colour", "skip_broken",
+                     "partition", "workers", "seed"});
+  data_command->add_option("-o,--output", data_page, "A page with the picture of it");
+  data_command->footer(data_example);
   train_options.command_line = compare_options.shared.command_line = command_line;
   try {
     const auto checkpoint = read_command_line(app, arguments);
@@ -145,6 +159,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
       (by_class ? print_class_table : csv ? print_csv : print_accuracy_table)(logs);
     }
     if (report_command->parsed()) write_report(logs, page);
+    if (data_command->parsed()) describe_data(data_options, data_page);
     if (train_command->parsed() || compare_command->parsed()) ignore_sigpipe_and_sigxfsz();
     if (train_command->parsed()) {
       return until_interrupted(answer_to_request(train_options), [&](InterruptWatch& interrupts) {

@@ -101,12 +101,12 @@ OptionType<std::string> words(const std::string& values) {
 }
 
 OptionType<std::string> name_of(const std::string& values, const std::vector<std::string>& known,
-                                const std::string& readme, const std::string& with_arguments) {
+                                const std::string& readme, const std::vector<std::string>& with_arguments) {
   return {values, [=](const std::string& flag, const std::string& given) {
             const std::size_t colon = std::min(given.find(':'), given.size());
-            if (colon > 0 && colon < given.size() &&
-                !known_spelling(given.substr(0, colon), {with_arguments}).empty()) {
-              return with_arguments + given.substr(colon);
+            if (colon > 0 && colon < given.size()) {
+              const std::string word = known_spelling(given.substr(0, colon), with_arguments);
+              if (!word.empty()) return word + given.substr(colon);
             }
             std::string name = known_spelling(given, known);
             if (!name.empty()) return name;

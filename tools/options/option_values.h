@@ -96,10 +96,11 @@ OptionType<Value> one_of(const std::vector<std::pair<std::string, Value>>& meani
 /// Words and lists of words and numbers, in the spelling of in_plain_spelling().
 OptionType<std::string> words(const std::string& values);
 
-/// One of these names, in any spelling of known_spelling(), or, where `with_arguments` has such a word, that
-/// word and what follows it behind a colon. `readme` says how to add one.
+/// One of these names, in any spelling of known_spelling(), or one of `with_arguments` and what follows it
+/// behind a colon. `readme` says how to add one.
 OptionType<std::string> name_of(const std::string& values, const std::vector<std::string>& known,
-                                const std::string& readme, const std::string& with_arguments = {});
+                                const std::string& readme,
+                                const std::vector<std::string>& with_arguments = {});
 
 /// "500" or "500u": updates. "10s", "5m", "2h": time. Throws BadValue.
 Period parse_period(const std::string& flag, const std::string& text);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/data_source.h"
 #include "data/dataset.h"
 #include "models/architecture.h"
 #include "runtime/base/nearest_name.h"
@@ -40,24 +41,30 @@ OptionType<data::BatchSizes> batch_sizes() {
 
 }  // namespace
 
-OptionType<std::string> compute_times() {
-  return {"TIMES", [](const std::string&, const std::string& given) {
-            constexpr std::string_view trace = "trace:";
+OptionType<std::string> words_or_file(const std::string& values, const std::string& prefix) {
+  return {values, [prefix](const std::string&, const std::string& given) {
             std::string plain = in_plain_spelling(given);
-            if (!plain.starts_with(trace)) return plain;
-            return std::string(trace) + given.substr(given.find(':') + 1);
+            if (!plain.starts_with(prefix)) return plain;
+            return prefix + given.substr(given.find(':') + 1);
           }};
 }
 
 OptionType<std::string> model_name() {
   std::vector<std::string> known = models::architecture_names();
-  known.insert(known.end(), {"quadratic:FILE.json", "quadratic:tridiagonal:D"});
-  return name_of("NAME", known, "models/README.md", "quadratic");
+  known.insert(known.end(), {"mlp:WIDTH,...", "cnn:CHANNELS,...:WIDTH,...", "quadratic:FILE.json",
+                             "quadratic:tridiagonal:D"});
+  return name_of("NAME", known, "models/README.md", {"quadratic", "mlp", "cnn"});
 }
 
 OptionType<std::string> dataset_name() {
-  const auto known = data::dataset_names();
-  return name_of("NAME", {known.begin(), known.end()}, "data/README.md");
+  const auto names = data::dataset_names();
+  std::vector<std::string> known(names.begin(), names.end());
+  std::vector<std::string> kinds;
+  for (const data::SourceKind& kind : data::source_kinds()) {
+    kinds.emplace_back(kind.name);
+    known.push_back(fmt::format("{}:{}", kind.name, kind.where));
+  }
+  return name_of("NAME", known, "data/README.md", kinds);
 }
 
 OptionType<std::string> method_name() { return name_of("NAME", method_names(), "runtime/methods/README.md"); }
@@ -107,6 +114,34 @@ OptionType<ClockKind> clock_kind() {
 
 OptionType<double> number_from_0() {
   return number("a number of at least 0", [](double value) { return value >= 0; });
+}
+
+OptionType<double> share_below_1() {
+  return number("a share, at least 0 and below 1", [](double value) { return value >= 0 && value < 1; });
+}
+
+OptionType<data::ImageSize> image_size() {
+  return {"N|HxW",
+          [](const std::string& flag, const std::string& text) {
+            constexpr int most = 65535;
+            const std::vector<std::string_view> sides = split(text, 'x');
+            const auto height = parse_number<int>(sides.front());
+            const auto width = parse_number<int>(sides.back());
+            const auto is_side = [](const std::optional<int>& side) {
+              return side && *side >= 1 && *side <= most;
+            };
+            if (sides.size() <= 2 && is_side(height) && is_side(width)) {
+              return data::ImageSize{*height, *width};
+            }
+            refuse_value(flag, text,
+                         fmt::format("a size such as 32 or 48x64, of 1 to {} pixels on a side", most));
+          },
+          [](const data::ImageSize& size) { return fmt::format("{}x{}", size.height, size.width); }};
+}
+
+OptionType<data::Colour> colour() {
+  using data::Colour;
+  return one_of<Colour>({{"auto", Colour::automatic}, {"grey", Colour::grey}, {"rgb", Colour::rgb}});
 }
 
 OptionType<double> any_number() {

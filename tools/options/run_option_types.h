@@ -14,8 +14,9 @@ namespace tardigrad {
 // What the values of the options are that say what is run. Types that several options have, whatever they
 // say, stand in option_values.h.
 
-/// As Delays::parse reads them. The files of a trace keep their names as they are.
-OptionType<std::string> compute_times();
+/// Words and lists of words and numbers, in the spelling of in_plain_spelling(); behind `prefix` the name of
+/// a file, as it is.
+OptionType<std::string> words_or_file(const std::string& values, const std::string& prefix);
 
 OptionType<std::string> model_name();
 OptionType<std::string> dataset_name();
@@ -30,6 +31,9 @@ OptionType<std::optional<Completions>> completions();
 OptionType<ClockKind> clock_kind();
 OptionType<double> number_from_0();
 OptionType<double> any_number();
+OptionType<double> share_below_1();
+OptionType<data::ImageSize> image_size();
+OptionType<data::Colour> colour();
 
 /// Makes the row of TrainOptions::batch_size. Records hold a number where one says it all.
 OptionRow batch_size_row(OptionTraits traits);

@@ -19,13 +19,17 @@ std::vector<OptionRow> run_rows() {
   const std::string all_methods = fmt::format("{}", fmt::join(method_names(), ", "));
   return {
       make_row({.name = "model",
-                .help = "mlp, cnn, quadratic:FILE.json, or quadratic:tridiagonal:D[:noise=X][:spread=Y], "
-                        "generated for any number of --workers",
+                .help = "logistic, mlp, cnn, mlp:WIDTH,WIDTH,..., cnn:CHANNELS,...[:WIDTH,...]; "
+                        "quadratic:FILE.json, or quadratic:tridiagonal:D[:noise=X][:spread=Y], generated for "
+                        "any number of --workers",
                 .section = problem,
                 .required = true},
                &Options::model, model_name()),
       make_row({.name = "dataset",
-                .help = "fashion-mnist, mnist or cifar10 (not for a quadratic)",
+                .help = "fashion-mnist, mnist, cifar10 or cifar100; or your own: folder:PATH (images, a "
+                        "subfolder a class), idx:FOLDER[/PREFIX], "
+                        "npy:X.npy,Y.npy[,XTEST.npy,YTEST.npy], libsvm:FILE[,TESTFILE], "
+                        "csv:FILE,label=COLUMN[,test=FILE] (not for a quadratic)",
                 .section = problem},
                &Options::dataset, dataset_name()),
       make_row({.name = "data_dir",
@@ -107,10 +111,12 @@ std::vector<OptionRow> run_rows() {
                &Options::cuda_graphs, on_or_off()),
       make_row({.name = "partition",
                 .help = "Training images of the workers: iid, dirichlet:ALPHA (class shares drawn per "
-                        "worker), shards:K",
+                        "worker), shards:K, file:ASSIGNMENT.csv (the worker of each), folders (as "
+                        "folder:PATH has them in worker_0/, "
+                        "worker_1/, ...)",
                 .section = problem,
                 .goes_with_workers = true},
-               &Options::partition, words("HOW")),
+               &Options::partition, words_or_file("HOW", "file:")),
       batch_size_row(
           {.name = "batch_size",
            .help = "Images per gradient: of all workers, or a list with one number for each. However many "
@@ -123,6 +129,35 @@ std::vector<OptionRow> run_rows() {
                        .section = problem,
                        .place = 1},
                       &Options::augment),
+      make_row({.name = "test_share",
+                .help = "Own data without a test set: this share of every class becomes one (default 0.1); "
+                        "with 0 the training set is tested on",
+                .section = problem,
+                .place = 1},
+               &Options::test_share, share_below_1()),
+      make_row(
+          {.name = "normalise",
+           .help = "measured (from the training set), none, or MEAN:DEVIATION, each a number or one for "
+                   "every channel (default: usual values for known sets, none for libsvm, else measured)",
+           .section = problem,
+           .place = 1},
+          &Options::normalise, words("HOW")),
+      make_row({.name = "image_size",
+                .help = "Folders of images: resize all to 32, or 48x64 (height x width); else all are to be "
+                        "of one size",
+                .section = problem,
+                .place = 1},
+               &Options::image_size, image_size()),
+      make_row({.name = "colour",
+                .help = "Folders of images: grey, rgb, or auto, grey where all images are",
+                .section = problem,
+                .place = 1},
+               &Options::colour, colour()),
+      make_switch_row({.name = "skip_broken",
+                       .help = "Folders of images: leave out what cannot be decoded",
+                       .section = problem,
+                       .place = 1},
+                      &Options::skip_broken),
       make_row({.name = "lr", .help = "Step size", .section = choice, .required = true, .on_resume = always},
                &Options::lr, positive_number()),
       make_row({.name = "gather",
@@ -221,7 +256,7 @@ std::vector<OptionRow> run_rows() {
                 .section = machine,
                 .on_resume = in_wall_time,
                 .goes_with_workers = true},
-               &Options::compute_time, compute_times()),
+               &Options::compute_time, words_or_file("TIMES", "trace:")),
       make_row({.name = "events",
                 .help = "TOML script of workers that slow down, fail and come back",
                 .section = machine,

@@ -66,6 +66,12 @@ void add_options(CLI::App& command, TrainOptions& options, Section section, cons
   for (const OptionRow& row : rows_in(section)) group.add(row, options);
 }
 
+void add_named_options(CLI::App& command, TrainOptions& options, const char* heading,
+                       std::initializer_list<const char*> names) {
+  OptionGroup group(command, heading);
+  for (const char* const name : names) group.add(row_of(name), options);
+}
+
 void add_run_options(CLI::App& command, TrainOptions& options) {
   using enum Section;
   add_options(command, options, {problem, method, server, machine, length});

@@ -18,6 +18,10 @@ CLI::App* add_train_command(CLI::App& app, TrainOptions& options);
 /// that run something.
 void add_run_options(CLI::App& command, TrainOptions& options);
 
+/// Adds the options of these names, under a heading of a command's own.
+void add_named_options(CLI::App& command, TrainOptions& options, const char* heading,
+                       std::initializer_list<const char*> names);
+
 /// Adds the options of a section, under its usual heading or another one.
 void add_options(CLI::App& command, TrainOptions& options, Section section, const char* heading = nullptr);
 

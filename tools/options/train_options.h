@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/batch_sizes.h"
+#include "data/images/image_folder.h"
 #include "models/precision.h"
 #include "runtime/execution/completions.h"
 #include "runtime/methods/method.h"
@@ -41,6 +42,11 @@ struct TrainOptions {
   std::string partition = "iid";
   data::BatchSizes batch_size = 32;
   bool augment = false;
+  std::optional<double> test_share;
+  std::string normalise;  ///< empty: as usual for the data
+  std::optional<data::ImageSize> image_size;
+  data::Colour colour = data::Colour::automatic;
+  bool skip_broken = false;
   double lr = 0;
   std::optional<int> gather;
   std::optional<int> delay_threshold;

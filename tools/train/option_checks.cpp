@@ -20,6 +20,8 @@ namespace {
 void check_problem(const TrainOptions& options) {
   if (is_quadratic(options)) {
     if (!options.dataset.empty()) refuse_options("--dataset has no use with --model quadratic");
+    if (options.test_share) refuse_options("--test-share has no use with --model quadratic");
+    if (!options.normalise.empty()) refuse_options("--normalise has no use with --model quadratic");
     if (options.augment) refuse_options("--augment has no use with --model quadratic, which has no images");
     if (options.precision != models::Precision::fp32) {
       refuse_options(fmt::format("--precision {}: --model quadratic is computed in fp32",
@@ -39,6 +41,16 @@ void check_problem(const TrainOptions& options) {
     return;
   }
   if (options.dataset.empty()) refuse_options(fmt::format("--model {} needs a --dataset", options.model));
+  const bool of_folders =
+      options.image_size || options.colour != data::Colour::automatic || options.skip_broken;
+  if (of_folders && !options.dataset.starts_with("folder:")) {
+    refuse_options(fmt::format("--image-size, --colour and --skip-broken have no use with --dataset {}",
+                               options.dataset));
+  }
+  if (!options.data_dir.empty() && options.dataset.find(':') != std::string::npos) {
+    refuse_options(fmt::format("--data-dir has no use with --dataset {}, which says itself where it lies",
+                               options.dataset));
+  }
 }
 
 /// Also refuses what the method has no use for.

@@ -23,6 +23,7 @@
 #include "runtime/checkpoint/model_import.h"
 #include "runtime/device/start_times.h"
 #include "runtime/objective/epochs.h"
+#include "tools/data/load_data.h"
 #include "tools/options/option_records.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/build_info.h"
@@ -214,9 +215,7 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
   const StartPart part("data");
   if (is_quadratic(options)) return nullptr;
-  const std::filesystem::path dir = options.data_dir.empty() ? data::default_data_dir(options.dataset)
-                                                             : std::filesystem::path(options.data_dir);
-  data::Dataset dataset = data::load_dataset(options.dataset, dir);
+  data::Dataset dataset = load_dataset(options);
   if (options.eval_examples) dataset.test.keep_first(*options.eval_examples);
   return std::make_shared<const data::Dataset>(std::move(dataset));
 }

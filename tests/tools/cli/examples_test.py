@@ -32,7 +32,8 @@ SHORTER = [
     (rf"(--clock virtual) --time-limit {SECONDS}", rf"\1 --time-limit {100 * float(SECONDS):g}"),
     (r"--epochs \S+", "--epochs 1"),
     (r"--seeds \S+", "--seeds 2"),
-    (r"--dataset (\S+)", r"--dataset \1 --data-dir data/\1"),
+    (r"--dataset ([^\s:]+)(?=\s|$)", r"--dataset \1 --data-dir data/\1"),
+    (r"--model cnn(?=\s)", "--model cnn:8,8,8:32"),
     (r"--device cuda\S*", "--device cpu:2"),
     (r"--serve (\S+:)?8080", r"--serve \g<1>0"),
     (r"\*", "1"),
@@ -88,6 +89,7 @@ class Examples(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         write_data(self.folder / "data")
+        (self.folder / "a9a").write_text("".join(f"{1 - i % 2 * 2:+d} {1 + i % 60}:1 {61 + i % 63}:1\n" for i in range(200)))
         (self.folder / ".token").write_text("0123456789abcdef0123456789abcdef\n")
         (self.folder / "build/tools").mkdir(parents=True)
         (self.folder / "build/tools/tardigrad").symlink_to(PROGRAM)

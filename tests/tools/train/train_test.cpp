@@ -93,7 +93,8 @@ TEST_F(Train, AnEpochCountsTheExamplesOfWorkersWithMinibatchesOfTheirOwnSizes) {
 TEST_F(Train, VirtualTimeSavesTheSameBytesOnAnyNumberOfThreads) {
   write_images(60, 20);
   const std::string common =
-      "--model cnn --workers 5 --clock virtual --compute-time truncnorm:1:5 --partition dirichlet:0.5 "
+      "--model cnn:8,8,8:32 --workers 5 --clock virtual --compute-time truncnorm:1:5 --partition "
+      "dirichlet:0.5 "
       "--updates 30 ";
   for (const char* devices : {"1", "2", "5"}) {
     const Finished run =

@@ -1,0 +1,75 @@
+#include "tools/data/load_data.h"
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+
+#include "data/data_source.h"
+#include "runtime/base/say.h"
+#include "runtime/base/start_thread.h"
+#include "runtime/device/device.h"
+
+namespace tardigrad {
+namespace {
+
+/// Each thread takes the next piece that is left, the caller's being one of them. What a piece throws is
+/// thrown to the caller, one of several; pieces that have not begun by then are left out.
+void share_out(std::size_t count, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr error;
+  const auto take_part = [&](std::size_t) {
+    try {
+      for (std::size_t i = next++; i < count; i = next++) work(i);
+    } catch (...) {
+      next = count;
+      const std::scoped_lock lock(mutex);
+      error = std::current_exception();
+    }
+  };
+  {
+    const auto threads = static_cast<std::size_t>(default_cpu_devices());
+    const auto helpers = start_helpers("reading data", threads - 1, take_part);
+    take_part(0);
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+/// Says how many images are decoded, every few seconds.
+class ProgressLine {
+ public:
+  void tell(std::size_t done, std::size_t count) {
+    using std::chrono::steady_clock;
+    constexpr std::chrono::seconds period(2);
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || steady_clock::now() < next_) return;
+    next_ = steady_clock::now() + period;
+    say_line("{} of {} images are decoded", done, count);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+};
+
+}  // namespace
+
+data::Dataset load_dataset(const TrainOptions& options) {
+  ProgressLine line;
+  data::Reading reading;
+  reading.share_out = share_out;
+  reading.progress = [&line](std::size_t done, std::size_t count) { line.tell(done, count); };
+  reading.say = [&options](const std::string& text) { say_line("{}: {}", options.dataset, text); };
+  return data::load_data({.dataset = options.dataset,
+                          .dir = options.data_dir,
+                          .test_share = options.test_share,
+                          .normalise = options.normalise,
+                          .images = {.size = options.image_size,
+                                     .colour = options.colour,
+                                     .skip_broken = options.skip_broken,
+                                     .cache = data::cache_folder("TARDIGRAD_DATA", "decoded").value_or("")}},
+                         reading);
+}
+
+}  // namespace tardigrad
