@@ -26,7 +26,16 @@ double RunLimits::share_over(const RunPosition& position) const {
 
 LearningRate::LearningRate(double lr, const std::string& schedule) : lr_(lr) {
   constexpr std::string_view step = "step:";
-  const std::string_view text = schedule;
+  constexpr std::string_view warmup = "warmup:";
+  std::string_view text = schedule;
+  if (text.starts_with(warmup)) {
+    text.remove_prefix(warmup.size());
+    const std::size_t plus = text.find('+');
+    const auto updates = parse_number<std::uint64_t>(text.substr(0, plus));
+    warmup_ = updates.value_or(0);
+    text = plus == std::string_view::npos ? "constant" : text.substr(plus + 1);
+    if (warmup_ == 0) text = "";  // refused below
+  }
   if (text == "constant") return;
   if (text == "cosine") {
     kind_ = Kind::cosine;
@@ -46,22 +55,25 @@ LearningRate::LearningRate(double lr, const std::string& schedule) : lr_(lr) {
     }
   }
   throw std::invalid_argument(fmt::format(
-      "--lr-schedule {}: expected constant, cosine, or step:EVERY:FACTOR with updates and a positive number",
+      "--lr-schedule {}: expected constant, cosine, or step:EVERY:FACTOR with updates and a positive number, "
+      "each also behind warmup:UPDATES+, or warmup:UPDATES alone",
       schedule));
 }
 
 double LearningRate::at(std::uint64_t version, double progress) const {
+  double lr = lr_;
+  if (version + 1 < warmup_) lr *= static_cast<double>(version + 1) / static_cast<double>(warmup_);
   switch (kind_) {
     case Kind::cosine:
-      return lr_ * (1 + std::cos(std::numbers::pi * progress)) / 2;
+      return lr * (1 + std::cos(std::numbers::pi * progress)) / 2;
     case Kind::step: {
       const std::uint64_t steps = version / every_;
-      return lr_ * std::pow(factor_, static_cast<double>(steps));
+      return lr * std::pow(factor_, static_cast<double>(steps));
     }
     case Kind::constant:
       break;
   }
-  return lr_;
+  return lr;
 }
 
 }  // namespace tardigrad

@@ -39,6 +39,8 @@ class LearningRate {
   ///   constant           γ
   ///   cosine             γ (1 + cos πp)/2, p the share of the run that is over (Loshchilov, Hutter 2017)
   ///   step:EVERY:FACTOR  γ FACTOR^⌊k/EVERY⌋ at model version k
+  ///   warmup:N           γ min(1, (k+1)/N)
+  ///   warmup:N+SCHEDULE  that times one of those above
   /// Throws std::invalid_argument naming the value and what was expected.
   LearningRate(double lr, const std::string& schedule);
 
@@ -59,6 +61,7 @@ class LearningRate {
   Kind kind_ = Kind::constant;
   std::uint64_t every_ = 1;
   double factor_ = 1;
+  std::uint64_t warmup_ = 0;  // updates
 };
 
 }  // namespace tardigrad

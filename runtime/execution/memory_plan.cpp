@@ -55,6 +55,7 @@ class Planner {
     add(device, "model", vector_bytes_);
     if (run_.memory.mean) add(device, "mean", vector_bytes_);
     if (run_.server.momentum != 0) add(device, "momentum", vector_bytes_);
+    if (run_.server.optimizer == Optimizer::adamw) add(device, "moments of AdamW", 2 * vector_bytes_);
     if (run_.server.clip_norm) {
       add(device, "sums for clipping", ClipScale::chunks(run_.dimension) * sizeof(double) + sizeof(float));
     }

@@ -79,9 +79,14 @@ Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemor
     stream_.zero(mean_->ref());
   }
   for (int i = 0; i < memory.tables; ++i) tables_.push_back(make_table());
-  if (options.momentum != 0) {
+  const bool adamw = options.optimizer == Optimizer::adamw;
+  if (options.momentum != 0 || adamw) {
     momentum_.emplace(stream_, dimension);
     stream_.zero(momentum_->ref());
+  }
+  if (adamw) {
+    second_moment_.emplace(stream_, dimension);
+    stream_.zero(second_moment_->ref());
   }
   if (options.clip_norm) {
     clip_scale_.emplace(stream_, 1);
@@ -234,6 +239,7 @@ void Server::begin_snapshot(Snapshot& snapshot) {
   save(model_.ref(), Snapshot::model());
   if (mean_) save(mean_->ref(), snapshot.add("mean"));
   if (momentum_) save(momentum_->ref(), snapshot.add("momentum"));
+  if (second_moment_) save(second_moment_->ref(), snapshot.add("second_moment"));
   snapshot_ = &snapshot;
   snapshot_tables_.clear();
   looked_at_ = 0;
@@ -295,6 +301,7 @@ void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) 
     stream_.synchronize();
   };
   if (momentum_) read("momentum", momentum_->ref());
+  if (second_moment_) read("second_moment", second_moment_->ref());
   if (what == Restored::momentum_alone) return;
   if (mean_) read("mean", mean_->ref());
   for (std::size_t i = 0; i < tables_.size(); ++i) restore_table(*tables_[i], table_names[i], vectors);

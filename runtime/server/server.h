@@ -26,18 +26,27 @@ namespace tardigrad {
 /// Says how rows of gradient tables are stored.
 enum class TableType { f32, bf16 };
 
+/// Says how the server steps along a direction: as PyTorch's SGD or AdamW (kernels/sgd_step.h, adamw_step.h).
+enum class Optimizer { sgd, adamw };
+
 /// Says what the server does besides what a method asks for. It works with every method that has what it is
 /// about.
 struct ServerOptions {
-  double momentum = 0;                   ///< μ: m ← μ m + p, x ← x − γ m (PyTorch's SGD)
-  double weight_decay = 0;               ///< λ: p = direction + λ x
+  Optimizer optimizer = Optimizer::sgd;
+  double momentum = 0;      ///< μ: m ← μ m + p, x ← x − γ m (PyTorch's SGD)
+  double weight_decay = 0;  ///< λ: p = direction + λ x; of AdamW x ← (1 − γ λ) x before the step
+  double beta1 = 0.9;       ///< β₁ of AdamW, β₂ and ε likewise
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
   std::optional<double> clip_norm = {};  ///< the direction is scaled down to this norm where it is longer
   TableType table_type = TableType::f32;
   std::optional<std::uint64_t> resum_every = {};  ///< updates after which ū is summed anew from the rows
   GradientRoutes routes = {};                     ///< to the memory of other GPUs
 
   /// Tells whether a step is no more than x ← x − γ·direction.
-  bool plain_step() const { return momentum == 0 && weight_decay == 0 && !clip_norm; }
+  bool plain_step() const {
+    return optimizer == Optimizer::sgd && momentum == 0 && weight_decay == 0 && !clip_norm;
+  }
 };
 
 /// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are. It returns when
@@ -130,7 +139,8 @@ class Server final : public ParameterServer {
   std::uint64_t version_ = 0;
   Buffer<float> model_;
   std::optional<Buffer<float>> mean_;
-  std::optional<Buffer<float>> momentum_;
+  std::optional<Buffer<float>> momentum_;  // or AdamW's first moment
+  std::optional<Buffer<float>> second_moment_;
   std::optional<Buffer<float>> clip_scale_;             // one number
   std::optional<Buffer<double>> clip_sums_;             // scratch
   std::vector<std::unique_ptr<GradientTable>> tables_;  // main, next

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "kernels/adamw_step.h"
 #include "kernels/clip_scale.h"
 #include "kernels/sgd_step.h"
 #include "runtime/server/server.h"
@@ -10,8 +11,8 @@
 namespace tardigrad {
 
 /// Gathers consecutive actions into one ServerUpdate for as long as one kernel can do them in their order:
-/// fold or accumulate, then step, then hand over. Steps with momentum, weight decay or clipping are kernels
-/// of their own.
+/// fold or accumulate, then step, then hand over. Steps with momentum, weight decay or clipping, and AdamW's,
+/// are kernels of their own.
 class Server::Fusion {
  public:
   Fusion(Server& server, double lr, std::span<Replica* const> replicas, const ArrivedGradient* gradient)
@@ -90,15 +91,14 @@ class Server::Fusion {
 
   void add(const Step& step) {
     ++server_.version_;
-    const auto step_size = static_cast<float>(lr_ * step.scale);
     if (server_.options_.plain_step()) {
       flush_if(update_.step);
       update_.step = true;
-      update_.step_size = step_size;
+      update_.step_size = static_cast<float>(lr_ * step.scale);
       touched_ = true;
     } else {
       flush_if(touched_);
-      begin_sgd_step(step_size);
+      begin_own_step(lr_ * step.scale);
     }
     const auto& resum_every = server_.options_.resum_every;
     if (resum_every && server_.version_ % *resum_every == 0) {
@@ -115,7 +115,7 @@ class Server::Fusion {
     if (!replica) return;
     const BufferRef<float> target = replica->model;
     if (touched_ && server_.reaches(target.device())) {
-      (sgd_step_ ? sgd_step_->hand_over : update_.hand_over) = target.data();
+      hand_over_of_kernel() = target.data();
       flush_if(true);
     } else {
       flush_if(touched_);
@@ -136,12 +136,18 @@ class Server::Fusion {
     update_.gradient = gradient_;
     update_.model = server_.model_.ref().data();
     update_.mean = server_.mean_ ? server_.mean_->ref().data() : nullptr;
-    sgd_step_.reset();
+    own_step_ = {};
     exchange_ = nullptr;
     touched_ = false;
   }
 
-  void begin_sgd_step(float step_size) {
+  float*& hand_over_of_kernel() {
+    if (auto* step = std::get_if<SgdStep>(&own_step_)) return step->hand_over;
+    if (auto* step = std::get_if<AdamWStep>(&own_step_)) return step->hand_over;
+    return update_.hand_over;
+  }
+
+  void begin_own_step(double step_size) {
     const float* direction = server_.mean_ ? server_.mean_->ref().data() : gradient_;
     const ServerOptions& options = server_.options_;
     if (options.clip_norm) {
@@ -153,22 +159,40 @@ class Server::Fusion {
       clip.partial_sums = server_.clip_sums_->ref().data();
       server_.stream_.enqueue(clip);
     }
-    SgdStep& step = sgd_step_.emplace();
-    step.dimension = server_.model_.size();
-    step.direction = direction;
-    step.scale = server_.clip_scale_ ? server_.clip_scale_->ref().data() : nullptr;
-    step.momentum = server_.momentum_ ? server_.momentum_->ref().data() : nullptr;
-    step.model = server_.model_.ref().data();
-    step.momentum_weight = static_cast<float>(options.momentum);
-    step.weight_decay = static_cast<float>(options.weight_decay);
-    step.step_size = step_size;
+    const auto describe = [&](auto& step) {
+      step.dimension = server_.model_.size();
+      step.direction = direction;
+      step.scale = server_.clip_scale_ ? server_.clip_scale_->ref().data() : nullptr;
+      step.model = server_.model_.ref().data();
+    };
+    if (options.optimizer == Optimizer::adamw) {
+      auto& step = own_step_.emplace<AdamWStep>();
+      describe(step);
+      step.first_moment = server_.momentum_.value().ref().data();
+      step.second_moment = server_.second_moment_.value().ref().data();
+      step.step = server_.version_;
+      step.step_size = step_size;
+      step.beta1 = options.beta1;
+      step.beta2 = options.beta2;
+      step.epsilon = options.epsilon;
+      step.weight_decay = options.weight_decay;
+    } else {
+      auto& step = own_step_.emplace<SgdStep>();
+      describe(step);
+      step.momentum = server_.momentum_ ? server_.momentum_->ref().data() : nullptr;
+      step.momentum_weight = static_cast<float>(options.momentum);
+      step.weight_decay = static_cast<float>(options.weight_decay);
+      step.step_size = static_cast<float>(step_size);
+    }
     touched_ = true;
   }
 
   void flush_if(bool needed) {
     if (!needed) return;
-    if (sgd_step_) {
-      server_.stream_.enqueue(*sgd_step_);
+    if (const auto* sgd = std::get_if<SgdStep>(&own_step_)) {
+      server_.stream_.enqueue(*sgd);
+    } else if (const auto* adamw = std::get_if<AdamWStep>(&own_step_)) {
+      server_.stream_.enqueue(*adamw);
     } else if (!only_exchanges()) {
       server_.stream_.enqueue(update_);
     }
@@ -195,8 +219,8 @@ class Server::Fusion {
   float** exchangeable_ = nullptr;
   float** exchange_ = nullptr;  // the row that update_ exchanges
   ServerUpdate update_;
-  std::optional<SgdStep> sgd_step_;  // in place of update_
-  bool touched_ = false;             // one of them has something to do
+  std::variant<std::monostate, SgdStep, AdamWStep> own_step_;  // in place of update_
+  bool touched_ = false;                                       // one of them has something to do
 };
 
 void Server::fold(const FoldRow& fold, const ArrivedGradient& gradient) {

@@ -112,6 +112,10 @@ OptionType<ClockKind> clock_kind() {
   return one_of<ClockKind>({{"wall", ClockKind::wall}, {"virtual", ClockKind::virtual_time}});
 }
 
+OptionType<Optimizer> optimizer() {
+  return one_of<Optimizer>({{"sgd", Optimizer::sgd}, {"adamw", Optimizer::adamw}});
+}
+
 OptionType<double> number_from_0() {
   return number("a number of at least 0", [](double value) { return value >= 0; });
 }

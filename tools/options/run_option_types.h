@@ -29,6 +29,7 @@ OptionType<LostRows> lost_rows();
 OptionType<TableType> table_type();
 OptionType<std::optional<Completions>> completions();
 OptionType<ClockKind> clock_kind();
+OptionType<Optimizer> optimizer();
 OptionType<double> number_from_0();
 OptionType<double> any_number();
 OptionType<double> share_below_1();

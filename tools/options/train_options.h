@@ -18,6 +18,7 @@ namespace tardigrad {
 
 enum class ClockKind;
 enum class TableType;
+enum class Optimizer;
 
 /// Where the gradients of a round of sync are added up.
 enum class SyncOver { server, nccl };
@@ -55,7 +56,11 @@ struct TrainOptions {
   std::optional<LostRows> lost_rows;
   std::optional<int> local_steps;
   std::optional<double> local_lr;
+  Optimizer optimizer{};  ///< sgd
   double momentum = 0;
+  std::optional<double> beta1;
+  std::optional<double> beta2;
+  std::optional<double> epsilon;
   double weight_decay = 0;
   std::optional<double> clip_norm;
   std::string lr_schedule = "constant";

@@ -7,6 +7,7 @@
 
 #include "runtime/base/json_text.h"
 #include "runtime/checkpoint/checkpoint_folder.h"
+#include "runtime/coordinator/learning_rate.h"
 #include "runtime/events/recording.h"
 #include "tools/options/config_file.h"
 #include "tools/options/option_records.h"
@@ -79,20 +80,20 @@ void check_same_numbers(const char* flag, const std::string& path, const std::st
                         const std::string& run_json) {
   const Json recorded = parse_own_json<Json>(recorded_json);
   const Json run = parse_own_json<Json>(run_json);
-  const auto check = [&](const std::string& name) {
-    const Json before = recorded.value(name, Json());
+  const auto check = [&](const std::string& name, const Json& usual) {
+    const Json before = recorded.value(name, usual);
     if (before == run[name]) return;
     throw std::invalid_argument(fmt::format("{} {}: recorded with {} {}, but this run has {}", flag, path,
                                             name, is_given(before) ? text_of(before) : "not given",
                                             is_given(run[name]) ? text_of(run[name]) : "not given"));
   };
-  const bool end_matters = run["lr_schedule"] == "cosine";
+  const bool end_matters = LearningRate(1, run["lr_schedule"]).follows_progress();
   for (const OptionRow& row : rows_of(Record::run)) {
     const bool may_differ = row.on_replay == MayDiffer::always ||
                             (row.on_replay == MayDiffer::unless_schedule_ends && !end_matters);
-    if (!may_differ) check(row.name);
+    if (!may_differ) check(row.name, row.value(TrainOptions()));  // as older programs did without it
   }
-  check("dimension");
+  check("dimension", Json());
 }
 
 }  // namespace tardigrad

@@ -117,17 +117,18 @@ std::string why(const Schedule& before, const Schedule& now) {
 void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
   const Json& before = run_record_of(checkpoint);
   const Json run = parse_own_json<Json>(run_json);
-  const auto check = [&](const std::string& name, const char* hint) {
-    const Json was = before.value(name, Json());
+  const auto check = [&](const std::string& name, const Json& usual, const char* hint) {
+    const Json was = before.value(name, usual);
     if (was == run.at(name)) return;
     throw std::invalid_argument(fmt::format("--resume {}: {} was {}; expected it again{}, found {}",
                                             checkpoint.path.string(), name, json_text(was), hint,
                                             json_text(run.at(name))));
   };
-  check("dimension", "");
+  check("dimension", Json(), "");
   for (const OptionRow& row : rows_of(Record::run)) {
     if (may_differ(row, before, run)) continue;
-    check(row.name, goes_with_workers(row, before, run) ? ", as --workers is" : "");
+    const Json usual = row.value(TrainOptions());  // as older programs did without it
+    check(row.name, usual, goes_with_workers(row, before, run) ? ", as --workers is" : "");
   }
 }
 

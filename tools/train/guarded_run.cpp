@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/base/json_text.h"
+#include "runtime/coordinator/learning_rate.h"
 #include "tools/options/option_table.h"
 
 namespace tardigrad {
@@ -19,7 +20,7 @@ namespace {
 /// and convolutions begin in flatter ones than they come to. Where harm began in the runs of
 /// tools/bench/step_size_guard.py.
 double tolerance_of(const TrainOptions& options) {
-  if (is_quadratic(options)) return 1;
+  if (is_quadratic(options) || options.model == "logistic") return 1;
   return options.model.starts_with("mlp") ? 4.5 : 1.25;
 }
 
@@ -31,9 +32,9 @@ std::string values_of(const TrainOptions& options, std::initializer_list<const c
 }
 
 std::string step_origin(const TrainOptions& options) {
-  std::string steps = values_of(
-      options, {"lr", "lr_schedule", "momentum", "local_steps", "local_lr", "clip_norm", "smoothness"});
-  if (options.lr_schedule != "cosine") return steps;
+  std::string steps = values_of(options, {"lr", "lr_schedule", "optimizer", "momentum", "local_steps",
+                                          "local_lr", "clip_norm", "smoothness"});
+  if (!LearningRate(options.lr, options.lr_schedule).follows_progress()) return steps;
   return steps + values_of(options, {"updates", "epochs", "time_limit"});
 }
 
@@ -66,7 +67,7 @@ GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
           .momentum = options.momentum,
           .local_steps = setup.options.job.local_steps,
           .clipped = options.clip_norm.has_value(),
-          .smoothness = options.smoothness,
+          .smoothness = options.optimizer == Optimizer::sgd ? options.smoothness : std::nullopt,
           .tolerance = tolerance_of(options),
           .job_times = job_times(setup),
           .step_origin = step_origin(options),

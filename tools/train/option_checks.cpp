@@ -53,6 +53,19 @@ void check_problem(const TrainOptions& options) {
   }
 }
 
+/// Refuses what the server's optimizer has no use for.
+void check_optimizer(const TrainOptions& options) {
+  if (options.optimizer == Optimizer::adamw) {
+    if (options.momentum != 0) {
+      refuse_options("--momentum has no use with --optimizer adamw, which has --beta1 in its place");
+    }
+    return;
+  }
+  if (options.beta1 || options.beta2 || options.epsilon) {
+    refuse_options("--beta1, --beta2 and --epsilon have no use without --optimizer adamw");
+  }
+}
+
 /// Also refuses what the method has no use for.
 void check_method(const TrainOptions& options) {
   constexpr int any_number = 1 << 20;
@@ -81,14 +94,17 @@ void check_options(const TrainOptions& options) {
   if (options.target_gradient_norm_sq && (!options.eval_every || !options.eval_gradient)) {
     refuse_options("--target-gradient-norm-sq needs --eval-every and --eval-gradient");
   }
-  static_cast<void>(LearningRate(options.lr, options.lr_schedule));
-  if (options.lr_schedule == "cosine" && !options.updates && !options.epochs && !options.time_limit) {
-    refuse_options("--lr-schedule cosine needs the end of the run: --updates, --epochs or --time-limit");
+  const bool follows_end = LearningRate(options.lr, options.lr_schedule).follows_progress();
+  if (follows_end && !options.updates && !options.epochs && !options.time_limit) {
+    refuse_options(
+        fmt::format("--lr-schedule {} needs the end of the run: --updates, --epochs or --time-limit",
+                    options.lr_schedule));
   }
   if (options.clock == ClockKind::virtual_time && options.compute_time == "measured") {
     refuse_options("--clock virtual needs a delay model: --compute-time with anything but measured");
   }
   check_method(options);
+  check_optimizer(options);
   check_problem(options);
 }
 

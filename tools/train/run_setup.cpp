@@ -126,8 +126,13 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   RunOptions run;
   run.lr = options.lr;
   run.lr_schedule = options.lr_schedule;
-  run.server = {.momentum = options.momentum,
+  const ServerOptions usual;
+  run.server = {.optimizer = options.optimizer,
+                .momentum = options.momentum,
                 .weight_decay = options.weight_decay,
+                .beta1 = options.beta1.value_or(usual.beta1),
+                .beta2 = options.beta2.value_or(usual.beta2),
+                .epsilon = options.epsilon.value_or(usual.epsilon),
                 .clip_norm = options.clip_norm,
                 .table_type = options.table_dtype.value_or(TableType::f32),
                 .resum_every = options.resum_every};
@@ -146,7 +151,8 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.target_gradient_norm_sq = options.target_gradient_norm_sq;
   run.evaluate_objective = options.eval_objective;
   run.evaluate_gradient = options.eval_gradient;
-  run.estimate_smoothness = !options.smoothness && (is_quadratic(options) || options.init.empty());
+  run.estimate_smoothness = options.optimizer == Optimizer::sgd && !options.smoothness &&
+                            (is_quadratic(options) || options.init.empty());
   if (options.eval_every) {
     run.evaluate_every_updates = options.eval_every->updates;
     run.evaluate_every_time = options.eval_every->time;

@@ -80,6 +80,23 @@ TEST(RunLimits, TheNearestSaysHowMuchIsOver) {
   EXPECT_EQ(limits.share_over({.updates = 101, .gradients = 15, .time = 7}), 1);
 }
 
+TEST(LearningRate, WarmsUpInEqualStepsAndThenFollowsItsSchedule) {
+  const LearningRate alone(0.5, "warmup:4");
+  EXPECT_FALSE(alone.follows_progress());
+  EXPECT_EQ(alone.at(0, 0), 0.125);
+  EXPECT_EQ(alone.at(2, 0), 0.375);
+  EXPECT_EQ(alone.at(3, 0), 0.5);
+  EXPECT_EQ(alone.at(1000, 0), 0.5);
+  const LearningRate cosine(0.5, "warmup:4+cosine");
+  EXPECT_TRUE(cosine.follows_progress());
+  EXPECT_EQ(cosine.at(1, 0.5), 0.125);
+  EXPECT_EQ(cosine.at(100, 1), 0);
+  EXPECT_EQ(LearningRate(1, "warmup:2+step:10:0.5").at(20, 0), 0.25);
+  for (const char* wrong : {"warmup", "warmup:", "warmup:0", "warmup:x", "warmup:3+", "warmup:3+warmup:3"}) {
+    EXPECT_THROW(LearningRate(1, wrong), std::invalid_argument) << wrong;
+  }
+}
+
 TEST(LearningRate, OfARunThatEndsLaterIsLarger) {
   const LearningRate cosine(0.5, "cosine");
   const RunPosition position{.updates = 50, .gradients = 50, .time = 50};

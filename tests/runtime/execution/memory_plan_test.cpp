@@ -207,6 +207,7 @@ TEST_P(PlannedMemory, IsWhatRunsAllocate) {
   RunOptions options = std::get<1>(GetParam()) ? in_wall_time(200) : in_virtual_time(200);
   options.lr = 0.01;
   options.server = {.momentum = 0.5, .clip_norm = 1};
+  if (std::get<2>(GetParam()) == "sync") options.server = {.optimizer = Optimizer::adamw, .clip_norm = 1};
   if (std::get<2>(GetParam()) == "fedbuff") options.job = {.local_steps = 2, .local_lr = 0.1};
   if (make_method(std::get<2>(GetParam()), {.workers = workers})->memory().tables > 0) {
     options.server.resum_every = 50;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/runtime/device/backends.h"
 #include "tests/runtime/server/server_rig.h"
 
@@ -49,6 +51,31 @@ TEST_P(ServerOptionsContract, ClippedIsTheDirectionAloneAndBeforeMomentum) {
     server.apply(actions, 0.5, four_times(value));
     EXPECT_EQ(server.model(), reference.model);
     EXPECT_EQ(server.replica(0), reference.model);
+  }
+}
+
+// The direction clipped to norm 4, then PyTorch's AdamW with its own decay, in float64.
+TEST_P(ServerOptionsContract, StepsAsAdamWAlongTheMean) {
+  const ServerOptions options{
+      .optimizer = Optimizer::adamw, .weight_decay = 0.25, .beta1 = 0.5, .beta2 = 0.75, .clip_norm = 4};
+  ServerRig server = rig({.tables = 1, .mean = true}, options);
+  server.set_model(Vector(server_dimension, 8));
+  double m = 0;
+  double v = 0;
+  double x = 8;
+  const std::vector<double> means{8, 1, -4};
+  for (std::size_t k = 0; k < means.size(); ++k) {
+    constexpr double lr = 0.125;
+    // The row of the first of two workers; the other's is 0.
+    server.apply({FoldRow{0}, Step{}, HandOver{1}}, lr, four_times(2 * means[k]));
+    const double g = std::min(4.0, 2 * std::abs(means[k])) / 2 * (means[k] < 0 ? -1 : 1);
+    m = 0.5 * m + 0.5 * g;
+    v = 0.75 * v + 0.25 * g * g;
+    const auto step = static_cast<double>(k + 1);
+    x -= lr * 0.25 * x;
+    x -= lr * (m / (1 - std::pow(0.5, step))) / (std::sqrt(v / (1 - std::pow(0.75, step))) + 1e-8);
+    EXPECT_NEAR(server.model().at(8), x, 1e-5);  // some roundings of numbers up to 8
+    EXPECT_EQ(server.replica(0), server.model());
   }
 }
 

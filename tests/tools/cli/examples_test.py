@@ -192,7 +192,7 @@ class Examples(unittest.TestCase):
         self.assertGreater(len(described), 10)
         described["gradient"] |= described["update"]  # "of the job as above"
         described["run"] |= {flag.replace("-", "_") for flag in
-                             re.findall(r"--([a-z][a-z-]+)", self.run_shell("tardigrad train --help"))}
+                             re.findall(r"--([a-z][a-z0-9-]+)", self.run_shell("tardigrad train --help"))}
         (self.folder / "events.toml").write_text('[[event]]\ntime = 3\nworker = 1\nstate = "failed"\n'
                                                  '[[event]]\ntime = 6\nworker = 1\nstate = "working"\n')
         run = ("tardigrad train --model quadratic:tridiagonal:10 --workers 3 --clock virtual --compute-time 1,1,5 "

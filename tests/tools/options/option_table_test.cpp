@@ -145,7 +145,7 @@ TEST(OptionTable, RecordsAreWhatTheyWere) {
       R"("partition":"iid","batch_size":32,"augment":false,"test_share":null,"normalise":"","image_size":null,)"
       R"("colour":"auto","skip_broken":false,"lr":0.0,"gather":null,"delay_threshold":null,)"
       R"("smoothness":null,"availability":null,"lost_rows":null,"local_steps":null,"local_lr":null,)"
-      R"("momentum":0.0,"weight_decay":0.0,"clip_norm":null,"lr_schedule":"constant","table_dtype":null,)"
+      R"("optimizer":"sgd","beta1":null,"beta2":null,"epsilon":null,"momentum":0.0,"weight_decay":0.0,"clip_norm":null,"lr_schedule":"constant","table_dtype":null,)"
       R"("resum_every":null,"updates":null,"epochs":null,"time_limit":null,"compute_time":"measured",)"
       R"("events":"","throttle":"","completions":"auto","clock":"wall","time_unit":1.0,"worker_timeout":null,)"
       R"("seed":0,"sampling":"shuffle","init":"","eval_every":"","eval_objective":false,"eval_gradient":false,)"

@@ -120,8 +120,8 @@ TEST_F(Options, AConfigFileIsRefusedByFileAndLine) {
 TEST_F(Options, UnknownOnesAreNamedInTheirOrderWithTheNearest) {
   EXPECT_THAT(refused("-lr 0.1"), HasSubstr("unknown: -lr (did you mean --lr?); tardigrad train --help"));
   EXPECT_THAT(
-      refused("--optimizer adam --worker 4 --methods dude --sav=x"),
-      MatchesRegex("tardigrad: unknown: --optimizer.*, --worker \\(did you mean --workers\\?\\), "
+      refused("--teacher x --worker 4 --methods dude --sav=x"),
+      MatchesRegex("tardigrad: unknown: --teacher.*, --worker \\(did you mean --workers\\?\\), "
                    "--methods \\(did you mean --method\\?\\), --sav \\(did you mean --save\\?\\).*\n"));
   EXPECT_THAT(refusal("compare --checkpoint-dir x"), HasSubstr("--checkpoint-dir (an option of train)"));
   EXPECT_THAT(refused("more words"), HasSubstr("train more words: unexpected; expected options"));

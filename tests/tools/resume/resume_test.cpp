@@ -82,6 +82,13 @@ TEST_F(Resume, LeavesTheBytesOfARunThatWasNotInterrupted) {
                     9);
 }
 
+TEST_F(Resume, KeepsTheMomentsOfAdamW) {
+  expect_same_bytes(on_cpu_ +
+                        "--optimizer adamw --weight-decay 0.1 --lr-schedule warmup:20 --method dude --clock "
+                        "virtual --compute-time 1,2,3,9",
+                    60);
+}
+
 TEST_F(Resume, CountsExamplesOn) {
   const std::string common = on_cpu_ +
                              "--batch-size 8,2,4,8 --method asgd --clock virtual --compute-time 1,2,3,9 "
