@@ -66,7 +66,7 @@ pack_programs() {
   mkdir -p "$folder/prebuilt/lib"
   for library in $(cd "$build" && ldd "${programs[@]}" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u); do
     case ${library##*/} in
-      libc.* | libm.* | libstdc++.* | libgcc_s.* | libcud* | libnccl* | libnv* | libcublas*) ;;
+      libc.* | libm.* | libdl.* | libpthread.* | librt.* | libstdc++.* | libgcc_s.* | libcud* | libnccl* | libnv* | libcublas*) ;;
       *) cp --dereference "$library" "$folder/prebuilt/lib/" ;;
     esac
   done
