@@ -40,7 +40,7 @@ void for_each_value(std::span<Value> values, const ImageShape& shape, std::size_
 
 /// In two passes, so that nothing cancels.
 Moments measure_values(std::span<const float> values, const ImageShape& shape, std::size_t groups) {
-  const double count = static_cast<double>(values.size() / groups);
+  const double count = static_cast<double>(values.size()) / static_cast<double>(groups);
   Moments moments{std::vector<double>(groups), std::vector<double>(groups)};
   for_each_value(values, shape, groups, [&](std::size_t group, float value) {
     moments.mean[group] += static_cast<double>(value) / count;
@@ -60,7 +60,7 @@ Moments measure_bytes(const Images& images, std::size_t groups) {
   std::vector<std::uint64_t> counts(groups * kinds);
   for_each_value(bytes, images.shape, groups,
                  [&](std::size_t group, std::uint8_t byte) { ++counts[group * kinds + byte]; });
-  const double count = static_cast<double>(bytes.size() / groups);
+  const double count = static_cast<double>(bytes.size()) / static_cast<double>(groups);
   Moments moments{std::vector<double>(groups), std::vector<double>(groups)};
   for (std::size_t group = 0; group < groups; ++group) {
     const auto mean_of = [&](const auto& term) {

@@ -57,11 +57,9 @@ class CsvRows {
         if (doubled) left_.remove_prefix(1);
         if (doubled) cells.back() += '"';
         if (!doubled) quoted = !quoted;
-      } else if (quoted) {
-        cells.back() += c;
-      } else if (c == separator_) {
+      } else if (!quoted && c == separator_) {
         cells.emplace_back();
-      } else if (c == '\n') {
+      } else if (!quoted && c == '\n') {
         break;
       } else {
         cells.back() += c;
