@@ -27,19 +27,9 @@ struct Widths {
   std::vector<int> hidden;
 };
 
-std::optional<std::vector<int>> parse_list(std::string_view text) {
-  constexpr int most = 65536;
-  std::vector<int> widths;
-  for (const std::string_view part : split(text, ',')) {
-    const auto width = parse_number<int>(part);
-    if (!width || *width < 1 || *width > most) return std::nullopt;
-    widths.push_back(*width);
-  }
-  return widths;
-}
-
 /// Throws std::invalid_argument for an unknown name, and for widths that are none.
 Widths parse_widths(const std::string& text) {
+  constexpr int most_width = 65536;
   constexpr std::size_t most_pools = 12;  // no image is larger
   const std::vector<std::string_view> parts = split(text, ':');
   const std::string name(parts.front());
@@ -52,7 +42,7 @@ Widths parse_widths(const std::string& text) {
   bool good = parts.size() <= (is_cnn ? 3U : 2U);
   const auto read = [&](std::size_t part, std::vector<int>& target) {
     if (part >= parts.size() || !good) return;
-    auto list = parse_list(parts[part]);
+    auto list = parse_whole_numbers(parts[part], 1, most_width);
     good = list.has_value();
     if (good) target = std::move(*list);
   };
@@ -61,8 +51,8 @@ Widths parse_widths(const std::string& text) {
   if (good && widths.channels.size() <= most_pools) return widths;
   throw std::invalid_argument(
       fmt::format("model {}: expected mlp:WIDTH,WIDTH,… or cnn:CHANNELS,…[:WIDTH,…], whole numbers from 1 to "
-                  "65536, of channels at most {}",
-                  text, most_pools));
+                  "{}, of channels at most {}",
+                  text, most_width, most_pools));
 }
 
 }  // namespace

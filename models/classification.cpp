@@ -38,26 +38,13 @@ std::size_t divide_up(std::size_t dividend, std::size_t divisor) {
   return (dividend + divisor - 1) / divisor;
 }
 
-/// Calls work(thread, i) for every i below `count`; each thread takes the next one that is left, the caller's
-/// being one of them. Where not so many threads are to be had, fewer do it. Throws BrokenOff.
+/// As share_out() does, until it is time to break off. Throws BrokenOff. What is begun does not throw, since
+/// others may wait for its end.
 template <typename Work>
-void share_out(std::size_t count, std::size_t threads, const BreakOff& break_off, const Work& work) {
-  std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> done{0};
-  const auto take_part = [&](std::size_t thread) {
-    while (!break_off.due()) {  // what is begun comes to its end, since others may wait for it
-      const std::size_t i = next++;
-      if (i >= count) return;
-      work(thread, i);
-      ++done;
-    }
-  };
-  {
-    const auto helpers = start_helpers("evaluations", std::max<std::size_t>(threads, 1) - 1,
-                                       [&](std::size_t helper) { take_part(helper + 1); });
-    take_part(0);
-  }
-  if (done < count) throw BrokenOff();
+void evaluate_in_parallel(std::size_t count, std::size_t threads, const BreakOff& break_off,
+                          const Work& work) {
+  const auto whole = [&](std::size_t thread, std::size_t i) noexcept { work(thread, i); };
+  if (!share_out("evaluations", count, threads, whole, [&] { return break_off.due(); })) throw BrokenOff();
 }
 
 /// A minibatch as a network on a CPU takes it: gathered from bytes, normalised.
@@ -206,7 +193,7 @@ class Classification::TrainingBatches {
     std::ranges::fill(gradient, 0.0);
     std::vector<double> losses(batches_.size());
     std::atomic<std::size_t> turn{0};
-    share_out(batches_.size(), threads, break_off, [&](std::size_t thread, std::size_t i) {
+    evaluate_in_parallel(batches_.size(), threads, break_off, [&](std::size_t thread, std::size_t i) {
       losses[i] = batches_[i].weight * mean_loss(*scratch_[thread], batches_[i], model, !gradient.empty());
       if (gradient.empty()) return;
       for (std::size_t now = turn; now != i; now = turn) turn.wait(now);
@@ -378,7 +365,7 @@ Evaluation Classification::evaluate_on_cpu(std::span<const float> model, const B
   while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));
   std::vector<double> loss_sums(batches);
   std::vector<std::uint8_t> hits(dataset_->test.size());
-  share_out(batches, threads, break_off, [&](std::size_t thread, std::size_t i) {
+  evaluate_in_parallel(batches, threads, break_off, [&](std::size_t thread, std::size_t i) {
     loss_sums[i] = evaluators_[thread]->evaluate(model, i * batch, hits);
   });
   return evaluation_of(std::accumulate(loss_sums.begin(), loss_sums.end(), 0.0), hits, dataset_->test.labels,

@@ -35,4 +35,16 @@ inline std::vector<std::string_view> split(std::string_view text, char separator
   }
 }
 
+/// Returns the numbers between commas, whole ones from `least` to `most`; nothing if one is none.
+template <typename Whole>
+std::optional<std::vector<Whole>> parse_whole_numbers(std::string_view text, Whole least, Whole most) {
+  std::vector<Whole> numbers;
+  for (const std::string_view part : split(text, ',')) {
+    const auto number = parse_number<Whole>(part);
+    if (!number || *number < least || *number > most) return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 }  // namespace tardigrad

@@ -4,7 +4,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -92,6 +94,36 @@ std::vector<std::jthread> start_helpers(const std::string& what, std::size_t cou
     }
   }
   return helpers;
+}
+
+bool share_out(const std::string& what, std::size_t count, std::size_t threads,
+               const std::function<void(std::size_t thread, std::size_t i)>& work,
+               const std::function<bool()>& stop) {
+  std::atomic<std::size_t> next = 0;
+  std::atomic<std::size_t> done = 0;
+  std::mutex mutex;
+  std::exception_ptr error;
+  const auto take_part = [&](std::size_t thread) {
+    try {
+      while (!stop()) {
+        const std::size_t i = next++;
+        if (i >= count) return;
+        work(thread, i);
+        ++done;
+      }
+    } catch (...) {
+      next = count;
+      const std::lock_guard lock(mutex);
+      error = std::current_exception();
+    }
+  };
+  {
+    const auto helpers = start_helpers(what, std::max<std::size_t>(threads, 1) - 1,
+                                       [&](std::size_t helper) { take_part(helper + 1); });
+    take_part(0);
+  }
+  if (error) std::rethrow_exception(error);
+  return done == count;
 }
 
 ThreadError::ThreadError(const std::string& what, const std::system_error& error)

@@ -37,4 +37,13 @@ std::jthread start_thread(const std::string& what, Work&& work) {
 std::vector<std::jthread> start_helpers(const std::string& what, std::size_t count,
                                         const std::function<void(std::size_t helper)>& work);
 
+/// Calls work(thread, i) for every i below `count` from up to `threads` threads, of which the caller's is
+/// thread 0; each takes the next i that is left, and comes to its end with what it has begun. Nothing more is
+/// begun where `stop` says so, or where one throws, which is then thrown to the caller. Returns whether all
+/// is done. `what` is as for start_helpers().
+bool share_out(
+    const std::string& what, std::size_t count, std::size_t threads,
+    const std::function<void(std::size_t thread, std::size_t i)>& work,
+    const std::function<bool()>& stop = [] { return false; });
+
 }  // namespace tardigrad

@@ -1,8 +1,6 @@
 #include "tools/data/load_data.h"
 
-#include <atomic>
 #include <chrono>
-#include <exception>
 #include <mutex>
 
 #include "data/data_source.h"
@@ -12,29 +10,6 @@
 
 namespace tardigrad {
 namespace {
-
-/// Each thread takes the next piece that is left, the caller's being one of them. What a piece throws is
-/// thrown to the caller, one of several; pieces that have not begun by then are left out.
-void share_out(std::size_t count, const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  std::exception_ptr error;
-  const auto take_part = [&](std::size_t) {
-    try {
-      for (std::size_t i = next++; i < count; i = next++) work(i);
-    } catch (...) {
-      next = count;
-      const std::scoped_lock lock(mutex);
-      error = std::current_exception();
-    }
-  };
-  {
-    const auto threads = static_cast<std::size_t>(default_cpu_devices());
-    const auto helpers = start_helpers("reading data", threads - 1, take_part);
-    take_part(0);
-  }
-  if (error) std::rethrow_exception(error);
-}
 
 /// Says how many images are decoded, every few seconds.
 class ProgressLine {
@@ -58,7 +33,10 @@ class ProgressLine {
 data::Dataset load_dataset(const TrainOptions& options) {
   ProgressLine line;
   data::Reading reading;
-  reading.share_out = share_out;
+  reading.share_out = [](std::size_t count, const std::function<void(std::size_t)>& work) {
+    share_out("reading data", count, static_cast<std::size_t>(default_cpu_devices()),
+              [&work](std::size_t, std::size_t i) { work(i); });
+  };
   reading.progress = [&line](std::size_t done, std::size_t count) { line.tell(done, count); };
   reading.say = [&options](const std::string& text) { say_line("{}: {}", options.dataset, text); };
   return data::load_data({.dataset = options.dataset,

@@ -43,12 +43,8 @@ void require_agreement(int workers, int asked, const char* what, const std::stri
 /// The counts of --workers-per-device, one for each device.
 std::vector<int> counts_per_device(const TrainOptions& options, std::size_t devices) {
   constexpr int most = 1'000'000;
-  std::vector<int> counts;
-  for (const std::string_view part : split(options.workers_per_device, ',')) {
-    counts.push_back(parse_number<int>(part).value_or(0));
-  }
-  const bool valid = std::ranges::all_of(counts, [](int count) { return count >= 1 && count <= most; });
-  if (valid && counts.size() == devices) return counts;
+  const auto counts = parse_whole_numbers(options.workers_per_device, 1, most);
+  if (counts && counts->size() == devices) return *counts;
   refuse(
       fmt::format("--workers-per-device {}: expected a whole number, 1 or more, for each of the {} devices",
                   options.workers_per_device, devices));

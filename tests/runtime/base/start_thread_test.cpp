@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <stdexcept>
+#include <vector>
 
 #include "runtime/device/stream.h"
 #include "tests/support/experiment.h"
@@ -47,6 +49,33 @@ TEST(StartThread, HelpersAreAsManyAsThereAre) {
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr("no thread can be started for sums: "));
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << "once is enough: " << said;
+}
+
+TEST(ShareOut, DoesEverythingOnceWhoeverIsThere) {
+  const auto done_by = [](std::size_t threads) {
+    std::vector<std::atomic<int>> times(100);
+    EXPECT_TRUE(share_out("sums", times.size(), threads, [&](std::size_t thread, std::size_t i) {
+      EXPECT_LT(thread, std::max<std::size_t>(threads, 1));
+      ++times[i];
+    }));
+    return std::ranges::count_if(times, [](const auto& count) { return count == 1; });
+  };
+  for (const std::size_t threads : {0, 1, 3}) EXPECT_EQ(done_by(threads), 100) << threads;
+  const NoThreads none;
+  EXPECT_EQ(done_by(3), 100);
+}
+
+TEST(ShareOut, BeginsNothingMoreWhereItIsStoppedOrOneThrows) {
+  std::size_t done = 0;
+  const auto count = [&](std::size_t, std::size_t) { ++done; };
+  EXPECT_FALSE(share_out("sums", 10, 1, count, [&] { return done == 4; }));
+  EXPECT_EQ(done, 4U);
+  const auto fail = [&](std::size_t, std::size_t i) {
+    if (i == 3) throw std::invalid_argument("three");
+    ++done;
+  };
+  EXPECT_THROW(share_out("sums", 10, 1, fail), std::invalid_argument);
+  EXPECT_EQ(done, 7U);
 }
 
 /// The model of a run in virtual time on so many threads.
