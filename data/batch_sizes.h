@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -26,7 +25,6 @@ class BatchSizes {
 
   /// Returns them as they were given.
   const std::vector<int>& sizes() const { return sizes_; }
-  int largest() const { return *std::ranges::max_element(sizes_); }
 
   bool operator==(const BatchSizes&) const = default;
 

@@ -13,6 +13,7 @@
 #include "data/formats/idx.h"
 #include "data/formats/libsvm.h"
 #include "data/formats/npy.h"
+#include "data/formats/number_text.h"
 #include "data/normalise.h"
 #include "data/test_split.h"
 
@@ -30,13 +31,8 @@ struct Found {
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
 std::vector<std::string> words_of(const std::string& where) {
-  std::vector<std::string> words;
-  for (std::size_t begin = 0;;) {
-    const std::size_t comma = where.find(',', begin);
-    words.push_back(where.substr(begin, comma - begin));
-    if (comma == where.npos) return words;
-    begin = comma + 1;
-  }
+  const std::vector<std::string_view> parts = split(where, ',');
+  return {parts.begin(), parts.end()};
 }
 
 [[noreturn]] void refuse_words(const DataSource& source, std::string_view kind) {
@@ -46,16 +42,15 @@ std::vector<std::string> words_of(const std::string& where) {
 
 // ---- idx ----
 
-/// The only file in the folder whose name begins so and has all of these in it.
-Path find_idx_file(const Path& folder, const std::string& prefix, const std::vector<std::string>& parts,
-                   const std::string& or_else) {
+/// The only file in the folder whose name begins so, has one of `sets` in it and all of `parts`.
+Path find_idx_file(const Path& folder, const std::string& prefix, const std::vector<std::string>& sets,
+                   const std::vector<std::string>& parts) {
   std::vector<Path> found;
   std::error_code unreadable;
   for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
     const std::string name = entry.path().filename().string();
     const auto has = [&](const std::string& part) { return name.find(part) != name.npos; };
-    const bool right_set = has(parts.front()) || (!or_else.empty() && has(or_else));
-    if (name.starts_with(prefix) && right_set && std::all_of(parts.begin() + 1, parts.end(), has)) {
+    if (name.starts_with(prefix) && std::ranges::any_of(sets, has) && std::ranges::all_of(parts, has)) {
       found.push_back(entry.path());
     }
   }
@@ -64,7 +59,7 @@ Path find_idx_file(const Path& folder, const std::string& prefix, const std::vec
     std::error_code absent;
     return path.extension() == ".gz" && std::filesystem::exists(path.replace_extension(), absent);
   });
-  const std::string wanted = fmt::format("{}*{}*", prefix, fmt::join(parts, "*"));
+  const std::string wanted = fmt::format("{}*{}*{}*", prefix, sets.front(), fmt::join(parts, "*"));
   if (found.empty()) {
     refuse(fmt::format("{}: no file {}, expected the files of an IDX set", folder.string(), wanted));
   }
@@ -75,12 +70,12 @@ Path find_idx_file(const Path& folder, const std::string& prefix, const std::vec
   return found.front();
 }
 
-NamedExamples read_idx_set(const Path& folder, const std::string& prefix, const std::string& set,
-                           const std::string& or_else) {
+NamedExamples read_idx_set(const Path& folder, const std::string& prefix,
+                           const std::vector<std::string>& sets) {
   NamedExamples examples;
-  examples.images = read_idx_images(find_idx_file(folder, prefix, {set, "images", "idx3-ubyte"}, or_else),
-                                    find_idx_file(folder, prefix, {set, "labels", "idx"}, or_else),
-                                    static_cast<int>(most_classes));
+  examples.images =
+      read_idx_images(find_idx_file(folder, prefix, sets, {"images", "idx3-ubyte"}),
+                      find_idx_file(folder, prefix, sets, {"labels", "idx"}), static_cast<int>(most_classes));
   ClassNames classes;
   for (Label& label : examples.images.labels) label = classes.add(fmt::format("{}", label));
   examples.class_names = classes.sort(examples.images.labels);
@@ -99,7 +94,7 @@ Found read_idx_folder(const std::string& where) {
   if (!std::filesystem::is_directory(folder, unreachable)) {
     refuse(fmt::format("{}: no such folder, expected one with the files of an IDX set", folder.string()));
   }
-  return {read_idx_set(folder, prefix, "train", ""), read_idx_set(folder, prefix, "test", "t10k")};
+  return {read_idx_set(folder, prefix, {"train"}), read_idx_set(folder, prefix, {"test", "t10k"})};
 }
 
 // ---- the others ----
@@ -136,6 +131,14 @@ Found read_csv_source(const DataSource& source, const std::string& where) {
   return found;
 }
 
+Found read_rows_or_images(const DataSource& source, const std::string& kind, const std::string& where) {
+  if (kind == "idx") return read_idx_folder(where);
+  if (kind == "npy") return read_npy_source(source, where);
+  if (kind == "libsvm") return read_libsvm_source(source, where);
+  if (kind == "csv") return read_csv_source(source, where);
+  refuse(fmt::format("unknown kind of data '{}' in '{}'", kind, source.dataset));
+}
+
 // ---- what is found, as a data set ----
 
 template <typename Value>
@@ -159,7 +162,7 @@ Images take(const Images& images, const std::vector<std::size_t>& which) {
 }
 
 /// A share of 0 tests on what is trained on.
-void split(Dataset& dataset, double share) {
+void take_test_from_training(Dataset& dataset, double share) {
   if (share == 0) {
     dataset.test = dataset.train;
     return;
@@ -198,6 +201,13 @@ void require_classes(const Dataset& dataset) {
   refuse(fmt::format("{}: one class, {}; expected at least two", dataset.name, dataset.class_names.at(0)));
 }
 
+/// For data with a test set of their own.
+void require_no_share(const DataSource& source) {
+  if (!source.test_share) return;
+  refuse(fmt::format("{}: a test share of {}, and the data have a test set of their own", source.dataset,
+                     *source.test_share));
+}
+
 Dataset assemble(const DataSource& source, Found found) {
   Dataset dataset{.name = source.dataset,
                   .train = std::move(found.train.images),
@@ -207,14 +217,11 @@ Dataset assemble(const DataSource& source, Found found) {
                   .normalisation = {}};
   require_classes(dataset);
   constexpr double default_share = 0.1;
-  if (found.test && source.test_share) {
-    refuse(fmt::format("{}: a test share of {}, and the data have a test set of their own", source.dataset,
-                       *source.test_share));
-  }
   if (found.test) {
+    require_no_share(source);
     take_test(dataset, std::move(*found.test), source.dataset);
   } else {
-    split(dataset, source.test_share.value_or(default_share));
+    take_test_from_training(dataset, source.test_share.value_or(default_share));
   }
   return dataset;
 }
@@ -233,10 +240,7 @@ Dataset load_folder(const DataSource& source, const std::string& where, const Re
 }
 
 Dataset load_known(const DataSource& source) {
-  if (source.test_share) {
-    refuse(fmt::format("{}: a test share of {}, and the data have a test set of their own", source.dataset,
-                       *source.test_share));
-  }
+  require_no_share(source);
   Dataset dataset =
       load_dataset(source.dataset, source.dir.empty() ? default_data_dir(source.dataset) : source.dir);
   if (!source.normalise.empty()) normalise(dataset, source.normalise);
@@ -259,24 +263,8 @@ Dataset load_data(const DataSource& source, const Reading& reading) {
   if (colon == std::string::npos) return load_known(source);
   const std::string kind = source.dataset.substr(0, colon);
   const std::string where = source.dataset.substr(colon + 1);
-  Found found;
-  if (kind == "folder") {
-    Dataset dataset = load_folder(source, where, reading);
-    normalise(dataset, source.normalise.empty() ? "measured" : source.normalise);
-    return dataset;
-  }
-  if (kind == "idx") {
-    found = read_idx_folder(where);
-  } else if (kind == "npy") {
-    found = read_npy_source(source, where);
-  } else if (kind == "libsvm") {
-    found = read_libsvm_source(source, where);
-  } else if (kind == "csv") {
-    found = read_csv_source(source, where);
-  } else {
-    refuse(fmt::format("unknown kind of data '{}' in '{}'", kind, source.dataset));
-  }
-  Dataset dataset = assemble(source, std::move(found));
+  Dataset dataset = kind == "folder" ? load_folder(source, where, reading)
+                                     : assemble(source, read_rows_or_images(source, kind, where));
   const char* const usual = kind == "libsvm" ? "none" : "measured";
   normalise(dataset, source.normalise.empty() ? usual : source.normalise);
   return dataset;

@@ -27,6 +27,13 @@ struct KnownDataset {
   int classes;
   Normalisation normalisation;
   std::vector<std::string> class_names;
+  std::string_view published_by = {};  ///< where tools/fetch_data.sh does not fetch it
+
+  /// Says who has its files, for a message.
+  std::string source(const Path& dir) const {
+    if (!published_by.empty()) return fmt::format("{} has", published_by);
+    return fmt::format("`tools/fetch_data.sh {} '{}'` fetches", name, dir.string());
+  }
 };
 
 const std::array<KnownDataset, 4>& known_datasets() {
@@ -55,7 +62,8 @@ const std::array<KnownDataset, 4>& known_datasets() {
        "cifar-100-python/",
        100,
        {{0.5071F, 0.4865F, 0.4409F}, {0.2673F, 0.2564F, 0.2762F}},
-       {}},
+       {},
+       "www.cs.toronto.edu/~kriz/cifar.html (the binary version)"},
   }};
   return known;
 }
@@ -71,17 +79,19 @@ const KnownDataset& find_dataset(const std::string& name) {
   return *found;
 }
 
+/// A folder we may not look into is as good as missing.
+bool has_file(const Path& path) {
+  std::error_code unreachable;
+  return std::filesystem::exists(path, unreachable);
+}
+
 /// The first of `spellings`, names in circulation for the same file, that `dir` holds.
-Path find_file(const std::string& name, const Path& dir, const std::vector<std::string>& spellings) {
+Path find_file(const KnownDataset& known, const Path& dir, const std::vector<std::string>& spellings) {
   for (const std::string& spelling : spellings) {
-    std::error_code unreachable;  // A folder we may not look into: as good as missing.
-    if (std::filesystem::exists(dir / spelling, unreachable)) return dir / spelling;
+    if (has_file(dir / spelling)) return dir / spelling;
   }
-  const std::string source = name == "cifar100"
-                                 ? "www.cs.toronto.edu/~kriz/cifar.html has (the binary version)"
-                                 : fmt::format("`tools/fetch_data.sh {} '{}'` fetches", name, dir.string());
   throw std::invalid_argument(fmt::format("{}: no such file; expected the files of {}, which {}",
-                                          (dir / spellings.front()).string(), name, source));
+                                          (dir / spellings.front()).string(), known.name, known.source(dir)));
 }
 
 Images load_idx_part(const KnownDataset& known, const Path& dir, const std::string& part) {
@@ -92,7 +102,7 @@ Images load_idx_part(const KnownDataset& known, const Path& dir, const std::stri
       const std::string dotted = fmt::format("{}{}-{}.idx{}-ubyte", folder, part, kind, rank);
       spellings.insert(spellings.end(), {plain, plain + ".gz", dotted, dotted + ".gz"});
     }
-    return find_file(std::string(known.name), dir, spellings);
+    return find_file(known, dir, spellings);
   };
   return read_idx_images(find("images", "3"), find("labels", "1"), known.classes);
 }
@@ -109,11 +119,6 @@ void load_idx(const KnownDataset& known, Dataset& dataset, const Path& dir) {
   }
 }
 
-bool has_file(const Path& path) {
-  std::error_code unreachable;
-  return std::filesystem::exists(path, unreachable);
-}
-
 /// Of the two versions the binary one, where both are there.
 void load_cifar10(const KnownDataset& known, Dataset& dataset, const Path& dir) {
   const Path pickles = dir / known.torchvision_folder;
@@ -121,7 +126,7 @@ void load_cifar10(const KnownDataset& known, Dataset& dataset, const Path& dir) 
                          has_file(pickles / "data_batch_1");
   const auto find = [&](const std::string& file) {
     if (in_python) return pickles / file;
-    return find_file(dataset.name, dir, {file + ".bin", "cifar-10-batches-bin/" + file + ".bin"});
+    return find_file(known, dir, {file + ".bin", "cifar-10-batches-bin/" + file + ".bin"});
   };
   std::vector<Path> batches;
   for (int batch = 1; batch <= 5; ++batch) batches.push_back(find(fmt::format("data_batch_{}", batch)));
@@ -141,7 +146,7 @@ void load_cifar100(const KnownDataset& known, Dataset& dataset, const Path& dir)
     }
   } else {
     const auto find = [&](const std::string& file) {
-      return find_file(dataset.name, dir, {file, "cifar-100-binary/" + file});
+      return find_file(known, dir, {file, "cifar-100-binary/" + file});
     };
     const Path train = find("train.bin");
     dataset.train = read_cifar({train}, cifar100_records);

@@ -77,6 +77,11 @@ struct Dataset {
   /// Says which worker has each training example, where the data say it.
   std::vector<std::uint32_t> owners = {};
   Normalisation normalisation;
+
+  /// Returns the name of a class, or its number where the classes have no names.
+  std::string class_name(std::size_t label) const {
+    return label < class_names.size() ? class_names[label] : std::to_string(label);
+  }
 };
 
 /// Returns the names load_dataset knows.

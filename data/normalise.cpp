@@ -90,13 +90,10 @@ Moments measure(const Images& images, std::size_t groups) {
 
 std::optional<std::vector<double>> parse_list(std::string_view text, std::size_t channels) {
   std::vector<double> numbers;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    const auto number = parse_number(trimmed(text.substr(0, comma)));
+  for (const std::string_view part : split(text, ',')) {
+    const auto number = parse_value(trimmed(part));
     if (!number) return std::nullopt;
     numbers.push_back(*number);
-    if (comma == text.npos) break;
-    text.remove_prefix(comma + 1);
   }
   if (numbers.size() == 1) numbers.resize(channels, numbers.front());
   return numbers.size() == channels ? std::optional(numbers) : std::nullopt;

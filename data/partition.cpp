@@ -3,32 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <iterator>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <stdexcept>
-#include <system_error>
 
 #include "data/formats/assignment.h"
+#include "data/formats/number_text.h"
 #include "kernels/random.h"
 
 namespace tardigrad::data {
 namespace {
 
 using Indices = std::vector<std::uint32_t>;
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number number{};
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc{} || stopped != end) return std::nullopt;
-  return number;
-}
 
 /// Part `part` of `parts` contiguous ones whose sizes are equal up to one.
 std::span<const std::uint32_t> slice(const Indices& indices, std::size_t part, std::size_t parts) {

@@ -3,27 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "data/formats/byte_reader.h"
 #include "data/formats/number_text.h"
+#include "data/refuse_file.h"
 
 namespace tardigrad::data {
 namespace {
 
 constexpr std::uint32_t nobody = ~std::uint32_t{0};
-
-std::optional<std::size_t> whole_number(std::string_view text) {
-  text = trimmed(text);
-  std::size_t number = 0;
-  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || stopped != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 class AssignmentReader {
  public:
@@ -39,15 +30,16 @@ class AssignmentReader {
     }
     const auto without = std::ranges::find(owners_, nobody);
     if (without != owners_.end()) {
-      refuse_file(fmt::format("example {} has no worker, expected one for each of the {} training examples",
+      refuse_file(path_,
+                  fmt::format("example {} has no worker, expected one for each of the {} training examples",
                               without - owners_.begin(), owners_.size()));
     }
     std::vector<bool> busy(workers_);
     for (const std::uint32_t owner : owners_) busy[owner] = true;
     const auto idle = std::ranges::find(busy, false);
     if (idle != busy.end()) {
-      refuse_file(fmt::format("worker {} has no examples, expected some for each of the {} workers",
-                              idle - busy.begin(), workers_));
+      refuse_file(path_, fmt::format("worker {} has no examples, expected some for each of the {} workers",
+                                     idle - busy.begin(), workers_));
     }
     return std::move(owners_);
   }
@@ -56,8 +48,9 @@ class AssignmentReader {
   void add(std::string_view line) {
     const std::size_t comma = line.find(',');
     const bool has_example = comma != line.npos;
-    const auto worker = whole_number(has_example ? line.substr(comma + 1) : line);
-    const auto example = has_example ? whole_number(line.substr(0, comma)) : std::optional(next_);
+    const auto worker = parse_number<std::size_t>(trimmed(has_example ? line.substr(comma + 1) : line));
+    const auto example =
+        has_example ? parse_number<std::size_t>(trimmed(line.substr(0, comma))) : std::optional(next_);
     if (!worker || !example) {
       if (line_ == 1) return;  // the names of the columns
       refuse(fmt::format("{}, expected EXAMPLE,WORKER or WORKER", in_quotes(line)));
@@ -76,13 +69,7 @@ class AssignmentReader {
     next_ = *example + 1;
   }
 
-  [[noreturn]] void refuse(const std::string& reason) const {
-    throw std::invalid_argument(fmt::format("{}:{}: {}", path_.string(), line_, reason));
-  }
-
-  [[noreturn]] void refuse_file(const std::string& reason) const {
-    throw std::invalid_argument(fmt::format("{}: {}", path_.string(), reason));
-  }
+  [[noreturn]] void refuse(const std::string& reason) const { refuse_line(path_, line_, reason); }
 
   std::filesystem::path path_;
   std::size_t workers_;

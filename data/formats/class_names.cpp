@@ -15,7 +15,7 @@ Label ClassNames::add(std::string_view name) {
   std::string plain(name);
   const auto known = numbers_.find(plain);
   if (known != numbers_.end()) return known->second;
-  if (const auto value = parse_number(name)) plain = fmt::format("{}", *value + 0);  // and -0 is 0
+  if (const auto value = parse_value(name)) plain = fmt::format("{}", *value + 0);  // and -0 is 0
   auto [place, added] = numbers_.try_emplace(plain, static_cast<Label>(names_.size()));
   if (added) {
     if (names_.size() == most_classes) {
@@ -30,7 +30,7 @@ Label ClassNames::add(std::string_view name) {
 
 std::vector<std::string> ClassNames::sort(std::vector<Label>& labels) const {
   std::vector<std::optional<double>> values;
-  for (const std::string& name : names_) values.push_back(parse_number(name));
+  for (const std::string& name : names_) values.push_back(parse_value(name));
   const bool numbers = std::ranges::all_of(values, [](const auto& value) { return value.has_value(); });
   std::vector<std::size_t> order(names_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "data/formats/byte_reader.h"
 #include "data/formats/dense_rows.h"
 #include "data/formats/number_text.h"
+#include "data/refuse_file.h"
 
 namespace tardigrad::data {
 namespace {
@@ -111,14 +111,12 @@ class CsvReader {
   void find_label(const Cells& first) {
     if (columns_ < 2) refuse("one column, expected a label and at least one feature");
     const auto named = std::ranges::find(first, label_);
-    std::size_t number = 0;
-    const auto [stopped, error] = std::from_chars(label_.data(), label_.data() + label_.size(), number);
-    const bool is_number = error == std::errc{} && stopped == label_.data() + label_.size();
-    if (named != first.end() && (!is_number || !parse_number(*named))) {
+    const auto number = parse_number<std::size_t>(label_);
+    if (named != first.end() && (!number || !parse_value(*named))) {
       label_column_ = static_cast<std::size_t>(named - first.begin());
       label_is_named_ = true;
-    } else if (is_number && number >= 1 && number <= columns_) {
-      label_column_ = number - 1;
+    } else if (number && *number >= 1 && *number <= columns_) {
+      label_column_ = *number - 1;
     } else {
       refuse(
           fmt::format("no column {}, expected a name in the first row, such as {}, or a number from 1 to {}",
@@ -129,7 +127,7 @@ class CsvReader {
   bool is_heading(const Cells& first) const {
     if (label_is_named_) return true;
     for (std::size_t i = 0; i < columns_; ++i) {
-      if (i != label_column_ && !parse_number(first[i])) return true;
+      if (i != label_column_ && !parse_value(first[i])) return true;
     }
     return false;
   }
@@ -159,9 +157,7 @@ class CsvReader {
                           : fmt::format("column {} ({})", i + 1, in_quotes(names_[i]));
   }
 
-  [[noreturn]] void refuse(const std::string& reason) const {
-    throw std::invalid_argument(fmt::format("{}:{}: {}", path_.string(), rows_.line(), reason));
-  }
+  [[noreturn]] void refuse(const std::string& reason) const { refuse_line(path_, rows_.line(), reason); }
 
   std::filesystem::path path_;
   std::string label_;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include "data/formats/byte_reader.h"
 #include "data/formats/dense_rows.h"
 #include "data/formats/number_text.h"
+#include "data/refuse_file.h"
 
 namespace tardigrad::data {
 namespace {
@@ -46,7 +46,7 @@ class LibsvmReader {
  private:
   void add(std::string_view line) {
     const std::string_view label = take_word(line);
-    if (!parse_number(label) && label.find(':') != label.npos) {
+    if (!parse_value(label) && label.find(':') != label.npos) {
       refuse(fmt::format("begins with {}, expected a label", in_quotes(label)));
     }
     try {
@@ -60,11 +60,9 @@ class LibsvmReader {
 
   void add_feature(std::string_view word) {
     const std::size_t colon = std::min(word.find(':'), word.size());
-    std::uint32_t index = 0;
-    const char* const end = word.data() + colon;
-    const auto [stopped, error] = std::from_chars(word.data(), end, index);
+    const std::uint32_t index = parse_number<std::uint32_t>(word.substr(0, colon)).value_or(0);
     const auto value = colon < word.size() ? parse_float(word.substr(colon + 1)) : std::nullopt;
-    if (error != std::errc{} || stopped != end || index == 0 || index > most_features || !value) {
+    if (index == 0 || index > most_features || !value) {
       refuse(fmt::format("{}, expected INDEX:VALUE, an index from 1 to {} and a number", in_quotes(word),
                          most_features));
     }
@@ -78,9 +76,7 @@ class LibsvmReader {
     rows_.features = std::max<std::size_t>(rows_.features, index);
   }
 
-  [[noreturn]] void refuse(const std::string& reason) const {
-    throw std::invalid_argument(fmt::format("{}:{}: {}", rows_.path.string(), line_number_, reason));
-  }
+  [[noreturn]] void refuse(const std::string& reason) const { refuse_line(rows_.path, line_number_, reason); }
 
   SparseRows rows_;
   ClassNames names_;

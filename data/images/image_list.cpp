@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
 
+#include "data/formats/number_text.h"
 #include "data/refuse_file.h"
 
 namespace tardigrad::data {
@@ -44,11 +44,8 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
 std::optional<std::uint32_t> worker_of(const fs::path& folder) {
   constexpr std::string_view prefix = "worker_";
   const std::string name = folder.filename().string();
-  std::uint32_t number = 0;
-  const char* const end = name.data() + name.size();
   if (!name.starts_with(prefix)) return std::nullopt;
-  const auto [stopped, error] = std::from_chars(name.data() + prefix.size(), end, number);
-  return error == std::errc{} && stopped == end ? std::optional(number) : std::nullopt;
+  return parse_number<std::uint32_t>(std::string_view(name).substr(prefix.size()));
 }
 
 class Lister {

@@ -9,12 +9,12 @@
 
 namespace tardigrad::testing {
 
-/// Where the case of that name lies: a problem, what is to be run on it, and what must come out.
+/// Returns where the case of that name lies: a problem, what is to be run on it, and what must come out.
 inline std::string conformance_case(const std::string& name) {
   return source_path("tests/tools/train/conformance/" + name + ".json");
 }
 
-/// In alphabetical order.
+/// Returns the names of all cases in alphabetical order.
 inline std::vector<std::string> conformance_case_names() {
   std::vector<std::string> names;
   const auto folder = std::filesystem::path(conformance_case("any")).parent_path();

@@ -17,8 +17,7 @@ SharedOutData count_classes(const data::Dataset& dataset,
   SharedOutData shared;
   const auto classes = static_cast<std::size_t>(dataset.classes);
   for (std::size_t label = 0; label < classes; ++label) {
-    shared.class_names.push_back(label < dataset.class_names.size() ? dataset.class_names[label]
-                                                                    : std::to_string(label));
+    shared.class_names.push_back(dataset.class_name(label));
   }
   for (const std::vector<std::uint32_t>& part : parts) {
     std::vector<std::uint64_t>& counts = shared.counts.emplace_back(classes);

@@ -8,9 +8,7 @@ std::vector<DataClass> classes_of(const data::Dataset& dataset,
                                   const std::vector<std::vector<std::uint32_t>>& parts) {
   std::vector<DataClass> classes;
   for (const data::ClassHolder& holder : data::class_holders(parts, dataset.train.labels, dataset.classes)) {
-    const std::size_t label = classes.size();
-    const bool has_name = label < dataset.class_names.size();
-    classes.push_back({has_name ? dataset.class_names[label] : std::to_string(label), holder});
+    classes.push_back({dataset.class_name(classes.size()), holder});
   }
   return classes;
 }
