@@ -15,7 +15,7 @@ namespace tardigrad {
 ///     winners[n, c, y, x] = the window's element (0 … 3, row order) that gets the gradient, or no_winner
 ///
 /// Number is float or Bf16. Sums and comparisons are made in fp32 and the result is rounded to the nearest
-/// Number, which is the maximum of the rounded. As Relu followed by MaxPool2x2 of models/layers (and PyTorch)
+/// Number, which is the maximum of the rounded. As Relu followed by MaxPool of models/layers (and PyTorch)
 /// decide it: of equal maxima the first wins, NaN counts as larger than any number (the last of several wins)
 /// and stays NaN; where the maximum is not above 0 the output is 0 and nothing wins.
 ///

@@ -23,7 +23,8 @@ enum class Purpose : std::uint64_t {
   gradient_noise = 9,
   heterogeneity = 10,
   augment = 11,
-  test_share = 12
+  test_share = 12,
+  dropout = 13
 };
 
 /// Advances `state` by SplitMix64 (Steele, Lea, Flood 2014) and returns a bijective mix of it.

@@ -3,14 +3,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "kernels/dropout_mask.h"
 #include "models/architecture.h"
 
 namespace tardigrad::models {
 
 /// Says what computes the layers on a CPU.
 enum class CpuEngine {
-  plain,   ///< The loops of the *_plain.cpp files: always there, the reference of the tests.
+  plain,   ///< The loops of layers/plain: always there, the reference of the tests.
   onednn,  ///< oneDNN for convolutions and large linear layers, own loops where those are faster.
 };
 
@@ -36,6 +38,10 @@ class Classifier {
   virtual ~Classifier() = default;
 
   virtual int batch_size() const = 0;
+
+  /// Says what the following gradients draw the masks of dropout for. Nothing, as at the beginning, drops
+  /// nothing, which evaluate() and logits() never do.
+  virtual void use_masks(const std::optional<MaskKey>& key) = 0;
 
   /// Overwrites `gradient` with that of the mean cross-entropy over batch_size() examples. Returns the mean.
   float gradient(const float* parameters, const float* images, const std::int32_t* labels, float* gradient) {

@@ -13,40 +13,30 @@ Network::Network(const Architecture& architecture, int batch_size, Layers layers
       classes_(architecture.classes()),
       layers_(std::move(layers)),
       image_size_(architecture.input().size()),
-      padded_images_(image_size_ * batch_size) {
-  for (const auto& layer : layers_) outputs_.emplace_back(layer->output_size());
-}
+      padded_images_(image_size_ * batch_size) {}
 
 float Network::gradient_of(const float* parameters, const float* images, const std::int32_t* labels,
                            int count, float* gradient) {
   images = whole_batch(images, count);
-  float* logits = forward(parameters, images);
+  layers_.use_masks(masks_);
+  float* logits = layers_.forward(parameters, images);
   const double loss_sum = plain::cross_entropy(count, classes_, logits, labels, logits);
   const auto padding = static_cast<std::ptrdiff_t>(batch_size_ - count) * classes_;  // has no part in it
   std::fill_n(logits + static_cast<std::ptrdiff_t>(count) * classes_, padding, 0.0F);
-  for (std::size_t l = layers_.size(); l-- > 0;) {
-    // The gradient with respect to an activation takes its place: nothing reads the activation after that.
-    float* input_gradient = l == 0 ? nullptr : outputs_[l - 1].data();
-    layers_[l]->backward(parameters, input(l, images), outputs_[l].data(), input_gradient, gradient);
-  }
+  layers_.backward(parameters, images, logits, nullptr, gradient);
   return static_cast<float>(loss_sum / count);
 }
 
 double Network::evaluate(const float* parameters, const float* images, const std::int32_t* labels, int count,
                          std::uint8_t* hits) {
-  const float* logits = forward(parameters, whole_batch(images, count));
+  layers_.use_masks(std::nullopt);
+  const float* logits = layers_.forward(parameters, whole_batch(images, count));
   return plain::cross_entropy<float>(count, classes_, logits, labels, nullptr, hits);
 }
 
 void Network::logits(const float* parameters, const float* images, int count, float* logits) {
-  std::copy_n(forward(parameters, whole_batch(images, count)), count * classes_, logits);
-}
-
-float* Network::forward(const float* parameters, const float* images) {
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    layers_[l]->forward(parameters, input(l, images), outputs_[l].data());
-  }
-  return outputs_.back().data();
+  layers_.use_masks(std::nullopt);
+  std::copy_n(layers_.forward(parameters, whole_batch(images, count)), count * classes_, logits);
 }
 
 const float* Network::whole_batch(const float* images, int count) {

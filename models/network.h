@@ -1,15 +1,12 @@
 #pragma once
 
-#include <memory>
-#include <vector>
+#include <optional>
 
 #include "models/aligned_vector.h"
 #include "models/classifier.h"
-#include "models/layers/layer.h"
+#include "models/layers/sequence.h"
 
 namespace tardigrad::models {
-
-using Layers = std::vector<std::unique_ptr<Layer>>;
 
 /// Makes a layer that its plain functions compute.
 std::unique_ptr<Layer> make_plain_layer(const LayerSpec& layer, int batch_size);
@@ -25,6 +22,7 @@ class Network final : public Classifier {
   Network(const Architecture& architecture, int batch_size, Layers layers);
 
   int batch_size() const override { return batch_size_; }
+  void use_masks(const std::optional<MaskKey>& key) override { masks_ = key; }
   float gradient_of(const float* parameters, const float* images, const std::int32_t* labels, int count,
                     float* gradient) override;
   double evaluate(const float* parameters, const float* images, const std::int32_t* labels, int count,
@@ -32,22 +30,13 @@ class Network final : public Classifier {
   void logits(const float* parameters, const float* images, int count, float* logits) override;
 
  private:
-  /// Returns the input of layer `l`.
-  const float* input(std::size_t l, const float* images) const {
-    return l == 0 ? images : outputs_[l - 1].data();
-  }
-
-  /// Computes all activations and returns the logits. `images` are batch_size() images.
-  float* forward(const float* parameters, const float* images);
-
   /// Returns `images` if they are a whole batch, else the first `count` of them with zeros behind.
   const float* whole_batch(const float* images, int count);
 
   int batch_size_;
   int classes_;
-  Layers layers_;
-  /// Holds the outputs of each layer; on the way back, the gradients with respect to them.
-  std::vector<AlignedVector<float>> outputs_;
+  Sequence layers_;
+  std::optional<MaskKey> masks_;
   std::size_t image_size_;
   AlignedVector<float> padded_images_;
 };

@@ -1,5 +1,7 @@
 #include "models/cuda/blueprint.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -38,11 +40,14 @@ class Builder {
     plan_.precision = precision;
     plan_.element = element_of(precision);
     plan_.activations = activations;
+    for (const LayerSpec& layer : architecture.layers()) {
+      if (!std::holds_alternative<Flatten>(layer)) layers_.push_back(&layer);
+    }
   }
 
   Blueprint build() {
     begin_with_images();
-    for (std::size_t l = 0; l < architecture_.layers().size();) l = add_stage(l);
+    for (std::size_t l = 0; l < layers_.size();) l = add_stage(l);
     if (plan_.linears.empty() || plan_.linears.back().relu) refuse();
     plan_.labels = arena_.take(batch() * sizeof(std::int32_t));
     plan_.losses = arena_.take(batch() * sizeof(float));
@@ -56,14 +61,17 @@ class Builder {
  private:
   std::size_t batch() const { return static_cast<std::size_t>(plan_.batch); }
 
-  [[noreturn]] static void refuse() {
-    throw std::logic_error(
-        "CUDA: a convolution must be followed by ReLU and max-pool, each linear layer but the last by ReLU");
+  [[noreturn]] void refuse() const {
+    throw std::invalid_argument(fmt::format(
+        "model {}: GPUs have no kernels for all of its layers yet: expected convolutions of 3x3, each with "
+        "bias, padding 1, relu and a max_pool of 2 behind, and linear layers with relu between, or --device "
+        "cpu",
+        architecture_.name()));
   }
 
   template <typename Spec>
   const Spec* layer(std::size_t l) const {
-    return l < architecture_.layers().size() ? std::get_if<Spec>(&architecture_.layers()[l]) : nullptr;
+    return l < layers_.size() ? std::get_if<Spec>(layers_[l]) : nullptr;
   }
 
   std::size_t take_elements(std::size_t count) { return arena_.take(count * size_of(plan_.element)); }
@@ -84,8 +92,9 @@ class Builder {
 
   /// Returns the number of the layer behind the stage.
   std::size_t add_stage(std::size_t l) {
-    if (const auto* convolution = layer<Conv3x3>(l)) {
-      if (!layer<Relu>(l + 1) || !layer<MaxPool2x2>(l + 2)) refuse();
+    if (const auto* convolution = layer<models::Convolution>(l)) {
+      const auto* pool = layer<MaxPool>(l + 2);
+      if (!is_usual(*convolution) || !layer<Relu>(l + 1) || !pool || !pool->is_2x2()) refuse();
       add(*convolution, layer<Linear>(l + 3) != nullptr);
       return l + 3;
     }
@@ -96,7 +105,12 @@ class Builder {
     return l + (relu ? 2 : 1);
   }
 
-  void add(const Conv3x3& convolution, bool linear_follows) {
+  static bool is_usual(const models::Convolution& convolution) {
+    return convolution.kernel == 3 && convolution.stride == 1 && convolution.padding == 1 &&
+           convolution.groups == 1 && convolution.bias_offset;
+  }
+
+  void add(const models::Convolution& convolution, bool linear_follows) {
     ConvolutionStage stage;
     stage.convolution = convolution;
     stage.input_channels = input_channels_;
@@ -119,7 +133,7 @@ class Builder {
                           lies_well(convolution.weight_offset);
     if (stage.format == MemoryFormat::channel_major) as_it_is(weight);
     stage.weight = parameter(weight, in_place, in_place);
-    stage.bias.flat = convolution.bias_offset;  // only our own kernels use it
+    stage.bias.flat = *convolution.bias_offset;  // only our own kernels use it
     stage.input = input_;
     stage.convolved = take_elements(stage.pool.input_size());
     stage.winners = arena_.take(stage.pool.output_size());
@@ -192,6 +206,7 @@ class Builder {
   }
 
   const Architecture& architecture_;
+  std::vector<const LayerSpec*> layers_;  // but for flatten, which moves nothing
   Blueprint plan_;
   Arena arena_;
   std::size_t input_ = 0;
@@ -203,8 +218,9 @@ class Builder {
 };
 
 bool has_convolutions(const Architecture& architecture) {
-  return std::ranges::any_of(architecture.layers(),
-                             [](const LayerSpec& layer) { return std::holds_alternative<Conv3x3>(layer); });
+  return std::ranges::any_of(architecture.layers(), [](const LayerSpec& layer) {
+    return std::holds_alternative<models::Convolution>(layer);
+  });
 }
 
 }  // namespace

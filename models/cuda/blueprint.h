@@ -53,7 +53,7 @@ struct Parameter {
 
 /// Is convolution, bias, ReLU and 2×2 max-pool. Offsets are into the network's memory, in bytes.
 struct ConvolutionStage {
-  Conv3x3 convolution;
+  models::Convolution convolution;
   int input_channels = 0;  ///< With padding.
   MemoryFormat format = MemoryFormat::channel_major;
   PoolShape pool;
@@ -101,8 +101,9 @@ struct Blueprint {
   std::size_t bytes = 0;              ///< Of everything, without the libraries' workspace.
 };
 
-/// Lays a network out. Throws std::logic_error for layers in an order that CUDA has no kernels for: a
-/// convolution must be followed by ReLU and max-pool, every linear layer but the last by ReLU.
+/// Lays a network out. Throws std::invalid_argument for layers, or an order of them, that there are no
+/// kernels for yet: a 3×3 convolution with bias, stride 1 and padding 1 must be followed by ReLU and 2×2
+/// max-pool, every linear layer but the last by ReLU.
 Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
                          Activations activations);
 

@@ -27,8 +27,9 @@ std::size_t evaluation_batch(const data::Images& test) { return std::min<std::si
 /// its documentation, on any GPU.
 NetworkOptions options_for(const Architecture& architecture, NetworkOptions options) {
   constexpr std::size_t products = std::size_t{32} << 20;
-  const bool convolutions = std::ranges::any_of(
-      architecture.layers(), [](const LayerSpec& layer) { return std::holds_alternative<Conv3x3>(layer); });
+  const bool convolutions = std::ranges::any_of(architecture.layers(), [](const LayerSpec& layer) {
+    return std::holds_alternative<models::Convolution>(layer);
+  });
   if (!convolutions) options.workspace_limit = std::min(options.workspace_limit, products);
   return options;
 }

@@ -39,7 +39,7 @@ std::size_t ConvolutionAlgorithms::workspace_bytes() const {
 
 Convolution::Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision)
     : device_(device), precision_(precision), reads_images_(stage.reads_images) {
-  const Conv3x3& conv = stage.convolution;
+  const models::Convolution& conv = stage.convolution;
   const cudnnTensorFormat_t format =
       stage.format == MemoryFormat::channel_major ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
   const cudnnDataType_t type = precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;

@@ -21,10 +21,10 @@ struct ConvolutionAlgorithms {
   std::size_t workspace_bytes() const;
 };
 
-/// Computes 3×3 convolutions of a batch by cuDNN: the sums of conv3x3.h without the bias, forward and
-/// backward. Input, output and weights have the stage's format, channels last with the input channels padded;
-/// all memory is aligned to 16 bytes. In fp32 and tf32 they are float; in bf16 they are bf16 with sums in
-/// float.
+/// Computes 3×3 convolutions of a batch by cuDNN: the sums of layers/convolution.h without the bias, forward
+/// and backward. Input, output and weights have the stage's format, channels last with the input channels
+/// padded; all memory is aligned to 16 bytes. In fp32 and tf32 they are float; in bf16 they are bf16 with
+/// sums in float.
 class Convolution {
  public:
   Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision);

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+
+#include "kernels/dropout_mask.h"
 
 namespace tardigrad::models {
 
@@ -15,9 +18,11 @@ namespace tardigrad::models {
 /// (NCHW) unless the version says otherwise. `input_gradient` is null where it is not wanted (first layer),
 /// and may be the memory of `input`: a network needs one buffer per activation. `output` may not overlap
 /// `input`. All memory is the caller's and at least batch × elements long. A layer runs on the calling
-/// thread; the result depends on nothing but the arguments. NaN and infinity are data like any other.
+/// thread; the result depends on nothing but the arguments and the masks. NaN and infinity are data like any
+/// other.
 ///
-/// An object holds scratch (reordered weights): any thread may call it, one at a time.
+/// An object holds scratch (reordered weights) and what the way back wants of the last forward pass, which
+/// backward follows, with the same parameters and input: any thread may call it, one at a time.
 class Layer {
  public:
   Layer() = default;
@@ -27,6 +32,9 @@ class Layer {
 
   /// Returns the floats of the output activation, padding of the version's memory format included.
   virtual std::size_t output_size() const = 0;
+
+  /// Says what the following passes draw masks for (dropout.h): nothing, as at the beginning, is evaluation.
+  virtual void use_masks(const std::optional<MaskKey>& /*key*/) {}
 
   virtual void forward(const float* parameters, const float* input, float* output) = 0;
   virtual void backward(const float* parameters, const float* input, const float* output_gradient,

@@ -3,7 +3,7 @@
 #include <cstddef>
 
 #include "models/layers/lanes.h"
-#include "models/layers/max_pool.h"
+#include "models/layers/pool.h"
 
 namespace tardigrad::models {
 namespace {

@@ -23,7 +23,7 @@ COLUMNS = 110
 NAMESPACES = {"": "tardigrad", "data/": "tardigrad::data", "models/": "tardigrad::models",
               "tests/data/": "tardigrad::data", "tests/models/": "tardigrad::models",
               "tests/cuda_emulation/": "tardigrad::emulation"}
-WITHIN = {"assets", "bench", "cpu", "cuda", "detail", "fuzz", "onednn", "plain", "testing"}
+WITHIN = {"assets", "bench", "channels_last", "cpu", "cuda", "detail", "fuzz", "onednn", "plain", "testing"}
 # Literals, comments and what the preprocessor reads.
 NO_CODE = re.compile(r'R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<!\w)\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/'
                      r'|^[ \t]*#(?:\\\n|[^\n])*', re.DOTALL | re.MULTILINE)

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "models/networks/built_in_networks.h"
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
 #include "runtime/objective/smoothness.h"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/classification.h"
+#include "models/networks/built_in_networks.h"
 
 namespace tardigrad::models::testing {
 

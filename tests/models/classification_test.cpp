@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "models/networks/built_in_networks.h"
+#include "models/networks/network_file.h"
 #include "runtime/objective/epochs.h"
 #include "tests/models/classification_problem.h"
 
@@ -26,6 +28,44 @@ TEST(Classification, AJobIsTheSameOnEveryEngine) {
   Stream first(Device{}, "first");
   Stream second(Device{Backend::cpu, 1}, "second");
   testing::expect_one_job_on_every_engine(classification, first, second);
+}
+
+/// A network that drops most of what goes through it.
+Classification make_with_dropout(const ClassificationOptions& options) {
+  const auto dataset = share_bright_rows(100);
+  auto architecture =
+      parse_network("drops", "drops", "layers = [\"flatten\", {dropout = 0.8}, {linear = \"classes\"}]",
+                    dataset->train.shape, dataset->classes);
+  return Classification(dataset, std::move(architecture), options);
+}
+
+// All examples are in every minibatch: what differs from job to job are the masks.
+TEST(Classification, MasksOfDropoutBelongToTheJobAndNotToTheEngine) {
+  ClassificationOptions options{
+      .workers = 1, .batch_size = 100, .partition = {}, .sampling = data::Sampling::sequential, .seed = 5};
+  auto classification = make_with_dropout(options);
+  Stream first(Device{}, "first");
+  Stream second(Device{Backend::cpu, 1}, "second");
+  const auto one = classification.make_engine(first);
+  const auto other = classification.make_engine(second);
+  const auto expected = gradient_of(classification, *one, first, 0, 7);
+  EXPECT_NE(gradient_of(classification, *other, second, 0, 8), expected);
+  EXPECT_EQ(gradient_of(classification, *other, second, 0, 7), expected);
+  options.seed = 6;
+  auto reseeded = make_with_dropout(options);
+  EXPECT_NE(gradient_of(reseeded, *reseeded.make_engine(first), first, 0, 7), expected);
+}
+
+TEST(Classification, EvaluatesWithoutDropout) {
+  auto classification = make_with_dropout({.workers = 1, .batch_size = 8, .partition = {}});
+  EXPECT_EQ(evaluate(classification), evaluate(classification));
+  std::vector<float> model(classification.dimension());
+  classification.initialise(model, 3);
+  std::vector<double> gradient(model.size());
+  std::vector<double> again(model.size());
+  classification.full_gradient(model, gradient);
+  classification.full_gradient(model, again);
+  EXPECT_EQ(gradient, again);
 }
 
 // A batch as large as the share, in file order, is the whole of f_i; its loss is the mean over those

@@ -14,15 +14,16 @@ namespace tardigrad::models::testing {
 
 /// A network to test.
 struct Case {
-  std::string architecture;
+  std::string architecture;  ///< A built-in name, or the text of a network file.
   ImageShape shape;
   int batch;
   CpuEngine engine;
 };
 
 inline void PrintTo(const Case& c, std::ostream* out) {
-  *out << c.architecture << " on " << c.shape.channels << "x" << c.shape.height << "x" << c.shape.width
-       << ", batch " << c.batch << (c.engine == CpuEngine::plain ? ", plain" : ", oneDNN");
+  *out << c.architecture.substr(0, c.architecture.find('{')) << " on " << c.shape.channels << "x"
+       << c.shape.height << "x" << c.shape.width << ", batch " << c.batch
+       << (c.engine == CpuEngine::plain ? ", plain" : ", oneDNN");
 }
 
 /// Initial parameters with a minibatch of noise.

@@ -7,6 +7,7 @@
 
 #include "kernels/random.h"
 #include "models/classification.h"
+#include "models/networks/built_in_networks.h"
 
 namespace tardigrad::models {
 namespace {

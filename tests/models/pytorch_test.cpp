@@ -4,6 +4,7 @@
 
 #include "tests/data/temporary_folder.h"
 #include "tests/models/classifier_problem.h"
+#include "tests/models/test_networks.h"
 #include "tests/support/source_path.h"
 
 namespace tardigrad::models {
@@ -29,14 +30,25 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
     write("parameters.f32", std::span<const float>(problem_.parameters));
     write("images.f32", std::span<const float>(problem_.images));
     write("labels.i32", std::span<const std::int32_t>(problem_.labels));
-    std::ofstream layout(folder_.path() / "layout.txt");
-    for (const TensorSpec& tensor : architecture_.layout().tensors()) {
-      layout << tensor.name;
-      for (const std::int64_t extent : tensor.shape) layout << ' ' << extent;
-      layout << '\n';
-    }
-    layout.close();
+    std::ofstream(folder_.path() / "network.toml") << text();
     run_script();
+  }
+
+  /// That of the network's file.
+  static std::string text() {
+    const std::string& network = GetParam().architecture;
+    return network.find('=') == std::string::npos ? built_in_network(network) : network;
+  }
+
+  /// Names and shapes, a line a tensor.
+  std::string layout() const {
+    std::string lines;
+    for (const TensorSpec& tensor : architecture_.layout().tensors()) {
+      lines += tensor.name;
+      for (const std::int64_t extent : tensor.shape) lines += " " + std::to_string(extent);
+      lines += '\n';
+    }
+    return lines;
   }
 
   std::vector<double> read(const std::string& name, std::size_t count) const {
@@ -49,7 +61,7 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
 
   void expect_agreement();
 
-  Architecture architecture_ = make_architecture(GetParam().architecture, GetParam().shape, 10);
+  Architecture architecture_ = testing::make_network(GetParam().architecture, GetParam().shape);
   testing::Problem problem_{architecture_, GetParam().batch};
 
  private:
@@ -59,10 +71,10 @@ class PyTorch : public ::testing::TestWithParam<testing::Case> {
   }
 
   void run_script() const {
-    const auto& [architecture, shape, batch, engine] = GetParam();
+    const auto& [network, shape, batch, engine] = GetParam();
     std::string command =
         *python_ + " " + tardigrad::testing::source_path("tests/models/pytorch_gradient.py");
-    command += " " + folder_.path().string() + " " + architecture;
+    command += " " + folder_.path().string();
     for (const int number : {batch, shape.channels, shape.height, shape.width}) {
       command += " " + std::to_string(number);
     }
@@ -87,6 +99,8 @@ void PyTorch::expect_agreement() {
   const float loss = classifier->gradient(problem_.parameters.data(), problem_.images.data(),
                                           problem_.labels.data(), gradient.data());
 
+  std::ifstream state(folder_.path() / "state.txt");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(state), {}), layout()) << "PyTorch's state dict";
   const double expected_loss = read("loss.f64", 1)[0];
   EXPECT_NEAR(loss, expected_loss, tolerance * expected_loss);
   EXPECT_LT(testing::relative_error(logits, read("logits.f64", logits.size())), tolerance);
@@ -112,12 +126,18 @@ INSTANTIATE_TEST_SUITE_P(Networks, PyTorchAtZero,
                                            testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::onednn},
                                            testing::Case{"cnn", {1, 28, 28}, 8, CpuEngine::onednn},
                                            testing::Case{"cnn", {3, 32, 32}, 2, CpuEngine::plain}));
-INSTANTIATE_TEST_SUITE_P(Networks, PyTorch,
-                         ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::plain},
-                                           testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::onednn},
-                                           testing::Case{"cnn", {1, 28, 28}, 8, CpuEngine::onednn},
-                                           testing::Case{"cnn", {3, 32, 32}, 8, CpuEngine::onednn},
-                                           testing::Case{"cnn", {3, 32, 32}, 2, CpuEngine::plain}));
+INSTANTIATE_TEST_SUITE_P(
+    Networks, PyTorch,
+    ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::plain},
+                      testing::Case{"mlp", {1, 28, 28}, 8, CpuEngine::onednn},
+                      testing::Case{"cnn", {1, 28, 28}, 8, CpuEngine::onednn},
+                      testing::Case{"cnn", {3, 32, 32}, 8, CpuEngine::onednn},
+                      testing::Case{"cnn", {3, 32, 32}, 2, CpuEngine::plain},
+                      testing::Case{"resnet18", {3, 16, 16}, 2, CpuEngine::onednn},
+                      testing::Case{testing::image_layers, {3, 21, 19}, 5, CpuEngine::plain},
+                      testing::Case{testing::image_layers, {3, 21, 19}, 5, CpuEngine::onednn},
+                      testing::Case{testing::feature_layers, {1, 8, 8}, 6, CpuEngine::plain},
+                      testing::Case{testing::feature_layers, {1, 8, 8}, 6, CpuEngine::onednn}));
 
 }  // namespace
 }  // namespace tardigrad::models

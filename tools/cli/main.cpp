@@ -21,6 +21,7 @@
 #include "tools/compare/class_table.h"
 #include "tools/compare/compare.h"
 #include "tools/data/describe_data.h"
+#include "tools/models/describe_models.h"
 #include "tools/options/option_records.h"
 #include "tools/options/train_command.h"
 #include "tools/outputs/standard_streams.h"
@@ -89,6 +90,10 @@ constexpr const char* data_example =
     "Example: how uneven a partition is\n"
     "  tools/fetch_data.sh fashion-mnist\n"
     "  tardigrad data --dataset fashion-mnist --partition dirichlet:0.1 --workers 10 -o data.html";
+constexpr const char* models_example =
+    "Example: a network of one's own, from one that is built in\n"
+    "  tardigrad models resnet8 > mine.toml\n"
+    "  tardigrad models mine.toml --images 1x28x28";
 constexpr const char* example =
     "tardigrad help COMMAND, or tardigrad COMMAND --help, shows the manual of a command.\n"
     "\n"
@@ -151,6 +156,17 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
                      "partition", "workers", "seed"});
   data_command->add_option("-o,--output", data_page, "A page with the picture of it");
   data_command->footer(data_example);
+  DescribedModel described;
+  CLI::App* models_command =
+      app.add_subcommand("models", "List the networks that are built in, or show one: text, shapes, sizes");
+  models_command->add_option("NAME", described.name, "One of them, or a FILE.toml");
+  models_command
+      ->add_option("--images", described.images, "Channels, height and width of the images it reads")
+      ->capture_default_str();
+  models_command->add_option("--classes", described.classes, "Classes it tells apart")->capture_default_str();
+  models_command->add_option("--batch-size", described.batch_size, "Images of a minibatch, for the memory")
+      ->capture_default_str();
+  models_command->footer(models_example);
   train_options.command_line = compare_options.shared.command_line = command_line;
   try {
     const auto checkpoint = read_command_line(app, arguments);
@@ -159,6 +175,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
       (by_class ? print_class_table : csv ? print_csv : print_accuracy_table)(logs);
     }
     if (report_command->parsed()) write_report(logs, page);
+    if (models_command->parsed()) describe_models(described);
     if (data_command->parsed()) describe_data(data_options, data_page);
     if (train_command->parsed() || compare_command->parsed()) ignore_sigpipe_and_sigxfsz();
     if (train_command->parsed()) {

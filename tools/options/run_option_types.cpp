@@ -10,7 +10,7 @@
 
 #include "data/data_source.h"
 #include "data/dataset.h"
-#include "models/architecture.h"
+#include "models/networks/built_in_networks.h"
 #include "runtime/base/nearest_name.h"
 #include "runtime/base/parse_number.h"
 #include "runtime/execution/execution.h"
@@ -51,9 +51,15 @@ OptionType<std::string> words_or_file(const std::string& values, const std::stri
 
 OptionType<std::string> model_name() {
   std::vector<std::string> known = models::architecture_names();
-  known.insert(known.end(), {"mlp:WIDTH,...", "cnn:CHANNELS,...:WIDTH,...", "quadratic:FILE.json",
-                             "quadratic:tridiagonal:D"});
-  return name_of("NAME", known, "models/README.md", {"quadratic", "mlp", "cnn"});
+  known.insert(known.end(), {"FILE.toml", "mlp:WIDTH,...", "cnn:CHANNELS,...:WIDTH,...",
+                             "quadratic:FILE.json", "quadratic:tridiagonal:D"});
+  OptionType<std::string> type =
+      name_of("NAME", known, "models/networks/README.md", {"quadratic", "mlp", "cnn"});
+  const auto parse = type.parse;
+  type.parse = [parse](const std::string& flag, const std::string& given) {
+    return models::is_network_file(given) ? given : parse(flag, given);
+  };
+  return type;
 }
 
 OptionType<std::string> dataset_name() {

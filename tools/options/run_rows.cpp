@@ -19,7 +19,9 @@ std::vector<OptionRow> run_rows() {
   const std::string all_methods = fmt::format("{}", fmt::join(method_names(), ", "));
   return {
       make_row({.name = "model",
-                .help = "logistic, mlp, cnn, mlp:WIDTH,WIDTH,..., cnn:CHANNELS,...[:WIDTH,...]; "
+                .help = "logistic, mlp, cnn, resnet8, resnet18, mlp:WIDTH,WIDTH,..., "
+                        "cnn:CHANNELS,...[:WIDTH,...], or FILE.toml, a network of your own (tardigrad "
+                        "models); "
                         "quadratic:FILE.json, or quadratic:tridiagonal:D[:noise=X][:spread=Y], generated for "
                         "any number of --workers",
                 .section = problem,

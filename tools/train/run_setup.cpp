@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "models/classification.h"
+#include "models/networks/built_in_networks.h"
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
 #include "runtime/base/json_text.h"

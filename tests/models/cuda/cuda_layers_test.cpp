@@ -41,7 +41,7 @@ class Bench {
 };
 
 struct ConvolutionCase {
-  Conv3x3 conv;
+  models::Convolution conv;
   int batch;
   Precision precision;
   MemoryFormat format;
@@ -99,7 +99,7 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
   const std::vector<double> input = small_integers(images() * in * pixels(), 1);
   const std::vector<double> weight = small_integers(weight_size(), 2);
   const std::vector<double> output_gradient = small_integers(images() * out * pixels(), 3);
-  Conv3x3 conv = c.conv;
+  models::Convolution conv = c.conv;
   conv.bias_offset = weight.size();
   std::vector<double> parameters(weight.size() + out);  // bias 0
   std::ranges::copy(weight, parameters.begin());

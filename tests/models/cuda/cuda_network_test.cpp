@@ -7,6 +7,8 @@
 #include "models/cuda/graph_cache.h"
 #include "models/cuda/network.h"
 #include "models/cuda/plans.h"
+#include "models/networks/built_in_networks.h"
+#include "models/networks/network_builder.h"
 #include "tests/models/classifier_problem.h"
 #include "tests/models/cuda/cuda_gpu.h"
 #include "tests/models/cuda/cuda_reference.h"
@@ -20,9 +22,11 @@ using models::testing::relative_error;
 
 /// Sizes that leave most tensors off the 16 bytes that libraries want.
 Architecture odd_sizes() {
-  Architecture architecture("odd", {3, 9, 7});
-  for (const int channels : {5, 11}) architecture.conv3x3(channels).relu().max_pool2x2();
-  return architecture.linear(13).relu().linear(9).relu().linear(3);
+  NetworkBuilder builder("odd", {3, 9, 7});
+  for (const int channels : {5, 11}) {
+    builder.convolution({.channels = channels, .padding = 1}).relu().max_pool();
+}
+  return builder.flatten().linear(13).relu().linear(9).relu().linear(3).build();
 }
 
 Architecture make(const std::string& name, const ImageShape& shape) {
@@ -246,12 +250,25 @@ TEST_F(CudaNetwork, RefusesVectorsThatAreNotAligned) {
 }
 
 TEST(CudaBlueprint, RefusesLayersWithoutKernels) {
-  EXPECT_THROW(make_blueprint(Architecture("x", {1, 8, 8}).conv3x3(2).relu().linear(2), 1, Precision::fp32,
-                              Activations::channel_major),
-               std::logic_error);
-  EXPECT_THROW(make_blueprint(Architecture("x", {1, 8, 8}).linear(2).relu(), 1, Precision::fp32,
-                              Activations::channel_major),
-               std::logic_error);
+  const auto refuses = [](NetworkBuilder& builder) {
+    const Architecture architecture = builder.build();
+    EXPECT_THROW(make_blueprint(architecture, 1, Precision::fp32, Activations::channel_major),
+                 std::invalid_argument);
+  };
+  const auto begin = [] { return NetworkBuilder("x", {1, 8, 8}); };
+  refuses(begin().convolution({.channels = 2, .padding = 1}).relu().flatten().linear(2));
+  refuses(begin().convolution({.channels = 2}).relu().max_pool().flatten().linear(2));
+  refuses(begin()
+              .convolution({.channels = 2, .padding = 1, .bias = false})
+              .relu()
+              .max_pool()
+              .flatten()
+              .linear(2));
+  refuses(
+      begin().convolution({.channels = 2, .padding = 1}).relu().max_pool({.kernel = 3}).flatten().linear(2));
+  refuses(begin().flatten().linear(2).relu());
+  refuses(begin().flatten().linear(4).gelu().linear(2));
+  refuses(begin().flatten().begin_residual().linear(64).end_residual().linear(2));
 }
 
 /// No two pieces of a network's memory overlap, and all begin where vectors may.

@@ -6,6 +6,7 @@
 
 #include "models/cuda/plan_cache.h"
 #include "models/cuda/plans.h"
+#include "models/networks/built_in_networks.h"
 #include "tests/models/cuda/cuda_gpu.h"
 #include "tests/support/temporary_folder.h"
 

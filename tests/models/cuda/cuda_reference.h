@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "models/architecture.h"
@@ -22,10 +23,14 @@ inline ReferenceGradient reference_gradient(const Architecture& architecture, in
   std::vector<std::vector<double>> activations{images};
   for (const LayerSpec& spec : architecture.layers()) {
     std::visit(
-        [&](const auto& layer) {
-          std::vector<double> output(layer.output_size() * static_cast<std::size_t>(batch));
-          plain::forward(layer, batch, parameters.data(), activations.back().data(), output.data());
-          activations.push_back(std::move(output));
+        [&]<typename Spec>(const Spec& layer) {
+          if constexpr (std::is_same_v<Spec, Residual>) {
+            ADD_FAILURE() << "GPUs have no residual blocks";
+          } else {
+            std::vector<double> output(layer.output_size() * static_cast<std::size_t>(batch));
+            plain::forward(layer, batch, parameters.data(), activations.back().data(), output.data());
+            activations.push_back(std::move(output));
+          }
         },
         spec);
   }
@@ -34,9 +39,11 @@ inline ReferenceGradient reference_gradient(const Architecture& architecture, in
   result.loss = plain::cross_entropy(batch, architecture.classes(), logits, labels.data(), logits) / batch;
   for (std::size_t l = architecture.layers().size(); l-- > 0;) {
     std::visit(
-        [&](const auto& layer) {
-          plain::backward(layer, batch, parameters.data(), activations[l].data(), activations[l + 1].data(),
-                          l == 0 ? nullptr : activations[l].data(), result.gradient.data());
+        [&]<typename Spec>(const Spec& layer) {
+          if constexpr (!std::is_same_v<Spec, Residual>) {
+            plain::backward(layer, batch, parameters.data(), activations[l].data(), activations[l + 1].data(),
+                            l == 0 ? nullptr : activations[l].data(), result.gradient.data());
+          }
         },
         architecture.layers()[l]);
   }

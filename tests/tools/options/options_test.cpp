@@ -189,7 +189,7 @@ TEST_F(Options, MessagesNameWhatIsWrong) {
       refusal("train --model quadratic:tridiagonal:20 --method dud --lr 1"),
       AllOf(HasSubstr("did you mean dude?"), HasSubstr("runtime/methods/README.md says how to add one")));
   EXPECT_THAT(refusal("train --model transformer --method dude --lr 1"),
-              HasSubstr("models/README.md says how to add one"));
+              HasSubstr("models/networks/README.md says how to add one"));
   EXPECT_THAT(refusal("train --model mlp --dataset imagenet --method dude --lr 1"),
               HasSubstr("data/README.md says how to add one"));
   const Finished run = train("--save model.pt");

@@ -1,8 +1,9 @@
+#include "models/layers/linear.h"
+
 #include <algorithm>
 #include <type_traits>
 
 #include "models/layers/lanes.h"
-#include "models/layers/linear.h"
 
 namespace tardigrad::models::plain {
 namespace {

@@ -1,4 +1,4 @@
-#include "models/layers/onednn.h"
+#include "models/layers/onednn/primitives.h"
 
 #include <omp.h>
 

@@ -1,7 +1,7 @@
+#include "models/layers/cross_entropy.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "models/layers/cross_entropy.h"
 
 namespace tardigrad::models::plain {
 

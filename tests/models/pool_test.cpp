@@ -1,4 +1,4 @@
-#include "models/layers/max_pool.h"
+#include "models/layers/pool.h"
 
 #include "models/layers/relu.h"
 #include "tests/models/image_formats.h"
@@ -16,7 +16,7 @@ TEST(MaxPool, TakesTheFirstMaximumAndLeavesOddEdgesOut) {
                                   5,  5,  0, 1, 100,  //
                                   5,  5,  2, 3, 100,  //
                                   50, 50, 9, 9, 100};
-  const auto pass = testing::run_plain<float>(MaxPool2x2{1, 5, 5}, 1, {}, input, {1, 2, 3, 4});
+  const auto pass = testing::run_plain<float>(MaxPool{1, 5, 5}, 1, {}, input, {1, 2, 3, 4});
   EXPECT_THAT(pass.output, ElementsAre(-1, 7, 5, 3));
   EXPECT_THAT(pass.input_gradient, ElementsAreArray({1, 0, 2, 0, 0,  //
                                                      0, 0, 0, 0, 0,  //
@@ -30,14 +30,68 @@ TEST(MaxPool, NanWins) {
     std::vector<float> input{1, 2, 3, 4};
     input[position] = std::numeric_limits<float>::quiet_NaN();
     float output = 0;
-    plain::forward<float>(MaxPool2x2{1, 2, 2}, 1, nullptr, input.data(), &output);
+    plain::forward<float>(MaxPool{1, 2, 2}, 1, nullptr, input.data(), &output);
     EXPECT_TRUE(std::isnan(output)) << position;
   }
 }
 
 TEST(MaxPool, GradientMatchesDifferences) {
-  testing::expect_gradients_match_differences(MaxPool2x2{3, 7, 7}, 2, {}, testing::apart(294, 2));
-  testing::expect_gradients_match_differences(MaxPool2x2{2, 4, 6}, 1, {}, testing::apart(48, 3));
+  testing::expect_gradients_match_differences(MaxPool{3, 7, 7}, 2, {}, testing::apart(294, 2));
+  testing::expect_gradients_match_differences(MaxPool{2, 4, 6}, 1, {}, testing::apart(48, 3));
+}
+
+/// Windows that overlap, that leave edges out, and that reach over them.
+const std::vector<PoolWindows> windows{{3, 7, 6, 2, 2, 0}, {2, 7, 8, 3, 2, 1}, {4, 5, 5, 3, 1, 1},
+                                       {1, 6, 9, 2, 4, 1}, {5, 4, 4, 1, 1, 0}, {2, 5, 5, 5, 5, 0}};
+
+TEST(Pools, GradientsMatchDifferencesForAnyWindows) {
+  for (const PoolWindows& of : windows) {
+    testing::expect_gradients_match_differences(MaxPool{of}, 2, {}, testing::apart(2 * of.input_size(), 1));
+    testing::expect_gradients_match_differences(AvgPool{of}, 2, {}, testing::noise(2 * of.input_size(), 2));
+  }
+  testing::expect_gradients_match_differences(GlobalAvgPool{3, 20}, 2, {}, testing::noise(120, 3));
+}
+
+TEST(AvgPool, CountsPaddingAsZeros) {
+  const auto pass = testing::run_plain<double>(AvgPool{{1, 2, 2, 2, 1, 1}}, 1, {}, {4, 8, 12, 16},
+                                               {1, 0, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_THAT(pass.output, ElementsAre(1, 3, 2, 4, 10, 6, 3, 7, 4));
+  EXPECT_THAT(pass.input_gradient, ElementsAre(0.25, 0, 0, 0));
+}
+
+/// Expects a layer for channels last to give what the plain one gives in float.
+template <typename Pool>
+void expect_channels_last(const Pool& pool, const ImageLayout& input, const ImageLayout& output) {
+  constexpr int batch = 2;
+  const auto x = testing::apart(pool.input_size() * batch, 4);
+  const auto dy = testing::noise(pool.output_size() * batch, 5);
+  const auto expected = testing::run_plain<double>(pool, batch, {}, x, dy);
+  const auto pass = testing::run_image_layer(*channels_last::make_layer(pool, batch), input, output, batch,
+                                             {}, testing::to_float(x), testing::to_float(dy));
+  // A few sums of at most 25 floats.
+  EXPECT_LT(testing::relative_error(pass.output, expected.output), 1e-6);
+  EXPECT_LT(testing::relative_error(pass.input_gradient, expected.input_gradient), 1e-6);
+}
+
+TEST(Pools, AreTheSameWithChannelsLast) {
+  for (const PoolWindows& of : windows) {
+    const ImageLayout input{of.channels, of.height, of.width, of.channels};
+    const ImageLayout output{of.channels, of.out_height(), of.out_width(), of.channels};
+    expect_channels_last(MaxPool{of}, input, output);
+    expect_channels_last(AvgPool{of}, input, output);
+    expect_channels_last(GlobalAvgPool{of.channels, of.height * of.width}, input, {of.channels, 1, 1, 1});
+  }
+}
+
+TEST(Pools, NanWinsWithChannelsLast) {
+  const MaxPool pool{{1, 2, 2}};
+  for (std::size_t position = 0; position < 4; ++position) {
+    AlignedVector<float> input{1, 2, 3, 4};
+    input[position] = std::numeric_limits<float>::quiet_NaN();
+    float output = 0;
+    channels_last::make_layer(pool, 1)->forward(nullptr, input.data(), &output);
+    EXPECT_TRUE(std::isnan(output)) << position;
+  }
 }
 
 struct MaxPoolCase {
@@ -57,7 +111,7 @@ TEST_P(ReluMaxPool, IsReluThenMaxPoolInEveryFormat) {
   constexpr int batch = 3;
   const ImageLayout input{channels, height, width, input_block};
   const ImageLayout output{channels, height / 2, width / 2, output_block};
-  const MaxPool2x2 pool{channels, height, width};
+  const MaxPool pool{channels, height, width};
   const Relu relu{static_cast<std::size_t>(channels * height * width)};
 
   // Whole numbers from -2 to 2: windows with ties, and with nothing positive, occur often. One NaN.

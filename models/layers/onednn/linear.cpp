@@ -1,5 +1,6 @@
 #include "models/layers/linear.h"
-#include "models/layers/onednn.h"
+
+#include "models/layers/onednn/primitives.h"
 
 namespace tardigrad::models::onednn {
 namespace {

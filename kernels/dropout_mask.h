@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/random.h"
+
+namespace tardigrad {
+
+/// Says what the masks of all dropout layers of a network are drawn for: a gradient of a job of a worker.
+struct MaskKey {
+  std::uint64_t seed = 0;
+  std::uint64_t worker = 0;
+  std::uint64_t job = 0;
+
+  bool operator==(const MaskKey&) const = default;
+};
+
+/// Decides which elements of an activation dropout keeps. Each decision depends on the key, the layer and the
+/// number of the element alone, so it is the same in any order, on any device, and in a replay.
+class DropoutMask {
+ public:
+  /// Makes the mask of a layer, by its number in the network, that drops with a probability in [0, 1).
+  constexpr DropoutMask(const MaskKey& key, std::uint64_t layer, double probability)
+      : start_(Random(key.seed ^ (layer * 0x9e3779b97f4a7c15), Purpose::dropout, key.worker, key.job).bits()),
+        bound_(static_cast<std::uint64_t>(probability * 0x1p32)) {}
+
+  /// Tells whether it keeps an element, by its number in [batch, channels, height, width].
+  constexpr bool keeps(std::uint64_t element) const {
+    std::uint64_t state = start_ + element * 0x9e3779b97f4a7c15;  // SplitMix64's element-th
+    return splitmix64(state) >> 32 >= bound_;
+  }
+
+ private:
+  std::uint64_t start_;
+  std::uint64_t bound_;
+};
+
+}  // namespace tardigrad
