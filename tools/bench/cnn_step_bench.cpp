@@ -25,6 +25,7 @@
 #include "kernels/random.h"
 #include "models/aligned_vector.h"
 #include "models/classifier.h"
+#include "models/networks/built_in_networks.h"
 #include "tools/bench/measurements.h"
 #include "tools/bench/noise_images.h"
 #include "tools/bench/paired.h"
@@ -44,7 +45,7 @@ class Step {
   virtual double run_s(int steps) = 0;
 };
 
-/// A network with a minibatch of noise: CIFAR-10's shape for the cnn, MNIST's for the mlp.
+/// A network with a minibatch of noise: MNIST's shape for the mlp, CIFAR-10's for the others.
 class CpuStep final : public Step {
  public:
   CpuStep(const std::string& architecture, int batch, models::CpuEngine engine)
@@ -143,9 +144,11 @@ int main(int argc, char** argv) {
   models::CpuEngine engine = models::best_cpu_engine();
   int blocks = 15;
   bool serving = false;
+  bool printing = false;
   std::string json;
   CLI::App app("Times a training step: loss and gradient of one minibatch.");
-  app.add_option("--architecture", architecture)->check(CLI::IsMember(models::architecture_names()));
+  app.add_option("--architecture", architecture, "A built-in network, or a network file")
+      ->capture_default_str();
   app.add_option("--batch", batch)->check(CLI::PositiveNumber);
   app.add_option("--device", device_name, "cpu, or a GPU as tardigrad train reads it")->capture_default_str();
   app.add_option("--precision", precision, "fp32, tf32 or bf16")->capture_default_str();
@@ -154,9 +157,14 @@ int main(int argc, char** argv) {
   app.add_option("--engine", engine, "Of the CPU")->transform(CLI::CheckedTransformer(engines));
   app.add_option("--blocks", blocks, "Of about 0.1 s; the median counts")->check(CLI::PositiveNumber);
   app.add_flag("--serve", serving, "Read numbers of steps, print the seconds they took");
+  app.add_flag("--print", printing, "Print the text of its network file, no more");
   app.add_option("--json", json, "Adds what was measured to this file, a JSON object a line");
   CLI11_PARSE(app, argc, argv);
   try {
+    if (printing) {
+      fmt::print("{}", models::network_text(architecture));
+      return 0;
+    }
     const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
     options.network.precision = models::parse_precision(precision);
     options.batch_size = batch;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Training step of the cnn on 32x32x3 images: tardigrad against PyTorch, measured in turn (A B C A B C ...).
+"""Training step of the cnn, or another network, on 32x32x3 images: tardigrad against PyTorch, in turn (A B C A B C ...).
 
     taskset -c 1 /usr/bin/python3 tools/bench/cnn_step_vs_pytorch.py build/tools/bench/cnn_step_bench
+    taskset -c 1 /usr/bin/python3 tools/bench/cnn_step_vs_pytorch.py build/tools/bench/cnn_step_bench --architecture resnet18 --batch 32
     tools/bench/cnn_step_vs_pytorch.py build/tools/bench/cnn_step_bench --device cuda
 
 A step is loss and gradient of one minibatch, no optimizer. PyTorch runs in channels_last, its fastest format here.
@@ -40,20 +41,25 @@ if "OPENBLAS_CORETYPE" in os.environ or not KEEP_MEMORY.items() <= os.environ.it
 import torch
 from torch import nn
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "models"))
+import pytorch_module  # noqa: E402
+
 DATA_SET_SIZE = 50000
 KINDS = ("eager", "graphs", "compiled", "compiled_graphs")
 
 
-def pytorch_cnn():
-    layers = []
-    for inputs, outputs in ((3, 32), (32, 64), (64, 128)):
-        layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2048, 256), nn.ReLU(), nn.Linear(256, 10))
+def pytorch_network(program, architecture):
+    """The class of the module that the network's file describes."""
+    text = subprocess.run([program, "--print", "--architecture", architecture], check=True, capture_output=True, text=True)
+    scope = {}
+    exec(pytorch_module.module_source(text.stdout, (3, 32, 32), 10), scope)
+    return scope["Network"]
 
 
 class PyTorchOnCpu:
-    def __init__(self, batch):
-        self.model = pytorch_cnn().to(memory_format=torch.channels_last)
+    def __init__(self, network, batch):
+        self.model = network().to(memory_format=torch.channels_last)
         self.images = torch.randn(batch, 3, 32, 32).to(memory_format=torch.channels_last)
         self.labels = torch.randint(10, (batch,))
 
@@ -68,9 +74,9 @@ class PyTorchOnCpu:
 class PyTorchOnGpu:
     """`kind`: of KINDS. `weights`: torch.float32 or torch.bfloat16; autocast is for fp32 weights."""
 
-    def __init__(self, data, batch, kind, weights=torch.float32, autocast=False):
+    def __init__(self, network, data, batch, kind, weights=torch.float32, autocast=False):
         self.data, self.batch, self.weights, self.autocast = data, batch, weights, autocast
-        self.model = pytorch_cnn().to("cuda", weights, memory_format=torch.channels_last)
+        self.model = network().to("cuda", weights, memory_format=torch.channels_last)
         self.scale, self.shift = data.scale.to(weights), data.shift.to(weights)
         self.chosen = torch.zeros(batch, dtype=torch.int64, device="cuda")
         self.position = 0
@@ -181,13 +187,13 @@ def compare(sides, arguments, batch, precision):
         "times as fast" for kind in KINDS if f"pytorch_{kind}" in found), flush=True)
     if arguments.json:
         benchmark = "cnn_step_compiled" if arguments.compile else "cnn_step"
-        line = {"benchmark": benchmark, "device": arguments.device, "case": ["batch", "precision"], "batch": batch,
-                "precision": precision, **found}
+        line = {"benchmark": benchmark, "device": arguments.device, "case": ["architecture", "batch", "precision"],
+                "architecture": arguments.architecture, "batch": batch, "precision": precision, **found}
         with open(arguments.json, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
 
-def gpu_sides(data, batch, precision, kinds):
+def gpu_sides(network, data, batch, precision, kinds):
     allowed = precision != "fp32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
     ways = {"": {}}
@@ -195,18 +201,19 @@ def gpu_sides(data, batch, precision, kinds):
         ways = {" with autocast": {"autocast": True}, " with bf16 weights": {"weights": torch.bfloat16}}
     if "compiled" in kinds:
         torch._dynamo.reset()  # it compiles one function no more often than so, else
-    return {kind + way: PyTorchOnGpu(data, batch, kind, **options) for kind in kinds for way, options in ways.items()}
+    return {kind + way: PyTorchOnGpu(network, data, batch, kind, **options) for kind in kinds for way, options in ways.items()}
 
 
 def compare_on_gpu(arguments):
     torch.backends.cudnn.benchmark = True
     data = DataOnGpu()
+    network = pytorch_network(arguments.program, arguments.architecture)
     print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
     kinds = KINDS if arguments.compile else KINDS[:2]
     for batch in arguments.batch:
         for precision in arguments.precision:
-            ours = Tardigrad(arguments.program, "--batch", batch, "--device", arguments.device, "--precision", precision)
-            compare({"tardigrad": ours, **gpu_sides(data, batch, precision, kinds)}, arguments, batch, precision)
+            ours = Tardigrad(arguments.program, "--architecture", arguments.architecture, "--batch", batch, "--device", arguments.device, "--precision", precision)
+            compare({"tardigrad": ours, **gpu_sides(network, data, batch, precision, kinds)}, arguments, batch, precision)
             ours.close()
 
 
@@ -218,19 +225,21 @@ def blas_of_pytorch():
 
 def compare_on_cpu(arguments):
     torch.set_num_threads(1)
+    network = pytorch_network(arguments.program, arguments.architecture)
     blas = blas_of_pytorch()
     if re.search("/blas/", blas):
         sys.exit(f"PyTorch would run on the reference BLAS ({blas}), four times slower: see --help")
     print(f"PyTorch {torch.__version__} with BLAS {blas}, one thread each")
     for batch in arguments.batch:
-        ours = Tardigrad(arguments.program, "--batch", batch)
-        compare({"tardigrad": ours, "eager": PyTorchOnCpu(batch)}, arguments, batch, "fp32")
+        ours = Tardigrad(arguments.program, "--architecture", arguments.architecture, "--batch", batch)
+        compare({"tardigrad": ours, "eager": PyTorchOnCpu(network, batch)}, arguments, batch, "fp32")
         ours.close()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="the built cnn_step_bench")
+    parser.add_argument("--architecture", default="cnn", help="a built-in network (cnn) or a network file")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--batch", type=int, nargs="+", help="32 128, on a GPU also 512")
     parser.add_argument("--precision", nargs="+", default=["fp32", "tf32", "bf16"], help="of a GPU")

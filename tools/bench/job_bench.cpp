@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "models/classification.h"
+#include "models/networks/built_in_networks.h"
 #include "tools/bench/noise_images.h"
 #include "tools/bench/paired.h"
 

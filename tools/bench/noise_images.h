@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "kernels/random.h"
 #include "models/classification.h"
+#include "models/networks/built_in_networks.h"
 
 namespace tardigrad::bench {
 

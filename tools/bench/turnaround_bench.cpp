@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/device_time.h"
+#include "models/networks/built_in_networks.h"
 #include "runtime/coordinator/coordinator.h"
 #include "tools/bench/measurements.h"
 #include "tools/bench/noise_images.h"

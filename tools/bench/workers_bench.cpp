@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/networks/built_in_networks.h"
 #include "runtime/coordinator/coordinator.h"
 #include "tools/bench/measurements.h"
 #include "tools/bench/noise_images.h"
