@@ -93,6 +93,8 @@ class Examples(unittest.TestCase):
         (self.folder / ".token").write_text("0123456789abcdef0123456789abcdef\n")
         (self.folder / "build/tools").mkdir(parents=True)
         (self.folder / "build/tools/tardigrad").symlink_to(PROGRAM)
+        (self.folder / "tools").mkdir()
+        (self.folder / "tools/models").symlink_to(PROJECT / "tools/models")
 
     def run_shell(self, command, **environment):
         emulated = {name: value for name, value in os.environ.items() if name.startswith("TARDIGRAD_EMULATED")}
@@ -124,7 +126,7 @@ class Examples(unittest.TestCase):
                             f"{example} left no {name}")
 
     def test_of_the_manual(self):
-        for name in ("", "train", "compare", "devices", "table", "report"):
+        for name in ("", "train", "compare", "devices", "table", "report", "data", "models"):
             with self.subTest(name):
                 manual = self.run_shell(f"tardigrad {name} --help")
                 examples = list(commands(manual, "  ", "tardigrad"))
