@@ -6,8 +6,10 @@
 namespace tardigrad::models {
 namespace {
 
-/// Up to this batch size own loops are faster for linear layers than oneDNN's matrix products.
+/// Up to this batch size, or so many outputs, own loops are faster for linear layers than oneDNN's matrix
+/// products.
 constexpr int small_batch = 4;
+constexpr int few_outputs = 4;
 
 /// Whether two formats of the same images are one in memory: with one channel, or one pixel, it is all the
 /// same which of them comes first.
@@ -57,7 +59,8 @@ class OnednnBuilder {
 
   std::size_t make(const Linear& linear, const LayerSpec* /*next*/, const LayerSpec* /*last*/) {
     want_block(1);
-    push(batch_ > small_batch ? onednn::make_layer(linear, batch_) : make_plain_layer(linear, batch_),
+    const bool is_small = batch_ <= small_batch || linear.outputs <= few_outputs;
+    push(is_small ? make_plain_layer(linear, batch_) : onednn::make_layer(linear, batch_),
          {linear.outputs, 1, 1, 1});
     return 1;
   }
