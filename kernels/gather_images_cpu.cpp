@@ -140,8 +140,9 @@ void fetch_ahead(const GatherImages& gather, const Pixel* images, std::size_t k)
   if (k + images_ahead >= gather.batch) return;
   const std::size_t size = gather.channels * gather.height * gather.width;
   const auto* bytes = reinterpret_cast<const char*>(images + gather.indices[k + images_ahead] * size);
-  for (std::size_t i = 0; i < std::min(size * sizeof(Pixel), most_bytes); i += line)
+  for (std::size_t i = 0; i < std::min(size * sizeof(Pixel), most_bytes); i += line) {
     __builtin_prefetch(bytes + i);
+  }
 }
 
 }  // namespace

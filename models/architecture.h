@@ -46,6 +46,10 @@ class Architecture {
   /// Returns all layers in the order of the file, those of blocks behind each other.
   const std::vector<LayerSummary>& summaries() const { return summaries_; }
 
+  /// Returns a text that is the same for networks of the same layers, whatever their file looks like and is
+  /// called: 16 hexadecimal digits.
+  const std::string& digest() const { return digest_; }
+
   /// Returns how many floating-point operations the gradient of one image takes in convolutions and linear
   /// layers: a multiplication and an addition, two, for each weight and place where it is used, in the
   /// forward pass, for the weights' gradient, and, except in layers that read the images, for that of the
@@ -57,6 +61,7 @@ class Architecture {
   Architecture() = default;
 
   std::string name_;
+  std::string digest_;
   ImageShape input_;
   int classes_ = 0;
   std::vector<LayerSpec> layers_;

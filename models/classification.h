@@ -20,7 +20,7 @@ struct ClassificationOptions {
   data::PartitionSpec partition;
   data::Sampling sampling = data::Sampling::shuffle;
   bool augment = false;    ///< Random crops and flips of the training images (MinibatchSource).
-  std::uint64_t seed = 0;  ///< of partition, minibatches and augmentation
+  std::uint64_t seed = 0;  ///< of partition, minibatches, augmentation and the masks of dropout
   /// Says where evaluate() computes. A CPU device stands for all of them.
   Device evaluation_device = {};
   int evaluation_threads =
@@ -46,12 +46,13 @@ class Classification final : public Objective {
                  const ClassificationOptions& options);
   ~Classification() override;
 
+  const Architecture& architecture() const { return architecture_; }
   const ParameterLayout& layout() const override { return architecture_.layout(); }
   int workers() const override { return options_.workers; }
   bool runs_on(Backend backend) const override { return backend == Backend::cpu || built_with_cuda; }
   void initialise(std::span<float> model, std::uint64_t seed) const override;
-  /// Makes the engine of a stream. Throws std::invalid_argument for another precision than fp32 on a CPU, and
-  /// DeviceError.
+  /// Makes the engine of a stream. Throws std::invalid_argument for another precision than fp32 on a CPU and
+  /// for layers that GPUs have no kernels for on one of them, as engine_memory() does, and DeviceError.
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
                                               std::span<const int> workers = {}) override;
   EngineMemory engine_memory(Device device, std::span<const int> workers = {}) const override;

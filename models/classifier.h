@@ -23,7 +23,7 @@ bool onednn_available();
 CpuEngine best_cpu_engine();
 
 /// Is a network with everything that one stream needs to compute with it: activations, reordered weights,
-/// scratch. All of it is allocated at construction. The calling thread does all the work.
+/// scratch. The calling thread does all the work.
 ///
 /// Any thread may call an object, one at a time; different objects are independent. The same arguments give
 /// the same bits, on every thread and whatever else runs.

@@ -22,7 +22,8 @@ bool lie_alike(const ImageLayout& a, const ImageLayout& b) {
 /// Makes the layers of one list. Images stay in the formats that the layers like, which is channels last but
 /// for the images that a network reads and what the first convolution makes of them. Where two layers that
 /// meet want different ones, a layer between them copies; the pooling behind a ReLU writes what the next
-/// layer reads, so the usual convolutional network needs none.
+/// layer reads, so the usual convolutional network needs none. Where the images themselves are copied first,
+/// the next layer computes a gradient with respect to them that nobody reads.
 class OnednnBuilder {
  public:
   /// `reads_images` says whether the input is the network's images, which no gradient is wanted for.
@@ -71,7 +72,7 @@ class OnednnBuilder {
       push(make_plain_layer(Relu{layout_.size()}, batch_), layout_);
       return 1;
     }
-    const bool flatten_follows = !last || std::holds_alternative<Flatten>(*last);
+    const bool flatten_follows = last && std::holds_alternative<Flatten>(*last);
     const ImageLayout pooled{layout_.channels, layout_.height / 2, layout_.width / 2,
                              flatten_follows ? 1 : layout_.channels};
     push(make_relu_max_pool(layout_, pooled, batch_), pooled);
@@ -104,7 +105,7 @@ class OnednnBuilder {
 
   std::size_t make(const LayerNorm& norm, const LayerSpec* /*next*/, const LayerSpec* /*last*/) {
     want_block(1);
-    push(onednn::make_layer(norm, batch_), layout_);
+    push(onednn::make_layer(norm, batch_, reads_images_), layout_);
     return 1;
   }
 

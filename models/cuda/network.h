@@ -34,8 +34,8 @@ struct Plan {
 /// directly.
 class Network {
  public:
-  /// Lays the network out in memory. Throws std::logic_error as make_blueprint does, DeviceError if memory
-  /// cannot be had.
+  /// Lays the network out in memory. Throws std::invalid_argument as make_blueprint does, DeviceError if
+  /// memory cannot be had.
   Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
           Activations activations);
 

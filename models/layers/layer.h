@@ -17,9 +17,9 @@ namespace tardigrad::models {
 /// only its own tensors in them. Activations are [batch, elements per example]; images lie channel-major
 /// (NCHW) unless the version says otherwise. `input_gradient` is null where it is not wanted (first layer),
 /// and may be the memory of `input`: a network needs one buffer per activation. `output` may not overlap
-/// `input`. All memory is the caller's and at least batch × elements long. A layer runs on the calling
-/// thread; the result depends on nothing but the arguments and the masks. NaN and infinity are data like any
-/// other.
+/// `input`, nor `output_gradient` any of the two. Where a memory format has padding it holds 0 and stays so.
+/// All memory is the caller's and at least batch × elements long. A layer runs on the calling thread; the
+/// result depends on nothing but the arguments and the masks. NaN and infinity are data like any other.
 ///
 /// An object holds scratch (reordered weights) and what the way back wants of the last forward pass, which
 /// backward follows, with the same parameters and input: any thread may call it, one at a time.

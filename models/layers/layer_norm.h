@@ -29,7 +29,8 @@ void backward(const LayerNorm& norm, int batch, const T* parameters, const T* in
 }  // namespace plain
 
 namespace onednn {
-std::unique_ptr<Layer> make_layer(const LayerNorm& norm, int batch);
+/// Makes the layer. One that `reads_images` is never asked for the gradient with respect to its input.
+std::unique_ptr<Layer> make_layer(const LayerNorm& norm, int batch, bool reads_images);
 }  // namespace onednn
 
 }  // namespace tardigrad::models

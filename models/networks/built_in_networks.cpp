@@ -21,7 +21,9 @@ struct Widths {
   std::vector<int> hidden;
 };
 
-bool is_cnn(const std::string& name) { return name == "cnn" || name.starts_with("cnn:"); }
+bool is_cnn(const std::string& name) {
+  return name == "cnn" || (name.starts_with("cnn:") && !is_network_file(name));
+}
 
 /// Throws std::invalid_argument for widths that are none.
 Widths parse_widths(const std::string& text) {
@@ -73,8 +75,8 @@ std::string basic_block(int channels, int groups, int stride, bool changes) {
   return text + "  ]}, \"relu\",\n";
 }
 
-/// A residual network for images of about 32×32: stages of basic blocks, each of twice the channels and half
-/// the side of the one before, and twice as many groups or as many.
+/// A residual network for images of about 32×32: stages of so many basic blocks, each of these widths and of
+/// half the side of the one before. All norms have as many groups.
 std::string residual_network(std::string_view title, const std::vector<int>& widths, int blocks, int groups) {
   std::string text = fmt::format(
       "# {} (He et al. 2016) for small images, with GroupNorm in the place of BatchNorm.\n"

@@ -1,6 +1,7 @@
 #include "models/networks/network_builder.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +14,14 @@ namespace tardigrad::models {
 namespace {
 
 constexpr int largest_kernel = 7;
+constexpr int largest_window = 4096;
 constexpr int most_channels = 65536;
-constexpr double most_elements = 1 << 30;  // of a tensor, and of an activation of one image
+constexpr double most_elements =
+    1 << 30;  // of a tensor, and of an activation of one image: an int counts them
+
+double elements_of(const ImageShape& shape) {
+  return static_cast<double>(shape.channels) * shape.height * shape.width;
+}
 
 template <typename... Values>
 [[noreturn]] void refuse(std::string_view kind, fmt::format_string<Values...> format, Values&&... values) {
@@ -54,6 +61,10 @@ std::string NetworkBuilder::describe(const Activation& activation) {
 }
 
 NetworkBuilder::NetworkBuilder(std::string name, const ImageShape& input) {
+  if (elements_of(input) > most_elements) {
+    throw std::invalid_argument(fmt::format("model {}: {}, expected at most {:.0f} elements", name,
+                                            describe({.shape = input}), most_elements));
+  }
   architecture_.name_ = std::move(name);
   architecture_.input_ = input;
   scopes_.push_back({.now = {.shape = input, .is_image = true}});
@@ -221,6 +232,10 @@ NetworkBuilder& NetworkBuilder::end_residual() {
     refuse("residual", "its branch gives {}, its shortcut {}, expected the same", describe(block.branch->now),
            describe(shortcut.now));
   }
+  architecture_.summaries_.push_back({.name = block.name,
+                                      .kind = "residual",
+                                      .output = shortcut.now.shape,
+                                      .is_flat = shortcut.now.is_flat});
   scope().layers.emplace_back(
       Residual{block.branch->layers, shortcut.layers, block.input.shape.size(), shortcut.now.shape.size()});
   now() = block.branch->now;
@@ -232,14 +247,18 @@ std::optional<int> NetworkBuilder::features() const {
   return now().shape.channels;
 }
 
-Architecture NetworkBuilder::build() {
+Architecture NetworkBuilder::build(std::string_view description) {
   if (scopes_.size() != 1) throw std::logic_error("a residual block has not ended");
   if (now().is_image || features().value_or(0) < 2) {
     throw std::invalid_argument(
         fmt::format("the last layer gives {}, expected 2 features or more, one a class",
                     now().is_image ? std::string("the images") : describe(now())));
   }
+  if (architecture_.layout_.dimension() == 0) {
+    throw std::invalid_argument("no layer has parameters, expected one or more, such as linear");
+  }
   architecture_.classes_ = *features();
+  architecture_.digest_ = fmt::format("{:016x}", XXH3_64bits(description.data(), description.size()));
   architecture_.layers_ = std::move(scope().layers);
   return std::move(architecture_);
 }
@@ -252,8 +271,8 @@ PoolWindows NetworkBuilder::windows(std::string_view kind, const PoolOptions& op
   require_images(kind);
   const auto& [channels, height, width] = now().shape;
   const int stride = options.stride.value_or(options.kernel);
-  require_between(kind, "kernel", options.kernel, 1, most_channels);
-  require_between(kind, "stride", stride, 1, most_channels);
+  require_between(kind, "kernel", options.kernel, 1, largest_window);
+  require_between(kind, "stride", stride, 1, largest_window);
   require_between(kind, "padding", options.padding, 0, options.kernel / 2);
   if (std::min(height, width) + 2 * options.padding < options.kernel) {
     refuse(kind, "kernel {} does not fit {} that come in, expected {} pixels or more a side", options.kernel,
@@ -298,8 +317,7 @@ std::size_t NetworkBuilder::add_tensor(const std::string& name, std::vector<std:
 /// `products` are those of one image's forward pass.
 void NetworkBuilder::append(std::string_view kind, const std::string& name, LayerSpec layer,
                             Activation output, std::size_t parameters, double products) {
-  const auto& [channels, height, width] = output.shape;
-  if (static_cast<double>(channels) * height * width > most_elements) {
+  if (elements_of(output.shape) > most_elements) {
     refuse(kind, "it gives {}, expected at most {:.0f} elements", describe(output), most_elements);
   }
   const double passes = now().is_image ? 2 : 3;

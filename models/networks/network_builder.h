@@ -39,7 +39,8 @@ struct PoolOptions {
 /// gelu1, pool1, dropout1, flatten1, block1. Its tensors have that of the layer in front: "conv1.weight".
 class NetworkBuilder {
  public:
-  /// Begins a network that reads images of that shape.
+  /// Begins a network that reads images of that shape. Throws std::invalid_argument for more than 2³⁰
+  /// elements.
   NetworkBuilder(std::string name, const ImageShape& input);
 
   NetworkBuilder& convolution(const ConvolutionOptions& options, const std::string& name = {});
@@ -64,14 +65,15 @@ class NetworkBuilder {
   /// Returns the number of features, or nothing where the layers so far give images.
   std::optional<int> features() const;
 
-  /// Ends the network, after which the builder is of no more use. Throws std::invalid_argument unless the
-  /// last layer gives two features or more, one a class.
-  Architecture build();
+  /// Ends the network, after which the builder is of no more use. `description` says of what layers it is, as
+  /// Architecture::digest() tells networks apart. Throws std::invalid_argument unless the last layer gives
+  /// two features or more, one a class, and a layer has parameters.
+  Architecture build(std::string_view description = {});
 
  private:
   /// Is what goes through layers: images, or {features, 1, 1}.
   struct Activation {
-    ImageShape shape;
+    ImageShape shape = {};
     bool is_flat = false;
     bool is_image = false;  ///< The network's own, which no gradient is wanted with respect to.
 

@@ -57,15 +57,18 @@ TEST(Classification, MasksOfDropoutBelongToTheJobAndNotToTheEngine) {
 }
 
 TEST(Classification, EvaluatesWithoutDropout) {
-  auto classification = make_with_dropout({.workers = 1, .batch_size = 8, .partition = {}});
-  EXPECT_EQ(evaluate(classification), evaluate(classification));
+  const ClassificationOptions options{.workers = 1, .batch_size = 8, .partition = {}};
+  auto classification = make_with_dropout(options);
+  Stream stream(Device{}, "test");
+  gradient_of(classification, *classification.make_engine(stream), stream, 0, 0);
+  auto without = make(options, share_bright_rows(100), "logistic");  // the same but for dropout
+  EXPECT_EQ(evaluate(classification), evaluate(without));
   std::vector<float> model(classification.dimension());
   classification.initialise(model, 3);
   std::vector<double> gradient(model.size());
-  std::vector<double> again(model.size());
-  classification.full_gradient(model, gradient);
-  classification.full_gradient(model, again);
-  EXPECT_EQ(gradient, again);
+  std::vector<double> expected(model.size());
+  EXPECT_EQ(classification.full_gradient(model, gradient), without.full_gradient(model, expected));
+  EXPECT_EQ(gradient, expected);
 }
 
 // A batch as large as the share, in file order, is the whole of f_i; its loss is the mean over those

@@ -40,7 +40,7 @@ const std::vector<testing::Case> onednn_cases{{"mlp", {1, 28, 28}, 4, CpuEngine:
                                               {"cnn", {3, 32, 32}, 8, CpuEngine::onednn},
                                               {"cnn", {2, 9, 8}, 1, CpuEngine::onednn},
                                               {"resnet8", {3, 12, 12}, 3, CpuEngine::onednn},
-                                              {testing::image_layers, {3, 21, 19}, 5, CpuEngine::onednn},
+                                              {testing::image_layers, {3, 37, 35}, 5, CpuEngine::onednn},
                                               {testing::feature_layers, {1, 8, 8}, 6, CpuEngine::onednn}};
 
 class Classifiers : public ::testing::TestWithParam<testing::Case> {
@@ -63,10 +63,15 @@ class OnednnClassifiers : public Classifiers {};
 // each of two engines.
 constexpr double float_tolerance = 1e-5;
 
+constexpr MaskKey masks{.seed = 1, .worker = 2, .job = 3};
+
 TEST_P(OnednnClassifiers, AgreeWithThePlainEngine) {
-  const Result plain =
-      gradient_of(*make_classifier(architecture_, GetParam().batch, CpuEngine::plain), problem_);
-  const Result result = gradient_of(*make(), problem_);
+  const auto plain_classifier = make_classifier(architecture_, GetParam().batch, CpuEngine::plain);
+  plain_classifier->use_masks(masks);
+  const Result plain = gradient_of(*plain_classifier, problem_);
+  const auto classifier = make();
+  classifier->use_masks(masks);
+  const Result result = gradient_of(*classifier, problem_);
   EXPECT_NEAR(result.loss, plain.loss, 1e-6F * plain.loss);
   for (const TensorSpec& tensor : architecture_.layout().tensors()) {
     const auto part = [&](const Result& of) {
@@ -74,6 +79,45 @@ TEST_P(OnednnClassifiers, AgreeWithThePlainEngine) {
     };
     EXPECT_LT(testing::relative_error(part(result), part(plain)), float_tolerance) << tensor.name;
   }
+}
+
+TEST_P(Classifiers, DropByTheirMasksWhereTheyTrain) {
+  const auto& layers = architecture_.summaries();
+  const bool drops =
+      std::ranges::any_of(layers, [](const LayerSummary& layer) { return layer.kind == "dropout"; });
+  const auto classifier = make();
+  const Result without = gradient_of(*classifier, problem_);
+  const auto logits = [&] {
+    std::vector<float> values(static_cast<std::size_t>(10 * GetParam().batch));
+    classifier->logits(problem_.parameters.data(), problem_.images.data(), GetParam().batch, values.data());
+    return values;
+  };
+  const auto loss = [&] {
+    return classifier->evaluate(problem_.parameters.data(), problem_.images.data(), problem_.labels.data(),
+                                GetParam().batch, nullptr);
+  };
+  const std::pair evaluated{logits(), loss()};
+  std::vector<Result> results;
+  for (const MaskKey& key : {masks, MaskKey{1, 2, 4}}) {
+    classifier->use_masks(key);
+    results.push_back(gradient_of(*classifier, problem_));
+    EXPECT_EQ(results.back() == without, !drops);
+    EXPECT_EQ((std::pair{logits(), loss()}), evaluated);
+  }
+  EXPECT_EQ(results[0] == results[1], !drops);
+  classifier->use_masks(std::nullopt);
+  EXPECT_EQ(gradient_of(*classifier, problem_), without);
+}
+
+// What stands behind the examples is computed, too, and must have no part in the gradient.
+TEST_P(Classifiers, GradientsOfAPartAreThoseOfASmallerBatch) {
+  const int count = (GetParam().batch + 1) / 2;
+  Result part{0, testing::nans<float>(problem_.parameters.size())};
+  part.loss = make()->gradient_of(problem_.parameters.data(), problem_.images.data(), problem_.labels.data(),
+                                  count, part.gradient.data());
+  const Result small = gradient_of(*make_classifier(architecture_, count, GetParam().engine), problem_);
+  EXPECT_NEAR(part.loss, small.loss, 1e-6F * small.loss);
+  EXPECT_LT(testing::relative_error(part.gradient, small.gradient), float_tolerance);
 }
 
 TEST_P(Classifiers, GradientMatchesDifferencesOfTheLoss) {
@@ -171,9 +215,12 @@ TEST_P(Classifiers, NonFiniteInputsGiveANanLoss) {
 
 INSTANTIATE_TEST_SUITE_P(Onednn, OnednnClassifiers, ::testing::ValuesIn(onednn_cases));
 INSTANTIATE_TEST_SUITE_P(Onednn, Classifiers, ::testing::ValuesIn(onednn_cases));
-INSTANTIATE_TEST_SUITE_P(Plain, Classifiers,
-                         ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 4, CpuEngine::plain},
-                                           testing::Case{"cnn", {1, 28, 28}, 2, CpuEngine::plain}));
+INSTANTIATE_TEST_SUITE_P(
+    Plain, Classifiers,
+    ::testing::Values(testing::Case{"mlp", {1, 28, 28}, 4, CpuEngine::plain},
+                      testing::Case{"cnn", {1, 28, 28}, 2, CpuEngine::plain},
+                      testing::Case{testing::image_layers, {3, 37, 35}, 3, CpuEngine::plain},
+                      testing::Case{testing::feature_layers, {1, 8, 8}, 4, CpuEngine::plain}));
 
 TEST(MakeClassifier, RefusesAnEmptyBatch) {
   const Architecture mlp = make_architecture("mlp", {1, 2, 2}, 2);

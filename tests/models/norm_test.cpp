@@ -100,7 +100,7 @@ TEST(LayerNorm, OnednnAgreesWithDouble) {
     const auto input = testing::noise(3 * norm.output_size(), 2);
     const auto output_gradient = testing::noise(3 * norm.output_size(), 3);
     const auto exact = testing::run_plain<double>(norm, 3, parameters, input, output_gradient);
-    const auto pass = testing::run_layer(*onednn::make_layer(norm, 3), testing::to_float(parameters),
+    const auto pass = testing::run_layer(*onednn::make_layer(norm, 3, true), testing::to_float(parameters),
                                          testing::to_float(input), testing::to_float(output_gradient));
     EXPECT_LT(testing::relative_error(pass.output, exact.output), norm_tolerance) << size;
     EXPECT_LT(testing::relative_error(pass.gradient, exact.gradient), norm_tolerance) << size;

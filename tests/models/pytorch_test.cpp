@@ -134,8 +134,8 @@ INSTANTIATE_TEST_SUITE_P(
                       testing::Case{"cnn", {3, 32, 32}, 8, CpuEngine::onednn},
                       testing::Case{"cnn", {3, 32, 32}, 2, CpuEngine::plain},
                       testing::Case{"resnet18", {3, 16, 16}, 2, CpuEngine::onednn},
-                      testing::Case{testing::image_layers, {3, 21, 19}, 5, CpuEngine::plain},
-                      testing::Case{testing::image_layers, {3, 21, 19}, 5, CpuEngine::onednn},
+                      testing::Case{testing::image_layers, {3, 37, 35}, 5, CpuEngine::plain},
+                      testing::Case{testing::image_layers, {3, 37, 35}, 5, CpuEngine::onednn},
                       testing::Case{testing::feature_layers, {1, 8, 8}, 6, CpuEngine::plain},
                       testing::Case{testing::feature_layers, {1, 8, 8}, 6, CpuEngine::onednn}));
 

@@ -17,10 +17,15 @@ layers = [
   {max_pool = 3, stride = 2, padding = 1},
   {dropout = 0.3},
   {residual = [
-    {conv = 6, kernel = 1}, "gelu", {conv = 12, kernel = 3, padding = 1}
+    {conv = 6, kernel = 1}, "gelu", {dropout = 0.2}, {conv = 12, kernel = 3, padding = 1}
   ]},
   {residual = [
-    {group_norm = 4}, {max_pool = 2, stride = 1}, {conv = 9, kernel = 2, padding = 1}, "layer_norm"
+    {conv = 4, kernel = 1}, "relu", {max_pool = 2}
+  ], shortcut = [
+    {conv = 4, kernel = 2, stride = 2}
+  ]},
+  {residual = [
+    {group_norm = 2}, {max_pool = 2, stride = 1}, {conv = 9, kernel = 2, padding = 1}, "layer_norm"
   ], shortcut = [
     {conv = 9, kernel = 1}, "relu"
   ]},

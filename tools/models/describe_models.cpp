@@ -41,9 +41,13 @@ std::string as_comment(const std::string& text) {
 void list_models(const data::ImageShape& images, int classes) {
   say(stdout, "{:<10} {:>12} {:>14}\n", "network", "parameters", "MFLOP / image");
   for (const std::string& name : models::architecture_names()) {
-    const auto architecture = models::make_architecture(name, images, classes);
-    say(stdout, "{:<10} {:>12} {:>14.1f}\n", name, architecture.layout().dimension(),
-        architecture.gradient_operations() / 1e6);
+    try {
+      const auto architecture = models::make_architecture(name, images, classes);
+      say(stdout, "{:<10} {:>12} {:>14.1f}\n", name, architecture.layout().dimension(),
+          architecture.gradient_operations() / 1e6);
+    } catch (const std::invalid_argument& does_not_fit) {
+      say(stdout, "{:<10} {}\n", name, does_not_fit.what());
+    }
   }
   say(stdout, "\ntardigrad models NAME shows one; mlp:256,128 and cnn:16,32:64 have other widths.\n");
 }

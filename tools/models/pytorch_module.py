@@ -6,15 +6,19 @@
     tardigrad models resnet8 | python3 tools/models/pytorch_module.py - > resnet8.py
     python3 -c 'from resnet8 import Network; print(Network())'
 
+Images and classes are those that `tardigrad models` was asked for, where the text comes from it, and else 3x32x32 and 10.
 Its state dict has the names and shapes of the model that `tardigrad train` saves, so that one goes over to the other by
-load_state_dict. It needs Python 3.11, and no PyTorch to print.
+load_state_dict. It needs Python 3.11, and no PyTorch to print. A file should be one that `tardigrad models` takes, which checks
+all of it; PyTorch refuses names that its modules have for themselves, such as "forward".
 """
 
 import argparse
+import pathlib
+import re
 import sys
 import tomllib
 
-HEAD = '''"""The network of {file}, for images of {images} in {classes} classes."""
+HEAD = '''# The network of {file}, for images of {images} in {classes} classes.
 
 from collections import OrderedDict
 
@@ -67,6 +71,8 @@ class Printer:
                 numbers[usual] = numbers.get(usual, 0) + 1
             name = layer.get("name", f"{usual}{numbers.get(usual)}")
             module, shape = getattr(self, kind)(layer, shape, indent)
+            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+                raise ValueError(f"{name!r} is no name")
             lines.append(f'{indent}("{name}", {module}),\n')
         return lines, shape
 
@@ -129,22 +135,37 @@ class Printer:
 
 def module_source(text, images, classes, file="a network file"):
     """Source of the module of a network file's text, for images (channels, height, width)."""
-    document = tomllib.loads(text)
-    lines, _ = Printer(document, classes).layers(document["layers"], tuple(images), "            ", {})
+    document, images = tomllib.loads(text), tuple(images)
+    lines, _ = Printer(document, classes).layers(document["layers"], images, "            ", {})
     shape = "x".join(map(str, images))
-    return HEAD.format(file=file, images=shape, classes=classes) + "".join(lines) + TAIL
+    return HEAD.format(file=ascii(file), images=shape, classes=classes) + "".join(lines) + TAIL
+
+
+def asked_for(text):
+    """Images and classes that `tardigrad models` has written below a network."""
+    found = re.findall(r"^# On images of (\d+x\d+x\d+), (\d+) classes:$", text, re.MULTILINE)
+    return found[-1] if found else ("3x32x32", "10")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", help="a network file, or - for the standard input")
-    parser.add_argument("--images", default="3x32x32", help="channels, height and width (3x32x32)")
-    parser.add_argument("--classes", type=int, default=10, help="classes (10)")
+    parser.add_argument("--images", help="channels, height and width, such as 3x32x32")
+    parser.add_argument("--classes", type=int)
     options = parser.parse_args()
-    text = sys.stdin.read() if options.file == "-" else open(options.file, encoding="utf-8").read()
-    images = [int(extent) for extent in options.images.split("x")]
-    print(module_source(text, images, options.classes, "the standard input" if options.file == "-" else options.file),
-          end="")
+    try:
+        binary = sys.stdin.buffer.read() if options.file == "-" else pathlib.Path(options.file).read_bytes()
+        text = binary.decode("utf-8-sig")
+        images, classes = asked_for(text)
+        shape = re.fullmatch(r"(\d+)x(\d+)x(\d+)", options.images or images)
+        if not shape:
+            sys.exit(f"pytorch_module.py: --images {options.images}: expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32")
+        file = "the standard input" if options.file == "-" else options.file
+        print(module_source(text, map(int, shape.groups()), options.classes or int(classes), file), end="")
+    except OSError as error:
+        sys.exit(f"pytorch_module.py: {options.file}: {error.strerror}, expected a network file")
+    except (LookupError, TypeError, ValueError, StopIteration, ArithmeticError, RecursionError) as error:
+        sys.exit(f"pytorch_module.py: {options.file}: expected a network that tardigrad models takes ({error!r})")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
 #include "tools/resume/resume.h"
+#include "tools/resume/same_network.h"
 
 namespace tardigrad {
 namespace {
@@ -87,10 +88,12 @@ void check_same_numbers(const char* flag, const std::string& path, const std::st
                                             name, is_given(before) ? text_of(before) : "not given",
                                             is_given(run[name]) ? text_of(run[name]) : "not given"));
   };
+  require_same_network(fmt::format("{} {}", flag, path), recorded, run);
   const bool end_matters = LearningRate(1, run["lr_schedule"]).follows_progress();
   for (const OptionRow& row : rows_of(Record::run)) {
     const bool may_differ = row.on_replay == MayDiffer::always ||
                             (row.on_replay == MayDiffer::unless_schedule_ends && !end_matters);
+    if (row.name == "model" && is_same_network(recorded, run)) continue;
     if (!may_differ) check(row.name, row.value(TrainOptions()));  // as older programs did without it
   }
   check("dimension", Json());

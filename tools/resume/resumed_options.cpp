@@ -17,6 +17,7 @@
 #include "tools/options/option_table.h"
 #include "tools/resume/option_files.h"
 #include "tools/resume/resume.h"
+#include "tools/resume/same_network.h"
 
 namespace tardigrad {
 namespace {
@@ -124,9 +125,10 @@ void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
                                             checkpoint.path.string(), name, json_text(was), hint,
                                             json_text(run.at(name))));
   };
+  require_same_network(fmt::format("--resume {}", checkpoint.path.string()), before, run);
   check("dimension", Json(), "");
   for (const OptionRow& row : rows_of(Record::run)) {
-    if (may_differ(row, before, run)) continue;
+    if (may_differ(row, before, run) || (row.name == "model" && is_same_network(before, run))) continue;
     const Json usual = row.value(TrainOptions());  // as older programs did without it
     check(row.name, usual, goes_with_workers(row, before, run) ? ", as --workers is" : "");
   }

@@ -254,6 +254,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   } else {
     auto classification = make_classification(options, devices, dataset);
     setup.classes = classes_of(*dataset, classification->shares());
+    if (models::is_network_file(options.model)) setup.network = classification->architecture().digest();
     setup.objective = std::move(classification);
   }
   const int workers = setup.objective->workers();
@@ -322,6 +323,7 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
   auto record = parse_own_json<nlohmann::ordered_json>(to_json(options));
   record["workers"] = setup.objective->workers();
   record["dimension"] = setup.objective->dimension();
+  if (!setup.network.empty()) record["network"] = setup.network;
   record["version"] = program_version;
   record["compute_times"] = setup.delays.base();
   for (const Device device : setup.devices.workers) record["devices"].push_back(device.name());

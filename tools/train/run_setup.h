@@ -33,6 +33,7 @@ struct RunSetup {
   EventScript speeds;
   RunOptions options;
   MemoryPlan memory;
+  std::string network;             ///< Architecture::digest() of a network file; empty for other models.
   std::vector<DataClass> classes;  ///< of the training data; none where it has none
 };
 

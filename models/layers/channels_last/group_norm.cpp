@@ -62,8 +62,8 @@ class GroupNormLayer final : public Layer {
   }
 
  private:
-  const float* means(int n) const { return means_.data() + static_cast<std::ptrdiff_t>(n) * norm_.channels; }
-  const float* reciprocals(int n) const { return reciprocals_.data() + (means(n) - means_.data()); }
+  float* means(int n) { return means_.data() + static_cast<std::ptrdiff_t>(n) * norm_.channels; }
+  float* reciprocals(int n) { return reciprocals_.data() + static_cast<std::ptrdiff_t>(n) * norm_.channels; }
 
   /// The sum over a group, of a number for each of its channels, for each of these channels.
   void sum_over_groups(float* of_channels) const {
@@ -76,8 +76,8 @@ class GroupNormLayer final : public Layer {
 
   /// Mean and reciprocal deviation of each channel's group, in two passes, so that nothing cancels.
   void measure(int n, const float* input) {
-    float* mean = means_.data() + (means(n) - means_.data());
-    float* squares = reciprocals_.data() + (means(n) - means_.data());
+    float* mean = means(n);
+    float* squares = reciprocals(n);
     const float share = 1 / static_cast<float>(norm_.group_channels() * norm_.pixels);
     std::fill_n(mean, norm_.channels, 0.0F);
     for_each_pixel([&](std::size_t first) {

@@ -13,7 +13,7 @@ using Tag = memory::format_tag;
 
 class LayerNormLayer final : public Layer {
  public:
-  LayerNormLayer(const LayerNorm& norm, int batch)
+  LayerNormLayer(const LayerNorm& norm, int batch, bool reads_images)
       : norm_(norm),
         batch_(batch),
         input_(view(describe({batch, norm.size}, Tag::ab))),
@@ -23,6 +23,7 @@ class LayerNormLayer final : public Layer {
         bias_(view(weight_.get_desc())),
         weight_gradient_(view(weight_.get_desc())),
         bias_gradient_(view(weight_.get_desc())) {
+    if (reads_images) unwanted_.resize(output_size());
     const OneThread one_thread;
     const auto epsilon = static_cast<float>(norm.epsilon);
     const auto with_weight_and_bias =
@@ -69,8 +70,7 @@ class LayerNormLayer final : public Layer {
     point(bias_gradient_, gradient + norm_.bias_offset);
     point(input_, input);
     point(output_, output_gradient);
-    // oneDNN has no way to leave it out.
-    if (!input_gradient) unwanted_.resize(output_size());
+    // It may be the input's memory: oneDNN writes a row when it has read all that it takes of it.
     point(input_gradient_, input_gradient ? input_gradient : unwanted_.data());
     backward_.execute();
   }
@@ -85,13 +85,13 @@ class LayerNormLayer final : public Layer {
   int batch_;
   memory input_, output_, input_gradient_, weight_, bias_, weight_gradient_, bias_gradient_;  // the caller's
   Operation forward_, backward_;
-  AlignedVector<float> unwanted_;
+  AlignedVector<float> unwanted_;  // the gradient with respect to the input, which oneDNN cannot leave out
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_layer(const LayerNorm& norm, int batch) {
-  return std::make_unique<LayerNormLayer>(norm, batch);
+std::unique_ptr<Layer> make_layer(const LayerNorm& norm, int batch, bool reads_images) {
+  return std::make_unique<LayerNormLayer>(norm, batch, reads_images);
 }
 
 }  // namespace tardigrad::models::onednn

@@ -5,44 +5,32 @@
 #include "models/layers/plain/standardise.h"
 
 namespace tardigrad::models::plain {
+namespace {
+
+constexpr auto itself = [](std::size_t i) { return i; };
+
+}  // namespace
 
 template <typename T>
 void forward(const LayerNorm& norm, int batch, const T* parameters, const T* input, T* output) {
-  const T* weight = parameters + norm.weight_offset;
-  const T* bias = parameters + norm.bias_offset;
   for (int n = 0; n < batch; ++n, input += norm.size, output += norm.size) {
-    const auto standard = standardise(input, norm.size, static_cast<T>(norm.epsilon));
-    for (int i = 0; i < norm.size; ++i) output[i] = weight[i] * standard(input[i]) + bias[i];
+    normalise(input, static_cast<std::size_t>(norm.size), static_cast<T>(norm.epsilon),
+              parameters + norm.weight_offset, parameters + norm.bias_offset, itself, output);
   }
 }
 
 template <typename T>
 void backward(const LayerNorm& norm, int batch, const T* parameters, const T* input, const T* output_gradient,
               T* input_gradient, T* gradient) {
-  const T* weight = parameters + norm.weight_offset;
   T* weight_gradient = gradient + norm.weight_offset;
   T* bias_gradient = gradient + norm.bias_offset;
   std::fill_n(weight_gradient, norm.size, T{0});
   std::fill_n(bias_gradient, norm.size, T{0});
-  const T share = 1 / static_cast<T>(norm.size);
   for (int n = 0; n < batch; ++n, input += norm.size, output_gradient += norm.size) {
-    const auto standard = standardise(input, norm.size, static_cast<T>(norm.epsilon));
-    // Of the standardised values, whose gradient is that of the output times the weight.
-    T mean_gradient = 0;
-    T mean_product = 0;
-    for (int i = 0; i < norm.size; ++i) {
-      const T value = standard(input[i]);
-      weight_gradient[i] += output_gradient[i] * value;
-      bias_gradient[i] += output_gradient[i];
-      mean_gradient += weight[i] * output_gradient[i] * share;
-      mean_product += weight[i] * output_gradient[i] * value * share;
-    }
-    if (!input_gradient) continue;
-    T* dx = input_gradient + static_cast<std::ptrdiff_t>(n) * norm.size;
-    for (int i = 0; i < norm.size; ++i) {
-      const T own = weight[i] * output_gradient[i];
-      dx[i] = standard.reciprocal_deviation * (own - mean_gradient - standard(input[i]) * mean_product);
-    }
+    T* dx = input_gradient ? input_gradient + static_cast<std::ptrdiff_t>(n) * norm.size : nullptr;
+    normalise_backward(input, static_cast<std::size_t>(norm.size), static_cast<T>(norm.epsilon),
+                       parameters + norm.weight_offset, itself, output_gradient, dx, weight_gradient,
+                       bias_gradient);
   }
 }
 

@@ -41,7 +41,6 @@ std::vector<std::string> tensors(const Architecture& architecture) {
 
 TEST(NetworkFile, NamesLayersByKindAndNumberOrAsTheyAreCalled) {
   const Architecture network = parse(R"(
-description = "two of each"
 layers = [
   {conv = 8, kernel = 3, stride = 2, padding = 1, bias = false}, {group_norm = 2}, "relu",
   {conv = 8, kernel = 1, name = "mix"},
@@ -102,7 +101,7 @@ TEST(NetworkFile, SaysWhichLayerDoesNotFitAndWhere) {
       {"layers = [{conv = 8, kernel = 1, name = \"a.b\"}]", "name \"a.b\", expected up to 64 letters"}};
   for (const auto& [text, expected] : cases) {
     EXPECT_THAT(refusal_of_network(text), HasSubstr(expected)) << text;
-}
+  }
 }
 
 TEST(NetworkFile, SaysWhatCannotBeReadAndWhere) {
@@ -111,15 +110,15 @@ TEST(NetworkFile, SaysWhatCannotBeReadAndWhere) {
       {"layers = [{conv = 8,\n kernel = 3}]", "mine.toml:1: expected TOML"},
       {"layers = [{conv = 8, kernle = 3}]", "mine.toml:1: key kernle: unknown; did you mean kernel?"},
       {"layer = []", "mine.toml:1: key layer: unknown; did you mean layers?"},
-      {"description = \"none\"", "mine.toml: no layers, expected layers = […]"},
+      {"", "mine.toml: no layers, expected layers = […]"},
       {"layers = [\"conv\"]", "conv: expected {conv = the number of channels it gives}"},
-      {"layers = [{conv = 8}]", "mine.toml:1: kernel: expected kernel = a whole number"},
+      {"layers = [{conv = 8}]", "mine.toml:1: no kernel, expected kernel = a whole number"},
       {"layers = [{conv = -8, kernel = 1}]", "conv: expected conv = a whole number"},
       {"layers = [{conv = 8, kernel = 1, bias = 1}]", "bias: expected true or false"},
       {"layers = [{linear = \"class\"}]", "linear = \"class\": expected a whole number or \"classes\""},
       {"layers = [{relu = 1}]", "relu: expected relu = true, or the word alone"},
       {"layers = [{relu = true, gelu = true}]", "in one layer, expected one of them"},
-      {"layers = [{}]", "expected a layer, such as"},
+      {"layers = [{}]", "no kind of layer, expected one of conv"},
       {"layers = [3]", "expected a layer, such as"},
       {"layers = 3", "layers: expected a list of layers"},
       {"layers = [{dropout = \"much\"}]", "dropout: expected a number"},
@@ -130,16 +129,30 @@ TEST(NetworkFile, SaysWhatCannotBeReadAndWhere) {
        "group_norm or layer_norm"},
       {"layers = [\"batch_norm\"]", "expected group_norm or layer_norm"},
       {"blocks.a = [{block = \"b\"}]\nblocks.b = [{block = \"a\"}]\nlayers = [{block = \"a\"}]",
-       "mine.toml:2: block a uses itself: a > b > a"},
-      {"blocks.basic = []\nlayers = [{block = \"basics\"}]", "block basics: unknown; did you mean basic?"},
-      {"layers = [{block = \"a\"}]", "block a: unknown"},
+       "mine.toml:2: block a uses itself, by way of block b"},
+      {"blocks.basic = [\"relu\"]\nlayers = [{block = \"basics\"}]",
+       "block basics: unknown; did you mean basic?"},
+      {"layers = [{block = \"a\"}]", "block a: there is no blocks.a"},
       {"blocks = 3\nlayers = []", "blocks: expected a table of lists of layers"},
       {"blocks.a = [\"relu\"]\nlayers = [{block = \"a\", repeat = 10000}, \"relu\"]",
        "more than 10000 layers"},
-      {"blocks.a = []\nlayers = [{block = \"a\", repeat = 0}]", "repeat 0, expected 1 to 10000"}};
+      {"blocks.a = [\"relu\"]\nlayers = [{block = \"a\", repeat = 0}]", "repeat 0, expected 1 to 10000"},
+      {"blocks.a = []\nlayers = [{block = \"a\"}]", "mine.toml:1: blocks.a: no layers"},
+      {"layers = [\"re\\nlu\"]", R"(mine.toml:1: layer "re\nlu": unknown; did you mean relu?)"},
+      {"layers = [{\"re\\nlu\" = 3}]", R"(layer "re\nlu": unknown)"},
+      {"layers = [{relu = true, \"a\\nb\" = 3}]", R"(key "a\nb": unknown)"},
+      {"layers = [{linear = \"clas\\nses\"}]", R"(linear = "clas\nses": expected)"},
+      {"layers = [{block = \"a\\nb\"}]", R"(block "a\nb": expected up to 64 letters)"},
+      {"layers = [{relu = true, name = \"\"}]", R"(relu: name "", expected up to 64 letters)"},
+      {"layers = [\n {residual = [\"relu\"], name = 3}]", "mine.toml:2: name: expected a word in quotes"},
+      {"layers = [{kernel = 3}]", "mine.toml:1: no kind of layer, expected one of conv"},
+      {"layers = [{name = \"a\"}]", "mine.toml:1: no kind of layer, expected one of conv"},
+      {"layers = [{linear = 99999999999}]", "a whole number from 0 to 2147483647, found 99999999999"},
+      {"layers = [{" + std::string(5000, 'a') + " = 3}]", "…: unknown"},
+      {"layers = [\"flatten\", \"relu\"]", "the last layer gives 3072 features, expected 10"}};
   for (const auto& [text, expected] : cases) {
     EXPECT_THAT(refusal_of_network(text), HasSubstr(expected)) << text;
-}
+  }
 }
 
 /// The networks that a document shows, each in an indented block.
@@ -162,6 +175,29 @@ TEST(NetworkFile, IsAsItsManualShowsIt) {
   const auto networks = networks_in("models/networks/README.md");
   EXPECT_EQ(networks.size(), 3U);
   for (const std::string& text : networks) EXPECT_THAT(refusal_of_network(text), IsEmpty()) << text;
+}
+
+TEST(NetworkFile, RefusesImagesThatAnIntCannotCount) {
+  const std::string text = "layers = [\"flatten\", {linear = \"classes\"}]";
+  EXPECT_THAT(refusal_of_network(text, {1, 65536, 65536}),
+              HasSubstr("images of 1x65536x65536, expected at most 1073741824"));
+  EXPECT_THAT(refusal_of_network("layers = [{avg_pool = 5000, padding = 2500}]"),
+              HasSubstr("kernel 5000, expected 1 to 4096"));
+}
+
+TEST(NetworkFile, RefusesANetworkWithoutParameters) {
+  EXPECT_THAT(refusal_of_network("layers = [\"flatten\", \"relu\"]", {1, 2, 5}),
+              HasSubstr("no layer has parameters"));
+}
+
+TEST(NetworkFile, HasADigestOfItsLayersAlone) {
+  const std::string text = "layers = [\"flatten\", {dropout = 0.5}, {linear = \"classes\"}]";
+  const std::string digest = parse(text).digest();
+  EXPECT_EQ(digest.size(), 16U);
+  EXPECT_EQ(
+      parse("# mine\nlayers = [\n  \"flatten\",\n  {dropout = 0.50}, {linear = \"classes\"},\n]\n").digest(),
+      digest);
+  EXPECT_NE(parse("layers = [\"flatten\", {dropout = 0.25}, {linear = \"classes\"}]").digest(), digest);
 }
 
 TEST(BuiltInNetworks, AreFiles) {

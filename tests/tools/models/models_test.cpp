@@ -63,6 +63,7 @@ TEST_F(ModelsCommand, RefusesInOneLine) {
   EXPECT_THAT(refusal("none.toml"), HasSubstr("--model none.toml: "));
   EXPECT_THAT(refusal("bad.toml"),
               HasSubstr("bad.toml:3: linear: images of 8x30x30 come in, expected features"));
+  EXPECT_THAT(refusal("cnn:3.toml"), HasSubstr("--model cnn:3.toml: "));
   EXPECT_THAT(refusal("cnn --images 3x32"), HasSubstr("--images 3x32: expected CHANNELSxHEIGHTxWIDTH"));
   EXPECT_THAT(refusal("cnn --images 1x4x4"), HasSubstr("1x4x4; expected 8x8 pixels"));
   EXPECT_THAT(refusal("cnn --classes 1"), HasSubstr("1 classes; expected 2 or more"));
@@ -77,6 +78,36 @@ TEST_F(ModelsCommand, OnAGpuRefusesLayersWithoutKernels) {
       "cuda:0");
   EXPECT_EQ(run.exit_code, 2) << run.err;
   EXPECT_THAT(run.err, HasSubstr("model resnet8: GPUs have no kernels for all of its layers yet: expected"));
+}
+
+TEST_F(ModelsCommand, ListsAlsoWhatDoesNotFit) {
+  const Finished run = models("--images 1x4x4");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("cnn        model cnn: images of 1x4x4; expected 8x8"), HasSubstr("resnet8 ")));
+}
+
+TEST_F(ModelsCommand, ARunGoesOnWithTheSameLayersOnly) {
+  write_images(40, 10);
+  write_network();
+  const Finished run = train("cpu:1", "--updates 5 --checkpoint-dir kept --record run.jsonl");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  std::string text = read_file(path("Drops.toml"));
+  write("moved.toml", "# as it was\n" + text);
+  text.replace(text.find("gelu"), 4, "relu");
+  write("Drops.toml", text);
+  const auto refusal = [&](const std::string& arguments) {
+    const Finished refused = tardigrad("train " + arguments);
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    return refused.err;
+  };
+  EXPECT_THAT(refusal("--resume kept --updates 9"),
+              HasSubstr(": Drops.toml has other layers than the network of that run, expected the same"));
+  EXPECT_THAT(refusal("--replay run.jsonl"), HasSubstr("--replay run.jsonl: Drops.toml has other layers"));
+  for (const std::string again : {"--resume kept --updates 9", "--replay run.jsonl"}) {
+    const Finished moved = tardigrad("train --model moved.toml " + again);
+    EXPECT_EQ(moved.exit_code, 0) << moved.err;
+  }
 }
 
 TEST_F(ModelsCommand, MasksAreThoseOfTheRecordingInAReplay) {
