@@ -249,16 +249,17 @@ class NetworkReader {
   const Kind& kind_in(Table table, const toml::node& node) const {
     const Kind* kind = nullptr;
     std::optional<std::string_view> unknown;
-    for (const auto& [key, value] : table) {
-      const Kind* found = find_kind(key.str());
+    for (const auto& entry : table) {
+      const std::string_view key = entry.first.str();
+      const Kind* found = find_kind(key);
       if (found && kind) {
         refuse(node, "{} and {} in one layer, expected one of them", kind->name, found->name);
       }
       if (found) kind = found;
-      const auto has_key = [&](const Kind& any) {
-        return std::ranges::find(any.keys, key.str()) != any.keys.end();
+      const auto has_key = [key](const Kind& any) {
+        return std::ranges::find(any.keys, key) != any.keys.end();
       };
-      if (!found && key.str() != "name" && std::ranges::none_of(kinds(), has_key)) unknown = key.str();
+      if (!found && key != "name" && std::ranges::none_of(kinds(), has_key)) unknown = key;
     }
     if (kind) return *kind;
     if (unknown) return kind_of(node, *unknown);

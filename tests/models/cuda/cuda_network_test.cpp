@@ -25,7 +25,7 @@ Architecture odd_sizes() {
   NetworkBuilder builder("odd", {3, 9, 7});
   for (const int channels : {5, 11}) {
     builder.convolution({.channels = channels, .padding = 1}).relu().max_pool();
-}
+  }
   return builder.flatten().linear(13).relu().linear(9).relu().linear(3).build();
 }
 
