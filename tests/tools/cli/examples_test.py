@@ -33,7 +33,7 @@ SHORTER = [
     (r"--epochs \S+", "--epochs 1"),
     (r"--seeds \S+", "--seeds 2"),
     (r"--dataset ([^\s:]+)(?=\s|$)", r"--dataset \1 --data-dir data/\1"),
-    (r"--model cnn(?=\s)", "--model cnn:8,8,8:32"),
+    (r"--model (cnn|resnet8)(?=\s)", "--model cnn:8,8,8:32"),
     (r"--device cuda\S*", "--device cpu:2"),
     (r"--serve (\S+:)?8080", r"--serve \g<1>0"),
     (r"\*", "1"),
