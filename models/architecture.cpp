@@ -9,6 +9,12 @@
 
 namespace tardigrad::models {
 
+std::size_t Architecture::activations() const {
+  return std::accumulate(
+      summaries_.begin(), summaries_.end(), input_.size(),
+      [](std::size_t sum, const LayerSummary& layer) { return sum + layer.output.size(); });
+}
+
 double Architecture::gradient_operations() const {
   return std::accumulate(summaries_.begin(), summaries_.end(), 0.0,
                          [](double sum, const LayerSummary& layer) { return sum + layer.operations; });

@@ -50,6 +50,9 @@ class Architecture {
   /// called: 16 hexadecimal digits.
   const std::string& digest() const { return digest_; }
 
+  /// Returns how many numbers an image becomes on its way: its own, and those that each layer gives.
+  std::size_t activations() const;
+
   /// Returns how many floating-point operations the gradient of one image takes in convolutions and linear
   /// layers: a multiplication and an addition, two, for each weight and place where it is used, in the
   /// forward pass, for the weights' gradient, and, except in layers that read the images, for that of the

@@ -29,9 +29,19 @@ constexpr std::size_t largest_evaluation_batch = 250;
 /// Fashion-MNIST came out between 21 and 52, over partitions and seeds; with 256 between 14.5 and 20.8.
 constexpr std::size_t sample_examples = 256;
 
-/// Test images evaluated at once; fewer where there are fewer, since a batch is computed whole.
-std::size_t evaluation_batch(const data::Images& test) {
-  return std::min(largest_evaluation_batch, test.size());
+/// What these may take of memory, but for one image.
+constexpr std::size_t most_evaluation_bytes = std::size_t{256} << 20;
+
+/// What a network and a minibatch for it take on a CPU, but for what oneDNN packs and pads.
+std::size_t bytes_of(const Architecture& architecture, std::size_t batch_size) {
+  return batch_size * (architecture.input().size() + architecture.activations()) * sizeof(float);
+}
+
+/// Images evaluated at once, of so many: fewer of a large network, or where there are fewer, since a batch is
+/// computed whole.
+std::size_t evaluation_batch(const Architecture& architecture, std::size_t images) {
+  const std::size_t most = std::max<std::size_t>(1, most_evaluation_bytes / bytes_of(architecture, 1));
+  return std::min({largest_evaluation_batch, most, images});
 }
 
 std::size_t divide_up(std::size_t dividend, std::size_t divisor) {
@@ -148,7 +158,8 @@ class Classification::TestBatches {
  public:
   explicit TestBatches(const Classification& owner)
       : owner_(owner),
-        batch_(owner.dataset_->test.shape, evaluation_batch(owner.dataset_->test)),
+        batch_(owner.dataset_->test.shape,
+               evaluation_batch(owner.architecture_, owner.dataset_->test.size())),
         classifier_(make_classifier(owner.architecture_, static_cast<int>(batch_.examples().size()))) {}
 
   /// The sum of the losses of the batch that begins there. `hits` are those of all test images.
@@ -176,7 +187,7 @@ class Classification::TrainingBatches {
     const std::size_t most = bound > 0 ? divide_up(bound, shares.size()) : owner.examples();
     std::size_t largest = 0;
     for (const auto& share : shares) largest = std::max(largest, std::min(share.size(), most));
-    batch_size_ = divide_up(largest, divide_up(largest, largest_evaluation_batch));
+    batch_size_ = divide_up(largest, divide_up(largest, evaluation_batch(owner.architecture_, largest)));
     for (const auto& share : shares) {
       const auto examples = std::span(share).first(std::min(share.size(), most));
       for (std::size_t begin = 0; begin < examples.size(); begin += batch_size_) {
@@ -310,11 +321,19 @@ std::shared_ptr<const cuda::DeviceImages> Classification::training_images(
   return nullptr;
 }
 
-EngineMemory Classification::engine_memory([[maybe_unused]] Device device,
-                                           [[maybe_unused]] std::span<const int> workers) const {
+EngineMemory Classification::engine_memory(Device device, std::span<const int> workers) const {
   EngineMemory memory;
+  if (device.backend == Backend::cpu) {
+    for (const std::size_t size : batch_sizes_of(workers)) {
+      memory.engine_bytes += bytes_of(architecture_, size);
+    }
+    if (device == options_.evaluation_device) {
+      memory.shared_bytes = evaluation_threads() *
+                            bytes_of(architecture_, evaluation_batch(architecture_, dataset_->test.size()));
+    }
+    return memory;
+  }
   if constexpr (built_with_cuda) {
-    if (device.backend == Backend::cpu) return memory;
     memory.shared_bytes = cuda::DeviceImages::bytes(dataset_->train);
     if (device == options_.evaluation_device) {
       memory.shared_bytes += cuda::evaluator_bytes(*dataset_, architecture_, options_.network);
@@ -362,7 +381,7 @@ std::size_t Classification::evaluation_threads() const {
 /// Threads take batches as they come; the sum runs over the batches in their order, so it is the same for any
 /// number of threads.
 Evaluation Classification::evaluate_on_cpu(std::span<const float> model, const BreakOff& break_off) {
-  const std::size_t batch = evaluation_batch(dataset_->test);
+  const std::size_t batch = evaluation_batch(architecture_, dataset_->test.size());
   const std::size_t batches = divide_up(dataset_->test.size(), batch);
   const std::size_t threads = std::min(batches, evaluation_threads());
   while (evaluators_.size() < threads) evaluators_.push_back(std::make_unique<TestBatches>(*this));

@@ -115,6 +115,18 @@ TEST(Classification, EvaluatesEveryTestImageOnce) {
   EXPECT_EQ(evaluation.class_accuracy, classes);
 }
 
+TEST(Classification, CountsTheMemoryOfNetworksOnACpu) {
+  const auto memory = [](const ClassificationOptions& options) {
+    const auto classification = make(options);
+    return classification.engine_memory(Device{});
+  };
+  // A minibatch's images, and in the network the images, as features, too, 128 twice, and 10.
+  constexpr std::size_t image = (784 + 784 + 784 + 128 + 128 + 10) * sizeof(float);
+  EXPECT_EQ(memory({.workers = 1, .batch_size = 8, .partition = {}}).engine_bytes, 8 * image);
+  EXPECT_EQ(memory({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_threads = 3}).shared_bytes,
+            3 * 250 * image);
+}
+
 TEST(Classification, EvaluatesTheSameOnAnyNumberOfThreads) {
   const auto with_threads = [](int threads) {
     auto classification =

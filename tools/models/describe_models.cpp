@@ -59,16 +59,15 @@ std::string network_table(const models::Architecture& architecture, int batch_si
   for (const auto& layer : architecture.summaries()) widest = std::max(widest, layer.name.size());
   std::string text = fmt::format("{:<{}} {:<15} {:>12} {:>12} {:>14}\n", "layer", widest, "kind", "output",
                                  "parameters", "MFLOP / image");
-  double activations = static_cast<double>(architecture.input().size());
   for (const auto& layer : architecture.summaries()) {
     text += fmt::format("{:<{}} {:<15} {:>12} {:>12} {:>14.3f}\n", layer.name, widest, layer.kind,
                         shape_of(layer), layer.parameters, layer.operations / 1e6);
-    activations += static_cast<double>(layer.output.size());
   }
   const auto dimension = static_cast<double>(architecture.layout().dimension());
   text +=
       fmt::format("\n{:.0f} parameters, {:.1f} MiB; {:.1f} MFLOP for the gradient of one image\n", dimension,
                   dimension * sizeof(float) / mebibyte, architecture.gradient_operations() / 1e6);
+  const auto activations = static_cast<double>(architecture.activations());
   text += fmt::format("activations of a minibatch of {}: {:.1f} MiB\n", batch_size,
                       activations * sizeof(float) * batch_size / mebibyte);
   return text;
