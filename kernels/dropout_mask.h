@@ -21,12 +21,12 @@ class DropoutMask {
  public:
   /// Makes the mask of a layer, by its number in the network, that drops with a probability in [0, 1).
   constexpr DropoutMask(const MaskKey& key, std::uint64_t layer, double probability)
-      : start_(Random(key.seed ^ (layer * 0x9e3779b97f4a7c15), Purpose::dropout, key.worker, key.job).bits()),
+      : start_(Random(key.seed ^ (layer * splitmix64_step), Purpose::dropout, key.worker, key.job).bits()),
         bound_(static_cast<std::uint64_t>(probability * 0x1p32)) {}
 
   /// Tells whether it keeps an element, by its number in [batch, channels, height, width].
   constexpr bool keeps(std::uint64_t element) const {
-    std::uint64_t state = start_ + element * 0x9e3779b97f4a7c15;  // SplitMix64's element-th
+    std::uint64_t state = start_ + element * splitmix64_step;  // SplitMix64's element-th
     return splitmix64(state) >> 32 >= bound_;
   }
 

@@ -27,9 +27,12 @@ enum class Purpose : std::uint64_t {
   dropout = 13
 };
 
+/// Is what SplitMix64 advances its state by.
+inline constexpr std::uint64_t splitmix64_step = 0x9e3779b97f4a7c15;
+
 /// Advances `state` by SplitMix64 (Steele, Lea, Flood 2014) and returns a bijective mix of it.
 constexpr std::uint64_t splitmix64(std::uint64_t& state) {
-  std::uint64_t mixed = state += 0x9e3779b97f4a7c15;
+  std::uint64_t mixed = state += splitmix64_step;
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
   mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
   return mixed ^ (mixed >> 31);

@@ -106,7 +106,8 @@ class Classification::CpuEngine final : public GradientEngine {
 
   void enqueue_minibatch(int worker, std::uint64_t job) override {
     stream_.host("minibatch", [this, worker, job] {
-      masks_ = {.seed = owner_.options_.seed, .worker = static_cast<std::uint64_t>(worker), .job = job};
+      classifier_->use_masks(
+          MaskKey{.seed = owner_.options_.seed, .worker = static_cast<std::uint64_t>(worker), .job = job});
       owner_.minibatches_.draw(worker, job, batch_.examples(), crops_);
       batch_.gather(owner_.dataset_->train, owner_.dataset_->normalisation, batch_.examples().size(),
                     crops_.empty() ? nullptr : crops_.data());
@@ -115,7 +116,6 @@ class Classification::CpuEngine final : public GradientEngine {
 
   void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
     stream_.host("gradient", [this, model, gradient, loss] {
-      classifier_->use_masks(masks_);
       *loss = classifier_->gradient(model.data(), batch_.images(), batch_.labels(), gradient.data());
     });
   }
@@ -125,7 +125,6 @@ class Classification::CpuEngine final : public GradientEngine {
   StreamRef stream_;
   GatheredBatch batch_;
   std::vector<Crop> crops_;  // empty without augmentation
-  MaskKey masks_;            // of the minibatch
   std::unique_ptr<Classifier> classifier_;
 };
 

@@ -8,7 +8,7 @@
 namespace tardigrad::models {
 
 /// Is what of a window lies on the image: rows [y_begin, y_end), columns [x_begin, x_end). It is never empty.
-struct Window {
+struct VisibleWindow {
   int y_begin, y_end, x_begin, x_end;
 };
 
@@ -20,8 +20,8 @@ void for_each_window(const PoolWindows& pool, const Visit& visit) {
     const int y = out_y * pool.stride - pool.padding;
     for (int out_x = 0; out_x < pool.out_width(); ++out_x) {
       const int x = out_x * pool.stride - pool.padding;
-      visit(Window{std::max(y, 0), std::min(y + pool.kernel, pool.height), std::max(x, 0),
-                   std::min(x + pool.kernel, pool.width)},
+      visit(VisibleWindow{std::max(y, 0), std::min(y + pool.kernel, pool.height), std::max(x, 0),
+                          std::min(x + pool.kernel, pool.width)},
             pixel++);
     }
   }

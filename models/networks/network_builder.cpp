@@ -162,17 +162,11 @@ NetworkBuilder& NetworkBuilder::layer_norm(const std::string& name) {
 }
 
 NetworkBuilder& NetworkBuilder::max_pool(const PoolOptions& options, const std::string& name) {
-  const MaxPool pool{windows("max_pool", options)};
-  append("max_pool", take_name("max_pool", name), pool,
-         {.shape = {pool.channels, pool.out_height(), pool.out_width()}});
-  return *this;
+  return pool<MaxPool>("max_pool", options, name);
 }
 
 NetworkBuilder& NetworkBuilder::avg_pool(const PoolOptions& options, const std::string& name) {
-  const AvgPool pool{windows("avg_pool", options)};
-  append("avg_pool", take_name("avg_pool", name), pool,
-         {.shape = {pool.channels, pool.out_height(), pool.out_width()}});
-  return *this;
+  return pool<AvgPool>("avg_pool", options, name);
 }
 
 NetworkBuilder& NetworkBuilder::global_avg_pool(const std::string& name) {
@@ -265,6 +259,15 @@ Architecture NetworkBuilder::build(std::string_view description) {
 
 void NetworkBuilder::require_images(std::string_view kind) const {
   if (now().is_flat) refuse(kind, "{} come in, expected images", describe(now()));
+}
+
+template <typename Pool>
+NetworkBuilder& NetworkBuilder::pool(std::string_view kind, const PoolOptions& options,
+                                     const std::string& name) {
+  const Pool layer{windows(kind, options)};
+  append(kind, take_name(kind, name), layer,
+         {.shape = {layer.channels, layer.out_height(), layer.out_width()}});
+  return *this;
 }
 
 PoolWindows NetworkBuilder::windows(std::string_view kind, const PoolOptions& options) const {

@@ -99,6 +99,8 @@ class NetworkBuilder {
   Activation& now() { return scope().now; }
   const Activation& now() const { return scopes_.back().now; }
   void require_images(std::string_view kind) const;
+  template <typename Pool>
+  NetworkBuilder& pool(std::string_view kind, const PoolOptions& options, const std::string& name);
   PoolWindows windows(std::string_view kind, const PoolOptions& options) const;
   std::string take_name(std::string_view kind, const std::string& given);
   std::size_t add_tensor(const std::string& name, std::vector<std::int64_t> shape, InitialValues values);

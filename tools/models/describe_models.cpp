@@ -52,8 +52,7 @@ void list_models(const data::ImageShape& images, int classes) {
   say(stdout, "\ntardigrad models NAME shows one; mlp:256,128 and cnn:16,32:64 have other widths.\n");
 }
 
-}  // namespace
-
+/// Of the layers, and what they take together.
 std::string network_table(const models::Architecture& architecture, int batch_size) {
   std::size_t widest = 5;
   for (const auto& layer : architecture.summaries()) widest = std::max(widest, layer.name.size());
@@ -72,6 +71,8 @@ std::string network_table(const models::Architecture& architecture, int batch_si
                       activations * sizeof(float) * batch_size / mebibyte);
   return text;
 }
+
+}  // namespace
 
 void describe_models(const DescribedModel& described) {
   const data::ImageShape images = parse_images(described.images);

@@ -2,8 +2,6 @@
 
 #include <string>
 
-#include "models/architecture.h"
-
 namespace tardigrad {
 
 /// Says what `tardigrad models` is asked for.
@@ -18,8 +16,5 @@ struct DescribedModel {
 /// network file again, its layers with their shapes, parameters and floating-point operations, and its
 /// memory. Throws std::invalid_argument for images that are no CxHxW, and as make_architecture does.
 void describe_models(const DescribedModel& described);
-
-/// Returns a table of the layers, and what they take together.
-std::string network_table(const models::Architecture& architecture, int batch_size);
 
 }  // namespace tardigrad

@@ -92,8 +92,8 @@ void check_same_numbers(const char* flag, const std::string& path, const std::st
   const bool end_matters = LearningRate(1, run["lr_schedule"]).follows_progress();
   for (const OptionRow& row : rows_of(Record::run)) {
     const bool may_differ = row.on_replay == MayDiffer::always ||
+                            (row.name == "model" && is_same_network(recorded, run)) ||
                             (row.on_replay == MayDiffer::unless_schedule_ends && !end_matters);
-    if (row.name == "model" && is_same_network(recorded, run)) continue;
     if (!may_differ) check(row.name, row.value(TrainOptions()));  // as older programs did without it
   }
   check("dimension", Json());

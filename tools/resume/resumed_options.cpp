@@ -43,6 +43,7 @@ bool goes_with_workers(const OptionRow& row, const Json& before, const Json& run
 /// Whether the option may be another than before.
 bool may_differ(const OptionRow& row, const Json& before, const Json& run) {
   const bool in_wall_time = run.value("clock", Json()) == "wall";
+  if (row.name == "model" && is_same_network(before, run)) return true;
   return row.on_resume == MayDiffer::always || (row.on_resume == MayDiffer::in_wall_time && in_wall_time) ||
          (has_other_workers(before, run) && goes_with_workers(row, before, run));
 }
@@ -128,7 +129,7 @@ void check_resume(const Checkpoint& checkpoint, const std::string& run_json) {
   require_same_network(fmt::format("--resume {}", checkpoint.path.string()), before, run);
   check("dimension", Json(), "");
   for (const OptionRow& row : rows_of(Record::run)) {
-    if (may_differ(row, before, run) || (row.name == "model" && is_same_network(before, run))) continue;
+    if (may_differ(row, before, run)) continue;
     const Json usual = row.value(TrainOptions());  // as older programs did without it
     check(row.name, usual, goes_with_workers(row, before, run) ? ", as --workers is" : "");
   }

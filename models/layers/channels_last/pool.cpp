@@ -23,7 +23,7 @@ class MaxPoolLayer final : public Layer {
     const std::size_t channels = pool_.channels;
     std::int32_t* winners = winners_.data();
     for (int n = 0; n < batch_; ++n, input += pool_.input_size()) {
-      for_each_window(pool_, [&](const Window& window, std::size_t) {
+      for_each_window(pool_, [&](const VisibleWindow& window, std::size_t) {
         const std::size_t first = static_cast<std::size_t>(window.y_begin) * pool_.width + window.x_begin;
         std::copy_n(input + first * channels, channels, output);
         std::fill_n(winners, channels, static_cast<std::int32_t>(first));
@@ -97,7 +97,7 @@ class AvgPoolLayer final : public Layer {
   void for_each_pixel(const Visit& visit) const {
     const std::size_t channels = pool_.channels;
     for (int n = 0; n < batch_; ++n) {
-      for_each_window(pool_, [&](const Window& window, std::size_t pixel) {
+      for_each_window(pool_, [&](const VisibleWindow& window, std::size_t pixel) {
         for (int y = window.y_begin; y < window.y_end; ++y) {
           for (int x = window.x_begin; x < window.x_end; ++x) {
             visit(n * pool_.input_size() + (static_cast<std::size_t>(y) * pool_.width + x) * channels,

@@ -12,7 +12,7 @@ namespace {
 
 /// The element of a window of a plane that PyTorch takes.
 template <typename T>
-std::size_t maximum_of(const PoolWindows& pool, const Window& window, const T* plane) {
+std::size_t maximum_of(const PoolWindows& pool, const VisibleWindow& window, const T* plane) {
   std::size_t best = static_cast<std::size_t>(window.y_begin) * pool.width + window.x_begin;
   for (int y = window.y_begin; y < window.y_end; ++y) {
     for (int x = window.x_begin; x < window.x_end; ++x) {
@@ -37,7 +37,7 @@ void for_each_plane(const PoolWindows& pool, int batch, const Visit& visit) {
 template <typename T>
 void forward(const MaxPool& pool, int batch, const T* /*parameters*/, const T* input, T* output) {
   for_each_plane(pool, batch, [&](std::size_t in, std::size_t out) {
-    for_each_window(pool, [&](const Window& window, std::size_t) {
+    for_each_window(pool, [&](const VisibleWindow& window, std::size_t) {
       output[out++] = input[in + maximum_of(pool, window, input + in)];
     });
   });
@@ -50,7 +50,7 @@ void backward(const MaxPool& pool, int batch, const T* /*parameters*/, const T* 
   std::vector<std::size_t> maxima;
   for_each_plane(pool, batch, [&](std::size_t in, std::size_t out) {
     maxima.clear();
-    for_each_window(pool, [&](const Window& window, std::size_t) {
+    for_each_window(pool, [&](const VisibleWindow& window, std::size_t) {
       maxima.push_back(maximum_of(pool, window, input + in));
     });
     // Only now, since input_gradient may be the memory of the input.
@@ -63,7 +63,7 @@ template <typename T>
 void forward(const AvgPool& pool, int batch, const T* /*parameters*/, const T* input, T* output) {
   const T share = T{1} / static_cast<T>(pool.kernel * pool.kernel);
   for_each_plane(pool, batch, [&](std::size_t in, std::size_t out) {
-    for_each_window(pool, [&](const Window& window, std::size_t) {
+    for_each_window(pool, [&](const VisibleWindow& window, std::size_t) {
       T sum = 0;
       for (int y = window.y_begin; y < window.y_end; ++y) {
         const T* row = input + in + static_cast<std::size_t>(y) * pool.width;
@@ -81,7 +81,7 @@ void backward(const AvgPool& pool, int batch, const T* /*parameters*/, const T* 
   const T share = T{1} / static_cast<T>(pool.kernel * pool.kernel);
   std::fill_n(input_gradient, batch * pool.input_size(), T{0});
   for_each_plane(pool, batch, [&](std::size_t in, std::size_t out) {
-    for_each_window(pool, [&](const Window& window, std::size_t) {
+    for_each_window(pool, [&](const VisibleWindow& window, std::size_t) {
       const T part = output_gradient[out++] * share;
       for (int y = window.y_begin; y < window.y_end; ++y) {
         T* row = input_gradient + in + static_cast<std::size_t>(y) * pool.width;
