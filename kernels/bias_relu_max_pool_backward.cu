@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/bias_relu_max_pool_backward_math.h"
-#include "kernels/column_sums.cuh"
+#include "kernels/channel_sums.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/pool_threads.cuh"
@@ -57,38 +57,15 @@ __device__ void spread_channels(const PoolPlan& plan, const PoolBackwardArgument
   }
 }
 
-/// Adds up the sums of the window lanes of a block, in halves, for those of window lane 0. Every thread of
-/// the block calls it.
-template <int count>
-__device__ void sum_window_lanes(const ChannelThreads& threads, Pack<float, count>& sums) {
-  __shared__ float shared[count][threads_per_block];
-#pragma unroll
-  for (int lane = 0; lane < count; ++lane) shared[lane][threadIdx.x] = sums.lane[lane];
-  for (unsigned left = threads.window_lanes; left > 1;) {
-    const unsigned half = (left + 1) / 2;
-    __syncthreads();
-    if (threads.window_lane() + half < left) {
-#pragma unroll
-      for (int lane = 0; lane < count; ++lane) {
-        shared[lane][threadIdx.x] += shared[lane][threadIdx.x + half * threads.group_lanes];
-      }
-    }
-    left = half;
-  }
-#pragma unroll
-  for (int lane = 0; lane < count; ++lane) sums.lane[lane] = shared[lane][threadIdx.x];
-  __syncthreads();  // before another call writes what others may still be reading
-}
-
 /// For input that is channels last. A block takes one part of the windows at a time.
 template <int count, typename Number>
 __global__ void __launch_bounds__(threads_per_block)
-    spread_channels_kernel(PoolPlan plan, ChannelThreads threads, BiasParts parts,
+    spread_channels_kernel(PoolPlan plan, ChannelThreads threads, ChannelParts parts,
                            PoolBackwardArguments<Number> a) {
   const std::size_t windows = plan.windows();
   for (std::size_t part = blockIdx.x; part < parts.count; part += gridDim.x) {
-    const std::size_t begin = part * parts.windows;
-    const std::size_t end = min(begin + parts.windows, windows);
+    const std::size_t begin = part * parts.rows;
+    const std::size_t end = min(begin + parts.rows, windows);
     for (unsigned round = 0; round < threads.rounds; ++round) {
       const std::size_t group = std::size_t{round} * threads.group_lanes + threads.group_lane();
       const std::size_t channel = group * count;
@@ -160,22 +137,10 @@ __global__ void __launch_bounds__(threads_per_block)
   }
 }
 
-/// Adds the parts.
-__global__ void __launch_bounds__(threads_per_block)
-    bias_gradient_kernel(std::size_t parts, std::size_t channels, const float* __restrict__ partial_sums,
-                         float* __restrict__ bias_gradient) {
-  sum_columns(
-      parts, channels,
-      [=](std::size_t part, std::size_t channel) {
-        return static_cast<double>(partial_sums[part * channels + channel]);
-      },
-      [=](std::size_t channel, double sum) { bias_gradient[channel] = static_cast<float>(sum); });
-}
-
 template <int count, typename Number>
 void launch_channels(const BiasReluMaxPoolBackward<Number>& pool,
                      const PoolBackwardArguments<Number>& arguments, CudaStream stream) {
-  const BiasParts parts = parts_of(pool.shape);
+  const ChannelParts parts = parts_of(pool.shape);
   launch_kernel(pool.name, spread_channels_kernel<count, Number>, {parts.count}, stream, PoolPlan(pool.shape),
                 ChannelThreads(pool.shape.channels / count), parts, arguments);
 }
@@ -222,8 +187,8 @@ void BiasReluMaxPoolBackward<Number>::launch(CudaStream stream) const {
   }
   require<BiasReluMaxPoolBackward>(partial_sums != nullptr, "partial_sums is null, but a GPU needs them");
   launch_spread(*this, stream);
-  launch_kernel(name, bias_gradient_kernel, grid_for_columns(shape.channels), stream, parts_of(shape).count,
-                shape.channels, partial_sums, bias_gradient);
+  launch_add_parts(name, parts_of(shape).count, shape.channels, partial_sums, WriteFloats{bias_gradient},
+                   stream);
 }
 
 template void BiasReluMaxPoolBackward<float>::launch(CudaStream) const;

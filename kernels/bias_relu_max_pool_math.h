@@ -5,24 +5,13 @@
 
 #include "kernels/bf16.h"
 #include "kernels/bias_relu_max_pool.h"
+#include "kernels/image_strides.h"
 #include "kernels/operation.h"
 #include "kernels/pool_shape.h"
 
 /// Is what BiasReluMaxPool and its gradient have in common on both sides.
 
 namespace tardigrad {
-
-/// Holds distances in elements between neighbours of a batch of images.
-struct ImageStrides {
-  std::size_t image, channel, row, pixel;
-};
-
-inline ImageStrides strides_of(MemoryFormat format, std::size_t channels, std::size_t height,
-                               std::size_t width) {
-  const std::size_t image = channels * height * width;
-  return format == MemoryFormat::channel_major ? ImageStrides{image, height * width, width, 1}
-                                               : ImageStrides{image, 1, width * channels, channels};
-}
 
 inline ImageStrides input_strides(const PoolShape& shape) {
   return strides_of(shape.input_format, shape.channels, shape.height, shape.width);

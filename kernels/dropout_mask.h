@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/operation.h"
 #include "kernels/random.h"
 
 namespace tardigrad {
@@ -19,13 +20,17 @@ struct MaskKey {
 /// number of the element alone, so it is the same in any order, on any device, and in a replay.
 class DropoutMask {
  public:
-  /// Makes the mask of a layer, by its number in the network, that drops with a probability in [0, 1).
-  constexpr DropoutMask(const MaskKey& key, std::uint64_t layer, double probability)
-      : start_(Random(key.seed ^ (layer * splitmix64_step), Purpose::dropout, key.worker, key.job).bits()),
-        bound_(static_cast<std::uint64_t>(probability * 0x1p32)) {}
+  /// Returns where the mask of a layer starts, by the layer's number in the network.
+  static constexpr std::uint64_t start(const MaskKey& key, std::uint64_t layer) {
+    return Random(key.seed ^ (layer * splitmix64_step), Purpose::dropout, key.worker, key.job).bits();
+  }
+
+  /// Makes the mask that starts there and drops with a probability in [0, 1).
+  TARDIGRAD_HOST_DEVICE constexpr DropoutMask(std::uint64_t start, double probability)
+      : start_(start), bound_(static_cast<std::uint64_t>(probability * 0x1p32)) {}
 
   /// Tells whether it keeps an element, by its number in [batch, channels, height, width].
-  constexpr bool keeps(std::uint64_t element) const {
+  TARDIGRAD_HOST_DEVICE constexpr bool keeps(std::uint64_t element) const {
     std::uint64_t state = start_ + element * splitmix64_step;  // SplitMix64's element-th
     return splitmix64(state) >> 32 >= bound_;
   }

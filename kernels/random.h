@@ -8,6 +8,8 @@
 #include <span>
 #include <utility>
 
+#include "kernels/operation.h"
+
 namespace tardigrad {
 
 /// Says what a sequence of random numbers is for: part of its key, so that no two uses share numbers.
@@ -31,7 +33,7 @@ enum class Purpose : std::uint64_t {
 inline constexpr std::uint64_t splitmix64_step = 0x9e3779b97f4a7c15;
 
 /// Advances `state` by SplitMix64 (Steele, Lea, Flood 2014) and returns a bijective mix of it.
-constexpr std::uint64_t splitmix64(std::uint64_t& state) {
+TARDIGRAD_HOST_DEVICE constexpr std::uint64_t splitmix64(std::uint64_t& state) {
   std::uint64_t mixed = state += splitmix64_step;
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
   mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;

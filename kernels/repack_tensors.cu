@@ -13,8 +13,18 @@ namespace {
 constexpr int plain_width = 4;
 constexpr std::size_t plain_chunk = plain_width * std::size_t{threads_per_block};
 
+/// Floats of a chunk that pass through shared memory: a pair of each thread with the taps of a 3×3 kernel.
+constexpr unsigned staged_size = threads_per_block * 9;
+static_assert(staged_size >= RepackedTensors::max_taps);
+
+/// The (output, input) pairs of a chunk: one for each thread, or fewer where they have so many taps.
+__host__ __device__ unsigned pairs_of_a_chunk(const RepackedTensor& tensor) {
+  constexpr unsigned threads = threads_per_block;
+  return min(threads, staged_size / tensor.taps);
+}
+
 /// The tensors cut into chunks, one for a block at a time: of plain_chunk elements where both forms are the
-/// same, else of one (output, input) pair for each thread, with all taps of it.
+/// same, else of (output, input) pairs, with all taps of each.
 struct Chunks {
   RepackedTensors all;
   std::size_t first[RepackedTensors::max_count + 1];  ///< chunk of each tensor, and how many there are
@@ -23,7 +33,7 @@ struct Chunks {
     for (std::size_t i = 0; i < all.count; ++i) {
       const RepackedTensor& tensor = all.tensors[i];
       const std::size_t items = is_plain(tensor) ? tensor.flat_size() : tensor.flat_size() / tensor.taps;
-      const std::size_t size = is_plain(tensor) ? plain_chunk : threads_per_block;
+      const std::size_t size = is_plain(tensor) ? plain_chunk : pairs_of_a_chunk(tensor);
       first[i + 1] = first[i] + (items + size - 1) / size;
     }
   }
@@ -62,22 +72,21 @@ __device__ void convert_chunk(std::size_t begin, std::size_t size, const From* _
 /// contiguous range, which passes through shared memory, so that accesses to both forms are coalesced.
 struct Pairs {
   std::size_t flat_begin;  ///< of the range
-  unsigned count;          ///< pairs, at most one for each thread
+  unsigned count;          ///< pairs
   unsigned input;          ///< of the thread's pair
   std::size_t working;     ///< where the working copy has its first tap
 
   __device__ Pairs(const RepackedTensor& tensor, std::size_t chunk) {
-    const std::size_t begin = chunk * threads_per_block;
+    const unsigned most = pairs_of_a_chunk(tensor);
+    const std::size_t begin = chunk * most;
     const std::size_t left = std::size_t{tensor.outputs} * tensor.inputs - begin;
     const auto pair = static_cast<unsigned>(begin) + threadIdx.x;
     flat_begin = tensor.flat_offset + begin * tensor.taps;
-    count = left < threads_per_block ? static_cast<unsigned>(left) : threads_per_block;
+    count = left < most ? static_cast<unsigned>(left) : most;
     input = pair % tensor.inputs;
     working = working_place(tensor, pair / tensor.inputs, input);
   }
 };
-
-constexpr unsigned staged_size = threads_per_block * RepackedTensors::max_taps;
 
 template <typename Number>
 __device__ void pack_pairs(const RepackedTensor& tensor, std::size_t chunk, const float* __restrict__ flat,

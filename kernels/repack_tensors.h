@@ -19,7 +19,7 @@ struct RepackedTensor {
   std::uint32_t outputs = 0;        ///< outputs · inputs < 2^32
   std::uint32_t inputs = 0;         ///< ≥ 1
   std::uint32_t padded_inputs = 0;  ///< ≥ inputs
-  std::uint32_t taps = 1;           ///< height · width of a convolution's kernel, 1 … 9
+  std::uint32_t taps = 1;           ///< height · width of a convolution's kernel, 1 … 49
 
   TARDIGRAD_HOST_DEVICE std::size_t flat_size() const {
     return static_cast<std::size_t>(outputs) * inputs * taps;
@@ -32,7 +32,7 @@ struct RepackedTensor {
 /// Lists the tensors of one launch. The first `count` are used.
 struct RepackedTensors {
   static constexpr std::size_t max_count = 16;
-  static constexpr std::uint32_t max_taps = 9;
+  static constexpr std::uint32_t max_taps = 49;
 
   std::size_t count = 0;
   std::array<RepackedTensor, max_count> tensors{};

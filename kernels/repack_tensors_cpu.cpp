@@ -17,7 +17,7 @@ void check_all(const Operation& operation) {
   require<Operation>(all.count <= RepackedTensors::max_count, "more than 16 tensors");
   for (const RepackedTensor& tensor : std::span(all.tensors).first(all.count)) {
     require<Operation>(tensor.taps >= 1 && tensor.taps <= RepackedTensors::max_taps,
-                       "taps of a tensor, expected 1 to 9");
+                       "taps of a tensor, expected 1 to 49");
     require<Operation>(tensor.inputs >= 1, "a tensor without inputs");
     require<Operation>(tensor.padded_inputs >= tensor.inputs,
                        "padded_inputs of a tensor, expected its inputs or more");

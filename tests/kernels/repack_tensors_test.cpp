@@ -49,6 +49,7 @@ std::vector<Model> models() {
           make_model(cnn, 3),
           make_model(odd, 1),
           make_model({{300, 10, 16, 9}}, 0),
+          make_model({{17, 3, 4, 25}, {6, 20, 20, 49}, {5, 7, 7, 10}}, 1),
           make_model({{0, 1, 1, 1}}, 0),
           Model{}};
 }
@@ -136,7 +137,7 @@ TEST(RepackTensors, RefusesWrongArguments) {
   expect_refused(PackParameters<float>{one, nullptr, &value}, "pack_parameters: flat is null");
   expect_refused(PackParameters<float>{one, &value, nullptr}, "working is null");
   expect_refused(UnpackGradients<float>{one, nullptr, &value}, "unpack_gradients: working is null");
-  expect_refused(PackParameters<float>{tensors({1, 1, 1, 10}), &value, &value}, "taps");
+  expect_refused(PackParameters<float>{tensors({1, 1, 1, 50}), &value, &value}, "taps");
   expect_refused(PackParameters<float>{tensors({1, 1, 1, 0}), &value, &value}, "taps");
   expect_refused(PackParameters<float>{tensors({1, 2, 1, 1}), &value, &value}, "padded_inputs");
   expect_refused(PackParameters<float>{tensors({1, 0, 1, 1}), &value, &value}, "without inputs");

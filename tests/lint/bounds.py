@@ -12,7 +12,7 @@ import dialect  # noqa: E402
 MOST_LINES, MOST_SOURCES, MOST_PRIVATE = 400, 25, 20
 SOURCES = {".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".js", ".css", ".html", ".cmake"}
 # What is many by its nature: a few files a kernel, a file a part of CUDA.
-LARGE_FOLDERS = {"kernels", "tests/cuda_emulation"}
+LARGE_FOLDERS = {"kernels", "tests/kernels", "tests/cuda_emulation"}
 CLASS = re.compile(r"^ *(class|struct) (\w+)(?:<[^;{]*>)?(?: final)?\s*(?::[^;{]*)?\{", re.MULTILINE)
 ACCESS = re.compile(r"\s*(public|protected|private):")
 

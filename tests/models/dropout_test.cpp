@@ -10,7 +10,7 @@ namespace {
 constexpr MaskKey key{.seed = 1, .worker = 2, .job = 3};
 
 std::vector<bool> kept(const MaskKey& of, std::uint64_t layer, double probability = 0.5) {
-  const DropoutMask mask(of, layer, probability);
+  const DropoutMask mask(DropoutMask::start(of, layer), probability);
   std::vector<bool> elements(1000);
   for (std::size_t i = 0; i < elements.size(); ++i) elements[i] = mask.keeps(i);
   return elements;

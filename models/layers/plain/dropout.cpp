@@ -13,7 +13,7 @@ void drop(const Dropout& dropout, int batch, const T* from, T* to) {
     std::copy_n(from, count, to);
     return;
   }
-  const DropoutMask mask(*dropout.key, dropout.number, dropout.probability);
+  const DropoutMask mask(DropoutMask::start(*dropout.key, dropout.number), dropout.probability);
   const T scale = static_cast<T>(1 / (1 - dropout.probability));
   for (std::size_t i = 0; i < count; ++i) to[i] = mask.keeps(i) ? from[i] * scale : T{0};
 }

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/bf16.h"
+#include "kernels/image_batch.h"
+
+namespace tardigrad {
+
+/// Describes what is normalised together: of each image, `groups` groups of neighbouring channels. Weights
+/// belong to channels (GroupNorm: Wu, He 2018) or, `by_element`, to the elements of an image in the order
+/// [channels, pixels] (LayerNorm: Ba, Kiros, Hinton 2016; with one group).
+struct NormShape {
+  ImageBatch images;
+  std::size_t groups = 1;  ///< A divisor of the channels.
+  bool by_element = false;
+
+  TARDIGRAD_HOST_DEVICE std::size_t group_channels() const { return images.channels / groups; }
+  TARDIGRAD_HOST_DEVICE std::size_t group_size() const { return group_channels() * images.pixels; }
+  /// Returns the number of groups of the whole batch.
+  TARDIGRAD_HOST_DEVICE std::size_t all_groups() const { return images.batch * groups; }
+  /// Returns the number of weights, and of biases.
+  TARDIGRAD_HOST_DEVICE std::size_t weights() const {
+    return by_element ? images.image_size() : images.channels;
+  }
+};
+
+/// Normalises groups, with what usually follows:
+///
+///     standard[i] = (input[i] − μ) / √(σ² + ε) with the mean and the (biased) variance of i's group
+///     output[i]   = weight · standard[i] + bias, and with `relu` max(that, 0)
+///
+/// Number is float or Bf16; elements are computed in fp32 and rounded once, sums in float64 in the order of
+/// lane_sum.h, over the lanes of a block, so a GPU gives the bits of a CPU. NaN stays NaN. The output may be
+/// the memory of the input. Any alignment of whole elements works.
+///
+/// Errors: std::logic_error for a null pointer, groups that do not divide the channels or 2^32 elements or
+/// more; launch() also throws std::runtime_error with CUDA's text. Empty input: nothing is done.
+template <typename Number>
+struct NormForward {
+  static constexpr const char* name = "norm";
+
+  NormShape shape;
+  float epsilon = 1e-5F;
+  bool relu = false;
+  const Number* input = nullptr;
+  const float* weight = nullptr;  ///< [shape.weights()]
+  const float* bias = nullptr;    ///< like `weight`
+  Number* output = nullptr;
+  float* statistics = nullptr;  ///< [batch, groups, 2]: μ and 1 / √(σ² + ε), for the way back
+
+  /// Computes on the calling thread.
+  void run() const;
+
+  /// Enqueues one kernel. The current device must be the stream's.
+  void launch(CudaStream stream) const;
+
+  double bytes() const;
+  double flops() const;
+};
+
+/// Computes the gradient of NormForward. With g, the output's gradient (0 where the ReLU is closed), and
+/// means over each group:
+///
+///     weight_gradient   = Σ g · standard, over all that have this weight; bias_gradient = Σ g
+///     input_gradient[i] = (w[i] − mean(w) − standard[i] · mean(w · standard)) / √(σ² + ε), w = weight · g
+///
+/// Sums are as in NormForward, but for those of weights and biases, which a GPU adds up in fp32 over parts of
+/// the batch and then in float64, in the same order for the same shape; a CPU in float64. The input gradient
+/// may be the memory of either input. Errors are as there, too. Without images the gradients are 0.
+template <typename Number>
+struct NormBackward {
+  static constexpr const char* name = "norm_backward";
+
+  NormShape shape;
+  bool relu = false;
+  const Number* input = nullptr;
+  const float* weight = nullptr;
+  const float* bias = nullptr;  ///< It is read only with `relu`.
+  const float* statistics = nullptr;
+  const Number* output_gradient = nullptr;
+  Number* input_gradient = nullptr;  ///< Null where it is not wanted.
+  float* weight_gradient = nullptr;
+  float* bias_gradient = nullptr;
+  float* partial_sums = nullptr;  ///< [partial_sums_size(shape)], scratch; needed by launch() only
+
+  /// Returns how many floats of scratch launch() needs.
+  static std::size_t partial_sums_size(const NormShape& shape);
+
+  /// Computes on the calling thread.
+  void run() const;
+
+  /// Enqueues three kernels. The current device must be the stream's.
+  void launch(CudaStream stream) const;
+
+  double bytes() const;
+  double flops() const;
+};
+
+}  // namespace tardigrad

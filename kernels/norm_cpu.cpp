@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <vector>
+
+#include "kernels/channel_parts.h"
+#include "kernels/lane_sum.h"
+#include "kernels/norm_math.h"
+
+namespace tardigrad {
+namespace {
+
+/// Σ term(i) over the elements of a group.
+template <typename Term>
+double group_sum(std::size_t size, const Term& term) {
+  return lane_sum<norm_lanes>(size, [&](double sum, std::size_t i) { return sum + term(i); });
+}
+
+template <typename Number>
+Standardisation standardise(const NormForward<Number>& norm, const GroupPlaces& places) {
+  const std::size_t size = norm.shape.group_size();
+  const auto value = [&](std::size_t i) { return static_cast<double>(widen(norm.input[places(i)])); };
+  const double mean = group_sum(size, value) / static_cast<double>(size);
+  const double squares = group_sum(size, [&](std::size_t i) { return squared(value(i) - mean); });
+  return standardisation_of(mean, squares, size, norm.epsilon);
+}
+
+template <typename Number>
+void sum_weight_gradients(const NormBackward<Number>& norm) {
+  std::vector<double> weight_sums(norm.shape.weights());
+  std::vector<double> bias_sums(norm.shape.weights());
+  for (std::size_t place = 0; place < norm.shape.images.size(); ++place) {
+    const std::size_t group = group_of(norm.shape, place);
+    const NormTerm term = term_of(norm, statistics_of(norm.statistics, group), place);
+    const std::size_t weight = weight_of(norm.shape, place);
+    weight_sums[weight] += static_cast<double>(term.gradient * term.standard);
+    bias_sums[weight] += static_cast<double>(term.gradient);
+  }
+  const auto narrowed = [](double sum) { return static_cast<float>(sum); };
+  std::ranges::transform(weight_sums, norm.weight_gradient, narrowed);
+  std::ranges::transform(bias_sums, norm.bias_gradient, narrowed);
+}
+
+}  // namespace
+
+template <typename Number>
+void NormForward<Number>::run() const {
+  if (shape.images.size() == 0) return;
+  check(*this);
+  for (std::size_t group = 0; group < shape.all_groups(); ++group) {
+    const GroupPlaces places(shape, group);
+    const Standardisation standard = standardise(*this, places);
+    for (std::size_t i = 0; i < shape.group_size(); ++i) {
+      output[places(i)] = normalise(*this, standard, places(i));
+    }
+    statistics[2 * group] = standard.mean;
+    statistics[2 * group + 1] = standard.reciprocal_deviation;
+  }
+}
+
+template <typename Number>
+double NormForward<Number>::bytes() const {
+  return static_cast<double>(2 * shape.images.size() * sizeof(Number) +
+                             2 * (shape.weights() + shape.all_groups()) * sizeof(float));
+}
+
+template <typename Number>
+double NormForward<Number>::flops() const {
+  return 8 * static_cast<double>(shape.images.size());
+}
+
+template <typename Number>
+std::size_t NormBackward<Number>::partial_sums_size(const NormShape& shape) {
+  const ImageBatch images = weight_channels(shape);
+  return channel_parts(images.batch, images.pixels, images.format).count * 2 * images.channels;
+}
+
+template <typename Number>
+void NormBackward<Number>::run() const {
+  if (shape.images.channels == 0) return;
+  check(*this);
+  sum_weight_gradients(*this);
+  if (!input_gradient || shape.images.size() == 0) return;
+  const std::size_t size = shape.group_size();
+  for (std::size_t group = 0; group < shape.all_groups(); ++group) {
+    const GroupPlaces places(shape, group);
+    const Standardisation standard = statistics_of(statistics, group);
+    const auto term = [&](std::size_t i) { return term_of(*this, standard, places(i)); };
+    const double weighted = group_sum(size, [&](std::size_t i) { return weighted_of(term(i)); });
+    const double product = group_sum(size, [&](std::size_t i) { return product_of(term(i)); });
+    const GradientMeans means = gradient_means(weighted, product, size);
+    for (std::size_t i = 0; i < size; ++i) {
+      input_gradient[places(i)] = means.template input_gradient<Number>(term(i), standard);
+    }
+  }
+}
+
+template <typename Number>
+double NormBackward<Number>::bytes() const {
+  const std::size_t images = input_gradient ? 3 : 2;
+  return static_cast<double>(images * shape.images.size() * sizeof(Number) +
+                             (4 * shape.weights() + 2 * shape.all_groups()) * sizeof(float));
+}
+
+template <typename Number>
+double NormBackward<Number>::flops() const {
+  return 14 * static_cast<double>(shape.images.size());
+}
+
+template struct NormForward<float>;
+template struct NormForward<Bf16>;
+template struct NormBackward<float>;
+template struct NormBackward<Bf16>;
+
+}  // namespace tardigrad
