@@ -38,11 +38,13 @@ struct BiasRelu {
 
 /// Computes the gradient of BiasRelu:
 ///
-///     gradient[n, o]   ← 0 where activation[n, o] ≤ 0, if there is an activation
-///     bias_gradient[o] = Σ_n gradient[n, o]
+///     gated[n, o]      = 0 where activation[n, o] ≤ 0, output_gradient[n, o] elsewhere
+///     bias_gradient[o] = Σ_n gated[n, o]
 ///
-/// Sums are taken in float64, in the order of lane_sum.h with the lanes of a warp, and rounded to Sum (float
-/// or Bf16): a GPU gives the bits of a CPU. NaN in the activation lets the gradient pass, as PyTorch does.
+/// Without an activation, which means without a ReLU, nothing is gated and `gated` not written. It may be the
+/// memory of either input. Sums are taken in float64, in the order of lane_sum.h with the lanes of a warp,
+/// and rounded to Sum (float or Bf16): a GPU gives the bits of a CPU. NaN in the activation lets the gradient
+/// pass, as PyTorch does.
 ///
 /// Errors: std::logic_error for a null pointer (the activation may be one); launch() also throws
 /// std::runtime_error with CUDA's text. Without examples the bias gradient is 0.
@@ -52,9 +54,10 @@ struct BiasReluBackward {
 
   std::size_t batch = 0;
   std::size_t outputs = 0;
-  const Number* activation = nullptr;  ///< [batch, outputs], after the ReLU; null without one
-  Number* gradient = nullptr;          ///< [batch, outputs]
-  Sum* bias_gradient = nullptr;        ///< [outputs]
+  const Number* activation = nullptr;       ///< [batch, outputs], after the ReLU; null without one
+  const Number* output_gradient = nullptr;  ///< [batch, outputs]
+  Number* gated = nullptr;                  ///< [batch, outputs]
+  Sum* bias_gradient = nullptr;             ///< [outputs]
 
   /// Computes on the calling thread.
   void run() const;

@@ -13,16 +13,16 @@ TARDIGRAD_HOST_DEVICE Number bias_relu(Number value, Number bias, bool relu) {
   return nearest<Number>(relu && sum <= 0 ? 0.0F : sum);
 }
 
-/// Replaces one element of the gradient, and returns it for the sum.
+/// Gates one element of the gradient, and returns it for the sum.
 template <typename Number, typename Sum>
 TARDIGRAD_HOST_DEVICE double gate_gradient(const BiasReluBackward<Number, Sum>& operation, std::size_t n,
                                            std::size_t output) {
   const std::size_t i = n * operation.outputs + output;
-  if (operation.activation != nullptr && widen(operation.activation[i]) <= 0) {
-    operation.gradient[i] = Number{};
-    return 0;
-  }
-  return static_cast<double>(widen(operation.gradient[i]));
+  const Number gradient = operation.output_gradient[i];
+  if (operation.activation == nullptr) return static_cast<double>(widen(gradient));
+  const Number gated = widen(operation.activation[i]) <= 0 ? Number{} : gradient;
+  operation.gated[i] = gated;
+  return static_cast<double>(widen(gated));
 }
 
 template <typename Number>
@@ -32,7 +32,9 @@ void check(const BiasRelu<Number>& operation) {
 
 template <typename Number, typename Sum>
 void check(const BiasReluBackward<Number, Sum>& operation) {
-  require<BiasReluBackward<Number, Sum>>(operation.gradient && operation.bias_gradient, "a pointer is null");
+  using Operation = BiasReluBackward<Number, Sum>;
+  require<Operation>(operation.output_gradient && operation.bias_gradient, "a pointer is null");
+  require<Operation>(!operation.activation || operation.gated, "gated is null");
 }
 
 }  // namespace tardigrad

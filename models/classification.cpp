@@ -299,7 +299,7 @@ std::unique_ptr<GradientEngine> Classification::make_engine_of(std::size_t batch
                                                                const StreamRef& stream) {
   if constexpr (built_with_cuda) {
     if (stream.device().backend == Backend::cuda) {
-      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_, batch_size},
+      return cuda::make_engine(stream, {*dataset_, architecture_, minibatches_, options_.seed, batch_size},
                                training_images(stream), options_.network);
     }
   }

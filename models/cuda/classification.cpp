@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/dropout_mask.h"
 #include "kernels/loss_sum.h"
 #include "models/class_accuracy.h"
 #include "models/cuda/graph_cache.h"
@@ -19,9 +20,6 @@ constexpr std::size_t slots = 8;
 
 /// Batches of test images that the host enqueues before it waits for the first of them.
 constexpr std::size_t evaluations_ahead = 4;
-
-/// Test images evaluated at once; fewer where there are fewer.
-std::size_t evaluation_batch(const data::Images& test) { return std::min<std::size_t>(500, test.size()); }
 
 /// With no more scratch than the layers have a use for: cuBLASLt's fastest products do with 32 MiB, so says
 /// its documentation, on any GPU.
@@ -42,6 +40,20 @@ NetworkOptions evaluation_options(const Architecture& architecture, NetworkOptio
   return options_for(architecture, options);
 }
 
+/// Test images evaluated at once: fewer of a large network, or where there are fewer.
+std::size_t evaluation_batch(const data::Images& test, const Architecture& architecture,
+                             const NetworkOptions& options) {
+  constexpr std::size_t most_images = 500;
+  constexpr std::size_t most_bytes = std::size_t{1} << 30;
+  std::size_t batch = std::min(most_images, test.size());
+  const NetworkOptions evaluation = evaluation_options(architecture, options);
+  const auto bytes = [&] {
+    return largest_bytes(architecture, static_cast<int>(batch), evaluation.precision, true);
+  };
+  while (batch > 1 && bytes() > most_bytes) batch = (batch + 1) / 2;
+  return batch;
+}
+
 std::span<const std::byte> pixel_bytes(const data::Images& images) {
   return images.in_floats() ? std::as_bytes(std::span(images.values)) : std::as_bytes(images.bytes());
 }
@@ -49,8 +61,9 @@ std::span<const std::byte> pixel_bytes(const data::Images& images) {
 /// Lets a gathering write the minibatch of a network.
 void gather_into(Network& network, GatherImages& gather) {
   const Blueprint& blueprint = network.blueprint();
-  gather.out_format = blueprint.image_format;
-  gather.out_channels = static_cast<std::size_t>(blueprint.image_channels);
+  const ImageBatch& images = blueprint[blueprint.images].shape;
+  gather.out_format = images.format;
+  gather.out_channels = images.channels;
   if (blueprint.element == Element::bf16) {
     gather.out_images_bf16 = static_cast<Bf16*>(network.images());
   } else {
@@ -82,6 +95,7 @@ class CudaEngine final : public GradientEngine {
              const NetworkOptions& options)
       : stream_(stream),
         minibatches_(data.minibatches),
+        seed_(data.seed),
         batch_size_(data.batch_size),
         images_(std::move(images)),
         network_(make_network(stream, data.architecture, static_cast<int>(batch_size_),
@@ -90,7 +104,9 @@ class CudaEngine final : public GradientEngine {
         gather_(describe_gather(data.dataset.train, data.dataset.normalisation, batch_size_)) {
     images_->give_to(gather_);
     gather_into(*network_, gather_);
-    for (std::size_t i = 0; i < slots; ++i) drawn_.emplace_back(stream.device(), batch_size_);
+    for (std::size_t i = 0; i < slots; ++i) {
+      drawn_.emplace_back(stream.device(), batch_size_, network_->blueprint().dropouts);
+    }
   }
 
   /// Work in flight reads the slots and graphs.
@@ -103,6 +119,7 @@ class CudaEngine final : public GradientEngine {
     gather_.indices = drawn.examples.data();
     gather_.crops = minibatches_.augments() ? drawn.crops.data() : nullptr;
     stream_.enqueue(gather_);
+    draw_masks(worker, job, drawn.mask_starts.data());
     stream_.record(drawn.gathered);
   }
 
@@ -116,14 +133,30 @@ class CudaEngine final : public GradientEngine {
  private:
   /// A minibatch as the host has drawn it. The kernel reads it where it is, once.
   struct Drawn {
-    Drawn(Device device, std::size_t size) : examples(device, size), crops(device, size), gathered(device) {}
+    Drawn(Device device, std::size_t size, std::size_t dropouts)
+        : examples(device, size),
+          crops(device, size),
+          mask_starts(device, std::max<std::size_t>(dropouts, 1)),
+          gathered(device) {}
     PinnedBuffer<std::uint32_t> examples;
     PinnedBuffer<Crop> crops;
+    PinnedBuffer<std::uint64_t> mask_starts;
     Event gathered;
   };
 
+  /// The starts of the masks go to the device, where a captured step reads them.
+  void draw_masks(int worker, std::uint64_t job, std::uint64_t* starts) {
+    const std::size_t count = network_->blueprint().dropouts;
+    if (count == 0) return;
+    const MaskKey key{.seed = seed_, .worker = static_cast<std::uint64_t>(worker), .job = job};
+    for (std::size_t i = 0; i < count; ++i) starts[i] = DropoutMask::start(key, i);
+    const BufferRef<std::uint64_t> on_device(network_->mask_starts(), count, stream_.device());
+    stream_.copy(on_device, host_view<const std::uint64_t>(starts, count));
+  }
+
   StreamRef stream_;
   data::MinibatchSource& minibatches_;
+  std::uint64_t seed_;
   std::size_t batch_size_;
   std::shared_ptr<const DeviceImages> images_;
   std::unique_ptr<Network> network_;
@@ -138,7 +171,7 @@ class CudaEvaluator final : public Evaluator {
   CudaEvaluator(Device device, const data::Dataset& dataset, const Architecture& architecture,
                 const NetworkOptions& options)
       : stream_(device, "evaluation"),
-        batch_(evaluation_batch(dataset.test)),
+        batch_(evaluation_batch(dataset.test, architecture, options)),
         images_(stream_, dataset.test),
         network_(make_network(stream_, architecture, static_cast<int>(batch_),
                               evaluation_options(architecture, options))),
@@ -247,7 +280,7 @@ std::unique_ptr<Evaluator> make_evaluator(Device device, const data::Dataset& da
 
 std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& architecture,
                             const NetworkOptions& options) {
-  const std::size_t batch = evaluation_batch(dataset.test);
+  const std::size_t batch = evaluation_batch(dataset.test, architecture, options);
   const std::size_t per_example = sizeof(std::uint32_t) + sizeof(float) + sizeof(std::uint8_t);
   return DeviceImages::bytes(dataset.test) + (dataset.test.size() + batch) * per_example +
          architecture.layout().dimension() * sizeof(float) +

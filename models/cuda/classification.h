@@ -50,6 +50,7 @@ struct TrainingData {
   const data::Dataset& dataset;
   const Architecture& architecture;
   data::MinibatchSource& minibatches;
+  std::uint64_t seed;  ///< Of the masks of dropout.
   std::size_t batch_size;
 };
 

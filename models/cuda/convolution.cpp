@@ -38,7 +38,7 @@ std::size_t ConvolutionAlgorithms::workspace_bytes() const {
 }
 
 Convolution::Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision)
-    : device_(device), precision_(precision), reads_images_(stage.reads_images) {
+    : device_(device), precision_(precision), wants_input_gradient_(stage.wants_input_gradient) {
   const models::Convolution& conv = stage.convolution;
   const cudnnTensorFormat_t format =
       stage.format == MemoryFormat::channel_major ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
@@ -50,22 +50,25 @@ Convolution::Convolution(Device device, const ConvolutionStage& stage, int batch
                                                   conv.height, conv.width),
                        device_);
   TARDIGRAD_CUDA_CHECK(cudnnSetTensor4dDescriptor(output_.get(), format, type, batch, conv.out_channels,
-                                                  conv.height, conv.width),
+                                                  conv.out_height(), conv.out_width()),
                        device_);
-  TARDIGRAD_CUDA_CHECK(
-      cudnnSetFilter4dDescriptor(weight_.get(), type, format, conv.out_channels, stage.input_channels, 3, 3),
-      device_);
-  forward_ = describe();
-  backward_data_ = describe();
-  backward_weight_ = describe();
+  const int group_inputs = stage.input_channels / conv.groups;
+  TARDIGRAD_CUDA_CHECK(cudnnSetFilter4dDescriptor(weight_.get(), type, format, conv.out_channels,
+                                                  group_inputs, conv.kernel, conv.kernel),
+                       device_);
+  forward_ = describe(conv);
+  backward_data_ = describe(conv);
+  backward_weight_ = describe(conv);
 }
 
-Convolution::Description Convolution::describe() const {
+Convolution::Description Convolution::describe(const models::Convolution& conv) const {
   Description description;
   TARDIGRAD_CUDA_CHECK(cudnnCreateConvolutionDescriptor(description.receive()), device_);
-  TARDIGRAD_CUDA_CHECK(cudnnSetConvolution2dDescriptor(description.get(), 1, 1, 1, 1, 1, 1,
-                                                       CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
-                       device_);
+  TARDIGRAD_CUDA_CHECK(
+      cudnnSetConvolution2dDescriptor(description.get(), conv.padding, conv.padding, conv.stride, conv.stride,
+                                      1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+      device_);
+  TARDIGRAD_CUDA_CHECK(cudnnSetConvolutionGroupCount(description.get(), conv.groups), device_);
   set_math(description, allowed(CUDNN_TENSOR_OP_MATH));
   return description;
 }
@@ -85,7 +88,7 @@ ConvolutionAlgorithms Convolution::choose(const Execution& execution, const Sear
   ConvolutionAlgorithms chosen;
   chosen.forward = choose_forward(probe);
   chosen.backward_weight = choose_backward_weight(probe);
-  if (!reads_images_) chosen.backward_data = choose_backward_data(probe);
+  if (wants_input_gradient_) chosen.backward_data = choose_backward_data(probe);
   return chosen;
 }
 

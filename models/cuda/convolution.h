@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/cuda/blueprint.h"
+#include "models/cuda/blueprint/blueprint.h"
 #include "models/cuda/handles.h"
 
 namespace tardigrad::models::cuda {
@@ -15,14 +15,14 @@ struct AlgorithmChoice {
 
 struct ConvolutionAlgorithms {
   AlgorithmChoice<cudnnConvolutionFwdAlgo_t> forward;
-  AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> backward_data;  ///< Not chosen for a first layer.
+  AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> backward_data;  ///< Not chosen where it is not wanted.
   AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> backward_weight;
 
   std::size_t workspace_bytes() const;
 };
 
-/// Computes 3×3 convolutions of a batch by cuDNN: the sums of layers/convolution.h without the bias, forward
-/// and backward. Input, output and weights have the stage's format, channels last with the input channels
+/// Computes convolutions of a batch by cuDNN: the sums of layers/convolution.h without the bias, forward and
+/// backward. Input, output and weights have the stage's format, channels last with the input channels
 /// padded; all memory is aligned to 16 bytes. In fp32 and tf32 they are float; in bf16 they are bf16 with
 /// sums in float.
 class Convolution {
@@ -74,13 +74,13 @@ class Convolution {
                                         const void* input, const void* output_gradient,
                                         void* weight_gradient) const;
 
-  Description describe() const;
+  Description describe(const models::Convolution& convolution) const;
   cudnnMathType_t allowed(cudnnMathType_t math) const;
   void set_math(const Description& description, cudnnMathType_t math) const;
 
   Device device_;
   Precision precision_;
-  bool reads_images_;
+  bool wants_input_gradient_;
   Tensor input_;
   Tensor output_;
   Filter weight_;

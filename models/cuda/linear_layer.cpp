@@ -22,12 +22,18 @@ MatmulArguments forward_arguments(const LinearOperands& operands) {
   return {operands.weight, operands.input, operands.output, operands.bias};
 }
 
-MatmulArguments backward_data_arguments(const LinearOperands& operands) {
-  return {operands.weight, operands.output_gradient, operands.input_gradient};
+/// The gradient with respect to what the product gives; behind a ReLU it is in the place of the output.
+const void* product_gradient(const LinearStage& stage, const LinearOperands& operands) {
+  return stage.relu ? operands.output : operands.output_gradient;
 }
 
-MatmulArguments backward_weight_arguments(const LinearOperands& operands) {
-  return {operands.input, operands.output_gradient, operands.weight_gradient, operands.bias_gradient};
+MatmulArguments backward_data_arguments(const LinearStage& stage, const LinearOperands& operands) {
+  return {operands.weight, product_gradient(stage, operands), operands.input_gradient};
+}
+
+MatmulArguments backward_weight_arguments(const LinearStage& stage, const LinearOperands& operands) {
+  return {operands.input, product_gradient(stage, operands), operands.weight_gradient,
+          operands.bias_gradient};
 }
 
 }  // namespace
@@ -37,11 +43,8 @@ std::size_t LinearAlgorithms::workspace_bytes() const {
                    backward_weight.matmul.workspace_bytes});
 }
 
-LinearLayer::LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
-                         Precision precision)
-    : device_(device), stage_(stage), batch_(batch), precision_(precision) {
-  if (below && below->relu) relu_below_ = *below;
-}
+LinearLayer::LinearLayer(Device device, const LinearStage& stage, int batch, Precision precision)
+    : device_(device), stage_(stage), batch_(batch), precision_(precision) {}
 
 // A row-major matrix is the transposed column-major one, so Y = X Wᵀ is computed as Yᵀ = W Xᵀ, dX = dY W as
 // dXᵀ = Wᵀ dYᵀ, and dW = dYᵀ X as dWᵀ = Xᵀ dY.
@@ -78,10 +81,10 @@ LinearAlgorithms LinearLayer::choose(const Execution& execution, const Search& s
   LinearAlgorithms chosen;
   chosen.forward = choose("forward", forward_shape(), forward_arguments(operands), execution, search);
   chosen.backward_weight = choose("weight gradient", backward_weight_shape(),
-                                  backward_weight_arguments(operands), execution, search);
-  if (!stage_.reads_images) {
-    chosen.backward_data =
-        choose("input gradient", backward_data_shape(), backward_data_arguments(operands), execution, search);
+                                  backward_weight_arguments(stage_, operands), execution, search);
+  if (stage_.wants_input_gradient) {
+    chosen.backward_data = choose("input gradient", backward_data_shape(),
+                                  backward_data_arguments(stage_, operands), execution, search);
   }
   return chosen;
 }
@@ -111,7 +114,9 @@ void LinearLayer::use(const LinearAlgorithms& algorithms) {
   algorithms_ = algorithms;
   forward_.emplace(make(forward_shape(), algorithms.forward));
   backward_weight_.emplace(make(backward_weight_shape(), algorithms.backward_weight));
-  if (!stage_.reads_images) backward_data_.emplace(make(backward_data_shape(), algorithms.backward_data));
+  if (stage_.wants_input_gradient) {
+    backward_data_.emplace(make(backward_data_shape(), algorithms.backward_data));
+  }
 }
 
 void LinearLayer::forward(const Execution& execution, const LinearOperands& operands) const {
@@ -121,16 +126,9 @@ void LinearLayer::forward(const Execution& execution, const LinearOperands& oper
 }
 
 void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
-  backward_weight_->run(execution, backward_weight_arguments(operands));
-  if (!stage_.relu && !algorithms_.backward_weight.fused) {
-    bias_relu_backward(execution, stage_, {nullptr, operands.output_gradient, operands.bias_gradient});
-  }
-  if (stage_.reads_images) return;
-  backward_data_->run(execution, backward_data_arguments(operands));
-  if (relu_below_) {
-    bias_relu_backward(execution, *relu_below_,
-                       {operands.below_output, operands.input_gradient, operands.below_bias_gradient});
-  }
+  if (stage_.relu || !algorithms_.backward_weight.fused) bias_relu_backward(execution, operands);
+  backward_weight_->run(execution, backward_weight_arguments(stage_, operands));
+  if (backward_data_) backward_data_->run(execution, backward_data_arguments(stage_, operands));
 }
 
 template <typename Number>
@@ -144,15 +142,14 @@ void LinearLayer::add_bias(const Execution& execution, const LinearOperands& ope
   operation.launch(execution.stream);
 }
 
-void LinearLayer::bias_relu_backward(const Execution& execution, const LinearStage& stage,
-                                     const ActivationOperands& operands) const {
-  const Element sums = gradient_element(stage.bias);
+void LinearLayer::bias_relu_backward(const Execution& execution, const LinearOperands& operands) const {
+  const Element sums = gradient_element(stage_.bias);
   visit_number_and_sum(element_of(precision_), sums, [&]<typename Number, typename Sum>(Number, Sum) {
     BiasReluBackward<Number, Sum> operation;
     operation.batch = static_cast<std::size_t>(batch_);
-    operation.outputs = stage.linear.output_size();
-    operation.activation = static_cast<const Number*>(operands.activation);
-    operation.gradient = static_cast<Number*>(operands.gradient);
+    operation.outputs = stage_.linear.output_size();
+    operation.output_gradient = static_cast<const Number*>(operands.output_gradient);
+    if (stage_.relu) operation.activation = operation.gated = static_cast<Number*>(operands.output);
     operation.bias_gradient = static_cast<Sum*>(operands.bias_gradient);
     operation.launch(execution.stream);
   });

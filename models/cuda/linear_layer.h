@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "models/cuda/blueprint.h"
+#include "models/cuda/blueprint/blueprint.h"
 #include "models/cuda/matmul.h"
 
 namespace tardigrad::models::cuda {
@@ -16,7 +16,7 @@ struct ProductAlgorithm {
 
 struct LinearAlgorithms {
   ProductAlgorithm forward;
-  ProductAlgorithm backward_data;  ///< Not chosen for a first layer.
+  ProductAlgorithm backward_data;  ///< Not chosen where it is not wanted.
   ProductAlgorithm backward_weight;
 
   std::size_t workspace_bytes() const;
@@ -32,21 +32,16 @@ struct LinearOperands {
   void* input_gradient = nullptr;
   void* weight_gradient = nullptr;
   void* bias_gradient = nullptr;
-  /// Is the output of the linear layer below if that has a ReLU.
-  const void* below_output = nullptr;
-  void* below_bias_gradient = nullptr;
 };
 
 /// Computes a linear layer by cuBLASLt. Bias and ReLU go into the forward product, and the gradient of a bias
 /// with no ReLU behind it goes into the product for the weights' gradient. A ReLU is differentiated by
-/// BiasReluBackward: cuBLASLt could do it from a mask of bits, but an H100 gave wrong gradients there, by all
-/// signs where the mask counts 0 as positive (cuda_relu_mask_test.cpp); the derivative at 0 is to be 0. So
-/// a layer is one kernel forward, and two back or, with a ReLU below, three.
+/// BiasReluBackward, in the place of the output: cuBLASLt could do it from a mask of bits, but an H100 gave
+/// wrong gradients there, by all signs where the mask counts 0 as positive (cuda_relu_mask_test.cpp); the
+/// derivative at 0 is to be 0. So a layer is one kernel forward, and two back or, with a ReLU, three.
 class LinearLayer {
  public:
-  /// Lays the layer out. `below` is the linear layer that the input comes from, null for images.
-  LinearLayer(Device device, const LinearStage& stage, const LinearStage* below, int batch,
-              Precision precision);
+  LinearLayer(Device device, const LinearStage& stage, int batch, Precision precision);
 
   /// Chooses algorithms on the operands, which may hold anything and are overwritten. Throws DeviceError
   /// where cuBLASLt has no algorithm within the limit.
@@ -60,13 +55,6 @@ class LinearLayer {
   void backward(const Execution& execution, const LinearOperands& operands) const;
 
  private:
-  /// Holds the addresses of what follows a product; `activation` is null without a ReLU.
-  struct ActivationOperands {
-    const void* activation;
-    void* gradient;
-    void* bias_gradient;
-  };
-
   MatmulShape forward_shape() const;
   MatmulShape backward_data_shape() const;
   MatmulShape backward_weight_shape() const;
@@ -77,13 +65,11 @@ class LinearLayer {
 
   template <typename Number>
   void add_bias(const Execution& execution, const LinearOperands& operands) const;
-  /// Differentiates the ReLU of a layer, if it has an activation here, and sums its bias gradient.
-  void bias_relu_backward(const Execution& execution, const LinearStage& stage,
-                          const ActivationOperands& operands) const;
+  /// Differentiates the ReLU, if there is one, and sums the bias gradient.
+  void bias_relu_backward(const Execution& execution, const LinearOperands& operands) const;
 
   Device device_;
   LinearStage stage_;
-  std::optional<LinearStage> relu_below_;
   int batch_;
   Precision precision_;
   LinearAlgorithms algorithms_;

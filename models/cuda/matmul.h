@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "models/cuda/blueprint.h"
+#include "models/cuda/blueprint/blueprint.h"
 #include "models/cuda/handles.h"
 
 namespace tardigrad::models::cuda {

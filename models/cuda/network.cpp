@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <ranges>
 #include <stdexcept>
 
-#include "kernels/bias_relu_max_pool.h"
-#include "kernels/bias_relu_max_pool_backward.h"
 #include "kernels/softmax_cross_entropy.h"
 
 namespace tardigrad::models::cuda {
@@ -27,22 +26,20 @@ std::size_t Plan::workspace_bytes() const {
 }
 
 Network::Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
-                 Activations activations)
+                 ActivationFormat format)
     : stream_(stream),
-      blueprint_(make_blueprint(architecture, batch, precision, activations)),
+      blueprint_(make_blueprint(architecture, batch, precision, format)),
       dimension_(architecture.layout().dimension()),
       classes_(architecture.classes()),
       libraries_(stream.device()),
       memory_(stream, blueprint_.bytes) {
   const Device device = stream.device();
   const CurrentDevice current(device);
-  for (const ConvolutionStage& stage : blueprint_.convolutions) {
+  for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
     convolutions_.emplace_back(device, stage, batch, precision);
   }
-  const LinearStage* below = nullptr;
-  for (const LinearStage& stage : blueprint_.linears) {
-    linears_.emplace_back(device, stage, below, batch, precision);
-    below = &stage;
+  for (const auto& stage : blueprint_.all<LinearStage>()) {
+    linears_.emplace_back(device, stage, batch, precision);
   }
   stream.zero(memory_.ref());  // algorithms are measured on numbers, labels are always classes
 }
@@ -61,25 +58,31 @@ Execution Network::execution(CudaStream stream) {
   return execution;
 }
 
+Pass Network::pass(CudaStream stream, const float* parameters, float* gradient) {
+  return {.stream = stream,
+          .blueprint = blueprint_,
+          .memory = memory_.ref().data(),
+          .parameters = parameters,
+          .gradient = gradient};
+}
+
 Plan Network::choose(CudaStream stream, const Search& search) {
   Buffer<float> parameters(stream_, dimension_);
   Buffer<float> gradient(stream_, dimension_);
   stream_.zero(parameters.ref());
   stream_.zero(gradient.ref());
-  const Vectors vectors{parameters.ref().data(), gradient.ref().data()};
+  const Pass whole = pass(stream, parameters.ref().data(), gradient.ref().data());
   workspace_.emplace(stream_, search.workspace_limit);
   const Execution run = execution(stream);
-  Plan plan{.precision = blueprint_.precision,
-            .activations = blueprint_.activations,
-            .convolutions = {},
-            .linears = {}};
-  for (std::size_t l = 0; l < convolutions_.size(); ++l) {
-    const ConvolutionStage& stage = blueprint_.convolutions[l];
-    plan.convolutions.push_back(convolutions_[l].choose(
-        run, search, at(stage.input), gradient_of(stage.weight, vectors.gradient), at(stage.convolved)));
+  Plan plan{
+      .precision = blueprint_.precision, .format = blueprint_.format, .convolutions = {}, .linears = {}};
+  for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
+    plan.convolutions.push_back(convolutions_[stage.number].choose(run, search, whole.value(stage.input),
+                                                                   gradient_of(stage.weight, whole.gradient),
+                                                                   whole.value(stage.output)));
   }
-  for (std::size_t l = 0; l < linears_.size(); ++l) {
-    plan.linears.push_back(linears_[l].choose(run, search, operands(l, vectors)));
+  for (const auto& stage : blueprint_.all<LinearStage>()) {
+    plan.linears.push_back(linears_[stage.number].choose(run, search, operands(whole, stage)));
   }
   workspace_.reset();
   stream_.zero(memory_.ref());
@@ -102,10 +105,12 @@ void Network::gradient(CudaStream stream, const float* parameters, float* gradie
   require_aligned(gradient);
   const Execution run = execution(stream);
   visit_element(blueprint_.element, [&]<typename Number>() {
+    Pass whole = pass(stream, parameters, gradient);
+    whole.drops = true;
     pack<Number>(stream, parameters);
-    forward(run, parameters);
+    forward(run, whole);
     differentiate_loss<Number>(stream, loss);
-    backward(run, {parameters, gradient});
+    backward(run, whole);
     unpack<Number>(stream, gradient);
   });
 }
@@ -116,7 +121,7 @@ void Network::evaluate(CudaStream stream, const float* parameters, int count, fl
   const Execution run = execution(stream);
   visit_element(blueprint_.element, [&]<typename Number>() {
     pack<Number>(stream, parameters);
-    forward(run, parameters);
+    forward(run, pass(stream, parameters, nullptr));
     measure_loss<Number>(stream, count, losses, hits);
   });
 }
@@ -131,54 +136,55 @@ void* Network::gradient_of(const Parameter& parameter, float* gradient) {
   return at(blueprint_.working_gradients + *parameter.packed_gradient * size_of(blueprint_.element));
 }
 
-LinearOperands Network::operands(std::size_t l, const Vectors& vectors) {
-  const LinearStage& stage = blueprint_.linears[l];
+LinearOperands Network::operands(const Pass& pass, const LinearStage& stage) {
   LinearOperands operands;
-  operands.weight = value(stage.weight, vectors.parameters);
-  operands.bias = value(stage.bias, vectors.parameters);
-  operands.input = at(stage.input);
-  operands.output = at(stage.output);
-  operands.output_gradient = at(stage.output_gradient);
-  operands.input_gradient = at(stage.input_gradient);
-  if (!vectors.gradient) return operands;
-  operands.weight_gradient = gradient_of(stage.weight, vectors.gradient);
-  operands.bias_gradient = gradient_of(stage.bias, vectors.gradient);
-  if (l == 0) return operands;
-  const LinearStage& below = blueprint_.linears[l - 1];
-  operands.below_output = at(below.output);
-  operands.below_bias_gradient = gradient_of(below.bias, vectors.gradient);
+  operands.weight = value(stage.weight, pass.parameters);
+  operands.bias = value(stage.bias, pass.parameters);
+  operands.input = pass.value(stage.input);
+  operands.output = pass.value(stage.output);
+  operands.output_gradient = pass.gradient_of(stage.output);
+  operands.input_gradient = pass.gradient_of(stage.input);
+  if (!pass.gradient) return operands;
+  operands.weight_gradient = gradient_of(stage.weight, pass.gradient);
+  operands.bias_gradient = gradient_of(stage.bias, pass.gradient);
   return operands;
 }
 
-void Network::forward(const Execution& execution, const float* parameters) {
-  for (std::size_t l = 0; l < convolutions_.size(); ++l) {
-    const ConvolutionStage& stage = blueprint_.convolutions[l];
-    convolutions_[l].forward(execution, at(stage.input), value(stage.weight, parameters),
-                             at(stage.convolved));
-    visit_element(blueprint_.element,
-                  [&]<typename Number>() { pool<Number>(execution.stream, stage, parameters); });
-  }
-  for (std::size_t l = 0; l < linears_.size(); ++l) {
-    linears_[l].forward(execution, operands(l, {parameters, nullptr}));
+void Network::forward(const Execution& execution, const Pass& pass) {
+  for (const Stage& any : blueprint_.stages) {
+    if (const auto* convolution = std::get_if<ConvolutionStage>(&any)) {
+      convolutions_[convolution->number].forward(execution, pass.value(convolution->input),
+                                                 value(convolution->weight, pass.parameters),
+                                                 pass.value(convolution->output));
+    } else if (const auto* linear = std::get_if<LinearStage>(&any)) {
+      linears_[linear->number].forward(execution, operands(pass, *linear));
+    } else {
+      cuda::forward(pass, std::get<KernelStage>(any));
+    }
   }
 }
 
 /// The gradient with respect to an activation may take its place: products that still read the activation
 /// come first.
-void Network::backward(const Execution& execution, const Vectors& vectors) {
-  for (std::size_t l = linears_.size(); l-- > 0;) linears_[l].backward(execution, operands(l, vectors));
-  for (std::size_t l = convolutions_.size(); l-- > 0;) {
-    const ConvolutionStage& stage = blueprint_.convolutions[l];
-    visit_element(blueprint_.element, [&]<typename Number>() {
-      pool_backward<Number>(execution.stream, stage, vectors.gradient);
-    });
-    convolutions_[l].backward_weight(execution, at(stage.input), at(stage.convolved),
-                                     gradient_of(stage.weight, vectors.gradient));
-    if (!stage.reads_images) {
-      convolutions_[l].backward_data(execution, value(stage.weight, vectors.parameters), at(stage.convolved),
-                                     at(stage.input));
+void Network::backward(const Execution& execution, const Pass& pass) {
+  for (const Stage& any : std::views::reverse(blueprint_.stages)) {
+    if (const auto* convolution = std::get_if<ConvolutionStage>(&any)) {
+      backward(execution, pass, *convolution);
+    } else if (const auto* linear = std::get_if<LinearStage>(&any)) {
+      linears_[linear->number].backward(execution, operands(pass, *linear));
+    } else {
+      cuda::backward(pass, std::get<KernelStage>(any));
     }
   }
+}
+
+void Network::backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage) {
+  const Convolution& convolution = convolutions_[stage.number];
+  convolution.backward_weight(execution, pass.value(stage.input), pass.gradient_of(stage.output),
+                              gradient_of(stage.weight, pass.gradient));
+  if (!stage.wants_input_gradient) return;
+  convolution.backward_data(execution, value(stage.weight, pass.parameters), pass.gradient_of(stage.output),
+                            pass.gradient_of(stage.input));
 }
 
 template <typename Number>
@@ -204,36 +210,13 @@ void Network::unpack(CudaStream stream, float* gradient) {
 }
 
 template <typename Number>
-void Network::pool(CudaStream stream, const ConvolutionStage& stage, const float* parameters) {
-  BiasReluMaxPool<Number> operation;
-  operation.shape = stage.pool;
-  operation.input = static_cast<const Number*>(at(stage.convolved));
-  operation.bias = parameters + stage.bias.flat;
-  operation.output = static_cast<Number*>(at(stage.pooled));
-  operation.winners = static_cast<std::uint8_t*>(at(stage.winners));
-  operation.launch(stream);
-}
-
-template <typename Number>
-void Network::pool_backward(CudaStream stream, const ConvolutionStage& stage, float* gradient) {
-  BiasReluMaxPoolBackward<Number> operation;
-  operation.shape = stage.pool;
-  operation.output_gradient = static_cast<const Number*>(at(stage.pooled));
-  operation.winners = static_cast<const std::uint8_t*>(at(stage.winners));
-  operation.input_gradient = static_cast<Number*>(at(stage.convolved));
-  operation.bias_gradient = gradient + stage.bias.flat;
-  operation.partial_sums = static_cast<float*>(at(blueprint_.partial_sums));
-  operation.launch(stream);
-}
-
-template <typename Number>
 void Network::differentiate_loss(CudaStream stream, float* loss) {
   SoftmaxCrossEntropy<Number> operation;
   operation.batch = static_cast<std::size_t>(blueprint_.batch);
   operation.classes = static_cast<std::size_t>(classes_);
-  operation.logits = static_cast<const Number*>(at(blueprint_.linears.back().output));
+  operation.logits = static_cast<const Number*>(at(blueprint_[blueprint_.logits].value));
   operation.labels = labels();
-  operation.gradient = static_cast<Number*>(at(blueprint_.linears.back().output_gradient));
+  operation.gradient = static_cast<Number*>(at(blueprint_[blueprint_.logits].gradient));
   operation.loss = loss;
   operation.losses = static_cast<float*>(at(blueprint_.losses));
   operation.launch(stream);
@@ -244,7 +227,7 @@ void Network::measure_loss(CudaStream stream, int count, float* losses, std::uin
   SoftmaxCrossEntropy<Number> operation;
   operation.batch = static_cast<std::size_t>(count);
   operation.classes = static_cast<std::size_t>(classes_);
-  operation.logits = static_cast<const Number*>(at(blueprint_.linears.back().output));
+  operation.logits = static_cast<const Number*>(at(blueprint_[blueprint_.logits].value));
   operation.labels = labels();
   operation.losses = losses;
   operation.hits = hits;

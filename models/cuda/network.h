@@ -5,8 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include "models/cuda/blueprint.h"
+#include "models/cuda/blueprint/blueprint.h"
 #include "models/cuda/convolution.h"
+#include "models/cuda/kernel_stages.h"
 #include "models/cuda/linear_layer.h"
 #include "runtime/device/buffer.h"
 #include "runtime/device/stream.h"
@@ -17,7 +18,7 @@ namespace tardigrad::models::cuda {
 /// same architecture and batch on the same kind of device.
 struct Plan {
   Precision precision = Precision::fp32;
-  Activations activations = Activations::channel_major;
+  ActivationFormat format = ActivationFormat::channel_major;
   std::vector<ConvolutionAlgorithms> convolutions;
   std::vector<LinearAlgorithms> linears;
 
@@ -37,7 +38,7 @@ class Network {
   /// Lays the network out in memory. Throws std::invalid_argument as make_blueprint does, DeviceError if
   /// memory cannot be had.
   Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
-          Activations activations);
+          ActivationFormat format);
 
   const Blueprint& blueprint() const { return blueprint_; }
 
@@ -52,40 +53,34 @@ class Network {
   /// constructor's stream. It must be called before the following.
   void use(const Plan& plan);
 
-  /// Returns where the minibatch goes: [batch, …] in the format, with the channels and elements of the
-  /// blueprint.
-  void* images() { return at(blueprint_.images); }
+  /// Returns where the minibatch goes: [batch, …] in the shape and the elements of the blueprint.
+  void* images() { return at(blueprint_[blueprint_.images].value); }
   std::int32_t* labels() { return static_cast<std::int32_t*>(at(blueprint_.labels)); }
+  /// Returns where the starts of the masks of a gradient go (dropout_mask.h), [blueprint().dropouts].
+  std::uint64_t* mask_starts() { return static_cast<std::uint64_t*>(at(blueprint_.mask_starts)); }
 
-  /// Enqueues gradient ← that of the mean cross-entropy over the minibatch; *loss ← the mean. `loss` may be
-  /// pinned host memory.
+  /// Enqueues gradient ← that of the mean cross-entropy over the minibatch, with the masks; *loss ← the mean.
+  /// `loss` may be pinned host memory.
   void gradient(CudaStream stream, const float* parameters, float* gradient, float* loss);
 
   /// Enqueues losses[k], hits[k] ← those of the first `count` ≤ batch examples (softmax_cross_entropy.h).
   void evaluate(CudaStream stream, const float* parameters, int count, float* losses, std::uint8_t* hits);
 
  private:
-  struct Vectors {
-    const float* parameters = nullptr;
-    float* gradient = nullptr;
-  };
-
   Execution execution(CudaStream stream);
+  Pass pass(CudaStream stream, const float* parameters, float* gradient);
   void* at(std::size_t offset) { return memory_.ref().data() + offset; }
   const void* value(const Parameter& parameter, const float* parameters);
   void* gradient_of(const Parameter& parameter, float* gradient);
-  LinearOperands operands(std::size_t l, const Vectors& vectors);
+  LinearOperands operands(const Pass& pass, const LinearStage& stage);
 
-  void forward(const Execution& execution, const float* parameters);
-  void backward(const Execution& execution, const Vectors& vectors);
+  void forward(const Execution& execution, const Pass& pass);
+  void backward(const Execution& execution, const Pass& pass);
+  void backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage);
   template <typename Number>
   void pack(CudaStream stream, const float* parameters);
   template <typename Number>
   void unpack(CudaStream stream, float* gradient);
-  template <typename Number>
-  void pool(CudaStream stream, const ConvolutionStage& stage, const float* parameters);
-  template <typename Number>
-  void pool_backward(CudaStream stream, const ConvolutionStage& stage, float* gradient);
   template <typename Number>
   void differentiate_loss(CudaStream stream, float* loss);
   template <typename Number>

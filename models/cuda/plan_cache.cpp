@@ -90,10 +90,10 @@ void read_directions(const Json& plan, const char* name, std::vector<Layer>& lay
   }
 }
 
-Activations parse_activations(const std::string& name) {
-  for (const Activations activations :
-       {Activations::channel_major, Activations::channels_last, Activations::channels_last_padded}) {
-    if (name == name_of(activations)) return activations;
+ActivationFormat parse_activation_format(const std::string& name) {
+  for (const ActivationFormat format : {ActivationFormat::channel_major, ActivationFormat::channels_last,
+                                        ActivationFormat::channels_last_padded}) {
+    if (name == name_of(format)) return format;
   }
   throw std::invalid_argument("no memory format of ours");
 }
@@ -139,7 +139,7 @@ std::string plan_key(Device device, const Architecture& architecture, int batch,
   const ImageShape& images = architecture.input();
   std::vector<std::vector<std::int64_t>> parameters;
   for (const TensorSpec& tensor : architecture.layout().tensors()) parameters.push_back(tensor.shape);
-  const Json key{{"format", 1},
+  const Json key{{"format", 2},
                  {"gpu", properties.name},
                  {"compute_capability", {properties.major, properties.minor}},
                  {"multiprocessors", properties.multiProcessorCount},
@@ -148,7 +148,7 @@ std::string plan_key(Device device, const Architecture& architecture, int batch,
                  {"cudnn", cudnnGetVersion()},
                  {"cublaslt", cublasLtGetVersion()},
                  {"network", architecture.name()},
-                 {"layers", architecture.layers().size()},
+                 {"layers", architecture.digest()},
                  {"images", {images.channels, images.height, images.width}},
                  {"parameters", parameters},
                  {"batch_size", batch},
@@ -165,7 +165,7 @@ std::string plan_to_json(const Plan& plan) {
   Json linears = Json::array();
   for (const LinearAlgorithms& layer : plan.linears) linears.push_back(directions(layer));
   return json_text(Json{{"precision", name_of(plan.precision)},
-                        {"activations", name_of(plan.activations)},
+                        {"activations", name_of(plan.format)},
                         {"convolutions", convolutions},
                         {"linears", linears}});
 }
@@ -174,7 +174,7 @@ Plan plan_from_json(const std::string& text) {
   const auto json = parse_json<Json>(text);
   Plan plan;
   plan.precision = parse_precision(std::string(json_member(json, "precision")));
-  plan.activations = parse_activations(json_member(json, "activations"));
+  plan.format = parse_activation_format(json_member(json, "activations"));
   read_directions(json, "convolutions", plan.convolutions);
   read_directions(json, "linears", plan.linears);
   return plan;

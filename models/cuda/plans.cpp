@@ -24,9 +24,8 @@ struct ChooseAlgorithms {
 /// What a plan is good for.
 struct Use {
   Device device;
-  std::string architecture;
+  std::string architecture;  ///< Its digest.
   ImageShape images;
-  std::size_t layers = 0;
   std::vector<std::vector<std::int64_t>> parameters;  ///< Shapes.
   int batch = 0;
   NetworkOptions options;
@@ -108,10 +107,10 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
   std::optional<Plan> best;
   double best_time = std::numeric_limits<double>::infinity();
   std::string reason;
-  for (const auto& [precision, activations] :
+  for (const auto& [precision, format] :
        ways_to_compute(architecture, options.precision, options.deterministic)) {
     try {
-      Network network(stream, architecture, batch, precision, activations);
+      Network network(stream, architecture, batch, precision, format);
       Plan plan;
       const double time = choose(stream, network, architecture.layout().dimension(), options, plan);
       stream.synchronize();
@@ -134,7 +133,7 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
 /// Tells whether a network can be computed by a plan that comes from a file.
 bool works(const StreamRef& stream, const Architecture& architecture, int batch,
            const NetworkOptions& options, const Plan& plan) try {
-  Network network(stream, architecture, batch, plan.precision, plan.activations);
+  Network network(stream, architecture, batch, plan.precision, plan.format);
   if (!network.fits(plan)) return false;
   network.use(plan);
   const Trial trial(stream, network, architecture.layout().dimension(), options.graphs);
@@ -166,9 +165,8 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
   static std::mutex mutex;
   static std::vector<std::pair<Use, Plan>> plans;
   Use use{.device = stream.device(),
-          .architecture = architecture.name(),
+          .architecture = architecture.digest(),
           .images = architecture.input(),
-          .layers = architecture.layers().size(),
           .parameters = {},
           .batch = batch,
           .options = options};
@@ -186,7 +184,7 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
 std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
                                       const NetworkOptions& options) {
   const Plan plan = plan_for(stream, architecture, batch, options);
-  auto network = std::make_unique<Network>(stream, architecture, batch, plan.precision, plan.activations);
+  auto network = std::make_unique<Network>(stream, architecture, batch, plan.precision, plan.format);
   network->use(plan);
   return network;
 }

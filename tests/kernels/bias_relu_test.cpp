@@ -65,11 +65,23 @@ Gradients<Number> gated(Backend backend, const Size& size, const std::vector<Num
                         const std::vector<Number>& before) {
   const Guarded<Number> activation(backend, activations != nullptr ? *activations : std::vector<Number>{});
   const Guarded<Number> gradient(backend, before);
+  const Guarded<Number> gated(backend, before);
   const Guarded<float> bias_gradient(backend, std::vector<float>(size.outputs, -77));
-  execute(backend, BiasReluBackward<Number, float>{size.batch, size.outputs,
-                                                   activations != nullptr ? activation.data() : nullptr,
-                                                   gradient.data(), bias_gradient.data()});
-  return {gradient.values(), bias_gradient.values()};
+  BiasReluBackward<Number, float> operation{size.batch,      size.outputs, nullptr,
+                                            gradient.data(), nullptr,      bias_gradient.data()};
+  if (activations != nullptr) {
+    operation.activation = activation.data();
+    operation.gated = gated.data();
+  }
+  execute(backend, operation);
+  EXPECT_TRUE(same_bits(gradient.values(), before));
+  // In the place of the activation, as networks have it.
+  operation.gated = activation.data();
+  if (activations != nullptr) {
+    execute(backend, operation);
+    EXPECT_TRUE(same_bits(activation.values(), gated.values()));
+  }
+  return {gated.values(), bias_gradient.values()};
 }
 
 TEST_P(BiasReluContract, GatesTheGradientAndSumsIt) {
@@ -111,7 +123,8 @@ TEST_P(BiasReluContract, SumsInOneOrderAndRoundsOnce) {
 TEST_P(BiasReluContract, RoundsSumsToBf16) {
   const Guarded<Bf16> gradient(GetParam(), {nearest<Bf16>(256), nearest<Bf16>(1)});
   const Guarded<Bf16> bias_gradient(GetParam(), {Bf16{}});
-  execute(GetParam(), BiasReluBackward<Bf16, Bf16>{2, 1, nullptr, gradient.data(), bias_gradient.data()});
+  execute(GetParam(),
+          BiasReluBackward<Bf16, Bf16>{2, 1, nullptr, gradient.data(), nullptr, bias_gradient.data()});
   EXPECT_EQ(widen(bias_gradient.values()[0]), 256);  // 257 lies halfway to 258; even wins
 }
 
@@ -121,8 +134,10 @@ TEST(BiasRelu, RefusesNullPointers) {
   float value = 0;
   expect_refused(BiasRelu<float>{1, 1, true, nullptr, &value}, "a pointer is null");
   expect_refused(BiasRelu<float>{1, 1, true, &value, nullptr}, "a pointer is null");
-  expect_refused(BiasReluBackward<float, float>{1, 1, nullptr, nullptr, &value}, "a pointer is null");
-  expect_refused(BiasReluBackward<float, float>{1, 1, nullptr, &value, nullptr}, "a pointer is null");
+  using Backward = BiasReluBackward<float, float>;
+  expect_refused(Backward{1, 1, nullptr, nullptr, nullptr, &value}, "a pointer is null");
+  expect_refused(Backward{1, 1, nullptr, &value, nullptr, nullptr}, "a pointer is null");
+  expect_refused(Backward{1, 1, &value, &value, nullptr, &value}, "gated is null");
 }
 
 TEST(BiasRelu, CountsBytesAndFlops) {
@@ -131,7 +146,7 @@ TEST(BiasRelu, CountsBytesAndFlops) {
   forward.outputs = 10;
   EXPECT_EQ(forward.bytes(), 180);
   EXPECT_EQ(forward.flops(), 40);
-  const BiasReluBackward<Bf16, float> backward{4, 10, nullptr, nullptr, nullptr};
+  const BiasReluBackward<Bf16, float> backward{4, 10, nullptr, nullptr, nullptr, nullptr};
   EXPECT_EQ(backward.bytes(), 120);
   EXPECT_EQ(backward.flops(), 40);
 }

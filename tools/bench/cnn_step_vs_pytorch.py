@@ -186,7 +186,7 @@ def compare(sides, arguments, batch, precision):
         f"; PyTorch {found[f'pytorch_{kind}']} {found[f'pytorch_{kind}_ms']:.3f} ms, {found[f'over_pytorch_{kind}']:.3f} "
         "times as fast" for kind in KINDS if f"pytorch_{kind}" in found), flush=True)
     if arguments.json:
-        benchmark = "cnn_step_compiled" if arguments.compile else "cnn_step"
+        benchmark = f"{arguments.architecture}_step{'_compiled' if arguments.compile else ''}"
         line = {"benchmark": benchmark, "device": arguments.device, "case": ["architecture", "batch", "precision"],
                 "architecture": arguments.architecture, "batch": batch, "precision": precision, **found}
         with open(arguments.json, "a", encoding="utf-8") as file:

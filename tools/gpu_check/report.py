@@ -18,6 +18,7 @@ GOALS = [
     ("cnn_step", {}, "over_pytorch_eager", ">=", 1.3),
     ("cnn_step", {}, "over_pytorch_graphs", ">=", 1.3),
     ("cnn_step_compiled", {}, "over_pytorch", ">=", 1.3),
+    ("resnet18_step", {}, "over_pytorch_graphs", ">=", 1.0),
 ]
 COMPARE = {">=": operator.ge, "<=": operator.le}
 

@@ -2,12 +2,16 @@
 
 #include <cstddef>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "kernels/bf16.h"
+#include "kernels/image_batch.h"
 #include "kernels/memory_format.h"
+#include "kernels/norm.h"
 #include "kernels/pool_shape.h"
 #include "kernels/repack_tensors.h"
+#include "kernels/window_pool.h"
 #include "models/architecture.h"
 #include "models/precision.h"
 
@@ -16,13 +20,13 @@
 namespace tardigrad::models::cuda {
 
 /// Says how the images and activations of convolutions lie in memory.
-enum class Activations {
+enum class ActivationFormat {
   channel_major,         ///< NCHW; convolution weights are used where they lie in the flat vector.
   channels_last,         ///< NHWC; convolution weights are repacked.
   channels_last_padded,  ///< NHWC, with the images' channels filled up to 16 bytes for tensor cores.
 };
 
-const char* name_of(Activations activations);
+const char* name_of(ActivationFormat format);
 
 /// Is the format of an element of activations and working weights.
 enum class Element { f32, bf16 };
@@ -43,6 +47,13 @@ void visit_element(Element element, const Visitor& visit) {
 
 inline std::size_t size_of(Element element) { return element == Element::bf16 ? 2 : 4; }
 
+/// Is how the fastest kernels of cuDNN and cuBLASLt want memory aligned, in bytes.
+inline constexpr std::size_t library_alignment = 16;
+
+constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 /// Says where a layer reads a parameter tensor and writes its gradient: in the flat fp32 vectors, or in the
 /// network's working copies, which have the network's Element.
 struct Parameter {
@@ -51,69 +62,168 @@ struct Parameter {
   std::optional<std::size_t> packed_gradient;  ///< The gradient: offset in the working gradients.
 };
 
-/// Is convolution, bias, ReLU and 2×2 max-pool. Offsets are into the network's memory, in bytes.
-struct ConvolutionStage {
-  models::Convolution convolution;
-  int input_channels = 0;  ///< With padding.
-  MemoryFormat format = MemoryFormat::channel_major;
-  PoolShape pool;
-  Parameter weight, bias;
-  std::size_t input = 0;
-  std::size_t convolved = 0;  ///< Its gradient takes its place.
-  std::size_t winners = 0;
-  std::size_t pooled = 0;  ///< Its gradient takes its place.
-  bool reads_images = false;
+/// Says where what one stage gives to another lies, and the gradient with respect to it. Offsets are into the
+/// network's memory, in bytes. Features are images of one pixel.
+struct Activation {
+  ImageBatch shape;  ///< Images of the data set with their padding.
+  std::size_t value = 0;
+  std::size_t gradient = 0;    ///< The place of the value, unless that is still read on the way back.
+  bool wants_gradient = true;  ///< False for the images, and for what no parameter has a part in.
 };
 
-/// Is a linear layer, with ReLU behind all but the last.
+/// Is an index into Blueprint::activations.
+using ActivationId = std::size_t;
+
+// The stages. Each reads the activation `input` and writes `output`; on the way back it reads the gradient
+// with respect to `output`, which it leaves as it is, and writes that with respect to `input`.
+
+/// Is a convolution without its bias.
+struct ConvolutionStage {
+  models::Convolution convolution;
+  std::size_t number = 0;  ///< Of this one among the convolutions.
+  int input_channels = 0;  ///< With padding.
+  MemoryFormat format = MemoryFormat::channel_major;
+  Parameter weight;
+  bool wants_input_gradient = true;
+  ActivationId input = 0, output = 0;
+};
+
+/// Is bias, ReLU and 2×2 max-pool behind a convolution.
+struct BiasReluMaxPoolStage {
+  PoolShape shape;
+  std::size_t bias = 0;     ///< In the flat parameters, like all those below.
+  std::size_t winners = 0;  ///< In the network's memory, like all else below.
+  ActivationId input = 0, output = 0;
+};
+
+/// Is the bias of any other convolution. Its output takes the place of its input; without a ReLU both are
+/// one.
+struct BiasStage {
+  std::size_t bias = 0;
+  bool relu = false;
+  ActivationId input = 0, output = 0;
+};
+
+/// Is a linear layer.
 struct LinearStage {
   Linear linear;
+  std::size_t number = 0;  ///< Of this one among the linear layers.
   bool relu = false;
   Parameter weight, bias;
-  std::size_t input = 0;  ///< [batch, inputs]
-  std::size_t input_gradient =
-      0;                   ///< The place of `input`, unless a ReLU's derivative is still read from that.
-  std::size_t output = 0;  ///< [batch, outputs]
-  std::size_t output_gradient = 0;
-  bool reads_images = false;  ///< Then no gradient with respect to the input is wanted.
+  bool wants_input_gradient = true;
+  ActivationId input = 0, output = 0;
 };
+
+struct ReluStage {
+  ActivationId input = 0, output = 0;
+};
+
+struct GeluStage {
+  ActivationId input = 0, output = 0;
+};
+
+struct DropoutStage {
+  double probability = 0;
+  std::size_t number = 0;  ///< Of this one among the dropout layers.
+  ActivationId input = 0, output = 0;
+};
+
+/// Is a GroupNorm or a LayerNorm.
+struct NormStage {
+  NormShape shape;
+  float epsilon = 0;
+  bool relu = false;
+  std::size_t weight = 0, bias = 0;
+  std::size_t statistics = 0;
+  ActivationId input = 0, output = 0;
+};
+
+struct MaxPoolStage {
+  WindowShape shape;
+  std::size_t winners = 0;
+  ActivationId input = 0, output = 0;
+};
+
+/// Is an average of windows, or of all pixels.
+struct AvgPoolStage {
+  WindowShape shape;
+  ActivationId input = 0, output = 0;
+};
+
+/// Puts images channel-major where features are made of them.
+struct ReorderStage {
+  ActivationId input = 0, output = 0;
+};
+
+/// Lets two branches read an activation. Their gradients, each in a place of its own, are added.
+struct ForkStage {
+  ActivationId input = 0;
+  ActivationId first = 0, second = 0;  ///< Both have the value of the input.
+};
+
+/// Adds what two branches give.
+struct JoinStage {
+  bool relu = false;
+  ActivationId first = 0, second = 0;  ///< Both have one gradient.
+  ActivationId output = 0;
+};
+
+/// Is a stage that kernels of ours compute, without a library.
+using KernelStage = std::variant<BiasReluMaxPoolStage, BiasStage, ReluStage, GeluStage, DropoutStage,
+                                 NormStage, MaxPoolStage, AvgPoolStage, ReorderStage, ForkStage, JoinStage>;
+
+using Stage = std::variant<ConvolutionStage, LinearStage, KernelStage>;
 
 struct Blueprint {
   int batch = 0;
   Precision precision = Precision::fp32;
   Element element = Element::f32;
-  Activations activations = Activations::channel_major;
+  ActivationFormat format = ActivationFormat::channel_major;
 
-  std::vector<ConvolutionStage> convolutions;
-  std::vector<LinearStage> linears;  ///< At least one; the last gives the logits.
+  std::vector<Stage> stages;  ///< In the order of the way forward.
+  std::vector<Activation> activations;
+  ActivationId images = 0;
+  ActivationId logits = 0;
+  std::size_t dropouts = 0;  ///< Stages of that kind.
 
-  MemoryFormat image_format = MemoryFormat::channel_major;
-  int image_channels = 0;                         ///< With padding.
   std::vector<RepackedTensors> packed;            ///< Parameters before a step; one launch each.
   std::vector<RepackedTensors> packed_gradients;  ///< Gradients after it.
 
-  std::size_t images = 0;             ///< Offset in bytes, like the following.
-  std::size_t labels = 0;             ///< [batch] of int32
-  std::size_t partial_sums = 0;       ///< Scratch of BiasReluMaxPoolBackward.
+  std::size_t labels = 0;             ///< Offset in bytes, like the following: [batch] of int32
+  std::size_t mask_starts = 0;        ///< [dropouts] of std::uint64_t: where their masks start
+  std::size_t partial_sums = 0;       ///< Scratch of the stages that add up gradients of parameters.
   std::size_t working = 0;            ///< Working parameters.
   std::size_t working_gradients = 0;  ///< Working gradients.
   std::size_t losses = 0;             ///< [batch] floats
   std::size_t bytes = 0;              ///< Of everything, without the libraries' workspace.
+
+  const Activation& operator[](ActivationId id) const { return activations[id]; }
+  /// Returns the stages that are convolutions, or linear layers.
+  template <typename Kind>
+  std::vector<Kind> all() const {
+    std::vector<Kind> found;
+    for (const Stage& stage : stages) {
+      if (const auto* one = std::get_if<Kind>(&stage)) found.push_back(*one);
+    }
+    return found;
+  }
 };
 
-/// Lays a network out. Throws std::invalid_argument for layers, or an order of them, that there are no
-/// kernels for yet: a 3×3 convolution with bias, stride 1 and padding 1 must be followed by ReLU and 2×2
-/// max-pool, every linear layer but the last by ReLU.
+/// Tells whether all that reads the images are convolutions of one group, which padding does not matter to.
+bool may_pad_images(const Architecture& architecture);
+
+/// Lays a network out. Throws std::invalid_argument where an activation of a batch has 2^32 elements or more,
+/// std::logic_error for padded images that may not be.
 Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
-                         Activations activations);
+                         ActivationFormat format);
 
 /// Returns the ways worth trying, in the order in which a deterministic run tries them.
-std::vector<Activations> activation_choices(const Architecture& architecture, Precision precision);
+std::vector<ActivationFormat> activation_formats(const Architecture& architecture, Precision precision);
 
 /// Says what a network is computed in.
 struct WayToCompute {
   Precision precision = Precision::fp32;
-  Activations activations = Activations::channel_major;
+  ActivationFormat format = ActivationFormat::channel_major;
 };
 
 /// Returns the ways worth trying for a precision, which itself comes first. Where times decide, a more exact

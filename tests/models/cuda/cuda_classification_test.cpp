@@ -3,7 +3,7 @@
 #include <set>
 
 #include "models/classification.h"
-#include "models/cuda/blueprint.h"
+#include "models/cuda/blueprint/blueprint.h"
 #include "tests/models/classification_problem.h"
 #include "tests/models/cuda/cuda_gpu.h"
 

@@ -51,8 +51,9 @@ struct ConvolutionCase {
 
 void PrintTo(const ConvolutionCase& c, std::ostream* out) {
   *out << c.conv.in_channels << " (" << c.padded_channels << ") -> " << c.conv.out_channels << " on "
-       << c.conv.height << "x" << c.conv.width << ", batch " << c.batch << ", " << name_of(c.precision)
-       << (c.format == MemoryFormat::channel_major ? ", NCHW" : ", NHWC")
+       << c.conv.height << "x" << c.conv.width << ", kernel " << c.conv.kernel << ", stride " << c.conv.stride
+       << ", padding " << c.conv.padding << ", " << c.conv.groups << " groups, batch " << c.batch << ", "
+       << name_of(c.precision) << (c.format == MemoryFormat::channel_major ? ", NCHW" : ", NHWC")
        << (c.deterministic ? ", deterministic" : "");
 }
 
@@ -62,8 +63,8 @@ class CudaConvolutions : public models::testing::OnGpu<::testing::TestWithParam<
   std::size_t pixels() const {
     return static_cast<std::size_t>(GetParam().conv.height * GetParam().conv.width);
   }
-  std::size_t weight_size() const {
-    return static_cast<std::size_t>(9 * GetParam().conv.in_channels * GetParam().conv.out_channels);
+  std::size_t out_pixels() const {
+    return static_cast<std::size_t>(GetParam().conv.out_height() * GetParam().conv.out_width());
   }
 
   /// [outer, channels, inner] into the case's format, channels filled up with zeros.
@@ -96,9 +97,12 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
   const auto in = static_cast<std::size_t>(c.conv.in_channels);
   const auto out = static_cast<std::size_t>(c.conv.out_channels);
   const auto padded = static_cast<std::size_t>(c.padded_channels);
+  const auto group_in = static_cast<std::size_t>(c.conv.group_inputs());
+  const std::size_t padded_group = padded / static_cast<std::size_t>(c.conv.groups);
+  const auto taps = static_cast<std::size_t>(c.conv.kernel * c.conv.kernel);
   const std::vector<double> input = small_integers(images() * in * pixels(), 1);
-  const std::vector<double> weight = small_integers(weight_size(), 2);
-  const std::vector<double> output_gradient = small_integers(images() * out * pixels(), 3);
+  const std::vector<double> weight = small_integers(c.conv.weight_size(), 2);
+  const std::vector<double> output_gradient = small_integers(images() * out * out_pixels(), 3);
   models::Convolution conv = c.conv;
   conv.bias_offset = weight.size();
   std::vector<double> parameters(weight.size() + out);  // bias 0
@@ -112,11 +116,11 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
   Bench bench(gpu);
   visit_element(element_of(c.precision), [&]<typename Number>() {
     const auto arranged_input = to_numbers<Number>(arrange(input, images(), in, padded, pixels()));
-    const auto arranged_weight = to_numbers<Number>(arrange(weight, out, in, padded, 9));
+    const auto arranged_weight = to_numbers<Number>(arrange(weight, out, group_in, padded_group, taps));
     OnDevice<Number> x(bench.stream(), arranged_input);
     OnDevice<Number> w(bench.stream(), arranged_weight);
     OnDevice<Number> dy(bench.stream(),
-                        to_numbers<Number>(arrange(output_gradient, images(), out, out, pixels())));
+                        to_numbers<Number>(arrange(output_gradient, images(), out, out, out_pixels())));
     OnDevice<Number> y(bench.stream(), to_numbers<Number>(std::vector<double>(exact.output.size())));
     OnDevice<Number> dx(bench.stream(), arranged_input);
     OnDevice<Number> dw(bench.stream(), arranged_weight);
@@ -130,12 +134,13 @@ TEST_P(CudaConvolutions, AgreeWithDouble) {
       convolution.backward_data(execution, w.data(), dy.data(), dx.data());
     });
     const double tolerance = models::testing::tolerance(c.precision);
-    EXPECT_LT(relative_error(rearrange(to_doubles(y.values()), images(), out, out, pixels()), exact.output),
-              tolerance);
+    EXPECT_LT(
+        relative_error(rearrange(to_doubles(y.values()), images(), out, out, out_pixels()), exact.output),
+        tolerance);
     EXPECT_LT(relative_error(rearrange(to_doubles(dx.values()), images(), in, padded, pixels()),
                              exact.input_gradient),
               tolerance);
-    EXPECT_LT(relative_error(rearrange(to_doubles(dw.values()), out, in, padded, 9),
+    EXPECT_LT(relative_error(rearrange(to_doubles(dw.values()), out, group_in, padded_group, taps),
                              std::span(exact.gradient).first(weight.size())),
               tolerance);
   });
@@ -156,12 +161,29 @@ std::vector<ConvolutionCase> convolution_cases() {
   // Odd numbers of channels; fp32, which has to work whatever the network is.
   cases.push_back({{3, 5, 7, 9}, 2, Precision::fp32, major, 3, false});
   cases.push_back({{3, 5, 7, 9}, 2, Precision::fp32, major, 3, true});
+  // Any kernel, stride and padding, and groups.
+  const auto shaped = [](models::Convolution conv, int kernel, int stride, int padding, int groups) {
+    conv.kernel = kernel;
+    conv.stride = stride;
+    conv.padding = padding;
+    conv.groups = groups;
+    return conv;
+  };
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    for (const MemoryFormat format : {major, last}) {
+      cases.push_back({shaped({8, 16, 9, 7}, 1, 2, 0, 1), 2, precision, format, 8, true});
+      cases.push_back({shaped({8, 8, 9, 11}, 5, 2, 2, 1), 2, precision, format, 8, false});
+      cases.push_back({shaped({8, 8, 8, 7}, 7, 1, 3, 1), 1, precision, format, 8, false});
+    }
+    cases.push_back({shaped({8, 16, 6, 5}, 2, 1, 0, 2), 2, precision, major, 8, false});
+  }
+  cases.push_back({shaped({12, 9, 6, 5}, 3, 1, 1, 3), 2, Precision::fp32, last, 12, true});
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, CudaConvolutions, ::testing::ValuesIn(convolution_cases()));
 
-/// Two layers, so that what the upper one does for the lower one is there.
+/// Two layers, the lower one with a ReLU.
 struct LinearCase {
   int inputs, hidden, outputs, batch;
   Precision precision;
@@ -204,7 +226,7 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   LinearStage lower_stage;
   lower_stage.linear = lower;
   lower_stage.relu = true;
-  lower_stage.reads_images = true;
+  lower_stage.wants_input_gradient = false;
   lower_stage.bias.packed_gradient = 0;  // as where the flat gradient has no room for it that is aligned
   LinearStage upper_stage;
   upper_stage.linear = upper;
@@ -242,17 +264,18 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
                              .output_gradient = dy.data(),
                              .input_gradient = dh.data(),
                              .weight_gradient = dw2.data(),
-                             .bias_gradient = db2.data(),
-                             .below_output = h.data(),
-                             .below_bias_gradient = db1.data()};
+                             .bias_gradient = db2.data()};
+  LinearLayer first(gpu, lower_stage, c.batch, c.precision);
+  LinearLayer second(gpu, upper_stage, c.batch, c.precision);
   bench.run([&](const Execution& execution) {
     const Search search{.workspace_limit = bench.workspace_bytes(), .fuse = c.fuse};
-    LinearLayer first(gpu, lower_stage, nullptr, c.batch, c.precision);
-    LinearLayer second(gpu, upper_stage, &lower_stage, c.batch, c.precision);
     first.use(first.choose(execution, search, below));
     second.use(second.choose(execution, search, above));
     first.forward(execution, below);
     second.forward(execution, above);
+  });
+  const std::vector<Number> activation = h.values();
+  bench.run([&](const Execution& execution) {
     second.backward(execution, above);
     first.backward(execution, below);
   });
@@ -260,9 +283,9 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   // Whole numbers are exact in every precision; only what is written in bf16 is rounded, and what that goes
   // into.
   const double tolerance = c.precision == Precision::bf16 ? models::testing::tolerance(c.precision) : 1e-7;
-  EXPECT_LT(relative_error(to_doubles(h.values()), hidden), tolerance);
+  EXPECT_LT(relative_error(to_doubles(activation), hidden), tolerance);
   EXPECT_LT(relative_error(to_doubles(y.values()), exact_upper.output), tolerance);
-  EXPECT_LT(relative_error(to_doubles(dh.values()), hidden_gradient), tolerance);
+  EXPECT_LT(relative_error(to_doubles(h.values()), hidden_gradient), tolerance) << "the gated gradient";
   EXPECT_LT(
       relative_error(to_doubles(dw2.values()), std::span(exact_upper.gradient).first(upper.bias_offset)),
       tolerance);

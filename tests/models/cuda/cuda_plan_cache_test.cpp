@@ -21,7 +21,7 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
   /// A plan of the network below.
   Plan plan(Precision precision) {
     const Stream stream(gpu, "test");
-    Network network(stream, architecture_, batch, precision, Activations::channel_major);
+    Network network(stream, architecture_, batch, precision, ActivationFormat::channel_major);
     Plan plan;
     models::testing::run_on(stream, [&](CudaStream native) {
       plan = network.choose(native, {.deterministic = true, .workspace_limit = std::size_t{1} << 20});

@@ -1,0 +1,295 @@
+#include <algorithm>
+#include <span>
+#include <stdexcept>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/bias_relu_max_pool_backward.h"
+#include "kernels/channel_bias.h"
+#include "models/cuda/blueprint/blueprint.h"
+#include "models/cuda/blueprint/blueprint_memory.h"
+#include "models/cuda/blueprint/packed_parameters.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+/// Are the layers behind one, of which it may take some with it.
+using Rest = std::span<const LayerSpec>;
+
+template <typename Spec>
+const Spec* layer_at(Rest rest, std::size_t l) {
+  return l < rest.size() ? std::get_if<Spec>(&rest[l]) : nullptr;
+}
+
+bool relu_follows(Rest rest) { return layer_at<Relu>(rest, 0) != nullptr; }
+
+WindowShape window_shape(const PoolWindows& pool, const ImageBatch& images) {
+  return {.batch = images.batch,
+          .channels = images.channels,
+          .height = static_cast<std::size_t>(pool.height),
+          .width = static_cast<std::size_t>(pool.width),
+          .window_height = static_cast<unsigned>(pool.kernel),
+          .window_width = static_cast<unsigned>(pool.kernel),
+          .stride = static_cast<unsigned>(pool.stride),
+          .padding = static_cast<unsigned>(pool.padding),
+          .format = images.format};
+}
+
+NormShape norm_shape(const GroupNorm& norm, const ImageBatch& images) {
+  return {images, static_cast<std::size_t>(norm.groups), false};
+}
+
+NormShape norm_shape(const LayerNorm& /*norm*/, const ImageBatch& images) { return {images, 1, true}; }
+
+ImageBatch features_of(std::size_t batch, std::size_t count) {
+  return {batch, count, 1, MemoryFormat::channel_major};
+}
+
+class Builder {
+ public:
+  Builder(const Architecture& architecture, int batch, Precision precision, ActivationFormat format)
+      : architecture_(architecture) {
+    plan_.batch = batch;
+    plan_.precision = precision;
+    plan_.element = element_of(precision);
+    plan_.format = format;
+    format_ =
+        format == ActivationFormat::channel_major ? MemoryFormat::channel_major : MemoryFormat::channels_last;
+  }
+
+  Blueprint build() {
+    begin_with_images();
+    add_all(architecture_.layers());
+    plan_.logits = now_;
+    memory_.place_gradients();
+    plan_.labels = memory_.take(batch() * sizeof(std::int32_t));
+    plan_.losses = memory_.take(batch() * sizeof(float));
+    plan_.mask_starts = memory_.take(plan_.dropouts * sizeof(std::uint64_t));
+    plan_.partial_sums = memory_.take(partial_sums_ * sizeof(float));
+    parameters_.place(memory_);
+    plan_.bytes = memory_.bytes();
+    return std::move(plan_);
+  }
+
+ private:
+  ImageBatch images_of(int channels, int height, int width) const {
+    return {batch(), static_cast<std::size_t>(channels), static_cast<std::size_t>(height * width), format_};
+  }
+
+  void want_partial_sums(std::size_t floats) { partial_sums_ = std::max(partial_sums_, floats); }
+
+  std::size_t batch() const { return static_cast<std::size_t>(plan_.batch); }
+  const Activation& now() const { return plan_[now_]; }
+
+  void begin_with_images() {
+    const ImageShape& images = architecture_.input();
+    auto channels = static_cast<std::size_t>(images.channels);
+    if (plan_.format == ActivationFormat::channels_last_padded) {
+      if (!may_pad_images(architecture_)) throw std::logic_error("padded images for more than convolutions");
+      channels = round_up(channels, library_alignment / size_of(plan_.element));
+    }
+    const ImageBatch shape{batch(), channels, static_cast<std::size_t>(images.height * images.width),
+                           format_};
+    plan_.images = now_ = memory_.add(shape, false);
+  }
+
+  /// Adds an activation that comes from what there is now, and goes on from there. Returns both.
+  std::pair<ActivationId, ActivationId> give(ImageBatch shape, bool wants_gradient,
+                                             bool is_read_back = false) {
+    const ActivationId input = now_;
+    now_ = memory_.add(shape, wants_gradient, is_read_back);
+    return {input, now_};
+  }
+
+  void add_all(const std::vector<LayerSpec>& layers) {
+    for (Rest rest(layers); !rest.empty();) {
+      const std::size_t taken =
+          std::visit([&](const auto& layer) { return add(layer, rest.subspan(1)); }, rest.front());
+      rest = rest.subspan(1 + taken);
+    }
+  }
+
+  // Each adds the stages of a layer, with the layers behind it that can be part of them, and returns how many
+  // of those it took.
+
+  std::size_t add(const models::Convolution& convolution, Rest rest) {
+    const bool wants_input_gradient = now().wants_gradient;
+    const auto input_channels = static_cast<int>(now().shape.channels);
+    const auto [input, output] =
+        give(images_of(convolution.out_channels, convolution.out_height(), convolution.out_width()), true);
+    plan_.stages.push_back(
+        ConvolutionStage{.convolution = convolution,
+                         .number = convolutions_++,
+                         .input_channels = input_channels,
+                         .format = format_,
+                         .weight = parameters_.convolution_weight(convolution, input_channels, format_),
+                         .wants_input_gradient = wants_input_gradient,
+                         .input = input,
+                         .output = output});
+    if (!convolution.bias_offset) return 0;
+    const auto* pool = layer_at<MaxPool>(rest, 1);
+    if (relu_follows(rest) && pool && pool->is_2x2()) {
+      add_pool(convolution, *pool, layer_at<Flatten>(rest, 2) != nullptr);
+      return 2;
+    }
+    want_partial_sums(ChannelBiasBackward<float>::partial_sums_size(now().shape));
+    BiasStage bias{
+        .bias = *convolution.bias_offset, .relu = relu_follows(rest), .input = now_, .output = now_};
+    // The ReLU's output, which has the place of its input, tells on the way back where it was open.
+    if (bias.relu) bias.output = now_ = memory_.add_reader(now_);
+    plan_.stages.push_back(bias);
+    return bias.relu ? 1 : 0;
+  }
+
+  /// Bias, ReLU and 2×2 max-pool. Linear layers have their inputs channel-major, as PyTorch does.
+  void add_pool(const models::Convolution& convolution, const MaxPool& pool, bool flatten_follows) {
+    const PoolShape shape{.batch = batch(),
+                          .channels = static_cast<std::size_t>(convolution.out_channels),
+                          .height = static_cast<std::size_t>(convolution.out_height()),
+                          .width = static_cast<std::size_t>(convolution.out_width()),
+                          .input_format = format_,
+                          .output_format = flatten_follows ? MemoryFormat::channel_major : format_};
+    ImageBatch pooled = images_of(pool.channels, pool.out_height(), pool.out_width());
+    pooled.format = shape.output_format;
+    const std::size_t winners = memory_.take(shape.output_size());
+    const auto [input, output] = give(pooled, true);
+    plan_.stages.push_back(BiasReluMaxPoolStage{.shape = shape,
+                                                .bias = *convolution.bias_offset,
+                                                .winners = winners,
+                                                .input = input,
+                                                .output = output});
+    // The same for both kinds of elements or more for one of them: room for either.
+    want_partial_sums(BiasReluMaxPoolBackward<float>::partial_sums_size(shape));
+    want_partial_sums(BiasReluMaxPoolBackward<Bf16>::partial_sums_size(shape));
+  }
+
+  std::size_t add(const Linear& linear, Rest rest) {
+    LinearStage stage{.linear = linear,
+                      .number = linears_++,
+                      .relu = relu_follows(rest),
+                      .weight = parameters_.linear_weight(linear),
+                      .bias = parameters_.linear_bias(linear),
+                      .wants_input_gradient = now().wants_gradient};
+    std::tie(stage.input, stage.output) = give(features_of(batch(), linear.output_size()), true, stage.relu);
+    plan_.stages.push_back(stage);
+    return stage.relu ? 1 : 0;
+  }
+
+  template <typename Activating>
+  requires std::is_same_v<Activating, Relu> || std::is_same_v<Activating, Gelu> std::size_t add(
+      const Activating& /*layer*/, Rest /*rest*/) {
+    using OneStage = std::conditional_t<std::is_same_v<Activating, Relu>, ReluStage, GeluStage>;
+    return add_stage(OneStage(), now().shape);
+  }
+
+  std::size_t add(const Dropout& dropout, Rest /*rest*/) {
+    plan_.dropouts = std::max<std::size_t>(plan_.dropouts, dropout.number + 1);
+    return add_stage(DropoutStage{.probability = dropout.probability, .number = dropout.number}, now().shape);
+  }
+
+  template <typename Norm>
+  requires std::is_same_v<Norm, GroupNorm> || std::is_same_v<Norm, LayerNorm> std::size_t add(
+      const Norm& norm, Rest rest) {
+    const NormShape shape = norm_shape(norm, now().shape);
+    want_partial_sums(NormBackward<float>::partial_sums_size(shape));
+    NormStage stage{.shape = shape,
+                    .epsilon = static_cast<float>(norm.epsilon),
+                    .relu = relu_follows(rest),
+                    .weight = norm.weight_offset,
+                    .bias = norm.bias_offset,
+                    .statistics = memory_.take(2 * shape.all_groups() * sizeof(float))};
+    std::tie(stage.input, stage.output) = give(shape.images, true);
+    plan_.stages.push_back(stage);
+    return stage.relu ? 1 : 0;
+  }
+
+  std::size_t add(const MaxPool& pool, Rest /*rest*/) {
+    const WindowShape shape = window_shape(pool, now().shape);
+    const std::size_t winners = memory_.take(shape.output_size() * sizeof(std::uint32_t));
+    return add_stage(MaxPoolStage{.shape = shape, .winners = winners},
+                     images_of(pool.channels, pool.out_height(), pool.out_width()));
+  }
+
+  std::size_t add(const AvgPool& pool, Rest /*rest*/) {
+    return add_stage(AvgPoolStage{.shape = window_shape(pool, now().shape)},
+                     images_of(pool.channels, pool.out_height(), pool.out_width()));
+  }
+
+  /// One window of all pixels, whose order is no matter: an image of one row.
+  std::size_t add(const GlobalAvgPool& pool, Rest /*rest*/) {
+    const WindowShape row = window_shape(
+        PoolWindows{.channels = pool.channels, .height = 1, .width = pool.pixels, .kernel = 1, .stride = 1},
+        now().shape);
+    AvgPoolStage stage{.shape = row};
+    stage.shape.window_width = static_cast<unsigned>(pool.pixels);
+    return add_stage(stage, features_of(batch(), pool.output_size()));
+  }
+
+  /// Only what lies otherwise in memory is moved.
+  std::size_t add(const Flatten& flatten, Rest /*rest*/) {
+    ImageBatch shape = now().shape;
+    const bool lies_alike = shape.channels == 1 || shape.pixels == 1;
+    if (shape.format == MemoryFormat::channels_last && !lies_alike) {
+      shape.format = MemoryFormat::channel_major;
+      add_stage(ReorderStage(), shape);
+    }
+    now_ = memory_.add_view(now_, features_of(batch(), flatten.size));
+    return 0;
+  }
+
+  std::size_t add(const Residual& residual, Rest rest) {
+    const ActivationId input = now_;
+    const ForkStage fork{input, memory_.add_reader(input), memory_.add_reader(input)};
+    plan_.stages.push_back(fork);
+    JoinStage join{.relu = relu_follows(rest)};
+    join.first = add_branch(residual.branch, fork.first);
+    join.second = add_branch(residual.shortcut, fork.second);
+    const ImageBatch shape = plan_[join.first].shape;
+    const bool wants_gradient = plan_[join.first].wants_gradient || plan_[join.second].wants_gradient;
+    join.output = now_ = memory_.add(shape, wants_gradient, join.relu);
+    for (const ActivationId branch : {join.first, join.second}) {
+      // Behind a ReLU it is what that lets pass, which takes the place of its output.
+      if (join.relu) {
+        memory_.put_gradient(branch, join.output);
+      } else {
+        memory_.share_gradient(branch, join.output);
+      }
+    }
+    plan_.stages.push_back(join);
+    return join.relu ? 1 : 0;
+  }
+
+  ActivationId add_branch(const std::vector<LayerSpec>& layers, ActivationId input) {
+    now_ = input;
+    add_all(layers);
+    return now_;
+  }
+
+  /// A stage without parameters. It takes no layers with it.
+  template <typename OneStage>
+  std::size_t add_stage(OneStage stage, ImageBatch output) {
+    std::tie(stage.input, stage.output) = give(output, now().wants_gradient);
+    plan_.stages.push_back(stage);
+    return 0;
+  }
+
+  const Architecture& architecture_;
+  Blueprint plan_;
+  BlueprintMemory memory_{plan_};
+  PackedParameters parameters_{plan_};
+  MemoryFormat format_;
+  ActivationId now_ = 0;
+  std::size_t convolutions_ = 0;
+  std::size_t linears_ = 0;
+  std::size_t partial_sums_ = 0;
+};
+
+}  // namespace
+
+Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
+                         ActivationFormat format) {
+  return Builder(architecture, batch, precision, format).build();
+}
+
+}  // namespace tardigrad::models::cuda

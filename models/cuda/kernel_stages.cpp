@@ -1,0 +1,234 @@
+#include "models/cuda/kernel_stages.h"
+
+#include <type_traits>
+
+#include "kernels/apply_dropout.h"
+#include "kernels/bias_relu_max_pool.h"
+#include "kernels/bias_relu_max_pool_backward.h"
+#include "kernels/channel_bias.h"
+#include "kernels/elementwise.h"
+#include "kernels/reorder_images.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+/// Enqueues the stages of a pass of a network whose activations are Numbers.
+template <typename Number>
+class Kernels {
+ public:
+  explicit Kernels(const Pass& pass) : pass_(pass) {}
+
+  void forward(const BiasReluMaxPoolStage& stage) const {
+    BiasReluMaxPool<Number> operation;
+    operation.shape = stage.shape;
+    operation.input = value(stage.input);
+    operation.bias = pass_.parameters + stage.bias;
+    operation.output = value(stage.output);
+    operation.winners = static_cast<std::uint8_t*>(pass_.at(stage.winners));
+    operation.launch(pass_.stream);
+  }
+
+  void backward(const BiasReluMaxPoolStage& stage) const {
+    BiasReluMaxPoolBackward<Number> operation;
+    operation.shape = stage.shape;
+    operation.output_gradient = gradient_of(stage.output);
+    operation.winners = static_cast<const std::uint8_t*>(pass_.at(stage.winners));
+    operation.input_gradient = gradient_of(stage.input);
+    operation.bias_gradient = pass_.gradient + stage.bias;
+    operation.partial_sums = scratch();
+    operation.launch(pass_.stream);
+  }
+
+  void forward(const BiasStage& stage) const {
+    ChannelBias<Number> operation;
+    operation.shape = pass_.blueprint[stage.output].shape;
+    operation.relu = stage.relu;
+    operation.bias = pass_.parameters + stage.bias;
+    operation.values = value(stage.output);
+    operation.launch(pass_.stream);
+  }
+
+  void backward(const BiasStage& stage) const {
+    ChannelBiasBackward<Number> operation;
+    operation.shape = pass_.blueprint[stage.output].shape;
+    operation.output_gradient = gradient_of(stage.output);
+    if (stage.relu) {
+      operation.activation = value(stage.output);
+      operation.gated = gradient_of(stage.input);
+    }
+    operation.bias_gradient = pass_.gradient + stage.bias;
+    operation.partial_sums = scratch();
+    operation.launch(pass_.stream);
+  }
+
+  void forward(const ReluStage& stage) const {
+    const std::size_t size = size_of(stage.input);
+    ReluForward<Number>{size, value(stage.input), value(stage.output)}.launch(pass_.stream);
+  }
+
+  void backward(const ReluStage& stage) const {
+    relu_backward(stage.input, gradient_of(stage.output), gradient_of(stage.input));
+  }
+
+  void forward(const GeluStage& stage) const {
+    const std::size_t size = size_of(stage.input);
+    GeluForward<Number>{size, value(stage.input), value(stage.output)}.launch(pass_.stream);
+  }
+
+  void backward(const GeluStage& stage) const {
+    GeluBackward<Number>{size_of(stage.input), value(stage.input), gradient_of(stage.output),
+                         gradient_of(stage.input)}
+        .launch(pass_.stream);
+  }
+
+  void forward(const DropoutStage& stage) const {
+    ApplyDropout<Number> operation = dropout_of(stage);
+    operation.input = value(stage.input);
+    operation.output = value(stage.output);
+    operation.launch(pass_.stream);
+  }
+
+  void backward(const DropoutStage& stage) const {
+    ApplyDropout<Number> operation = dropout_of(stage);
+    operation.input = gradient_of(stage.output);
+    operation.output = gradient_of(stage.input);
+    operation.launch(pass_.stream);
+  }
+
+  void forward(const NormStage& stage) const {
+    NormForward<Number> operation;
+    operation.shape = stage.shape;
+    operation.epsilon = stage.epsilon;
+    operation.relu = stage.relu;
+    operation.input = value(stage.input);
+    operation.weight = pass_.parameters + stage.weight;
+    operation.bias = pass_.parameters + stage.bias;
+    operation.output = value(stage.output);
+    operation.statistics = static_cast<float*>(pass_.at(stage.statistics));
+    operation.launch(pass_.stream);
+  }
+
+  void backward(const NormStage& stage) const {
+    NormBackward<Number> operation;
+    operation.shape = stage.shape;
+    operation.relu = stage.relu;
+    operation.input = value(stage.input);
+    operation.weight = pass_.parameters + stage.weight;
+    operation.bias = pass_.parameters + stage.bias;
+    operation.statistics = static_cast<const float*>(pass_.at(stage.statistics));
+    operation.output_gradient = gradient_of(stage.output);
+    if (pass_.blueprint[stage.input].wants_gradient) operation.input_gradient = gradient_of(stage.input);
+    operation.weight_gradient = pass_.gradient + stage.weight;
+    operation.bias_gradient = pass_.gradient + stage.bias;
+    operation.partial_sums = scratch();
+    operation.launch(pass_.stream);
+  }
+
+  void forward(const MaxPoolStage& stage) const {
+    MaxPoolForward<Number> operation;
+    operation.shape = stage.shape;
+    operation.input = value(stage.input);
+    operation.output = value(stage.output);
+    operation.winners = static_cast<std::uint32_t*>(pass_.at(stage.winners));
+    operation.launch(pass_.stream);
+  }
+
+  void backward(const MaxPoolStage& stage) const {
+    MaxPoolBackward<Number> operation;
+    operation.shape = stage.shape;
+    operation.output_gradient = gradient_of(stage.output);
+    operation.winners = static_cast<const std::uint32_t*>(pass_.at(stage.winners));
+    operation.input_gradient = gradient_of(stage.input);
+    operation.launch(pass_.stream);
+  }
+
+  void forward(const AvgPoolStage& stage) const {
+    AvgPoolForward<Number>{stage.shape, value(stage.input), value(stage.output)}.launch(pass_.stream);
+  }
+
+  void backward(const AvgPoolStage& stage) const {
+    AvgPoolBackward<Number>{stage.shape, gradient_of(stage.output), gradient_of(stage.input)}.launch(
+        pass_.stream);
+  }
+
+  void forward(const ReorderStage& stage) const {
+    ReorderImages<Number>{pass_.blueprint[stage.input].shape, value(stage.input), value(stage.output)}.launch(
+        pass_.stream);
+  }
+
+  void backward(const ReorderStage& stage) const {
+    ReorderImages<Number>{pass_.blueprint[stage.output].shape, gradient_of(stage.output),
+                          gradient_of(stage.input)}
+        .launch(pass_.stream);
+  }
+
+  void forward(const ForkStage& /*stage*/) const {}
+
+  void backward(const ForkStage& stage) const {
+    AddElements<Number>{size_of(stage.input), false, gradient_of(stage.first), gradient_of(stage.second),
+                        gradient_of(stage.input)}
+        .launch(pass_.stream);
+  }
+
+  void forward(const JoinStage& stage) const {
+    AddElements<Number>{size_of(stage.output), stage.relu, value(stage.first), value(stage.second),
+                        value(stage.output)}
+        .launch(pass_.stream);
+  }
+
+  /// The branches' one gradient is where it is wanted, or comes there now.
+  void backward(const JoinStage& stage) const {
+    if (!stage.relu) return;
+    auto* const gated = value(stage.output);
+    relu_backward(stage.output, gradient_of(stage.output), gated);
+  }
+
+ private:
+  Number* value(ActivationId id) const { return static_cast<Number*>(pass_.value(id)); }
+  Number* gradient_of(ActivationId id) const { return static_cast<Number*>(pass_.gradient_of(id)); }
+  float* scratch() const { return static_cast<float*>(pass_.at(pass_.blueprint.partial_sums)); }
+  std::size_t size_of(ActivationId id) const { return pass_.blueprint[id].shape.size(); }
+
+  void relu_backward(ActivationId activation, const Number* output_gradient, Number* to) const {
+    ReluBackward<Number>{size_of(activation), value(activation), output_gradient, to}.launch(pass_.stream);
+  }
+
+  ApplyDropout<Number> dropout_of(const DropoutStage& stage) const {
+    ApplyDropout<Number> operation;
+    operation.shape = pass_.blueprint[stage.input].shape;
+    operation.probability = stage.probability;
+    const auto* starts = static_cast<const std::uint64_t*>(pass_.at(pass_.blueprint.mask_starts));
+    operation.start = pass_.drops ? starts + stage.number : nullptr;
+    return operation;
+  }
+
+  const Pass& pass_;
+};
+
+template <typename OneStage>
+bool wants_way_back(const Blueprint& blueprint, const OneStage& stage) {
+  if constexpr (std::is_same_v<OneStage, ForkStage>) {
+    return blueprint[stage.input].wants_gradient;
+  } else {
+    return blueprint[stage.output].wants_gradient;
+  }
+}
+
+}  // namespace
+
+void forward(const Pass& pass, const KernelStage& any) {
+  visit_element(pass.blueprint.element, [&]<typename Number>() {
+    std::visit([&](const auto& stage) { Kernels<Number>(pass).forward(stage); }, any);
+  });
+}
+
+void backward(const Pass& pass, const KernelStage& any) {
+  visit_element(pass.blueprint.element, [&]<typename Number>() {
+    const auto enqueue = [&](const auto& stage) {
+      if (wants_way_back(pass.blueprint, stage)) Kernels<Number>(pass).backward(stage);
+    };
+    std::visit(enqueue, any);
+  });
+}
+
+}  // namespace tardigrad::models::cuda
