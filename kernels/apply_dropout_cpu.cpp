@@ -6,8 +6,8 @@ template <typename Number>
 void ApplyDropout<Number>::run() const {
   if (shape.size() == 0) return;
   check(*this);
-  const DropoutPlan<Number> plan(shape, probability, start);
-  for (std::size_t i = 0; i < shape.size(); ++i) output[i] = plan(i, input[i]);
+  const DropoutPlan plan = DropoutPlan(shape, probability).starting_at(start ? *start : 0);
+  for (std::size_t i = 0; i < shape.size(); ++i) output[i] = start ? plan.drop(i, input[i]) : input[i];
 }
 
 template <typename Number>

@@ -6,23 +6,24 @@
 
 namespace tardigrad {
 
-/// Holds what every element of an ApplyDropout has in common.
-template <typename Number>
+/// Holds what the host knows of every element of an ApplyDropout.
 struct DropoutPlan {
   ImageBatch shape;
-  DropoutMask mask;
+  DropoutMask mask;  ///< But for where it starts.
   float scale;
-  bool drops;
 
-  /// `start` is the one to which the operation points.
-  TARDIGRAD_HOST_DEVICE DropoutPlan(const ImageBatch& of, double probability, const std::uint64_t* start)
-      : shape(of),
-        mask(start != nullptr ? *start : 0, probability),
-        scale(static_cast<float>(1 / (1 - probability))),
-        drops(start != nullptr) {}
+  DropoutPlan(const ImageBatch& of, double probability)
+      : shape(of), mask(0, probability), scale(static_cast<float>(1 / (1 - probability))) {}
 
-  TARDIGRAD_HOST_DEVICE Number operator()(std::size_t place, Number value) const {
-    if (!drops) return value;
+  /// Returns the plan for the mask that starts there.
+  TARDIGRAD_HOST_DEVICE DropoutPlan starting_at(std::uint64_t start) const {
+    DropoutPlan other = *this;
+    other.mask = mask.starting_at(start);
+    return other;
+  }
+
+  template <typename Number>
+  TARDIGRAD_HOST_DEVICE Number drop(std::size_t place, Number value) const {
     return mask.keeps(shape.number_of(place)) ? nearest<Number>(widen(value) * scale) : Number{};
   }
 };

@@ -16,7 +16,9 @@ __global__ void __launch_bounds__(threads_per_block) channel_bias_kernel(Channel
 template <typename Number>
 struct GateElement {
   ChannelBiasBackward<Number> operation;
-  __device__ Pack<float, 1> operator()(std::size_t place) const { return {gate_element(operation, place)}; }
+  __device__ Pack<float, 1> operator()(std::size_t place, std::size_t, std::size_t) const {
+    return {gate_element(operation, place)};
+  }
 };
 
 }  // namespace

@@ -37,32 +37,30 @@ __device__ void sum_window_lanes(const ChannelThreads& threads, Pack<float, coun
   __syncthreads();  // before another call writes what others may still be reading
 }
 
-/// For images with channels last. A block takes one part of the rows at a time.
+/// For images with channels last. A block takes one part of the rows at a time, and of the channels as many
+/// as it has threads for.
 template <int count, typename Load>
 __global__ void __launch_bounds__(threads_per_block)
     channel_parts_kernel(ImageBatch shape, ChannelThreads threads, ChannelParts parts, Load load,
                          float* __restrict__ partial_sums) {
   const std::size_t rows = shape.batch * shape.pixels;
-  for (std::size_t part = blockIdx.x; part < parts.count; part += gridDim.x) {
+  for (std::size_t unit = blockIdx.x; unit < parts.count * threads.rounds; unit += gridDim.x) {
+    const std::size_t part = unit / threads.rounds;
     const std::size_t begin = part * parts.rows;
     const std::size_t end = min(begin + parts.rows, rows);
-    for (unsigned round = 0; round < threads.rounds; ++round) {
-      const std::size_t channel = std::size_t{round} * threads.group_lanes + threads.group_lane();
-      const bool active = channel < shape.channels && threads.window_lane() < threads.window_lanes;
-      Pack<float, count> sums{};
-      for (std::size_t row = begin + threads.window_lane(); active && row < end;
-           row += threads.window_lanes) {
-        const Pack<float, count> terms = load(row * shape.channels + channel);
+    const std::size_t channel = unit % threads.rounds * threads.group_lanes + threads.group_lane();
+    const bool active = channel < shape.channels && threads.window_lane() < threads.window_lanes;
+    Pack<float, count> sums{};
+    for (std::size_t row = begin + threads.window_lane(); active && row < end; row += threads.window_lanes) {
+      const Pack<float, count> terms = load(row * shape.channels + channel, row / shape.pixels, channel);
 #pragma unroll
-        for (int i = 0; i < count; ++i) sums.lane[i] += terms.lane[i];
-      }
-      sum_window_lanes<count>(threads, sums);
-      if (active && threads.window_lane() == 0) {
+      for (int i = 0; i < count; ++i) sums.lane[i] += terms.lane[i];
+    }
+    sum_window_lanes<count>(threads, sums);
+    if (active && threads.window_lane() == 0) {
 #pragma unroll
-        for (int i = 0; i < count; ++i) {
-          partial_sums[(part * count + static_cast<std::size_t>(i)) * shape.channels + channel] =
-              sums.lane[i];
-        }
+      for (int i = 0; i < count; ++i) {
+        partial_sums[(part * count + static_cast<std::size_t>(i)) * shape.channels + channel] = sums.lane[i];
       }
     }
   }
@@ -76,9 +74,11 @@ __global__ void __launch_bounds__(threads_per_block)
   for (std::size_t first = threads.warp_first(); first < planes; first += threads.stride()) {
     const std::size_t plane = first + threads.plane_in_warp();
     const std::size_t pixels = plane < planes ? shape.pixels : 0;
+    const std::size_t image = plane / shape.channels;
+    const std::size_t channel = plane % shape.channels;
     Pack<float, count> sums{};
     for (std::size_t pixel = threads.lane(); pixel < pixels; pixel += threads.lanes) {
-      const Pack<float, count> terms = load(plane * shape.pixels + pixel);
+      const Pack<float, count> terms = load(plane * shape.pixels + pixel, image, channel);
 #pragma unroll
       for (int i = 0; i < count; ++i) sums.lane[i] += terms.lane[i];
     }
@@ -87,11 +87,9 @@ __global__ void __launch_bounds__(threads_per_block)
       for (int i = 0; i < count; ++i) sums.lane[i] += __shfl_down_sync(0xffffffffU, sums.lane[i], half);
     }
     if (plane < planes && threads.lane() == 0) {
-      const std::size_t image = plane / shape.channels;
 #pragma unroll
       for (int i = 0; i < count; ++i) {
-        partial_sums[(image * count + static_cast<std::size_t>(i)) * shape.channels +
-                     plane % shape.channels] = sums.lane[i];
+        partial_sums[(image * count + static_cast<std::size_t>(i)) * shape.channels + channel] = sums.lane[i];
       }
     }
   }
@@ -124,8 +122,9 @@ struct WriteFloats {
   __device__ void operator()(std::size_t column, double sum) const { to[column] = static_cast<float>(sum); }
 };
 
-/// Launches what calls load(place), which returns `count` terms, once for every element of the images, and
-/// then write(i · channels + channel, sum of the i-th terms). Scratch is count · channels floats a part.
+/// Launches what calls load(place, image, channel), which returns `count` terms, once for every element of
+/// the images, and then write(i · channels + channel, sum of the i-th terms). Scratch is count · channels
+/// floats a part.
 template <int count, typename Load, typename Write>
 void launch_channel_sums(const char* name, const ImageBatch& shape, const Load& load, const Write& write,
                          float* partial_sums, CudaStream stream) {
@@ -134,8 +133,9 @@ void launch_channel_sums(const char* name, const ImageBatch& shape, const Load& 
     return launch_add_parts(name, 0, count * shape.channels, partial_sums, write, stream);
   }
   if (shape.format == MemoryFormat::channels_last) {
-    launch_kernel(name, channel_parts_kernel<count, Load>, {parts.count}, stream, shape,
-                  ChannelThreads(shape.channels), parts, load, partial_sums);
+    const ChannelThreads threads(shape.channels);
+    launch_kernel(name, channel_parts_kernel<count, Load>, {parts.count * threads.rounds}, stream, shape,
+                  threads, parts, load, partial_sums);
   } else {
     const PlaneThreads threads(shape.pixels);
     const std::size_t planes_of_a_block = threads_per_block / threads.lanes;

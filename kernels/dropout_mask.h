@@ -26,8 +26,15 @@ class DropoutMask {
   }
 
   /// Makes the mask that starts there and drops with a probability in [0, 1).
-  TARDIGRAD_HOST_DEVICE constexpr DropoutMask(std::uint64_t start, double probability)
+  constexpr DropoutMask(std::uint64_t start, double probability)
       : start_(start), bound_(static_cast<std::uint64_t>(probability * 0x1p32)) {}
+
+  /// Returns the mask of the same probability that starts there.
+  TARDIGRAD_HOST_DEVICE constexpr DropoutMask starting_at(std::uint64_t start) const {
+    DropoutMask other = *this;
+    other.start_ = start;
+    return other;
+  }
 
   /// Tells whether it keeps an element, by its number in [batch, channels, height, width].
   TARDIGRAD_HOST_DEVICE constexpr bool keeps(std::uint64_t element) const {

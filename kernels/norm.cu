@@ -30,7 +30,8 @@ __global__ void __launch_bounds__(threads_per_block) norm_kernel(NormForward<Num
     for (std::size_t i = threadIdx.x; i < size; i += norm_lanes) sum += value(i);
     const double mean = block_sum_for_all(sum) / static_cast<double>(size);
     double squares = 0;
-    for (std::size_t i = threadIdx.x; i < size; i += norm_lanes) squares += squared(value(i) - mean);
+    for (std::size_t i = threadIdx.x; i < size; i += norm_lanes)
+      squares = add_square(squares, value(i) - mean);
     squares = block_sum_for_all(squares);
     const Standardisation standard = standardisation_of(mean, squares, size, norm.epsilon);
     for (std::size_t i = threadIdx.x; i < size; i += norm_lanes) {
@@ -70,8 +71,14 @@ __global__ void __launch_bounds__(threads_per_block) norm_backward_kernel(NormBa
 template <typename Number>
 struct WeightTerms {
   NormBackward<Number> norm;
-  __device__ Pack<float, 2> operator()(std::size_t place) const {
-    const NormTerm term = term_of(norm, statistics_of(norm.statistics, group_of(norm.shape, place)), place);
+
+  /// The channel is one of weight_channels().
+  __device__ Pack<float, 2> operator()(std::size_t place, std::size_t image, std::size_t channel) const {
+    const NormShape& shape = norm.shape;
+    const std::size_t group =
+        shape.by_element ? image : image * shape.groups + channel / shape.group_channels();
+    const std::size_t weight = shape.by_element ? weight_of(shape, channel) : channel;
+    const NormTerm term = term_of(norm, statistics_of(norm.statistics, group), place, weight);
     return {term.gradient * term.standard, term.gradient};
   }
 };

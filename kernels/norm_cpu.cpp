@@ -19,7 +19,8 @@ Standardisation standardise(const NormForward<Number>& norm, const GroupPlaces& 
   const std::size_t size = norm.shape.group_size();
   const auto value = [&](std::size_t i) { return static_cast<double>(widen(norm.input[places(i)])); };
   const double mean = group_sum(size, value) / static_cast<double>(size);
-  const double squares = group_sum(size, [&](std::size_t i) { return squared(value(i) - mean); });
+  const double squares =
+      lane_sum<norm_lanes>(size, [&](double sum, std::size_t i) { return add_square(sum, value(i) - mean); });
   return standardisation_of(mean, squares, size, norm.epsilon);
 }
 

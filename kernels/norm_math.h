@@ -74,14 +74,19 @@ struct NormTerm {
 
 template <typename Number>
 TARDIGRAD_HOST_DEVICE NormTerm term_of(const NormBackward<Number>& norm, const Standardisation& standard,
-                                       std::size_t place) {
-  const std::size_t weight = weight_of(norm.shape, place);
+                                       std::size_t place, std::size_t weight) {
   NormTerm term{standard(widen(norm.input[place])), widen(norm.output_gradient[place]), norm.weight[weight]};
   if (norm.relu) {
     const float output = multiply_add(term.weight, term.standard, norm.bias[weight]);
     term.gradient = ReluGradientOf()(output, term.gradient);
   }
   return term;
+}
+
+template <typename Number>
+TARDIGRAD_HOST_DEVICE NormTerm term_of(const NormBackward<Number>& norm, const Standardisation& standard,
+                                       std::size_t place) {
+  return term_of(norm, standard, place, weight_of(norm.shape, place));
 }
 
 /// Returns the group of the element that lies at a place.
@@ -96,7 +101,14 @@ TARDIGRAD_HOST_DEVICE inline Standardisation statistics_of(const float* statisti
   return {statistics[2 * group], statistics[2 * group + 1]};
 }
 
-TARDIGRAD_HOST_DEVICE inline double squared(double value) { return value * value; }
+/// Returns sum + value². It is rounded once where multiply_add() is.
+TARDIGRAD_HOST_DEVICE inline double add_square(double sum, double value) {
+#if defined(__CUDA_ARCH__) || defined(FP_FAST_FMA)
+  return fma(value, value, sum);
+#else
+  return sum + value * value;
+#endif
+}
 
 /// Holds the means over a group that the way back takes.
 struct GradientMeans {
@@ -104,7 +116,8 @@ struct GradientMeans {
 
   template <typename Number>
   TARDIGRAD_HOST_DEVICE Number input_gradient(const NormTerm& term, const Standardisation& standard) const {
-    const float rest = term.weighted() - weighted - term.standard * product;
+    const float rest =
+        multiply_add(-term.standard, product, multiply_add(term.weight, term.gradient, -weighted));
     return nearest<Number>(standard.reciprocal_deviation * rest);
   }
 };

@@ -36,8 +36,8 @@ struct WindowShape {
   }
 };
 
-/// Takes the maximum of each window, the first of several in row order. NaN counts as larger than any number,
-/// padding as less.
+/// Takes the maximum of each window, the first of several in row order, of NaNs the last. NaN counts as
+/// larger than any number, padding as less.
 template <typename Number>
 struct MaxPoolForward {
   static constexpr const char* name = "max_pool";

@@ -9,7 +9,7 @@ namespace tardigrad::models {
 enum class Precision {
   fp32,  ///< IEEE single precision throughout.
   tf32,  ///< Operands of convolutions and matrix products rounded to the 10 bits of TF32, on tensor cores.
-  bf16,  ///< ActivationFormat, their gradients and working weights in bf16.
+  bf16,  ///< Activations, their gradients and working weights in bf16.
 };
 
 /// Reads "fp32", "tf32" or "bf16". Throws std::invalid_argument saying what was expected.

@@ -1,6 +1,7 @@
 #include "models/cuda/classification.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 #include "kernels/dropout_mask.h"
@@ -25,10 +26,7 @@ constexpr std::size_t evaluations_ahead = 4;
 /// its documentation, on any GPU.
 NetworkOptions options_for(const Architecture& architecture, NetworkOptions options) {
   constexpr std::size_t products = std::size_t{32} << 20;
-  const bool convolutions = std::ranges::any_of(architecture.layers(), [](const LayerSpec& layer) {
-    return std::holds_alternative<models::Convolution>(layer);
-  });
-  if (!convolutions) options.workspace_limit = std::min(options.workspace_limit, products);
+  if (!has_convolutions(architecture)) options.workspace_limit = std::min(options.workspace_limit, products);
   return options;
 }
 
@@ -47,10 +45,14 @@ std::size_t evaluation_batch(const data::Images& test, const Architecture& archi
   constexpr std::size_t most_bytes = std::size_t{1} << 30;
   std::size_t batch = std::min(most_images, test.size());
   const NetworkOptions evaluation = evaluation_options(architecture, options);
-  const auto bytes = [&] {
-    return largest_bytes(architecture, static_cast<int>(batch), evaluation.precision, true);
+  const auto fits = [&] {
+    try {
+      return largest_bytes(architecture, static_cast<int>(batch), evaluation.precision, true) <= most_bytes;
+    } catch (const std::invalid_argument&) {  // so many images have too many elements
+      return false;
+    }
   };
-  while (batch > 1 && bytes() > most_bytes) batch = (batch + 1) / 2;
+  while (batch > 1 && !fits()) batch = (batch + 1) / 2;
   return batch;
 }
 

@@ -176,7 +176,8 @@ class Kernels {
         .launch(pass_.stream);
   }
 
-  /// The branches' one gradient is where it is wanted, or comes there now.
+  /// Without a ReLU the branches share the output's gradient; with one, what that lets pass takes the place
+  /// of the output's value.
   void backward(const JoinStage& stage) const {
     if (!stage.relu) return;
     auto* const gated = value(stage.output);

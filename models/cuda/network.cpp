@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <ranges>
 #include <stdexcept>
 
 #include "kernels/softmax_cross_entropy.h"
@@ -167,7 +166,8 @@ void Network::forward(const Execution& execution, const Pass& pass) {
 /// The gradient with respect to an activation may take its place: products that still read the activation
 /// come first.
 void Network::backward(const Execution& execution, const Pass& pass) {
-  for (const Stage& any : std::views::reverse(blueprint_.stages)) {
+  for (std::size_t i = blueprint_.stages.size(); i-- > 0;) {
+    const Stage& any = blueprint_.stages[i];
     if (const auto* convolution = std::get_if<ConvolutionStage>(&any)) {
       backward(execution, pass, *convolution);
     } else if (const auto* linear = std::get_if<LinearStage>(&any)) {

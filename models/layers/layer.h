@@ -14,7 +14,7 @@ namespace tardigrad::models {
 /// respect to the layer's parameters and input.
 ///
 /// `parameters` and `gradient` are the model's flat vectors; a layer reads and overwrites (never adds to)
-/// only its own tensors in them. ActivationFormat are [batch, elements per example]; images lie channel-major
+/// only its own tensors in them. Activations are [batch, elements per example]; images lie channel-major
 /// (NCHW) unless the version says otherwise. `input_gradient` is null where it is not wanted (first layer),
 /// and may be the memory of `input`: a network needs one buffer per activation. `output` may not overlap
 /// `input`, nor `output_gradient` any of the two. Where a memory format has padding it holds 0 and stays so.

@@ -15,11 +15,11 @@ bool only_convolutions_read(const std::vector<LayerSpec>& layers) {
   return block && only_convolutions_read(block->branch) && only_convolutions_read(block->shortcut);
 }
 
-bool has_convolutions(const std::vector<LayerSpec>& layers) {
+bool have_convolutions(const std::vector<LayerSpec>& layers) {
   return std::ranges::any_of(layers, [](const LayerSpec& layer) {
     const auto* block = std::get_if<Residual>(&layer);
     return std::holds_alternative<models::Convolution>(layer) ||
-           (block && (has_convolutions(block->branch) || has_convolutions(block->shortcut)));
+           (block && (have_convolutions(block->branch) || have_convolutions(block->shortcut)));
   });
 }
 
@@ -37,12 +37,14 @@ const char* name_of(ActivationFormat format) {
   return "";
 }
 
+bool has_convolutions(const Architecture& architecture) { return have_convolutions(architecture.layers()); }
+
 bool may_pad_images(const Architecture& architecture) {
   return only_convolutions_read(architecture.layers());
 }
 
 std::vector<ActivationFormat> activation_formats(const Architecture& architecture, Precision precision) {
-  if (!has_convolutions(architecture.layers())) return {ActivationFormat::channel_major};
+  if (!has_convolutions(architecture)) return {ActivationFormat::channel_major};
   const std::size_t channels_of_a_group = library_alignment / size_of(element_of(precision));
   const bool padded = static_cast<std::size_t>(architecture.input().channels) % channels_of_a_group != 0 &&
                       may_pad_images(architecture);

@@ -67,7 +67,9 @@ struct Parameter {
 struct Activation {
   ImageBatch shape;  ///< Images of the data set with their padding.
   std::size_t value = 0;
-  std::size_t gradient = 0;    ///< The place of the value, unless that is still read on the way back.
+  /// Is the place of the value, unless that is still read on the way back, two branches read the activation,
+  /// or it is what a branch gives, whose gradient is that of the sum.
+  std::size_t gradient = 0;
   bool wants_gradient = true;  ///< False for the images, and for what no parameter has a part in.
 };
 
@@ -208,6 +210,9 @@ struct Blueprint {
     return found;
   }
 };
+
+/// Tells whether any layer is a convolution, those of residual blocks among them.
+bool has_convolutions(const Architecture& architecture);
 
 /// Tells whether all that reads the images are convolutions of one group, which padding does not matter to.
 bool may_pad_images(const Architecture& architecture);

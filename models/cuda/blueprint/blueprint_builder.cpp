@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <span>
 #include <stdexcept>
@@ -77,6 +79,16 @@ class Builder {
     return {batch(), static_cast<std::size_t>(channels), static_cast<std::size_t>(height * width), format_};
   }
 
+  /// Of what cuDNN reads or writes, whose tensors have at most 2^31 elements.
+  void require_small(const ImageBatch& shape) const {
+    if (shape.size() >> 31 == 0) return;
+    throw std::invalid_argument(
+        fmt::format("model {}: {} images before or behind a convolution have {} elements, expected fewer "
+                    "than 2^31 on a GPU, "
+                    "or --device cpu",
+                    architecture_.name(), batch(), shape.size()));
+  }
+
   void want_partial_sums(std::size_t floats) { partial_sums_ = std::max(partial_sums_, floats); }
 
   std::size_t batch() const { return static_cast<std::size_t>(plan_.batch); }
@@ -114,6 +126,8 @@ class Builder {
   // of those it took.
 
   std::size_t add(const models::Convolution& convolution, Rest rest) {
+    require_small(now().shape);
+    require_small(images_of(convolution.out_channels, convolution.out_height(), convolution.out_width()));
     const bool wants_input_gradient = now().wants_gradient;
     const auto input_channels = static_cast<int>(now().shape.channels);
     const auto [input, output] =
@@ -240,7 +254,8 @@ class Builder {
 
   std::size_t add(const Residual& residual, Rest rest) {
     const ActivationId input = now_;
-    const ForkStage fork{input, memory_.add_reader(input), memory_.add_reader(input)};
+    // The branch is the last on the way back: its gradient may take the place that the sum will have.
+    const ForkStage fork{input, memory_.add_view(input, plan_[input].shape), memory_.add_reader(input)};
     plan_.stages.push_back(fork);
     JoinStage join{.relu = relu_follows(rest)};
     join.first = add_branch(residual.branch, fork.first);

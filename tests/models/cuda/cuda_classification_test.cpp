@@ -4,6 +4,7 @@
 
 #include "models/classification.h"
 #include "models/cuda/blueprint/blueprint.h"
+#include "models/networks/network_file.h"
 #include "tests/models/classification_problem.h"
 #include "tests/models/cuda/cuda_gpu.h"
 
@@ -147,6 +148,20 @@ TEST(CudaClassificationMemory, IsReckonedWithoutAGpu) {
            dataset);
   EXPECT_GT(evaluating.engine_memory(gpu).shared_bytes, small.engine_memory(gpu).shared_bytes + 613 * 785);
   EXPECT_EQ(evaluating.engine_memory({Backend::cuda, 1}).shared_bytes, small.engine_memory(gpu).shared_bytes);
+}
+
+/// 500 images would have 2^34 elements behind the convolution.
+TEST(CudaClassificationMemory, EvaluatesFewerImagesOfALargeNetwork) {
+  constexpr Device gpu{Backend::cuda, 0};
+  const auto dataset = share_bright_rows(100);
+  const Classification large(
+      dataset,
+      parse_network("wide", "wide",
+                    "layers = [{conv = 65536, kernel = 1}, \"global_avg_pool\", {linear = 10}]",
+                    dataset->train.shape, dataset->classes),
+      {.workers = 1, .batch_size = 1, .partition = {}, .evaluation_device = gpu, .network = repeatable});
+  EXPECT_GT(large.engine_memory(gpu).shared_bytes, 2U * 65536 * 784 * sizeof(float));
+  EXPECT_LT(large.engine_memory(gpu).shared_bytes, std::size_t{3} << 30);
 }
 
 }  // namespace

@@ -383,7 +383,7 @@ TEST(CudaBlueprint, RefusesActivationsThatAGpuCannotCount) {
       "layers = [{conv = 65536, kernel = 1}, \"global_avg_pool\", {linear = 2}]", {1, 64, 64}, 2);
   EXPECT_THAT([&] { make_blueprint(architecture, 16, Precision::fp32, ActivationFormat::channel_major); },
               ::testing::ThrowsMessage<std::invalid_argument>(
-                  ::testing::HasSubstr("expected fewer than 2^32 on a GPU")));
+                  ::testing::HasSubstr("expected fewer than 2^31 on a GPU")));
 }
 
 }  // namespace
