@@ -30,8 +30,9 @@ __global__ void __launch_bounds__(threads_per_block) norm_kernel(NormForward<Num
     for (std::size_t i = threadIdx.x; i < size; i += norm_lanes) sum += value(i);
     const double mean = block_sum_for_all(sum) / static_cast<double>(size);
     double squares = 0;
-    for (std::size_t i = threadIdx.x; i < size; i += norm_lanes)
+    for (std::size_t i = threadIdx.x; i < size; i += norm_lanes) {
       squares = add_square(squares, value(i) - mean);
+    }
     squares = block_sum_for_all(squares);
     const Standardisation standard = standardisation_of(mean, squares, size, norm.epsilon);
     for (std::size_t i = threadIdx.x; i < size; i += norm_lanes) {

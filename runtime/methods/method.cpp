@@ -57,10 +57,13 @@ std::vector<std::string> method_names() {
   return names;
 }
 
-bool has_feature(std::string_view method, Feature feature) { return entry_of(method).has(feature); }
+bool has_feature(std::string_view method, Feature feature) {
+  if (is_own_method(method)) return feature == table || feature == local_steps;
+  return entry_of(method).has(feature);
+}
 
 void require_feature(std::string_view method, Feature feature, std::string_view flag) {
-  if (entry_of(method).has(feature)) return;
+  if (has_feature(method, feature)) return;
   std::vector<std::string_view> having;
   for (const Entry& entry : entries) {
     if (entry.has(feature)) having.push_back(entry.name);

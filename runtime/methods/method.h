@@ -181,7 +181,14 @@ enum class Feature {
   all_reduce
 };
 
-/// Tells whether a method (a known name) has a feature.
+/// Begins the names of methods and objectives that a caller brings of its own.
+inline constexpr std::string_view own_prefix = "python:";
+
+/// Tells whether the method of that name is one that a caller brings. It has the features table and
+/// local_steps.
+inline bool is_own_method(std::string_view name) { return name.starts_with(own_prefix); }
+
+/// Tells whether a method (a known name, or a caller's own) has a feature.
 bool has_feature(std::string_view method, Feature feature);
 
 /// Throws std::invalid_argument, naming the methods that have it, if the method (a known name) has not the

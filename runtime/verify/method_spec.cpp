@@ -8,6 +8,22 @@
 #include <variant>
 
 namespace tardigrad {
+namespace {
+
+/// Is of a method that a caller brings: nobody has written down what it promises, so that only what holds for
+/// all methods is checked.
+class NoPromise final : public MethodSpec {
+ public:
+  Decision start(const JobLedger&) override { return as_it_comes; }
+  Decision arrive(const Arrival&, const JobLedger&) override { return as_it_comes; }
+  Decision lose(int, const JobLedger&) override { return as_it_comes; }
+  Decision regain(int, const JobLedger&) override { return as_it_comes; }
+
+ private:
+  const Decision as_it_comes{.anything = true};
+};
+
+}  // namespace
 
 Decision decision_of(std::span<const Action> actions) {
   Decision decision;
@@ -25,6 +41,7 @@ Decision decision_of(std::span<const Action> actions) {
 }
 
 bool agree(const Decision& expected, const Decision& found) {
+  if (expected.anything) return true;
   if (expected.step.has_value() != found.step.has_value()) return false;
   // Written so that a scale that is no number does not agree.
   if (expected.step &&
@@ -60,6 +77,7 @@ std::string describe(const Decision& decision) {
 }
 
 std::unique_ptr<MethodSpec> make_promise(std::string_view name, const MethodOptions& options) {
+  if (is_own_method(name)) return std::make_unique<NoPromise>();
   for (const auto make : {make_promise_of_steps, make_promise_of_sums, make_promise_of_lasting_rows,
                           make_promise_of_rows_of_means}) {
     if (auto promise = make(name, options)) return promise;

@@ -29,6 +29,7 @@ struct Decision {
   // Of what is expected:
   double scale_tolerance = 0;  ///< relative
   bool to_anybody = false;     ///< hand-overs are as it comes
+  bool anything = false;       ///< all is as it comes
 };
 
 Decision decision_of(std::span<const Action> actions);

@@ -115,7 +115,7 @@ std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::s
 
 }  // namespace
 
-void compare(const CompareOptions& options, InterruptWatch& interrupts) {
+void compare(const CompareOptions& options, RunControl& control) {
   const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
   const std::vector<std::uint64_t> seeds = seeds_of(options);
   check_comparison_outputs(options);
@@ -123,7 +123,7 @@ void compare(const CompareOptions& options, InterruptWatch& interrupts) {
   Sweep sweep = plan_sweep(options, contestants, logs.path());
   take_over_earlier_results(sweep, options.log_dir);
   logs.make();
-  const std::vector<RunResult> results = execute_with_progress(sweep, interrupts.run());
+  const std::vector<RunResult> results = execute_with_progress(sweep, control.run());
   const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
   std::FILE* out = table_stream(options);
   say(out, "{}{}", describe_configuration(sweep.runs.front(), seeds),

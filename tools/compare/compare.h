@@ -1,7 +1,7 @@
 #pragma once
 
 #include "tools/options/compare_options.h"
-#include "tools/train/interrupt.h"
+#include "tools/train/run_control.h"
 
 namespace tardigrad {
 
@@ -9,6 +9,6 @@ namespace tardigrad {
 /// table of them. Throws std::invalid_argument for what the user can mend, before anything is computed or
 /// written; what the runtime throws otherwise, but for runs that fail by themselves, which the table counts.
 /// After a signal that the watch takes it shows what is complete.
-void compare(const CompareOptions& options, InterruptWatch& interrupts);
+void compare(const CompareOptions& options, RunControl& control);
 
 }  // namespace tardigrad

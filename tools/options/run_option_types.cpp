@@ -57,7 +57,7 @@ OptionType<std::string> model_name() {
       name_of("NAME", known, "models/networks/README.md", {"quadratic", "mlp", "cnn"});
   const auto parse = type.parse;
   type.parse = [parse](const std::string& flag, const std::string& given) {
-    return models::is_network_file(given) ? given : parse(flag, given);
+    return models::is_network_file(given) || given.starts_with(own_prefix) ? given : parse(flag, given);
   };
   return type;
 }
@@ -73,7 +73,14 @@ OptionType<std::string> dataset_name() {
   return name_of("NAME", known, "data/README.md", kinds);
 }
 
-OptionType<std::string> method_name() { return name_of("NAME", method_names(), "runtime/methods/README.md"); }
+OptionType<std::string> method_name() {
+  OptionType<std::string> type = name_of("NAME", method_names(), "runtime/methods/README.md");
+  const auto parse = type.parse;
+  type.parse = [parse](const std::string& flag, const std::string& given) {
+    return is_own_method(given) ? given : parse(flag, given);
+  };
+  return type;
+}
 
 OptionRow batch_size_row(OptionTraits traits) {
   OptionRow row = make_row(std::move(traits), &TrainOptions::batch_size, batch_sizes());

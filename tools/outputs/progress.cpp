@@ -97,6 +97,7 @@ void Progress::on_checkpoint_saved(const SavedCheckpoint& saved) {
 
 void Progress::on_summary(const RunSummary& summary) {
   clear_line();
+  if (!result_) return;
   say(result_, "\n{}", worker_table(summary.workers, time_unit_));
   say(result_,
       "\n{} updates from {} gradients in {:.1f} {} (training took {:.1f} s of wall time; ended by {})\n",

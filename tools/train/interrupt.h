@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "runtime/checkpoint/checkpoint_request.h"
+#include "tools/train/run_control.h"
 
 namespace tardigrad {
 
@@ -16,19 +17,16 @@ namespace tardigrad {
 /// is called there is nothing to save, and the first of them ends the program; after that the first one is a
 /// stop request, and the second one ends the program. SIGUSR1 asks for a checkpoint. Make it before any other
 /// thread, so that they inherit the blocked signals.
-class InterruptWatch {
+class InterruptWatch final : public RunControl {
  public:
   /// `answer`: said of SIGUSR1 on stderr, a line. Throws ThreadError.
   explicit InterruptWatch(std::string answer);
-  ~InterruptWatch();
-  InterruptWatch(const InterruptWatch&) = delete;
-  InterruptWatch& operator=(const InterruptWatch&) = delete;
+  ~InterruptWatch() override;
 
-  /// From here on there is something to save. Returns what a signal requests a stop of.
-  std::stop_token run();
+  std::stop_token run() override;
 
-  /// Asked for by SIGUSR1. Lives as long as the watch.
-  CheckpointRequest& checkpoint_request() { return checkpoint_request_; }
+  /// Asked for by SIGUSR1.
+  CheckpointRequest& checkpoint_request() override { return checkpoint_request_; }
 
   /// The signal that requested the stop; 0: none did.
   int signal() const { return signal_; }

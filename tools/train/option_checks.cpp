@@ -16,30 +16,33 @@ namespace {
 
 [[noreturn]] void refuse_options(const std::string& message) { throw std::invalid_argument(message); }
 
+/// Refuses what only data sets have a use for.
+void check_problem_without_data(const TrainOptions& options) {
+  const std::string model = is_own_model(options) ? options.model : "quadratic";
+  const auto refuse = [&](const char* flag, const char* why = "") {
+    refuse_options(fmt::format("{} has no use with --model {}{}", flag, model, why));
+  };
+  if (!options.dataset.empty()) refuse("--dataset");
+  if (options.test_share) refuse("--test-share");
+  if (!options.normalise.empty()) refuse("--normalise");
+  if (options.augment) refuse("--augment", ", which has no images");
+  if (options.precision != models::Precision::fp32) {
+    refuse_options(fmt::format("--precision {}: --model {} is computed in fp32",
+                               models::name_of(options.precision), model));
+  }
+  if (options.epochs) refuse("--epochs", ", which has no examples");
+  if (options.eval_examples) refuse("--eval-examples", ", which has no images");
+  if (!is_quadratic(options)) return;
+  if (models::is_tridiagonal(quadratic_source(options))) {
+    models::parse_tridiagonal(quadratic_source(options));
+    if (!options.workers) refuse_options(fmt::format("--model {} needs --workers", options.model));
+  }
+  if (options.target_accuracy) refuse("--target-accuracy", ", which has no accuracy");
+}
+
 /// Before any file is read.
 void check_problem(const TrainOptions& options) {
-  if (is_quadratic(options)) {
-    if (!options.dataset.empty()) refuse_options("--dataset has no use with --model quadratic");
-    if (options.test_share) refuse_options("--test-share has no use with --model quadratic");
-    if (!options.normalise.empty()) refuse_options("--normalise has no use with --model quadratic");
-    if (options.augment) refuse_options("--augment has no use with --model quadratic, which has no images");
-    if (options.precision != models::Precision::fp32) {
-      refuse_options(fmt::format("--precision {}: --model quadratic is computed in fp32",
-                                 models::name_of(options.precision)));
-    }
-    if (models::is_tridiagonal(quadratic_source(options))) {
-      models::parse_tridiagonal(quadratic_source(options));
-      if (!options.workers) refuse_options(fmt::format("--model {} needs --workers", options.model));
-    }
-    if (options.epochs) refuse_options("--epochs has no use with --model quadratic, which has no examples");
-    if (options.target_accuracy) {
-      refuse_options("--target-accuracy has no use with --model quadratic, which has no accuracy");
-    }
-    if (options.eval_examples) {
-      refuse_options("--eval-examples has no use with --model quadratic, which has no images");
-    }
-    return;
-  }
+  if (has_no_data(options)) return check_problem_without_data(options);
   if (options.dataset.empty()) refuse_options(fmt::format("--model {} needs a --dataset", options.model));
   const bool of_folders =
       options.image_size || options.colour != data::Colour::automatic || options.skip_broken;
@@ -69,8 +72,10 @@ void check_optimizer(const TrainOptions& options) {
 /// Also refuses what the method has no use for.
 void check_method(const TrainOptions& options) {
   constexpr int any_number = 1 << 20;
-  static_cast<void>(
-      make_method(options.method, method_options(options, options.workers.value_or(any_number), {})));
+  if (!is_own_method(options.method)) {
+    static_cast<void>(
+        make_method(options.method, method_options(options, options.workers.value_or(any_number), {})));
+  }
   require_use(options, {options.method});
   if (options.local_steps.value_or(1) > 1 && !options.local_lr) {
     refuse_options("--local-steps needs --local-lr");
@@ -82,7 +87,14 @@ void check_method(const TrainOptions& options) {
 
 }  // namespace
 
-void check_options(const TrainOptions& options) {
+void check_options(const TrainOptions& options, const OwnParts& own) {
+  if (is_own_model(options) && !own.objective) {
+    refuse_options(
+        fmt::format("--model {}: an objective of that kind is given in Python only", options.model));
+  }
+  if (is_own_method(options.method) && !own.method) {
+    refuse_options(fmt::format("--method {}: a method of that kind is given in Python only", options.method));
+  }
   if (!options.updates && !options.epochs && !options.time_limit && !options.target_accuracy &&
       !options.target_loss && !options.target_gradient_norm_sq && options.replay.empty()) {
     refuse_options(

@@ -41,6 +41,15 @@ void require_agreement(int workers, int asked, const char* what, const std::stri
   if (asked != workers) refuse(fmt::format("{}: {} for the {} workers of {}", what, asked, workers, whose));
 }
 
+void require_backend(const Objective& objective, const Devices& devices, const std::string& model) {
+  for (const Device device : devices.workers) {
+    if (!objective.runs_on(device.backend)) {
+      refuse(fmt::format("--model {}: it is computed on CPUs, and a worker is on {}; expected --device cpu",
+                         model, device.name()));
+    }
+  }
+}
+
 /// The counts of --workers-per-device, one for each device.
 std::vector<int> counts_per_device(const TrainOptions& options, std::size_t devices) {
   constexpr int most = 1'000'000;
@@ -149,7 +158,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.evaluate_objective = options.eval_objective;
   run.evaluate_gradient = options.eval_gradient;
   run.estimate_smoothness = options.optimizer == Optimizer::sgd && !options.smoothness &&
-                            (is_quadratic(options) || options.init.empty());
+                            (has_no_data(options) || options.init.empty());
   if (options.eval_every) {
     run.evaluate_every_updates = options.eval_every->updates;
     run.evaluate_every_time = options.eval_every->time;
@@ -188,7 +197,8 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.devices = setup.devices;
   planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
   planned.lookahead = !planned.wall && setup.devices.server.backend == Backend::cpu;
-  planned.fixed_workers = is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options));
+  planned.fixed_workers =
+      is_own_model(options) || (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options)));
   planned.engine = [&objective](Device device, std::span<const int> there) {
     return objective.engine_memory(device, there);
   };
@@ -198,6 +208,10 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
 }  // namespace
 
 bool is_quadratic(const TrainOptions& options) { return options.model.starts_with(quadratic_prefix); }
+
+bool is_own_model(const TrainOptions& options) { return options.model.starts_with(own_prefix); }
+
+bool has_no_data(const TrainOptions& options) { return is_quadratic(options) || is_own_model(options); }
 
 std::string quadratic_source(const TrainOptions& options) {
   return options.model.substr(quadratic_prefix.size());
@@ -217,7 +231,7 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
 
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
   const StartPart part("data");
-  if (is_quadratic(options)) return nullptr;
+  if (has_no_data(options)) return nullptr;
   data::Dataset dataset = load_dataset(options);
   if (options.eval_examples) dataset.test.keep_first(*options.eval_examples);
   return std::make_shared<const data::Dataset>(std::move(dataset));
@@ -245,12 +259,19 @@ Devices choose_devices(const TrainOptions& options) {
 }
 
 RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
-                    const std::shared_ptr<const data::Dataset>& dataset) {
+                    const std::shared_ptr<const data::Dataset>& dataset, const OwnParts& own) {
   RunSetup setup;
+  setup.keeps_memory = own.keeps_memory;
   setup.devices = devices;
   setup.devices.replicated = options.sync_over == SyncOver::nccl;
   if (is_quadratic(options)) {
     setup.objective = make_quadratic(options);
+  } else if (is_own_model(options)) {
+    setup.objective = own.objective(options);
+    if (options.workers) {
+      require_agreement(setup.objective->workers(), *options.workers, "--workers", options.model);
+    }
+    require_backend(*setup.objective, devices, options.model);
   } else {
     auto classification = make_classification(options, devices, dataset);
     setup.classes = classes_of(*dataset, classification->shares());
@@ -266,7 +287,8 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   if (!options.events.empty()) setup.speeds = EventScript::read(options.events, workers);
   if (!options.throttle.empty()) setup.speeds.throttle(options.throttle, workers);
   const MethodOptions of_method = method_options(options, workers, setup.delays.fixed());
-  setup.method = make_method(options.method, of_method);
+  setup.method =
+      is_own_method(options.method) ? own.method(of_method) : make_method(options.method, of_method);
   setup.options = run_options(options, *setup.objective);
   if (options.verify) {
     auto verified = std::make_unique<VerifiedMethod>(std::move(setup.method), options.method, of_method);
@@ -310,9 +332,14 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
     std::shared_ptr<const RunSetup> setup;
     std::shared_ptr<const Coordinator> coordinator;
     ~Keep() {
-      if (!coordinator->hung()) return;
-      abandon(setup);
-      abandon(coordinator);
+      if (coordinator->hung()) {
+        abandon(setup);
+        abandon(coordinator);
+      } else if (setup->keeps_memory && setup->keeps_memory()) {
+        static std::vector<std::shared_ptr<const void>>& kept =
+            *new std::vector<std::shared_ptr<const void>>();
+        kept.insert(kept.end(), {setup, coordinator});
+      }
     }
   } keep{setup, coordinator};
   if (resume) coordinator->resume(*resume);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,6 +22,7 @@
 #include "runtime/telemetry/run_log.h"
 #include "tools/options/train_options.h"
 #include "tools/train/data_classes.h"
+#include "tools/train/own_parts.h"
 
 namespace tardigrad {
 
@@ -35,10 +37,17 @@ struct RunSetup {
   MemoryPlan memory;
   std::string network;             ///< Architecture::digest() of a network file; empty for other models.
   std::vector<DataClass> classes;  ///< of the training data; none where it has none
+  std::function<bool()> keeps_memory = {};  ///< as OwnParts has it
 };
 
 /// Whether the model is a quadratic problem.
 bool is_quadratic(const TrainOptions& options);
+
+/// Whether the model is an objective that the caller brings (OwnParts).
+bool is_own_model(const TrainOptions& options);
+
+/// Whether the run needs no data set.
+bool has_no_data(const TrainOptions& options);
 
 /// Gives what follows "quadratic:" in the name of such a model: a file, or the generated problem.
 std::string quadratic_source(const TrainOptions& options);
@@ -58,7 +67,7 @@ Devices choose_devices(const TrainOptions& options);
 /// Makes a run of options that check_options() has passed. Throws std::invalid_argument, also where devices
 /// have too little memory for it.
 RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
-                    const std::shared_ptr<const data::Dataset>& dataset);
+                    const std::shared_ptr<const data::Dataset>& dataset, const OwnParts& own = {});
 
 /// The log of `--log`; null where none is asked for. `run_json` is that of log_record(); `after`: as RunLog
 /// takes it. Throws std::invalid_argument.

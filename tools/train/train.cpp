@@ -71,7 +71,7 @@ bool can_go_on_recording(const TrainOptions& options, const std::string& record,
 
 /// Whether the workers' times are those of their devices, and of throttles, which stand in for slower ones.
 bool may_be_uneven_by_itself(const TrainOptions& options) {
-  return options.clock == ClockKind::wall && options.replay.empty() && !is_quadratic(options) &&
+  return options.clock == ClockKind::wall && options.replay.empty() && !has_no_data(options) &&
          options.compute_time == TrainOptions().compute_time;
 }
 
@@ -86,15 +86,16 @@ std::vector<float> model_to_begin_with(const TrainOptions& options, const Object
 
 }  // namespace
 
-void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptWatch& interrupts) {
-  check_options(options);
+void train(const TrainOptions& options, const Checkpoint* checkpoint, RunControl& control,
+           const OwnParts& own) {
+  check_options(options, own);
   check_outputs(options);
   if (const std::string note = note_on_format(options.save); !note.empty()) say_line(note);
   const auto served = serving(options);
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Devices devices = choose_devices(options);
-  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, load_data(options)));
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, load_data(options), own));
   RunSetup& setup = *shared_setup;
   if (options.show_memory) {
     say(stdout, "{}\n", show_memory(setup.memory));
@@ -103,7 +104,7 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptW
   const std::string record = run_record(options, setup);
   if (replay) check_same_numbers("--replay", options.replay, replay->run_json(), record);
   setup.options.checkpoints = checkpoint_options(options, record);
-  setup.options.checkpoints.request = &interrupts.checkpoint_request();
+  setup.options.checkpoints.request = &control.checkpoint_request();
   if (checkpoint) {
     check_resume(*checkpoint, record);
     if (const auto change = change_of_workers(*checkpoint, record)) say_line(*change);
@@ -112,9 +113,11 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptW
   const auto after = checkpoint ? std::optional(record_of(*checkpoint)) : std::nullopt;
   std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint != nullptr);
 
+  std::FILE* const result = takes_stdout(options) ? stderr : stdout;
   Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units",
-                    takes_stdout(options) ? stderr : stdout, options.quiet);
+                    options.quiet && own.shows_results ? nullptr : result, options.quiet);
   std::vector<RunObserver*> observers{&progress};
+  observers.insert(observers.end(), own.observers.begin(), own.observers.end());
   StartTimings timings;
   if (options.timings) observers.push_back(&timings);
   std::unique_ptr<RunRecorder> recorder;
@@ -157,8 +160,7 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptW
   };
   RunSummary summary;
   try {
-    summary =
-        execute(shared_setup, model, observers, interrupts.run(), replay ? &*replay : nullptr, checkpoint);
+    summary = execute(shared_setup, model, observers, control.run(), replay ? &*replay : nullptr, checkpoint);
   } catch (const DeviceLostError& lost) {
     if (options.save.empty()) throw;
     throw DeviceError(lost.device(), fmt::format("{}; the model of update {} is {}", lost.what(),
@@ -172,6 +174,7 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, InterruptW
     if (options.save.empty() || !error.update()) throw;
     throw NotFiniteError(fmt::format("{}, {}", error.what(), whereabouts()), error.update());
   }
+  if (own.take_model) own.take_model(setup.objective->layout(), model);
   if (!options.quiet && may_be_uneven_by_itself(options)) {
     if (const auto advice = speed_advice(summary.workers, options.batch_size)) say_line(*advice);
   }

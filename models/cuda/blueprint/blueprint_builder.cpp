@@ -48,6 +48,16 @@ ImageBatch features_of(std::size_t batch, std::size_t count) {
   return {batch, count, 1, MemoryFormat::channel_major};
 }
 
+/// Of what cuDNN reads or writes, whose tensors have at most 2^31 elements.
+void require_small(const ImageBatch& shape) {
+  if (shape.size() >> 31 == 0) return;
+  throw std::invalid_argument(
+      fmt::format("{} images before or behind a convolution have {} elements, expected fewer than 2^31 on a "
+                  "GPU, or --device "
+                  "cpu",
+                  shape.batch, shape.size()));
+}
+
 class Builder {
  public:
   Builder(const Architecture& architecture, int batch, Precision precision, ActivationFormat format)
@@ -77,16 +87,6 @@ class Builder {
  private:
   ImageBatch images_of(int channels, int height, int width) const {
     return {batch(), static_cast<std::size_t>(channels), static_cast<std::size_t>(height * width), format_};
-  }
-
-  /// Of what cuDNN reads or writes, whose tensors have at most 2^31 elements.
-  void require_small(const ImageBatch& shape) const {
-    if (shape.size() >> 31 == 0) return;
-    throw std::invalid_argument(
-        fmt::format("model {}: {} images before or behind a convolution have {} elements, expected fewer "
-                    "than 2^31 on a GPU, "
-                    "or --device cpu",
-                    architecture_.name(), batch(), shape.size()));
   }
 
   void want_partial_sums(std::size_t floats) { partial_sums_ = std::max(partial_sums_, floats); }
