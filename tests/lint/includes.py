@@ -10,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The rooms of libraries that neither room() nor tools_room() makes.
 LIBRARIES = {"tardigrad_kernels": "kernels", "tardigrad_data": "data", "tardigrad_models": "models",
-             "tardigrad_report": "tools/report", "tardigrad_live": "tools/live",
+             "tardigrad_command_line": "tools/cli", "tardigrad_program": "tools/cli", "tardigrad_report": "tools/report", "tardigrad_live": "tools/live",
              "tardigrad_tensorboard": "tools/tensorboard"}
 TOPS = ("kernels", "data", "models", "runtime", "tools")
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
@@ -38,7 +38,7 @@ def allowed_rooms():
     for folder, kind, words in commands:
         target = words[0] if kind == "target_link_libraries" else "tardigrad_" + words[0]
         room = libraries.get(target, folder)
-        allowed.setdefault(room, set()).update(libraries[word] for word in words[1:] if word in libraries)
+        allowed.setdefault(room, set()).update({libraries[word] for word in words[1:] if word in libraries} - {room})
     return allowed
 
 

@@ -91,8 +91,12 @@ if(TARDIGRAD_SANITIZE)
   # sources is a million pointers, which would have to be relocated.
   list(APPEND warnings -Wno-array-bounds -Wno-maybe-uninitialized)  # false alarms of g++ 12 at -Og
   target_compile_options(tardigrad_options INTERFACE -Og -g1 -UNDEBUG -D_GLIBCXX_ASSERTIONS -fno-omit-frame-pointer
-                         -fno-pie ${sanitize})
-  target_link_options(tardigrad_options INTERFACE -no-pie ${sanitize})
+                         ${sanitize})
+  if(NOT TARDIGRAD_HAS_PYTHON)
+    target_compile_options(tardigrad_options INTERFACE -fno-pie)
+  endif()
+  target_link_options(tardigrad_options INTERFACE
+                      $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-no-pie> ${sanitize})
 endif()
 target_compile_options(tardigrad_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${warnings};-Wpedantic>)
 if(TARDIGRAD_NATIVE)

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Methods that Python decides for."""
+
+import random
+import unittest
+
+import numpy as np
+
+import tardigrad as td
+from package_case import Gives, LeastSquares, PackageCase, Returns
+
+import methods
+
+
+class Methods(PackageCase):
+    def pairs(self):
+        return [(methods.Dude(), "dude", {}), (methods.Ringleader(), "ringleader", {}),
+                (methods.Rennala(3), "rennala", {"gather": 3})]
+
+    def test_written_again_have_the_bits_of_the_built_in_ones(self):
+        for model in ("quadratic:tridiagonal:30:noise=0.1:spread=1", LeastSquares()):
+            for own, name, options in self.pairs():
+                workers = None if isinstance(model, LeastSquares) else 5
+                want = self.train(model, name, workers=workers, updates=150, **options)
+                for device in ("cpu:1", "cpu:2"):
+                    run = self.train(model, own, workers=workers, updates=150, device=device, verify=True)
+                    np.testing.assert_array_equal(run.model, want.model, err_msg=name)
+                    self.assertEqual(run.summary["staleness_max"], want.summary["staleness_max"])
+
+    def test_run_in_wall_time_and_lose_workers(self):
+        (self.folder / "events.toml").write_text("")
+        for own, _, _ in self.pairs():
+            run = self.train("quadratic:tridiagonal:20", own, workers=3, clock="wall", compute_time=None, updates=100)
+            self.assertEqual(run.summary["updates"], 100)
+
+    def test_serve_a_gpu(self):
+        options = dict(workers=3, updates=30, deterministic=True, device="cuda:0")
+        try:
+            want = self.train("quadratic:tridiagonal:20", "dude", **options)
+        except td.UsageError as none:
+            self.skipTest(str(none))
+        run = self.train("quadratic:tridiagonal:20", methods.Dude(), **options)
+        np.testing.assert_array_equal(run.model, want.model)
+        with self.assertRaisesRegex(td.UsageError, "it is computed on CPUs"):
+            self.train(LeastSquares(), "dude", updates=30, device="cuda:0")
+
+    def test_replay_what_they_have_recorded(self):
+        record = self.folder / "run.record"
+        for own, _, _ in self.pairs():
+            run = self.train("quadratic:tridiagonal:20", own, workers=3, clock="wall", compute_time=None, updates=100, record=record)
+            again = td.train(None, own, replay=record, quiet=True)
+            np.testing.assert_array_equal(again.model, run.model)
+
+    def test_resume_from_their_checkpoints(self):
+        for own, _, _ in self.pairs():
+            kept = self.folder / type(own).__name__
+            whole = self.train(LeastSquares(), own, updates=120)
+            self.train(LeastSquares(), own, updates=50, checkpoint_dir=kept)
+            resumed = td.train(LeastSquares(), type(own)(3) if isinstance(own, methods.Rennala) else type(own)(), resume=kept,
+                               updates=120, quiet=True)
+            np.testing.assert_array_equal(resumed.model, whole.model, err_msg=type(own).__name__)
+
+    def test_are_told_what_they_need_to_know(self):
+        class Asks(Gives):
+            def start(self):
+                self.seen = (self.workers, self.lr, self.seed, list(self.compute_times))
+                return super().start()
+
+        own = Asks()
+        self.train("quadratic:tridiagonal:8", own, workers=2, compute_time="linear:1:1")
+        self.assertEqual(own.seen, (2, 0.05, 3, [1.0, 2.0]))
+
+    def test_bad_ones_are_refused_in_a_line(self):
+        step, over = [td.Step()], td.HandOver
+        for own, kind, text in [
+                (Gives(lambda arrival: None), TypeError, "expected a list of actions, got NoneType"),
+                (Gives(lambda arrival: [42]), TypeError, "42 is no action of tardigrad's"),
+                (Gives(lambda arrival: step + [over(9)]), ValueError, "worker 9, expected 0 to 1"),
+                (Gives(lambda arrival: step + [over(-1)]), ValueError, "worker -1"),
+                (Gives(lambda arrival: step + [over(1 - arrival.worker)]), ValueError, "which still computes"),
+                (Gives(lambda arrival: step), ValueError, "no worker has a job now"),
+                (Gives(start=[]), ValueError, "no worker has a job now"),
+                (Gives(lambda arrival: [over(arrival.worker)]), ValueError, "no Step in 100000 arrivals"),
+                (Gives(lambda arrival: [td.FoldRow(0), *step, over(arrival.worker)]), ValueError, "needs Memory(tables=1)"),
+                (Gives(lambda arrival: [td.Accumulate(), *step, over(arrival.worker)]), ValueError, "needs Memory(mean=True)"),
+                (Gives(lambda arrival: [td.Step(float("nan")), over(arrival.worker)]), ValueError, "scale nan"),
+                (Gives(lambda arrival: [td.Discard(arrival.worker), over(arrival.worker)]), ValueError, "which has no job"),
+                (Gives(memory=None), TypeError, "expected a tardigrad.Memory, got NoneType"),
+                (Gives(memory=td.Memory(tables=3)), ValueError, "3 tables, expected 0, 1 or 2"),
+                (Gives(lambda arrival: 1 / 0), ZeroDivisionError, "division by zero")]:
+            with self.assertRaises(kind, msg=text) as refused:
+                self.train("quadratic:tridiagonal:4", own, workers=2, updates=10**6)
+            self.assertIn(text, str(refused.exception))
+            self.assertNotIn("\n", str(refused.exception))
+        with self.assertRaisesRegex(TypeError, "object has no memory"):
+            self.train("quadratic:tridiagonal:4", object(), workers=2)
+        with self.assertRaisesRegex(ValueError, "expected main or next"):
+            td.FoldRow(0, table="third")
+
+    def test_states_that_json_cannot_hold_are_refused(self):
+        own = Gives()
+        with self.assertRaisesRegex(ValueError, r"Gives\.state: expected what JSON can hold"):
+            self.train("quadratic:tridiagonal:4", own, workers=2, checkpoint_dir=self.folder / "kept")
+
+    def test_nothing_that_is_returned_crashes(self):
+        numbers = random.Random(5)
+        things = [None, 0, -1, 2**70, 1.5, float("nan"), "x", b"x", [], {}, object(), np.zeros(10), np.zeros(0), np.float32(3),
+                  td.Step(), td.HandOver(0), td.HandOver(1), td.HandOver(10**9), td.FoldRow(1), td.Discard(1), td.SwapTables(),
+                  td.AverageRows(), td.CountRow(0, False), td.Accumulate(2.0), td.ScaleMean(0.0), ValueError, lambda: 0]
+        for trial in range(200):
+            def give(*_):
+                kind = numbers.random()
+                if kind < 0.2:
+                    return numbers.choice(things)
+                return [numbers.choice(things[14:-2] if kind < 0.8 else things) for _ in range(numbers.randrange(4))]
+
+            own = Gives(give, memory=td.Memory(tables=numbers.randrange(3), mean=numbers.random() < 0.5,
+                                               jobs=numbers.choice(["rounds", "one_each", "anywhere"])))
+            objective = Returns(lambda x: (numbers.choice(things), numbers.choice(things)) if numbers.random() < 0.1
+                                else (0.0, np.zeros(10)))
+            try:
+                self.train(objective, own, updates=20)
+            except Exception as error:  # of any kind, as long as there is one
+                self.assertNotIsInstance(error, MemoryError)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <string>
+
+namespace tardigrad {
+
+/// Is the first error that a callback of a run has ended with: a run ends where its threads allow, and
+/// whoever called it hears of this one, with Python's traceback.
+class CallbackErrors {
+ public:
+  /// `stop` ends the run.
+  explicit CallbackErrors(std::function<void()> stop) : stop_(std::move(stop)) {}
+
+  /// Keeps the exception that is being handled, unless there is one already, and ends the run. The
+  /// interpreter's lock is held. Variables of the frames that it passed through are released: they may be
+  /// views of memory that ends with the run. Returns a line that says what happened.
+  std::string keep_current();
+
+  /// Throws the error that was kept, if there is one. The interpreter's lock is held.
+  void rethrow() const;
+
+ private:
+  std::function<void()> stop_;
+  mutable std::mutex mutex_;
+  std::exception_ptr first_;
+};
+
+/// Returns what the exception that is being handled says, in a line, and releases its frames' variables.
+std::string line_of_current();
+
+}  // namespace tardigrad

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "tools/python/python_objective.h"
+
+namespace tardigrad {
+
+/// Holds what a run is made of in Python; none() stands for what the options name.
+struct RunParts {
+  pybind11::object objective;
+  pybind11::object method;
+  OnError on_error = OnError::raise;
+};
+
+/// Trains as `tardigrad train` with these words behind it does, and returns {"model": array [d], "tensors":
+/// [(name, shape, offset), …], "interrupted": whether Ctrl-C ended it}. The interpreter's lock is held, and
+/// given up while the engine runs; Ctrl-C ends the run as a limit would. Throws what train() does, and the
+/// exceptions of callbacks.
+pybind11::dict run_train(const std::vector<std::string>& words, const RunParts& parts,
+                         const std::string& command_line);
+
+/// Does the same with `tardigrad compare`, whose logs are in `--log-dir`. Returns whether Ctrl-C ended it.
+bool run_compare(const std::vector<std::string>& words);
+
+}  // namespace tardigrad
