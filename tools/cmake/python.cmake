@@ -30,8 +30,6 @@ assert (pathlib.Path(sysconfig.get_path('include')) / 'Python.h').exists()"
   if(NOT missing)
     set(TARDIGRAD_HAS_PYTHON 1)
     set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-    set(CMAKE_CXX_VISIBILITY_PRESET hidden)
-    set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
     message(STATUS "tardigrad: Python ${Python_VERSION}, pybind11 ${pybind11_VERSION}")
   elseif(TARDIGRAD_PYTHON STREQUAL "AUTO")
     message(STATUS "tardigrad: no Python package (not found: ${missing}; tools/dependencies.sh python installs it)")
