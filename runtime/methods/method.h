@@ -182,7 +182,7 @@ enum class Feature {
 };
 
 /// Begins the names of methods and objectives that a caller brings of its own.
-inline constexpr std::string_view own_prefix = "python:";
+inline constexpr std::string_view own_prefix = "own:";
 
 /// Tells whether the method of that name is one that a caller brings. It has the features table and
 /// local_steps.

@@ -15,7 +15,7 @@ class Objectives(PackageCase):
     def test_reach_their_minimum(self):
         run = self.train(LeastSquares(), "dude", updates=2000, eval_gradient=True)
         self.assertLess(run.evaluations.gradient_norm_sq[-1], 1e-2 * run.evaluations.gradient_norm_sq[0])
-        self.assertEqual(run.options["model"], "python:LeastSquares")
+        self.assertEqual(run.options["model"], "own:LeastSquares")
         self.assertAlmostEqual(run.evaluations.loss[-1], LeastSquares().full_gradient(run.model)[0], places=6)
 
     def test_repeat_their_bits_on_any_number_of_threads(self):
@@ -133,9 +133,9 @@ class Objectives(PackageCase):
                 self.train(objective, "asgd")
         with self.assertRaisesRegex(TypeError, "object has no gradient"):
             self.train(object(), "asgd")
-        with self.assertRaisesRegex(td.UsageError, "--workers: 3 for the 4 workers of python:LeastSquares"):
+        with self.assertRaisesRegex(td.UsageError, "--workers: 3 for the 4 workers of own:LeastSquares"):
             self.train(LeastSquares(), "asgd", workers=3)
-        with self.assertRaisesRegex(td.UsageError, "--dataset has no use with --model python:LeastSquares"):
+        with self.assertRaisesRegex(td.UsageError, "--dataset has no use with --model own:LeastSquares"):
             self.train(LeastSquares(), "asgd", dataset="mnist")
 
     def test_of_pytorch_gives_pytorchs_gradients(self):

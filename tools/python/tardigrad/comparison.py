@@ -26,7 +26,7 @@ class Comparison:
         """The runs of each method and step size, in the order of their seeds."""
         groups: Dict[Tuple[str, float], List[Run]] = {}
         for run in sorted(self.runs, key=lambda run: run.options["seed"]):
-            groups.setdefault((run.options["method"].removeprefix("python:"), run.options["lr"]), []).append(run)
+            groups.setdefault((run.options["method"].removeprefix("own:"), run.options["lr"]), []).append(run)
         return groups
 
     def best(self, y: Optional[str] = None) -> Dict[str, Tuple[float, List[Run]]]:
@@ -65,7 +65,7 @@ class Comparison:
         """Return the evaluations of all runs as a pandas.DataFrame, with method, lr and seed."""
         import pandas
 
-        frames = [run.to_pandas().assign(method=run.options["method"].removeprefix("python:"), lr=run.options["lr"],
+        frames = [run.to_pandas().assign(method=run.options["method"].removeprefix("own:"), lr=run.options["lr"],
                                          seed=run.options["seed"]) for run in self.runs]
         return pandas.concat(frames, ignore_index=True)
 

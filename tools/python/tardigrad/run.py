@@ -106,7 +106,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return f"{self.options['method'].removeprefix('python:')} {self.options['lr']:g}"
+        return f"{self.options['method'].removeprefix('own:')} {self.options['lr']:g}"
 
     def __repr__(self) -> str:
         last = self.summary

@@ -64,7 +64,7 @@ def words_of(options: Dict[str, Any], function: str, known: Dict[str, Any]) -> L
 
 def own_name(thing: Any) -> str:
     """What records call an objective or a method that is an object."""
-    return "python:" + type(thing).__name__
+    return "own:" + type(thing).__name__
 
 
 def train(model: Any = None, method: Any = None, *, objective: Any = None, errors: str = "raise", **options: Any) -> Run:
