@@ -14,13 +14,13 @@ namespace {
 /// all methods is checked.
 class NoPromise final : public MethodSpec {
  public:
-  Decision start(const JobLedger&) override { return as_it_comes; }
-  Decision arrive(const Arrival&, const JobLedger&) override { return as_it_comes; }
-  Decision lose(int, const JobLedger&) override { return as_it_comes; }
-  Decision regain(int, const JobLedger&) override { return as_it_comes; }
+  Decision start(const JobLedger&) override { return as_it_comes_; }
+  Decision arrive(const Arrival&, const JobLedger&) override { return as_it_comes_; }
+  Decision lose(int, const JobLedger&) override { return as_it_comes_; }
+  Decision regain(int, const JobLedger&) override { return as_it_comes_; }
 
  private:
-  const Decision as_it_comes{.anything = true};
+  const Decision as_it_comes_{.anything = true};
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace {
 struct Abandoned {
   std::mutex mutex;
   std::vector<std::shared_ptr<const void>> things;
+  std::vector<std::shared_ptr<const void>> seen;  // by those who compute nothing
 };
 
 /// Never destroyed.
@@ -23,6 +24,11 @@ Abandoned& abandoned() {
 void abandon(std::shared_ptr<const void> used) {
   const std::lock_guard lock(abandoned().mutex);
   abandoned().things.push_back(std::move(used));
+}
+
+void keep_for_ever(std::shared_ptr<const void> seen) {
+  const std::lock_guard lock(abandoned().mutex);
+  abandoned().seen.push_back(std::move(seen));
 }
 
 bool anything_abandoned() {

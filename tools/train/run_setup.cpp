@@ -336,9 +336,8 @@ RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float
         abandon(setup);
         abandon(coordinator);
       } else if (setup->keeps_memory && setup->keeps_memory()) {
-        static std::vector<std::shared_ptr<const void>>& kept =
-            *new std::vector<std::shared_ptr<const void>>();
-        kept.insert(kept.end(), {setup, coordinator});
+        keep_for_ever(setup);
+        keep_for_ever(coordinator);
       }
     }
   } keep{setup, coordinator};

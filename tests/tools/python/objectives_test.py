@@ -27,6 +27,13 @@ class Objectives(PackageCase):
         self.assertEqual(len(set(models)), 1)
         self.assertNotEqual(self.train(LeastSquares(), "ia2sgd", seed=4).model.tobytes(), models[0])
 
+    def test_draw_other_numbers_with_each_draw_worker_job_and_seed(self):
+        job = td.Job(3, 1, 2)
+        draws = [job.random.random(), job.random.random(), td.Job(4, 1, 2).random.random(), td.Job(3, 2, 2).random.random(),
+                 td.Job(3, 1, 3).random.random()]
+        self.assertEqual(len(set(draws)), 5)
+        self.assertEqual(td.Job(3, 1, 2).random.random(), draws[0])
+
     def test_may_give_float32_and_views(self):
         class Single(LeastSquares):
             def gradient(self, worker, job, x):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Any, Callable, Optional, Sequence, Tuple
 
 from tardigrad.numpy_later import np
 
 
 class Job(int):
-    """The number of a worker's job, counted from 0. `random` is a NumPy generator that is the same in every run for
-    the same seed, worker and job: with it alone, a gradient in virtual time repeats to the bit."""
+    """The number of a worker's job, counted from 0. `random` is a NumPy generator that gives the same numbers in every
+    run for the same seed, worker and job: with it alone, a gradient in virtual time repeats to the bit."""
 
     worker: int
     seed: int
@@ -20,7 +21,7 @@ class Job(int):
         job.worker, job.seed = worker, seed
         return job
 
-    @property
+    @functools.cached_property
     def random(self) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=[(self.seed << 32) + self.worker & (1 << 64) - 1, int(self)]))
 

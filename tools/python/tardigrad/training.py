@@ -70,7 +70,7 @@ def own_name(thing: Any) -> str:
 def train(model: Any = None, method: Any = None, *, objective: Any = None, errors: str = "raise", **options: Any) -> Run:
     """Train once, and return the run. Every option of `tardigrad train` is a keyword (see below); True stands for a switch.
 
-    model: the name of a network, as on the command line, or an Objective (also as `objective`). method: the name of a
+    model: the name of a network, as on the command line, or an Objective (also as `objective`), which is computed on CPUs. method: the name of a
     method, or a Method. errors: what an exception of a callback does: "raise" ends the run and goes on to the caller;
     "lose" takes the worker out of the run, in wall time. quiet=True prints nothing but warnings.
 
@@ -84,6 +84,8 @@ def train(model: Any = None, method: Any = None, *, objective: Any = None, error
         objective, model = model, None
     if errors not in ("raise", "lose"):
         raise _engine.UsageError(f"errors={errors!r}: expected raise or lose")
+    if objective is not None and not options.get("resume") and not options.get("replay"):
+        options["device"] = options.get("device") or "cpu"
     own_method = None if method is None or isinstance(method, str) else method
     options["model"] = own_name(objective) if objective is not None else model
     options["method"] = own_name(own_method) if own_method is not None else method
