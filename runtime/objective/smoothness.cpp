@@ -38,6 +38,8 @@ std::optional<double> estimate_smoothness(Objective& objective, std::span<const 
                                           const BreakOff& break_off) {
   std::vector<double> gradient(model.size());
   if (!objective.sample_gradient(model, gradient, break_off)) return std::nullopt;
+  const double slope = norm<double>(gradient);
+  if (!(slope > 0) || !std::isfinite(slope)) return std::nullopt;  // there is no direction to go in
   const double length = step * std::max(norm<float>(model), 1.0);
   std::vector<double> difference = gradient;  // much of it lies where curvature is large
   std::vector<double> there(model.size());

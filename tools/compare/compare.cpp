@@ -115,7 +115,7 @@ std::vector<MethodRuns> group(const std::vector<Contestant>& contestants, std::s
 
 }  // namespace
 
-void compare(const CompareOptions& options, RunControl& control) {
+void compare(const CompareOptions& options, RunControl& control, bool prints) {
   const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
   const std::vector<std::uint64_t> seeds = seeds_of(options);
   check_comparison_outputs(options);
@@ -126,8 +126,10 @@ void compare(const CompareOptions& options, RunControl& control) {
   const std::vector<RunResult> results = execute_with_progress(sweep, control.run());
   const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
   std::FILE* out = table_stream(options);
-  say(out, "{}{}", describe_configuration(sweep.runs.front(), seeds),
-      comparison_table(methods, sweep.target));
+  if (prints) {
+    say(out, "{}{}", describe_configuration(sweep.runs.front(), seeds),
+        comparison_table(methods, sweep.target));
+  }
   write_comparison_outputs(options, sweep, results, methods, logs);
   const auto missing = std::ranges::count(results, RunResult::Outcome::missing, &RunResult::outcome);
   if (missing == 0) return;

@@ -9,6 +9,7 @@ namespace tardigrad {
 /// table of them. Throws std::invalid_argument for what the user can mend, before anything is computed or
 /// written; what the runtime throws otherwise, but for runs that fail by themselves, which the table counts.
 /// After a signal that the watch takes it shows what is complete.
-void compare(const CompareOptions& options, RunControl& control);
+/// The table is printed only if it is to be.
+void compare(const CompareOptions& options, RunControl& control, bool prints = true);
 
 }  // namespace tardigrad

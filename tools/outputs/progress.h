@@ -16,8 +16,8 @@ namespace tardigrad {
 class Progress final : public RunObserver {
  public:
   /// `time_unit`: what the run's own clock counts, "s" or "units". `result`: where the table and the result
-  /// go, stdout or, where that has other things to carry, stderr; null where somebody else shows them. `quiet`: nothing else on stderr but
-  /// warnings and workers that are lost or back.
+  /// go, stdout or, where that has other things to carry, stderr; null where somebody else shows them.
+  /// `quiet`: nothing else on stderr but warnings and workers that are lost or back.
   Progress(const char* time_unit, std::FILE* result, bool quiet);
   ~Progress() override;
 

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+#include <pybind11/operators.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -19,6 +21,8 @@ namespace {
 
 namespace py = pybind11;
 using namespace tardigrad;
+
+const char* truth(bool value) { return value ? "True" : "False"; }
 
 std::string table_name(Table table) { return table == Table::main ? "main" : "next"; }
 
@@ -48,37 +52,62 @@ void add_actions(py::module_& module) {
       .def_readonly("worker", &FoldRow::worker)
       .def_readonly("weight", &FoldRow::weight)
       .def_property_readonly("table", [](const FoldRow& fold) { return table_name(fold.table); })
-      .def_readonly("update_mean", &FoldRow::update_mean);
+      .def_readonly("update_mean", &FoldRow::update_mean)
+      .def(py::self == py::self)
+      .def("__repr__", [](const FoldRow& fold) {
+        return fmt::format("FoldRow({}, weight={:g}, table='{}', update_mean={})", fold.worker, fold.weight,
+                           table_name(fold.table), truth(fold.update_mean));
+      });
   py::class_<AverageRows>(module, "AverageRows",
                           "Set the mean to that of the main table's rows that count, exactly.")
-      .def(py::init<>());
+      .def(py::init<>())
+      .def(py::self == py::self)
+      .def("__repr__", [](const AverageRows&) { return "AverageRows()"; });
   py::class_<CountRow>(module, "CountRow",
                        "Let a row of the main table count in the mean from now on, or not.")
       .def(py::init<int, bool>(), py::arg("worker"), py::arg("counts") = true)
       .def_readonly("worker", &CountRow::worker)
-      .def_readonly("counts", &CountRow::counts);
+      .def_readonly("counts", &CountRow::counts)
+      .def(py::self == py::self)
+      .def("__repr__", [](const CountRow& action) {
+        return fmt::format("CountRow({}, {})", action.worker, truth(action.counts));
+      });
   py::class_<SwapTables>(module, "SwapTables", "Let the main and the next table change places.")
-      .def(py::init<>());
+      .def(py::init<>())
+      .def(py::self == py::self)
+      .def("__repr__", [](const SwapTables&) { return "SwapTables()"; });
   py::class_<Accumulate>(
       module, "Accumulate",
       "Add the gradient g to a sum: u <- u + weight g; with restart, u counts as 0 before.")
       .def(py::init<float, bool>(), py::arg("weight") = 1.0F, py::arg("restart") = false)
       .def_readonly("weight", &Accumulate::weight)
-      .def_readonly("restart", &Accumulate::restart);
+      .def_readonly("restart", &Accumulate::restart)
+      .def(py::self == py::self)
+      .def("__repr__", [](const Accumulate& action) {
+        return fmt::format("Accumulate({:g}, restart={})", action.weight, truth(action.restart));
+      });
   py::class_<ScaleMean>(module, "ScaleMean", "Scale the mean: u <- factor u.")
       .def(py::init<double>(), py::arg("factor"))
-      .def_readonly("factor", &ScaleMean::factor);
+      .def_readonly("factor", &ScaleMean::factor)
+      .def(py::self == py::self)
+      .def("__repr__", [](const ScaleMean& action) { return fmt::format("ScaleMean({:g})", action.factor); });
   py::class_<Step>(
       module, "Step",
       "Make an update: x <- x - lr scale u, or g in the place of u for methods that keep no mean.")
       .def(py::init<double>(), py::arg("scale") = 1.0)
-      .def_readonly("scale", &Step::scale);
+      .def_readonly("scale", &Step::scale)
+      .def(py::self == py::self)
+      .def("__repr__", [](const Step& action) { return fmt::format("Step({:g})", action.scale); });
   py::class_<HandOver>(module, "HandOver", "Hand the newest model to a worker, for one job.")
       .def(py::init<int>(), py::arg("worker"))
-      .def_readonly("worker", &HandOver::worker);
+      .def_readonly("worker", &HandOver::worker)
+      .def(py::self == py::self)
+      .def("__repr__", [](const HandOver& action) { return fmt::format("HandOver({})", action.worker); });
   py::class_<Discard>(module, "Discard", "Throw away the job that a worker is computing: it never arrives.")
       .def(py::init<int>(), py::arg("worker"))
-      .def_readonly("worker", &Discard::worker);
+      .def_readonly("worker", &Discard::worker)
+      .def(py::self == py::self)
+      .def("__repr__", [](const Discard& action) { return fmt::format("Discard({})", action.worker); });
   py::class_<ServerMemory>(module, "Memory",
                            "What a method needs to be kept besides the model.\n\n"
                            "tables: 0, 1 or 2 (main and next), of a row per worker; mean: the mean or sum u; "
@@ -171,7 +200,8 @@ PYBIND11_MODULE(_engine, module) {
       },
       py::arg("words"), py::arg("objective"), py::arg("method"), py::arg("lose_on_error"),
       py::arg("command_line"));
-  module.def("compare", &run_compare, py::arg("words"));
+  module.def("compare", &run_compare, py::arg("words"), py::arg("prints"));
+  py::module_::import("atexit").attr("register")(py::cpp_function(&end_runs));
   module.def("report", [](const std::vector<std::string>& logs, const std::string& page) {
     const py::gil_scoped_release free;
     write_report(logs, page);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace tardigrad {
 
@@ -21,6 +22,25 @@ class CallbackErrors {
   /// views of memory that ends with the run. Returns a line that says what happened.
   std::string keep_current();
 
+  /// Tells whether an error was kept: no callback should begin any more.
+  bool any() const;
+
+  /// Is for as long as a thread computes a callback, on it. The interpreter's lock is held.
+  class Computing {
+   public:
+    explicit Computing(CallbackErrors& errors);
+    ~Computing();
+    Computing(const Computing&) = delete;
+    Computing& operator=(const Computing&) = delete;
+
+   private:
+    CallbackErrors& errors_;
+    unsigned long thread_;
+  };
+
+  /// Raises KeyboardInterrupt in all callbacks that are being computed. The interpreter's lock is held.
+  void interrupt_callbacks();
+
   /// Throws the error that was kept, if there is one. The interpreter's lock is held.
   void rethrow() const;
 
@@ -28,6 +48,7 @@ class CallbackErrors {
   std::function<void()> stop_;
   mutable std::mutex mutex_;
   std::exception_ptr first_;
+  std::vector<unsigned long> computing_;  // threads, as Python numbers them
 };
 
 /// Returns what the exception that is being handled says, in a line, and releases its frames' variables.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -30,6 +31,21 @@ bool read_action(const py::handle& object, Action& action) {
   }
 }
 
+/// The objects that runs use. The interpreter's lock is held.
+std::set<const PyObject*>& in_use() {
+  static std::set<const PyObject*> objects;
+  return objects;
+}
+
+/// Of a method that could not be made.
+struct ReleaseUnlessDone {
+  const PyObject* object;
+  mutable bool done = false;
+  ~ReleaseUnlessDone() {
+    if (!done) in_use().erase(object);
+  }
+};
+
 std::string type_name(const py::handle& object) {
   return py::str(py::type::handle_of(object).attr("__name__"));
 }
@@ -39,6 +55,15 @@ std::string type_name(const py::handle& object) {
 PythonMethod::PythonMethod(py::object object, const MethodOptions& options)
     : object_(std::move(object)), workers_(options.workers) {
   class_name_ = type_name(object_);
+  if (PyType_Check(object_.ptr())) {
+    throw py::type_error(
+        fmt::format("expected a method, got the class {}", std::string(py::str(object_.attr("__name__")))));
+  }
+  if (!in_use().insert(object_.ptr()).second) {
+    throw py::value_error(
+        fmt::format("this {} is in use by another run, expected one for each", class_name_));
+  }
+  const ReleaseUnlessDone release{object_.ptr()};
   for (const char* needed : {"memory", "start", "arrive"}) {
     if (py::hasattr(object_, needed)) continue;
     throw py::type_error(fmt::format("{} has no {}(), expected a tardigrad.Method", class_name_, needed));
@@ -60,10 +85,12 @@ PythonMethod::PythonMethod(py::object object, const MethodOptions& options)
     throw py::value_error(
         fmt::format("{}.memory(): {} tables, expected 0, 1 or 2", class_name_, memory_.tables));
   }
+  release.done = true;
 }
 
 PythonMethod::~PythonMethod() {
   const InterpreterLock lock;
+  in_use().erase(object_.ptr());
   object_ = {};
   arrive_ = {};
 }
@@ -83,7 +110,9 @@ void PythonMethod::arrive(const Arrival& arrival, Actions& actions) {
   --jobs_in_all_;
   ++arrivals_since_step_;
   const std::string what = fmt::format("{}.arrive(worker {})", class_name_, arrival.worker);
+  has_gradient_ = true;
   take(arrive_(arrival), what, actions);
+  has_gradient_ = false;
   // More than any rule that is meant to step lets pass.
   const std::uint64_t most = std::max<std::uint64_t>(100'000, 1000 * static_cast<std::uint64_t>(workers_));
   if (arrivals_since_step_ < most) return;
@@ -115,6 +144,7 @@ void PythonMethod::take(const py::object& wanted, const std::string& what, Actio
       throw py::type_error(
           fmt::format("{}: {} is no action of tardigrad's", what, std::string(py::repr(object))));
     }
+    if (!has_gradient_) require_no_gradient(action, what);
     check(action, what);
     actions.push_back(action);
   }
@@ -197,6 +227,12 @@ void PythonMethod::check_use_of_tables(const Action& action, const std::string& 
   if (std::holds_alternative<Accumulate>(action) || std::holds_alternative<ScaleMean>(action)) {
     require(memory_.mean, "mean=True");
   }
+}
+
+void PythonMethod::require_no_gradient(const Action& action, const std::string& what) const {
+  const bool needs = std::holds_alternative<FoldRow>(action) || std::holds_alternative<Accumulate>(action) ||
+                     (std::holds_alternative<Step>(action) && !memory_.mean);
+  if (needs) throw py::value_error(what + ": no gradient has arrived that this action could use");
 }
 
 void PythonMethod::require_worker(int worker, const std::string& what) const {

@@ -35,6 +35,7 @@ class PythonMethod final : public Method {
   void check(const Action& action, const std::string& what);
   void check_hand_over(int worker, const std::string& what);
   void check_use_of_tables(const Action& action, const std::string& what) const;
+  void require_no_gradient(const Action& action, const std::string& what) const;
   void require_worker(int worker, const std::string& what) const;
 
   pybind11::object object_;
@@ -44,6 +45,7 @@ class PythonMethod final : public Method {
   ServerMemory memory_;
   std::vector<int> jobs_;  // of each worker, in flight and queued
   int jobs_in_all_ = 0;
+  bool has_gradient_ = false;  // one has arrived, and its actions are being taken
   std::vector<bool> lost_;
   std::uint64_t arrivals_since_step_ = 0;
 };

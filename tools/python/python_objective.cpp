@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "runtime/coordinator/run_errors.h"
 #include "tools/python/interpreter_lock.h"
 
 namespace tardigrad {
@@ -15,8 +16,14 @@ namespace py = pybind11;
 
 constexpr int most_elements = 1 << 30;  // an int counts them
 
+/// Nothing where there is none, or it is None. Throws what a property does.
 std::optional<py::object> attribute(const py::object& object, const char* name) {
-  py::object found = py::getattr(object, name, py::none());
+  const auto found = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), name));
+  if (!found) {
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw py::error_already_set();
+    PyErr_Clear();
+    return std::nullopt;
+  }
   if (found.is_none()) return std::nullopt;
   return found;
 }
@@ -49,9 +56,16 @@ ParameterLayout layout_of(const py::object& object, const std::string& class_nam
     layout.add("x", {dimension});
     return layout;
   }
+  const auto refuse = [&] {
+    throw py::type_error(
+        fmt::format("{}.shapes: expected a dict from names to tuples of whole numbers", class_name));
+  };
+  if (!py::isinstance<py::dict>(*shapes)) refuse();
   for (const auto& [name, shape] : shapes->cast<py::dict>()) {
+    if (!py::isinstance<py::str>(name) || !py::isinstance<py::sequence>(shape)) refuse();
     std::vector<std::int64_t> extents;
-    for (const auto& extent : py::reinterpret_borrow<py::object>(shape)) {
+    for (const auto& extent : py::reinterpret_borrow<py::sequence>(shape)) {
+      if (!py::isinstance<py::int_>(extent)) refuse();
       extents.push_back(extent.cast<std::int64_t>());
       if (extents.back() < 1) {
         throw py::value_error(fmt::format("{}.shapes: {} has an extent of {}, expected 1 or more", class_name,
@@ -78,8 +92,8 @@ void copy_finite(const From* from, std::span<To> to, const std::string& name) {
   if (sum == 0) return;
   std::size_t i = 0;
   while (std::isfinite(to[i])) ++i;
-  throw py::value_error(
-      fmt::format("{}: element {} is {}, expected finite numbers", name, i, static_cast<double>(to[i])));
+  throw NotFiniteError(
+      fmt::format("{}: element {} is {}, expected finite numbers", name, i, static_cast<double>(to[i])), {});
 }
 
 /// Copies an array into the engine's memory. Throws where it is not one of that size, of floats, or not
@@ -111,6 +125,7 @@ void take(const py::object& given, std::span<To> to, const std::string& name) {
 double number_of(const py::object& given, const std::string& name) {
   const double value = PyFloat_AsDouble(given.ptr());
   if (PyErr_Occurred()) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
     PyErr_Clear();
     throw py::type_error(fmt::format("{}: expected a number as loss, got {}", name,
                                      std::string(py::str(py::type::of(given).attr("__name__")))));
@@ -118,14 +133,26 @@ double number_of(const py::object& given, const std::string& name) {
   return value;
 }
 
+/// "list", "tuple of 3"
+std::string kind_of(const py::object& given) {
+  const std::string type = py::str(py::type::of(given).attr("__name__"));
+  return py::isinstance<py::tuple>(given) ? fmt::format("{} of {}", type, py::len(given)) : type;
+}
+
 /// A pair of a loss and an array.
 std::pair<double, py::object> loss_and_array(const py::object& given, const std::string& name) {
   if (!py::isinstance<py::tuple>(given) || py::len(given) != 2) {
-    throw py::type_error(fmt::format("{}: expected a pair (loss, gradient), got {}", name,
-                                     std::string(py::str(py::type::of(given).attr("__name__")))));
+    throw py::type_error(fmt::format("{}: expected a pair (loss, gradient), got {}", name, kind_of(given)));
   }
   const auto pair = py::reinterpret_borrow<py::tuple>(given);
   return {number_of(pair[0], name), pair[1]};
+}
+
+/// Read-only, as what gradient() gets. Evaluations are few, and the memory that they are of may soon be gone.
+py::array_t<float> copy_of(std::span<const float> model) {
+  py::array_t<float> copy(static_cast<py::ssize_t>(model.size()), model.data());
+  copy.attr("setflags")(py::arg("write") = false);
+  return copy;
 }
 
 /// A loss, or a pair of a loss and an accuracy.
@@ -186,6 +213,10 @@ PythonObjective::PythonObjective(py::object object, std::uint64_t seed, OnError 
                                  CallbackErrors& errors)
     : object_(std::move(object)), seed_(seed), on_error_(on_error), errors_(errors) {
   class_name_ = py::str(py::type::of(object_).attr("__name__"));
+  if (PyType_Check(object_.ptr())) {
+    throw py::type_error(fmt::format("expected an objective, got the class {}",
+                                     std::string(py::str(object_.attr("__name__")))));
+  }
   const auto gradient = attribute(object_, "gradient");
   if (!gradient) {
     throw py::type_error(
@@ -216,8 +247,15 @@ std::unique_ptr<GradientEngine> PythonObjective::make_engine(const StreamRef& st
 template <typename Function>
 auto PythonObjective::guarded(const Function& function) const {
   const Turn turn(*this);
+  if (errors_.any()) throw std::runtime_error("the run has been ended by another callback's error");
+  const CallbackErrors::Computing computing(errors_);
   try {
     return function();
+  } catch (const py::error_already_set& error) {
+    // What is no Exception, as Ctrl-C or SystemExit, is meant for the whole program.
+    const bool ends_all = !PyErr_GivenExceptionMatches(error.type().ptr(), PyExc_Exception);
+    throw std::runtime_error(ends_all || on_error_ == OnError::raise ? errors_.keep_current()
+                                                                     : line_of_current());
   } catch (...) {
     throw std::runtime_error(on_error_ == OnError::raise ? errors_.keep_current() : line_of_current());
   }
@@ -230,7 +268,11 @@ void PythonObjective::with_view(std::span<const float> model, const std::string&
   const py::capsule nobody(model.data(), [](void*) {});  // so that NumPy does not copy
   py::array_t<float> view(static_cast<py::ssize_t>(model.size()), model.data(), nobody);
   view.attr("setflags")(py::arg("write") = false);
-  const auto is_kept = [&] { return Py_REFCNT(view.ptr()) > 1; };
+  const auto is_kept = [&] {
+    if (Py_REFCNT(view.ptr()) == 1) return false;
+    py::module_::import("gc").attr("collect")();  // a cycle that nobody has
+    return Py_REFCNT(view.ptr()) > 1;
+  };
   try {
     function(view);
   } catch (py::error_already_set& error) {
@@ -287,8 +329,7 @@ Evaluation PythonObjective::evaluate(std::span<const float> model, const BreakOf
   }
   guarded([&] {
     const std::string name = name_of("evaluate");
-    with_view(model, name,
-              [&](const py::array& view) { take_evaluation((*evaluate_)(view), name, evaluation); });
+    take_evaluation((*evaluate_)(copy_of(model)), name, evaluation);
     return 0;
   });
   return evaluation;
@@ -296,7 +337,7 @@ Evaluation PythonObjective::evaluate(std::span<const float> model, const BreakOf
 
 /// Of one minibatch of each worker, which no job of the run has.
 double PythonObjective::mean_loss(std::span<const float> model, const BreakOff& break_off) {
-  constexpr std::uint64_t of_no_job = std::uint64_t{1} << 63;
+  constexpr std::uint64_t of_no_job = (std::uint64_t{1} << 31) - 1;
   std::vector<float> unused(model.size());
   double sum = 0;
   for (int worker = 0; worker < workers_; ++worker) {
@@ -313,11 +354,9 @@ double PythonObjective::full_gradient(std::span<const float> model, std::span<do
   double loss = 0;
   guarded([&] {
     const std::string name = name_of("full_gradient");
-    with_view(model, name, [&](const py::array& view) {
-      const auto [value, array] = loss_and_array((*full_gradient_)(view), name);
-      if (!gradient.empty()) take(array, gradient, name);
-      loss = value;
-    });
+    const auto [value, array] = loss_and_array((*full_gradient_)(copy_of(model)), name);
+    if (!gradient.empty()) take(array, gradient, name);
+    loss = value;
     return 0;
   });
   return loss;

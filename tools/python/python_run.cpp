@@ -5,20 +5,26 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 
+#include "runtime/base/say.h"
 #include "runtime/checkpoint/checkpoints.h"
 #include "runtime/coordinator/run_errors.h"
+#include "runtime/execution/execution.h"
 #include "tools/cli/command_line.h"
 #include "tools/compare/compare.h"
 #include "tools/options/compare_options.h"
 #include "tools/options/train_command.h"
 #include "tools/python/interpreter_lock.h"
 #include "tools/python/python_method.h"
+#include "tools/train/abandoned.h"
 #include "tools/train/train.h"
 
 namespace tardigrad {
@@ -38,14 +44,69 @@ class Control final : public RunControl {
   CheckpointRequest checkpoint_request_;
 };
 
-/// Does the work on a thread of its own, with the interpreter free, and looks now and then whether Ctrl-C has
-/// been pressed. Returns whether it has. Throws what the work does.
-bool until_interrupted(Control& control, const std::function<void()>& work) {
+/// Counts the runs that go on, so that the interpreter does not end below them.
+class RunsInProgress {
+ public:
+  static RunsInProgress& all() {
+    static auto* const runs = new RunsInProgress;
+    return *runs;
+  }
+
+  void begin(Control& control) {
+    const std::lock_guard lock(mutex_);
+    controls_.insert(&control);
+  }
+
+  void end(Control& control) {
+    const std::lock_guard lock(mutex_);
+    controls_.erase(&control);
+    ended_.notify_all();
+  }
+
+  /// Stops them, and waits for their ends. Returns whether all have come. The interpreter's lock is not held.
+  bool stop() {
+    constexpr std::chrono::seconds longest{10};
+    std::unique_lock lock(mutex_);
+    for (Control* control : controls_) control->stop();
+    return ended_.wait_for(lock, longest, [this] { return controls_.empty(); });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::set<Control*> controls_;
+};
+
+/// What Python's signal handlers have made of the signals of a run.
+struct Signals {
+  int interrupts = 0;        ///< How often Ctrl-C was pressed.
+  std::exception_ptr other;  ///< What a handler raised besides.
+
+  /// Returns whether there was one. The interpreter's lock is held.
+  bool look() {
+    if (PyErr_CheckSignals() == 0) return false;
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+      PyErr_Clear();
+      ++interrupts;
+    } else {
+      other = std::make_exception_ptr(py::error_already_set());
+    }
+    return true;
+  }
+};
+
+/// Does the work on a thread of its own, with the interpreter free, and looks now and then for signals: the
+/// first Ctrl-C stops the run, and with the next ones `interrupt_callbacks` is called. Returns whether there
+/// was one. Throws what the work does, and what a signal handler has raised.
+bool until_interrupted(
+    Control& control, const std::function<void()>& work,
+    const std::function<void()>& interrupt_callbacks = [] {}) {
   constexpr std::chrono::milliseconds look_every{50};
   std::mutex mutex;
   std::condition_variable ended;
   bool is_over = false;
   std::exception_ptr failure;
+  RunsInProgress::all().begin(control);
   std::thread thread([&] {
     try {
       work();
@@ -56,25 +117,26 @@ bool until_interrupted(Control& control, const std::function<void()>& work) {
     is_over = true;
     ended.notify_one();
   });
-  bool interrupted = false;
+  Signals signals;
   {
     const py::gil_scoped_release free;
     for (std::unique_lock lock(mutex); !ended.wait_for(lock, look_every, [&] { return is_over; });) {
       lock.unlock();
       {
         const InterpreterLock python;
-        if (PyErr_CheckSignals() != 0) {
-          PyErr_Clear();  // of Ctrl-C; a second one changes nothing: what computes has to come to its end
-          interrupted = true;
+        if (signals.look()) {
           control.stop();
+          if (signals.interrupts > 1) interrupt_callbacks();
         }
       }
       lock.lock();
     }
     thread.join();
   }
+  RunsInProgress::all().end(control);
+  if (signals.other) std::rethrow_exception(signals.other);
   if (failure) std::rethrow_exception(failure);
-  return interrupted;
+  return signals.interrupts > 0;
 }
 
 /// The parts of a run that Python brings.
@@ -102,7 +164,7 @@ class Brought {
     return own;
   }
 
-  const CallbackErrors& errors() const { return errors_; }
+  CallbackErrors& errors() { return errors_; }
 
   py::dict result() const {
     py::list tensors;
@@ -124,6 +186,9 @@ class Brought {
       throw std::invalid_argument(options.model +
                                   " has no full_gradient(x), which --eval-objective and "
                                   "--eval-gradient need");
+    }
+    if (parts_.on_error == OnError::lose && options.clock == ClockKind::virtual_time) {
+      throw std::invalid_argument("errors='lose' has no use in virtual time, where an error ends the run");
     }
     objective_ = objective.get();
     return objective;
@@ -149,11 +214,12 @@ py::dict run_train(const std::vector<std::string>& words, const RunParts& parts,
   Brought brought(parts, control);
   bool interrupted = false;
   try {
-    interrupted = until_interrupted(control, [&] {
+    const auto work = [&] {
       const auto checkpoint = read_command_line(app, arguments);
       options.command_line = command_line;
       train(options, checkpoint.get(), control, brought.own());
-    });
+    };
+    interrupted = until_interrupted(control, work, [&] { brought.errors().interrupt_callbacks(); });
   } catch (...) {
     brought.errors().rethrow();
     throw;
@@ -164,7 +230,20 @@ py::dict run_train(const std::vector<std::string>& words, const RunParts& parts,
   return result;
 }
 
-bool run_compare(const std::vector<std::string>& words) {
+void end_runs() {
+  bool all_ended = false;
+  {
+    const py::gil_scoped_release free;
+    all_ended = RunsInProgress::all().stop();
+  }
+  if (all_ended && !anything_abandoned()) return;
+  say_line("tardigrad: a callback has not come back; the program ends without it");
+  for (const char* stream : {"stdout", "stderr"}) py::module_::import("sys").attr(stream).attr("flush")();
+  std::fflush(nullptr);
+  std::_Exit(1);
+}
+
+bool run_compare(const std::vector<std::string>& words, bool prints) {
   CLI::App app("tardigrad", "tardigrad");
   CompareOptions options;
   add_compare_command(app, options);
@@ -173,7 +252,7 @@ bool run_compare(const std::vector<std::string>& words) {
   Control control;
   return until_interrupted(control, [&] {
     static_cast<void>(read_command_line(app, arguments));
-    compare(options, control);
+    compare(options, control, prints);
   });
 }
 

@@ -23,7 +23,12 @@ struct RunParts {
 pybind11::dict run_train(const std::vector<std::string>& words, const RunParts& parts,
                          const std::string& command_line);
 
-/// Does the same with `tardigrad compare`, whose logs are in `--log-dir`. Returns whether Ctrl-C ended it.
-bool run_compare(const std::vector<std::string>& words);
+/// Does the same with `tardigrad compare`, whose logs are in `--log-dir`, and whose table is printed or not.
+/// Returns whether Ctrl-C ended it.
+bool run_compare(const std::vector<std::string>& words, bool prints);
+
+/// Is for the end of the interpreter: stops the runs of other threads, and waits for their ends. Where one
+/// does not come, or a callback hangs, it ends the program at once, with exit code 1.
+void end_runs();
 
 }  // namespace tardigrad

@@ -89,11 +89,12 @@ void check_method(const TrainOptions& options) {
 
 void check_options(const TrainOptions& options, const OwnParts& own) {
   if (is_own_model(options) && !own.objective) {
-    refuse_options(
-        fmt::format("--model {}: an objective of that kind is brought by a program, in C++ or Python", options.model));
+    refuse_options(fmt::format(
+        "--model {}: an objective of that kind is brought by a program, in C++ or Python", options.model));
   }
   if (is_own_method(options.method) && !own.method) {
-    refuse_options(fmt::format("--method {}: a method of that kind is brought by a program, in C++ or Python", options.method));
+    refuse_options(fmt::format("--method {}: a method of that kind is brought by a program, in C++ or Python",
+                               options.method));
   }
   if (!options.updates && !options.epochs && !options.time_limit && !options.target_accuracy &&
       !options.target_loss && !options.target_gradient_norm_sq && options.replay.empty()) {

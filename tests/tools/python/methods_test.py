@@ -70,6 +70,23 @@ class Methods(PackageCase):
         self.train("quadratic:tridiagonal:8", own, workers=2, compute_time="linear:1:1")
         self.assertEqual(own.seen, (2, 0.05, 3, [1.0, 2.0]))
 
+    def test_are_of_one_run_at_a_time(self):
+        own = Gives()
+
+        class Trains(LeastSquares):
+            def gradient(inner, worker, job, x):
+                self.train("quadratic:tridiagonal:4", own, workers=2)
+
+        with self.assertRaisesRegex(ValueError, "this Gives is in use by another run"):
+            self.train(Trains(), own)
+        self.assertEqual(self.train("quadratic:tridiagonal:4", own, workers=2).summary["updates"], 60)
+
+    def test_actions_can_be_compared_and_read(self):
+        self.assertEqual(td.FoldRow(1, 0.5), td.FoldRow(1, weight=0.5))
+        self.assertNotEqual(td.HandOver(1), td.HandOver(2))
+        self.assertEqual(repr([td.Step(), td.HandOver(3), td.FoldRow(1, table="next", update_mean=False), td.AverageRows()]),
+                         "[Step(1), HandOver(3), FoldRow(1, weight=1, table='next', update_mean=False), AverageRows()]")
+
     def test_bad_ones_are_refused_in_a_line(self):
         step, over = [td.Step()], td.HandOver
         for own, kind, text in [
@@ -79,6 +96,7 @@ class Methods(PackageCase):
                 (Gives(lambda arrival: step + [over(-1)]), ValueError, "worker -1"),
                 (Gives(lambda arrival: step + [over(1 - arrival.worker)]), ValueError, "which still computes"),
                 (Gives(lambda arrival: step), ValueError, "no worker has a job now"),
+                (Gives(start=[td.Step(), over(0)]), ValueError, "no gradient has arrived"),
                 (Gives(start=[]), ValueError, "no worker has a job now"),
                 (Gives(lambda arrival: [over(arrival.worker)]), ValueError, "no Step in 100000 arrivals"),
                 (Gives(lambda arrival: [td.FoldRow(0), *step, over(arrival.worker)]), ValueError, "needs Memory(tables=1)"),
@@ -94,6 +112,8 @@ class Methods(PackageCase):
             self.assertNotIn("\n", str(refused.exception))
         with self.assertRaisesRegex(TypeError, "object has no memory"):
             self.train("quadratic:tridiagonal:4", object(), workers=2)
+        with self.assertRaisesRegex(TypeError, "expected a method, got the class Gives"):
+            self.train("quadratic:tridiagonal:4", Gives, workers=2)
         with self.assertRaisesRegex(ValueError, "expected main or next"):
             td.FoldRow(0, table="third")
 

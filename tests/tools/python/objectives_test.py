@@ -85,6 +85,39 @@ class Objectives(PackageCase):
                 self.train(Returns(gradient), "asgd")
             self.assertEqual(float(kept[0].sum()), 0)  # and it is still there
 
+    def test_evaluations_may_keep_what_they_see(self):
+        seen = []
+
+        class Keeps(LeastSquares):
+            def evaluate(self, x):
+                seen.append(x)
+                return 0.0
+
+        run = self.train(Keeps(), "asgd")
+        np.testing.assert_array_equal(seen[-1], run.model)
+
+    def test_may_begin_where_the_gradient_is_nothing(self):
+        class Flat(LeastSquares):
+            def gradient(self, worker, job, x):
+                return 1.0, np.zeros(10)
+
+            def full_gradient(self, x):
+                return (1.0, np.zeros(10)) if np.isfinite(x).all() else self.fail()
+
+        self.assertEqual(self.train(Flat(), "asgd").summary["updates"], 60)
+
+    def test_errors_without_words_are_still_errors(self):
+        class Mute(Exception):
+            def __str__(self):
+                raise ValueError("no words")
+
+        def fail(x):
+            raise Mute
+
+        for options in (VIRTUAL, dict(device="cpu:2", clock="wall", compute_time=None)):
+            with self.assertRaises(Mute):
+                self.train(Returns(fail), "asgd", **options)
+
     def test_errors_end_a_run_with_their_traceback(self):
         def fail(x):
             rest = x[2:]
@@ -109,19 +142,20 @@ class Objectives(PackageCase):
         self.assertEqual(run.summary["updates"], 300)
         log = [json.loads(line) for line in run.log.read_text().splitlines()]
         lost = [record for record in log if record["event"] == "worker-lost"]
+        self.assertEqual(list(run.worker_changes.worker), [2])
         self.assertEqual([record["worker"] for record in lost], [2])
         self.assertIn("ValueError: worker 2 has had enough", lost[0]["reason"])
 
     def test_bad_gradients_are_refused_in_a_line(self):
         for make, kind, text in [(lambda x: None, TypeError, "expected a pair (loss, gradient), got NoneType"),
-                                 (lambda x: (1, 2, 3), TypeError, "got tuple"),
+                                 (lambda x: (1, 2, 3), TypeError, "got tuple of 3"),
                                  (lambda x: (1.0, [0.0] * 10), TypeError, "expected a NumPy array [10] of floats, got list"),
                                  (lambda x: (1.0, np.zeros(10, int)), TypeError, "float32 or float64, got one of int64"),
                                  (lambda x: (1.0, np.zeros(9)), ValueError, "expected an array of shape (10,), got (9,)"),
                                  (lambda x: (1.0, np.zeros((10, 1))), ValueError, "got (10, 1)"),
                                  (lambda x: ("much", np.zeros(10)), TypeError, "expected a number as loss, got str"),
-                                 (lambda x: (1.0, np.full(10, np.nan)), ValueError, "element 0 is nan"),
-                                 (lambda x: (1.0, np.full(10, 1e300)), ValueError, "element 0 is inf")]:
+                                 (lambda x: (1.0, np.full(10, np.nan)), td.NotFiniteError, "element 0 is nan"),
+                                 (lambda x: (1.0, np.full(10, 1e300)), td.NotFiniteError, "element 0 is inf")]:
             with self.assertRaises(kind) as refused:
                 self.train(Returns(make), "asgd")
             self.assertIn(text, str(refused.exception))
@@ -132,7 +166,9 @@ class Objectives(PackageCase):
                                     (dict(workers=2.5), TypeError, "workers is 2.5, expected a whole number"),
                                     (dict(dimension=None), TypeError, "has no dimension"),
                                     (dict(shapes={"x": (3,)}), ValueError, "shapes have 3 elements, and dimension is 10"),
-                                    (dict(shapes={"x": (-10, -1)}), ValueError, "an extent of -10")]:
+                                    (dict(shapes={"x": (-10, -1)}), ValueError, "an extent of -10"),
+                                    (dict(shapes={"x": 10}), TypeError, "expected a dict from names to tuples"),
+                                    (dict(shapes={1: (10,)}), TypeError, "expected a dict from names to tuples")]:
             objective = LeastSquares()
             for name, value in changes.items():
                 setattr(objective, name, value)
@@ -140,6 +176,18 @@ class Objectives(PackageCase):
                 self.train(objective, "asgd")
         with self.assertRaisesRegex(TypeError, "object has no gradient"):
             self.train(object(), "asgd")
+        with self.assertRaisesRegex(TypeError, "expected an objective, got the class LeastSquares"):
+            self.train(LeastSquares, "asgd")
+        with self.assertRaisesRegex(td.UsageError, "errors='lose' has no use in virtual time"):
+            self.train(LeastSquares(), "asgd", errors="lose")
+
+        class Broken(LeastSquares):
+            @property
+            def full_gradient(self):
+                raise RuntimeError("a property that fails")
+
+        with self.assertRaisesRegex(RuntimeError, "a property that fails"):
+            self.train(Broken(), "asgd")
         with self.assertRaisesRegex(td.UsageError, "--workers: 3 for the 4 workers of own:LeastSquares"):
             self.train(LeastSquares(), "asgd", workers=3)
         with self.assertRaisesRegex(td.UsageError, "--dataset has no use with --model own:LeastSquares"):

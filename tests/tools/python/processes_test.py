@@ -49,6 +49,60 @@ class Process(PackageCase):
         out, err = process.communicate(timeout=60)
         self.assertTrue(out.endswith("True\n"), err)
 
+    def test_a_second_ctrl_c_ends_a_callback_that_does_not_come_back(self):
+        process = self.python("""
+            import time, numpy as np, tardigrad as td
+            class Hangs(td.Objective):
+                dimension, workers = 2, 2
+                def gradient(self, worker, job, x):
+                    print("hangs", flush=True)
+                    while True:
+                        time.sleep(0.01)
+            try:
+                td.train(Hangs(), "asgd", lr=0.1, updates=10**9, device="cpu:1", quiet=True)
+            except KeyboardInterrupt:
+                print("ended", flush=True)
+        """)
+        self.assertEqual(process.stdout.readline(), "hangs\n")
+        for _ in range(40):  # the first two that are taken apart from each other
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        out, err = process.communicate(timeout=60)
+        self.assertTrue(out.endswith("ended\n"), err)
+
+    def test_what_other_signal_handlers_raise_goes_on(self):
+        process = self.python("""
+            import signal, sys, tardigrad as td
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+            print("begins", flush=True)
+            td.train("quadratic:tridiagonal:20", "asgd", workers=2, lr=0.1, updates=10**9, device="cpu:1", quiet=True)
+        """)
+        self.assertEqual(process.stdout.readline(), "begins\n")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual((process.communicate(timeout=60), process.returncode)[1], 7)
+
+    def test_runs_of_other_threads_end_with_the_program(self):
+        process = self.python("""
+            import threading, time, numpy as np, tardigrad as td
+            begun = threading.Event()
+            class Slow(td.Objective):
+                dimension, workers = 2, 2
+                def gradient(self, worker, job, x):
+                    begun.set()
+                    time.sleep(0.01)
+                    return 0.0, np.zeros(2)
+            run = lambda: td.train(Slow(), "asgd", lr=0.1, updates=10**9, device="cpu:1", quiet=True)
+            threading.Thread(target=run, daemon=True).start()
+            begun.wait()
+            print("over", flush=True)
+        """)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((out, process.returncode), ("over\n", 0), err)
+
     def test_import_leaves_alone_what_takes_long(self):
         process = self.python("""
             import sys, tardigrad

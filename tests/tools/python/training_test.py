@@ -35,7 +35,7 @@ class Training(PackageCase):
                               (dict(lr="fast"), "--lr: fast is not a positive number"), (dict(updates=None), "no end given"),
                               (dict(gather=3), "--gather has no use with --method asgd"), (dict(verify=1), "verify=1: expected True or"),
                               (dict(lr=True), "lr=True"), (dict(lr={}), "lr: expected text, a number"),
-                              (dict(method="own:x"), "--method python:x: a method of that kind is given in Python"),
+                              (dict(method="own:x"), "--method own:x: a method of that kind is brought by a program"),
                               (dict(method=None), "--method"), (dict(errors="ignore"), "errors='ignore': expected raise or lose")]:
             with self.assertRaises(td.UsageError, msg=options) as refused:
                 self.train(**{"model": "quadratic:tridiagonal:8", "method": "asgd", "workers": 2, **options})

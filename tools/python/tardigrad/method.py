@@ -11,7 +11,7 @@ class Method(abc.ABC):
     """A method: what is done with a gradient that arrives. It holds no vector; the engine does the arithmetic.
 
     Before start() the engine sets `workers` (n), `lr`, `seed` and `compute_times` (a worker each where the delays are
-    known, else empty). Each function returns a list of actions, carried out in order; what it decides must depend on
+    known, else empty). What it is called is its `name`, or that of its class. Each function returns a list of actions, carried out in order; what it decides must depend on
     nothing but arrivals and options. One object serves one run after another: start() begins anew.
 
         class Asgd(td.Method):

@@ -23,7 +23,7 @@ class Job(int):
 
     @functools.cached_property
     def random(self) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=[(self.seed << 32) + self.worker & (1 << 64) - 1, int(self)]))
+        return np.random.Generator(np.random.Philox(key=[self.seed, self.worker], counter=[0, 0, 0, int(self)]))
 
 
 class Objective(abc.ABC):
@@ -35,8 +35,11 @@ class Objective(abc.ABC):
     - `thread_safe = True`: callbacks may run on several threads at once; else one runs at a time;
     - `shapes`, a dict from names to shapes: what the parts of x are, in order, for `run.parameters` and saved models.
 
-    x is a read-only float32 array in the engine's own memory: whoever keeps it keeps x.copy(). Any object with these
-    attributes will do; to be a subclass is not needed.
+    x is a read-only float32 array, in gradient() of the engine's own memory: whoever keeps it keeps x.copy(). Any object
+    with these attributes will do; to be a subclass is not needed. The command line's options for data sets
+    (batch_size, partition, …) are not for these problems. Where there is neither evaluate() nor full_gradient(), a model
+    is evaluated by the losses of a job of each worker that has the number 2³¹ − 1. With full_gradient() the smoothness at
+    the first model is estimated before the run, for warnings of large steps, by a dozen calls, unless `smoothness` is given.
 
         class LeastSquares(td.Objective):
             def __init__(self, A, b):                    # A [n, m, d], b [n, m]
@@ -69,6 +72,12 @@ class _TorchObjective(Objective):
     def __init__(self, module, datasets, loss, batch_size, test):
         import torch
 
+        datasets = list(datasets)
+        if not datasets or not all(len(dataset) > 0 for dataset in datasets) or (test is not None and len(test) == 0):
+            raise ValueError("objective.torch: expected a data set a worker, each with an example or more")
+        if batch_size < 1:
+            raise ValueError(f"objective.torch: batch_size {batch_size}, expected 1 or more")
+
         self._torch, self._module, self._datasets, self._loss, self._test = torch, module, datasets, loss, test
         self._batch_size = batch_size
         self._parameters = list(module.named_parameters())
@@ -98,12 +107,13 @@ class _TorchObjective(Objective):
         dataset = self._datasets[worker]
         chosen = job.random.integers(len(dataset), size=min(self._batch_size, len(dataset)))
         self._put(x)
-        self._torch.manual_seed(int(job.random.integers(1 << 62)))  # of dropout
         self._module.train()
         self._module.zero_grad(set_to_none=True)
         inputs, targets = self._batch(dataset, chosen, self._torch)
-        loss = self._loss(self._module(inputs), targets)
-        loss.backward()
+        with self._torch.random.fork_rng(devices=[]):
+            self._torch.manual_seed(int(job.random.integers(1 << 62)))  # of dropout
+            loss = self._loss(self._module(inputs), targets)
+            loss.backward()
         parts = [np.zeros(tensor.numel(), np.float32) if tensor.grad is None else tensor.grad.numpy().ravel()
                  for _, tensor in self._parameters]
         return float(loss.detach()), np.concatenate(parts)
@@ -111,7 +121,7 @@ class _TorchObjective(Objective):
     def evaluate(self, x):
         self._put(x)
         self._module.eval()
-        losses, hits, count = 0.0, 0, 0
+        losses, hits, count, classifies = 0.0, 0, 0, True
         with self._torch.no_grad():
             for dataset in [self._test] if self._test is not None else self._datasets:
                 for begin in range(0, len(dataset), 256):
@@ -120,10 +130,11 @@ class _TorchObjective(Objective):
                     outputs = self._module(inputs)
                     losses += float(self._loss(outputs, targets)) * len(chosen)
                     count += len(chosen)
-                    if targets.ndim == 1 and outputs.ndim == 2 and not targets.is_floating_point():
+                    classifies = targets.ndim == 1 and outputs.ndim == 2 and not targets.is_floating_point()
+                    if classifies:
                         hits += int((outputs.argmax(1) == targets).sum())
         mean = losses / count
-        return (mean, hits / count) if hits else mean
+        return (mean, hits / count) if classifies else mean
 
 
 def torch(module: Any, datasets: Sequence[Any], loss: Callable[[Any, Any], Any], *, batch_size: int = 32,
@@ -131,7 +142,7 @@ def torch(module: Any, datasets: Sequence[Any], loss: Callable[[Any, Any], Any],
     """Make an objective of a PyTorch module, on CPUs: worker i draws minibatches of `batch_size` from datasets[i].
 
     module: any nn.Module of float32 parameters; its first values are x⁰. Buffers, as those of BatchNorm, are not part of
-    the model. datasets: for each worker what has a length and gives pairs (input, target). loss(outputs, targets): a mean
+    the model: whatever the module computes with them depends on the jobs before, and no run with them repeats. datasets: for each worker what has a length and gives pairs (input, target). loss(outputs, targets): a mean
     over the minibatch. test: another such data set, for evaluations; without one they are over all the workers'.
     """
     return _TorchObjective(module, datasets, loss, batch_size, test)

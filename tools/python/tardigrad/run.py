@@ -32,12 +32,21 @@ class Columns:
         return np.array(plain)
 
     def __getattr__(self, name: str) -> np.ndarray:
-        if name.startswith("_") or name not in self._columns:
-            raise AttributeError(f"no column {name!r}; there are {', '.join(self._columns)}")
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._columns:
+            raise AttributeError(self._missing(name))
         return self._columns[name]
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._columns:
+            raise KeyError(self._missing(name))
         return self._columns[name]
+
+    def _missing(self, name: str) -> str:
+        if not self._length:
+            return f"no column {name!r}: the log has no such records (log_detail='jobs' keeps all)"
+        return f"no column {name!r}; there are {', '.join(self._columns)}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -65,7 +74,7 @@ class Run:
     """A run, as its log tells of it (runtime/telemetry/log_format.md says what the columns are).
 
     options: what it was asked for; evaluations, updates, gradients: columns; summary: how it ended, empty where it was
-    killed; stop_reason; warnings: texts. Where it was trained here, not loaded: model, the final model [dimension];
+    killed; stop_reason; warnings: texts; worker_changes: who was lost or came back, and why. Where it was trained here, not loaded: model, the final model [dimension];
     parameters: its tensors by name, with their shapes; interrupted: whether Ctrl-C ended it.
     """
 
@@ -76,6 +85,7 @@ class Run:
         self.model, self.interrupted = model, interrupted
         self.parameters = {name: model[offset:offset + int(np.prod(shape))].reshape(shape) for name, shape, offset in tensors}
         kinds: Dict[str, List[Dict[str, Any]]] = {}
+        number = 0
         try:
             with open(self.log, encoding="utf-8") as file:
                 for number, line in enumerate(file, 1):
@@ -94,11 +104,18 @@ class Run:
         self.workers = Columns(kinds.get("worker", []))
         self.summary: Dict[str, Any] = kinds.get("summary", [{}])[-1]
         self.warnings = [record["text"] for record in kinds.get("warning", [])]
+        self.worker_changes = Columns([{"lost": event == "worker-lost", **record} for event in ("worker-lost", "worker-back")
+                                       for record in kinds.get(event, [])])
 
     def _is_last(self, number: int) -> bool:
         """A run that was killed may leave half a line."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return sum(1 for _ in file) == number
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to no end of its own: it was killed, or its losses ceased to be finite."""
+        return not self.summary
 
     @property
     def stop_reason(self) -> Optional[str]:

@@ -22,12 +22,17 @@ class TemporaryFolder:
 
     def __init__(self) -> None:
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="tardigrad-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        weakref.finalize(self, self._remove, self.path, os.getpid())
+
+    @staticmethod
+    def _remove(path: pathlib.Path, owner: int) -> None:
+        if os.getpid() == owner:  # not in a child that has a copy of this object
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def text_of(name: str, value: Any) -> str:
     """A value as the command line has it."""
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
     if isinstance(value, bool):
         raise _engine.UsageError(f"{name}={value}: expected {OPTIONS[name]['values'] if name in OPTIONS else 'a value'}")
@@ -62,9 +67,17 @@ def words_of(options: Dict[str, Any], function: str, known: Dict[str, Any]) -> L
     return words
 
 
+def name_of(thing: Any) -> str:
+    """What a method or a problem is called: its `name`, or that of its class."""
+    if isinstance(thing, str):
+        return thing
+    name = getattr(thing, "name", None)
+    return name if isinstance(name, str) and name else type(thing).__name__
+
+
 def own_name(thing: Any) -> str:
     """What records call an objective or a method that is an object."""
-    return "own:" + type(thing).__name__
+    return "own:" + name_of(thing)
 
 
 def train(model: Any = None, method: Any = None, *, objective: Any = None, errors: str = "raise", **options: Any) -> Run:
@@ -94,6 +107,8 @@ def train(model: Any = None, method: Any = None, *, objective: Any = None, error
         folder = TemporaryFolder()
         options["log"] = folder.path / "run.jsonl"
         options.setdefault("log_detail", "evaluations")
+    elif options.get("log"):
+        options["log"] = pathlib.Path(text_of("log", options["log"])).absolute()  # wherever callbacks go
     words = words_of(options, "train", OPTIONS)
     given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None and name != "log")
     result = _engine.train(words, objective, own_method, errors == "lose", f"tardigrad.train({given})")
