@@ -14,7 +14,7 @@ configure() {
 }
 configure "$source/tools/library/example" "$folder/example" || { cat "$folder/log"; exit 1; }
 "$folder/example/example" | tee "$folder/out"
-grep -qx 'tardigrad [0-9.]*: 400 updates, x = 2.0000 2.0000 2.0000' "$folder/out"
+grep -qx 'tardigrad [0-9.]*: 1000 updates, x = 2.0000 2.0000 2.0000' "$folder/out"
 grep -qx 'refused: --lr: much is not a positive number' "$folder/out"
 
 # Nothing but what is its header's, and none of the project's taste.

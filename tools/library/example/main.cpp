@@ -84,7 +84,7 @@ int main() {
   int unused;  // the project's own warnings are not passed on
   constexpr int workers = 5;
   const Trained trained =
-      train({.options = {"--lr", "0.1", "--updates", "400", "--clock", "virtual", "--compute-time",
+      train({.options = {"--lr", "0.1", "--updates", "1000", "--clock", "virtual", "--compute-time",
                          "linear:1:2", "--device", "cpu:1"},
              .objective = std::make_unique<Centres>(workers, 3),
              .name = "centres",
