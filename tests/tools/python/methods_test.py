@@ -27,11 +27,28 @@ class Methods(PackageCase):
                     np.testing.assert_array_equal(run.model, want.model, err_msg=name)
                     self.assertEqual(run.summary["staleness_max"], want.summary["staleness_max"])
 
-    def test_run_in_wall_time_and_lose_workers(self):
-        (self.folder / "events.toml").write_text("")
+    def test_run_in_wall_time(self):
         for own, _, _ in self.pairs():
             run = self.train("quadratic:tridiagonal:20", own, workers=3, clock="wall", compute_time=None, updates=100)
             self.assertEqual(run.summary["updates"], 100)
+
+    def test_go_on_without_a_worker_that_is_lost(self):
+        class Fails(LeastSquares):
+            def gradient(self, worker, job, x):
+                if worker == 2 and job == 3:
+                    raise ValueError("worker 2 has had enough")
+                return super().gradient(worker, job, x)
+
+        options = dict(errors="lose", clock="wall", compute_time=None, updates=300)
+        for own in (methods.Dude(), methods.Rennala(3)):
+            lost = []
+            lose = own.lose
+            own.lose = lambda worker: lost.append(worker) or lose(worker)
+            run = self.train(Fails(), own, **options)
+            self.assertEqual(run.summary["updates"], 300)
+            self.assertEqual(lost, [2])
+        with self.assertRaisesRegex(NotImplementedError, "workers that stay"):
+            self.train(Fails(), methods.Ringleader(), **options)
 
     def test_serve_a_gpu(self):
         options = dict(workers=3, updates=30, deterministic=True, device="cuda:0")
