@@ -44,7 +44,7 @@ struct WindowPlan {
   }
 
  private:
-  /// What of a window lies on the image.
+  /// Returns what of a window lies on the image.
   TARDIGRAD_HOST_DEVICE Span visible(std::uint32_t output, std::uint32_t window, std::uint32_t size) const {
     const std::uint32_t first = output * shape.stride;  // in the padded image
     const std::uint32_t end = first + window - shape.padding;

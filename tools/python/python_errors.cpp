@@ -35,6 +35,10 @@ std::string line_of_current() {
   return line;
 }
 
+std::string type_name(const py::handle& object) {
+  return py::str(py::type::handle_of(object).attr("__name__"));
+}
+
 std::string CallbackErrors::keep_current() {
   {
     const std::lock_guard lock(mutex_);

@@ -54,4 +54,7 @@ class CallbackErrors {
 /// Returns what the exception that is being handled says, in a line, and releases its frames' variables.
 std::string line_of_current();
 
+/// Returns the name of an object's class, for errors. The interpreter's lock is held.
+std::string type_name(const pybind11::handle& object);
+
 }  // namespace tardigrad

@@ -46,10 +46,6 @@ struct ReleaseUnlessDone {
   }
 };
 
-std::string type_name(const py::handle& object) {
-  return py::str(py::type::handle_of(object).attr("__name__"));
-}
-
 }  // namespace
 
 PythonMethod::PythonMethod(py::object object, const MethodOptions& options)

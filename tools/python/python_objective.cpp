@@ -101,16 +101,16 @@ void copy_finite(const From* from, std::span<To> to, const std::string& name) {
 template <typename To>
 void take(const py::object& given, std::span<To> to, const std::string& name) {
   if (!py::isinstance<py::array>(given)) {
-    throw py::type_error(fmt::format("{}: expected a NumPy array [{}] of floats, got {}", name, to.size(),
-                                     std::string(py::str(py::type::of(given).attr("__name__")))));
+    throw py::type_error(
+        fmt::format("{}: expected a NumPy array [{}] of floats, got {}", name, to.size(), type_name(given)));
   }
   const auto array = py::reinterpret_borrow<py::array>(given);
-  const std::string shape = py::str(py::tuple(given.attr("shape")));
   if (array.dtype().kind() != 'f') {
     throw py::type_error(fmt::format("{}: expected an array of float32 or float64, got one of {}", name,
                                      std::string(py::str(array.dtype()))));
   }
   if (array.ndim() != 1 || static_cast<std::size_t>(array.size()) != to.size()) {
+    const std::string shape = py::str(py::tuple(given.attr("shape")));
     throw py::value_error(
         fmt::format("{}: expected an array of shape ({},), got {}", name, to.size(), shape));
   }
@@ -127,15 +127,14 @@ double number_of(const py::object& given, const std::string& name) {
   if (PyErr_Occurred()) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
     PyErr_Clear();
-    throw py::type_error(fmt::format("{}: expected a number as loss, got {}", name,
-                                     std::string(py::str(py::type::of(given).attr("__name__")))));
+    throw py::type_error(fmt::format("{}: expected a number as loss, got {}", name, type_name(given)));
   }
   return value;
 }
 
 /// "list", "tuple of 3"
 std::string kind_of(const py::object& given) {
-  const std::string type = py::str(py::type::of(given).attr("__name__"));
+  const std::string type = type_name(given);
   return py::isinstance<py::tuple>(given) ? fmt::format("{} of {}", type, py::len(given)) : type;
 }
 
@@ -212,7 +211,7 @@ class PythonObjective::Engine final : public GradientEngine {
 PythonObjective::PythonObjective(py::object object, std::uint64_t seed, OnError on_error,
                                  CallbackErrors& errors)
     : object_(std::move(object)), seed_(seed), on_error_(on_error), errors_(errors) {
-  class_name_ = py::str(py::type::of(object_).attr("__name__"));
+  class_name_ = type_name(object_);
   if (PyType_Check(object_.ptr())) {
     throw py::type_error(fmt::format("expected an objective, got the class {}",
                                      std::string(py::str(object_.attr("__name__")))));

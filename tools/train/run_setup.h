@@ -40,13 +40,13 @@ struct RunSetup {
   std::function<bool()> keeps_memory = {};  ///< as OwnParts has it
 };
 
-/// Whether the model is a quadratic problem.
+/// Tells whether the model is a quadratic problem.
 bool is_quadratic(const TrainOptions& options);
 
-/// Whether the model is an objective that the caller brings (OwnParts).
+/// Tells whether the model is an objective that the caller brings (OwnParts).
 bool is_own_model(const TrainOptions& options);
 
-/// Whether the run needs no data set.
+/// Tells whether the run needs no data set.
 bool has_no_data(const TrainOptions& options);
 
 /// Gives what follows "quadratic:" in the name of such a model: a file, or the generated problem.
