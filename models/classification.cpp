@@ -262,10 +262,10 @@ Classification::Classification(std::shared_ptr<const data::Dataset> dataset, Arc
     : dataset_(std::move(dataset)),
       architecture_(std::move(architecture)),
       options_(options),
-      minibatches_(data::partition(dataset_->train.labels, dataset_->classes, options.workers,
-                                   options.partition, options.seed, dataset_->owners),
-                   checked(options.batch_size, options.workers), options.sampling, options.seed,
-                   options.augment) {
+      minibatches_(
+          data::partition(dataset_->train.labels, dataset_->classes, options.workers, options.partition,
+                          options.partition_seed.value_or(options.seed), dataset_->owners),
+          checked(options.batch_size, options.workers), options.sampling, options.seed, options.augment) {
   if (options.evaluation_threads < 0) {
     throw std::invalid_argument(
         fmt::format("{} evaluation threads; expected 0 (all) or more", options.evaluation_threads));

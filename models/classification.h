@@ -21,6 +21,7 @@ struct ClassificationOptions {
   data::Sampling sampling = data::Sampling::shuffle;
   bool augment = false;    ///< Random crops and flips of the training images (MinibatchSource).
   std::uint64_t seed = 0;  ///< of partition, minibatches, augmentation and the masks of dropout
+  std::optional<std::uint64_t> partition_seed = {};  ///< where the partition has one of its own
   /// Says where evaluate() computes. A CPU device stands for all of them.
   Device evaluation_device = {};
   int evaluation_threads =

@@ -116,7 +116,7 @@ void Tridiagonal::draw_offsets() {
   offsets_.resize(n * d);
   std::vector<double> mean(d);
   for (std::size_t worker = 0; worker < n; ++worker) {
-    Random random(seed_, Purpose::heterogeneity, worker);
+    Random random(options_.problem_seed.value_or(seed_), Purpose::heterogeneity, worker);
     for (std::size_t i = 0; i < d; ++i) {
       const auto drawn = static_cast<float>(random.normal());
       offsets_[worker * d + i] = drawn;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,7 @@ struct TridiagonalOptions {
   int dimension = 1;  ///< d
   double noise = 0;   ///< Standard deviation of each component of a gradient.
   double spread = 0;  ///< Standard deviation of each component of the workers' b_i.
+  std::optional<std::uint64_t> problem_seed = {};  ///< Of the b_i, where they have one of their own.
 };
 
 /// Tells whether `text` asks for a Tridiagonal, well or badly.

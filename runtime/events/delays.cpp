@@ -21,6 +21,7 @@ namespace tardigrad {
 namespace {
 
 constexpr std::string_view trace_prefix = "trace:";
+constexpr std::string_view trace_shift = "+shift";
 
 /// A form NAME:A or NAME:A:B from which each worker's time is drawn; `b` is 0 in a form of one parameter.
 struct Distribution {
@@ -28,6 +29,7 @@ struct Distribution {
   std::string_view condition;
   bool (*valid)(double a, double b);
   double (*draw)(double a, double b, int worker, Random& random);
+  bool permuted = false;  ///< the workers get the times in an order that is drawn, too
 
   std::string_view name() const { return form.substr(0, form.find(':')); }
   std::ptrdiff_t parameters() const { return std::count(form.begin(), form.end(), ':'); }
@@ -38,6 +40,11 @@ constexpr std::array distributions = {
                  .condition = "numbers",
                  .valid = [](double, double) { return true; },
                  .draw = [](double a, double b, int worker, Random&) { return a + b * worker; }},
+    Distribution{.form = "permuted:A:B",
+                 .condition = "numbers",
+                 .valid = [](double, double) { return true; },
+                 .draw = [](double a, double b, int place, Random&) { return a + b * place; },
+                 .permuted = true},
     Distribution{.form = "truncnorm:MEAN:STD",
                  .condition = "numbers of at least 0, not both 0",
                  .valid = [](double mean, double std) { return mean >= 0 && std >= 0 && mean + std > 0; },
@@ -119,6 +126,8 @@ std::vector<double> draw(const std::string& value, const Distribution& distribut
     }
     times.push_back(time);
   }
+  const auto beyond_workers = static_cast<std::uint64_t>(workers);
+  if (distribution.permuted) Random(seed, Purpose::delay, beyond_workers).shuffle(std::span(times));
   return times;
 }
 
@@ -157,7 +166,7 @@ std::optional<RecordedJob> parse_trace_line(const std::string& line, const std::
 }
 
 std::vector<std::vector<double>> read_trace(const std::string& value, int workers) {
-  std::ifstream file(value.substr(trace_prefix.size()));
+  std::ifstream file(Delays::trace_file(value).value());
   if (!file) {
     refuse(value,
            fmt::format("trace:FILE, without noise, of a file that can be read: {}", std::strerror(errno)));
@@ -178,7 +187,22 @@ std::vector<std::vector<double>> read_trace(const std::string& value, int worker
   return trace;
 }
 
+/// Lets all workers begin at the same share of their jobs.
+void shift(std::vector<std::vector<double>>& trace, std::uint64_t seed) {
+  const double share = Random(seed, Purpose::delay).uniform();
+  for (std::vector<double>& jobs : trace) {
+    const auto first = static_cast<std::ptrdiff_t>(share * static_cast<double>(jobs.size()));
+    std::rotate(jobs.begin(), jobs.begin() + first, jobs.end());
+  }
+}
+
 }  // namespace
+
+std::optional<std::string> Delays::trace_file(const std::string& value) {
+  if (!value.starts_with(trace_prefix)) return std::nullopt;
+  const std::string file = value.substr(trace_prefix.size());
+  return file.ends_with(trace_shift) ? file.substr(0, file.size() - trace_shift.size()) : file;
+}
 
 std::optional<int> Delays::list_length(const std::string& value) {
   const std::string_view base = std::string_view(value).substr(0, base_length(value));
@@ -192,6 +216,7 @@ Delays Delays::parse(const std::string& value, int workers, std::uint64_t seed) 
   if (value == "measured") return delays;
   if (value.starts_with(trace_prefix)) {
     delays.trace_ = read_trace(value, workers);
+    if (value.ends_with(trace_shift)) shift(delays.trace_, seed);
     return delays;
   }
   const std::size_t length = base_length(value);
@@ -204,14 +229,17 @@ void Delays::add_noise(const std::string& value, const std::string& noise) {
   const auto parts = split(noise, ':');
   if (parts[0] == "+halfnormal") noise_ = Noise::halfnormal;
   if (parts[0] == "+exponential") noise_ = Noise::exponential;
-  const std::optional<double> scale = parts.size() == 2 ? parse_number<double>(parts[1]) : std::nullopt;
-  if (noise_ == Noise::none || parts.size() > 2 || (parts.size() == 2 && !(scale && *scale > 0))) {
-    refuse(value, fmt::format("noise +halfnormal, +halfnormal:STD, +exponential or +exponential:MEAN with a "
-                              "number above 0, found '{}'",
+  const bool by_worker = noise == "+halfnormal:worker";
+  const bool by_number = parts.size() == 2 && !by_worker;
+  const double scale = by_number ? parse_number<double>(parts[1]).value_or(0) : 0;
+  if (noise_ == Noise::none || parts.size() > 2 || (by_number && !(scale > 0))) {
+    refuse(value, fmt::format("noise +halfnormal, +halfnormal:STD, +halfnormal:worker, +exponential or "
+                              "+exponential:MEAN with a number above 0, found '{}'",
                               noise));
   }
-  for (const double time : base_) {
-    noise_scale_.push_back(scale.value_or(noise_ == Noise::halfnormal ? std::sqrt(time) : time));
+  for (std::size_t worker = 0; worker < base_.size(); ++worker) {
+    const double time = by_worker ? static_cast<double>(worker + 1) : base_[worker];
+    noise_scale_.push_back(by_number ? scale : noise_ == Noise::halfnormal ? std::sqrt(time) : time);
   }
 }
 

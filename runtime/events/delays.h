@@ -15,6 +15,7 @@ class Delays {
   ///   measured              no emulation: jobs take what they take (wall clock only)
   ///   1,2,40                one time a worker
   ///   linear:A:B            τ_i = A + B·i
+  ///   permuted:A:B          the same times, given to the workers in an order drawn by the seed
   ///   truncnorm:MEAN:STD    the normal distribution truncated to (0, ∞)
   ///   lognormal:MU:SIGMA    exp of a normal variate of these parameters
   ///   pareto:SCALE:SHAPE    P(τ > t) = (SCALE/t)^SHAPE for t ≥ SCALE
@@ -22,10 +23,13 @@ class Delays {
   ///   trace:FILE            recorded jobs: in FILE, JSON lines as of `--record`, every line with the numbers
   ///                         `worker` and `compute_time` is one; job j of a worker takes as long as its
   ///                         (j mod count)-th there. Other lines are skipped.
+  ///   trace:FILE+shift      the same, but all workers begin as far into their jobs as the seed says, by one
+  ///                         share of them: other delays, as alike and as tied to each other as those
   /// After any of them but measured and trace there may be noise, drawn once a job (Maranjyan, Richtárik
-  /// 2025, have linear:1:1+halfnormal):
+  /// 2025, have permuted:1:1+halfnormal:worker):
   ///   +halfnormal           |N(0, τ_i)|, of variance τ_i before the absolute value
   ///   +halfnormal:STD       |N(0, STD²)|
+  ///   +halfnormal:worker    |N(0, i + 1)|, by the worker's number and not by its time
   ///   +exponential          Exp of mean τ_i
   ///   +exponential:MEAN     Exp of mean MEAN
   /// Throws std::invalid_argument naming the value, the line of a trace, and what was expected.
@@ -43,6 +47,9 @@ class Delays {
   /// measured().
   std::vector<double> fixed() const;
 
+  /// Returns the file that a value takes recorded jobs from, and nothing for other forms.
+  static std::optional<std::string> trace_file(const std::string& value);
+
   /// Returns the number of times in a list value such as "1,2,40", with noise or without, and nothing for
   /// other forms.
   static std::optional<int> list_length(const std::string& value);
@@ -56,7 +63,7 @@ class Delays {
   std::vector<double> base_;
   Noise noise_ = Noise::none;
   std::vector<double> noise_scale_;         // per worker: the deviation of the normal, the mean of Exp
-  std::vector<std::vector<double>> trace_;  // per worker, per recorded job
+  std::vector<std::vector<double>> trace_;  // per worker, per recorded job, from the first to be taken on
 };
 
 }  // namespace tardigrad

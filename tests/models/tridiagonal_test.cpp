@@ -180,6 +180,15 @@ TEST(Tridiagonal, AJobDependsOnSeedWorkerAndJobOnly) {
   EXPECT_NE(Jobs(options, 3, 2).compute(1, 7, x), expected);
 }
 
+TEST(Tridiagonal, OfOneProblemSeedWorkersDifferAlikeUnderAnySeed) {
+  const std::vector<float> x = point(8);
+  const TridiagonalOptions problem{.dimension = 8, .spread = 0.5, .problem_seed = 3};
+  const Job expected = Jobs(problem, 3, 1).compute(1, 7, x);
+  EXPECT_EQ(Jobs(problem, 3, 2).compute(1, 7, x), expected);
+  EXPECT_EQ(Jobs({.dimension = 8, .spread = 0.5}, 3, 3).compute(1, 7, x), expected);
+  EXPECT_NE(Jobs({.dimension = 8, .spread = 0.5}, 3, 2).compute(1, 7, x), expected);
+}
+
 TEST(Tridiagonal, ManyWorkersInManyDimensions) {
   Tridiagonal objective({.dimension = 1000, .noise = 0.01}, 10000, 1);
   EXPECT_EQ(objective.workers(), 10000);

@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "runtime/base/json_text.h"
+#include "runtime/events/delays.h"
 #include "runtime/execution/execution.h"
 #include "runtime/telemetry/run_log_reader.h"
 #include "tools/compare/logged_run.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
+#include "tools/train/run_setup.h"
 #include "tools/train/version.h"
 
 namespace tardigrad {
@@ -66,11 +68,8 @@ void check_same_options(const std::string& log, const RecordJson& recorded, cons
 /// The files that a run is made of, besides its data set.
 std::vector<std::string> files_of(const TrainOptions& run) {
   std::vector<std::string> files{run.init, run.events};
-  const auto add_behind = [&files](const std::string& text, std::string_view prefix) {
-    if (text.starts_with(prefix)) files.push_back(text.substr(prefix.size()));
-  };
-  add_behind(run.model, "quadratic:");
-  add_behind(run.compute_time, "trace:");
+  if (is_quadratic(run)) files.push_back(quadratic_source(run));
+  if (const auto trace = Delays::trace_file(run.compute_time)) files.push_back(*trace);
   return files;
 }
 

@@ -119,6 +119,13 @@ std::vector<OptionRow> run_rows() {
                 .section = problem,
                 .goes_with_workers = true},
                &Options::partition, words_or_file("HOW", "file:")),
+      make_row(
+          {.name = "problem_seed",
+           .help = "Of the partition, and of how the workers of quadratic:tridiagonal differ, where runs "
+                   "of several seeds are to have the same problem (default: --seed)",
+           .section = problem,
+           .place = 1},
+          &Options::problem_seed, whole_number(std::uint64_t{0})),
       batch_size_row(
           {.name = "batch_size",
            .help = "Images per gradient: of all workers, or a list with one number for each. However many "
@@ -263,9 +270,10 @@ std::vector<OptionRow> run_rows() {
                &Options::time_limit, duration()),
       make_row({.name = "compute_time",
                 .help = "Time of a gradient: measured; a list such as 1,2,40; linear:A:B; "
-                        "truncnorm:MEAN:STD; lognormal:MU:SIGMA; pareto:SCALE:SHAPE; exponential:MEAN, each "
-                        "drawn once a worker; trace:FILE (recorded). Noise per job: append "
-                        "+halfnormal[:STD] or +exponential[:MEAN]",
+                        "permuted:A:B (in an order drawn); truncnorm:MEAN:STD; lognormal:MU:SIGMA; "
+                        "pareto:SCALE:SHAPE; exponential:MEAN, each drawn once a worker; trace:FILE[+shift] "
+                        "(recorded; begun somewhere in it). Noise per job: append +halfnormal[:STD|:worker] "
+                        "or +exponential[:MEAN]",
                 .section = machine,
                 .on_resume = in_wall_time,
                 .goes_with_workers = true},

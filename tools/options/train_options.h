@@ -41,6 +41,7 @@ struct TrainOptions {
   bool tune = false;
   bool cuda_graphs = true;
   std::string partition = "iid";
+  std::optional<std::uint64_t> problem_seed;  ///< nothing: the seed
   data::BatchSizes batch_size = 32;
   bool augment = false;
   std::optional<double> test_share;

@@ -74,8 +74,9 @@ int count_workers(const TrainOptions& options, const Devices& devices) {
 std::unique_ptr<Objective> make_quadratic(const TrainOptions& options) {
   const std::string file = quadratic_source(options);
   if (models::is_tridiagonal(file)) {
-    return std::make_unique<models::Tridiagonal>(models::parse_tridiagonal(file), options.workers.value(),
-                                                 options.seed);
+    models::TridiagonalOptions problem = models::parse_tridiagonal(file);
+    problem.problem_seed = options.problem_seed;
+    return std::make_unique<models::Tridiagonal>(problem, options.workers.value(), options.seed);
   }
   auto quadratic = std::make_unique<models::Quadratic>(models::load_quadratic(file));
   if (options.workers) require_agreement(quadratic->workers(), *options.workers, "--workers", file);
@@ -108,6 +109,7 @@ std::unique_ptr<models::Classification> make_classification(const TrainOptions& 
   classification.batch_size = options.batch_size;
   classification.partition = data::parse_partition(options.partition);
   classification.sampling = data::parse_sampling(options.sampling);
+  classification.partition_seed = options.problem_seed;
   classification.seed = options.seed;
   classification.augment = options.augment;
   classification.evaluation_examples = options.eval_examples.value_or(0);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -58,6 +59,16 @@ TEST(Delays, MeasuredEmulatesNothing) {
 TEST(Delays, LinearGrowsByWorker) {
   EXPECT_THAT(Delays::parse("linear:1:2", 4, 5).fixed(), ElementsAre(1, 3, 5, 7));
   EXPECT_THAT(Delays::parse("linear:1e+1:-4", 3, 5).fixed(), ElementsAre(10, 6, 2));
+}
+
+TEST(Delays, PermutedGivesTheTimesOfLinearInAnOrderOfTheSeed) {
+  const auto times = Delays::parse("permuted:1:2", 100, 5).fixed();
+  auto sorted = times;
+  std::ranges::sort(sorted);
+  EXPECT_EQ(sorted, Delays::parse("linear:1:2", 100, 5).fixed());
+  EXPECT_NE(times, sorted);
+  EXPECT_NE(times, Delays::parse("permuted:1:2", 100, 6).fixed());
+  EXPECT_EQ(times, Delays::parse("permuted:1:2", 100, 5).fixed());
 }
 
 TEST(Delays, DrawsDependOnSeedAndWorkerAlone) {
@@ -153,6 +164,7 @@ TEST(Delays, NoiseHasItsMoments) {
   for (const auto& [value, expected] : std::array{
            Case{"1,4+halfnormal", {2 * half_mean, 2 * half_deviation}},
            Case{"1,4+halfnormal:3", {3 * half_mean, 3 * half_deviation}},
+           Case{"1,4+halfnormal:worker", {std::sqrt(2) * half_mean, std::sqrt(2) * half_deviation}},
            Case{"1,4+exponential", {4, 4}},
            Case{"1,4+exponential:0.5", {0.5, 0.5}},
        }) {
@@ -221,6 +233,27 @@ TEST(DelayTrace, RepeatsTheRecordedJobsOfEachWorker) {
   for (std::uint64_t job = 0; job < 10; ++job) EXPECT_EQ(delays.duration(1, job), recorded[job % 3]);
 }
 
+TEST(DelayTrace, ShiftedBeginsAtTheSameShareOfTheJobsOfEachWorker) {
+  std::string jobs;
+  for (int job = 0; job < 1000; ++job) {
+    jobs += "{\"worker\": 0, \"compute_time\": " + std::to_string(1000 + job) + "}\n";
+    if (job % 10 == 0) jobs += "{\"worker\": 1, \"compute_time\": " + std::to_string(1000 + job) + "}\n";
+  }
+  const TemporaryFile file;
+  const std::string value = "trace:" + file.write(jobs) + "+shift";
+  std::set<double> firsts;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    const Delays delays = Delays::parse(value, 2, seed);
+    const double first = delays.duration(0, 0) - 1000;
+    firsts.insert(first);
+    EXPECT_EQ(delays.duration(1, 0) - 1000, 10 * std::floor(first / 10)) << seed;
+    for (std::uint64_t job = 0; job < 2000; ++job) {
+      ASSERT_EQ(delays.duration(0, job) - 1000, std::fmod(first + static_cast<double>(job), 1000)) << seed;
+    }
+  }
+  EXPECT_EQ(firsts.size(), 8);
+}
+
 TEST(DelayTrace, RefusalsNameTheLine) {
   const TemporaryFile file;
   const std::string job = "{\"worker\": 0, \"compute_time\": 1}\n";
@@ -261,7 +294,8 @@ TEST(Delays, RefusalsNameTheValueAndWhatWasExpected) {
   EXPECT_EQ(
       refusal_of_delays("fast"),
       "--compute-time fast: expected measured or trace:FILE or, with noise or without, one of a list such as "
-      "1,2,40, linear:A:B, truncnorm:MEAN:STD, lognormal:MU:SIGMA, pareto:SCALE:SHAPE, exponential:MEAN");
+      "1,2,40, linear:A:B, permuted:A:B, truncnorm:MEAN:STD, lognormal:MU:SIGMA, pareto:SCALE:SHAPE, "
+      "exponential:MEAN");
   for (const char* value : {"", "measured+halfnormal", "+halfnormal", "lognormalx:1:1"}) {
     EXPECT_THAT(refusal_of_delays(value), HasSubstr("expected measured or trace:FILE")) << value;
   }
@@ -298,13 +332,12 @@ TEST(Delays, RefusesTimesThatAreNotPositiveNumbers) {
 
 TEST(Delays, RefusesUnknownNoise) {
   for (const char* noise : {"+halfnorm", "+halfnormal:", "+halfnormal:0", "+halfnormal:x", "+exponential:-1",
-                            "+exponential:1:2", "+halfnormal+exponential"}) {
-    EXPECT_EQ(
-        refusal_of_delays(std::string("1,2,3") + noise),
-        std::string("--compute-time 1,2,3") + noise +
-            ": expected noise +halfnormal, +halfnormal:STD, +exponential or +exponential:MEAN with a number "
-            "above 0, found '" +
-            noise + "'");
+                            "+exponential:1:2", "+exponential:worker", "+halfnormal+exponential"}) {
+    EXPECT_EQ(refusal_of_delays(std::string("1,2,3") + noise),
+              std::string("--compute-time 1,2,3") + noise +
+                  ": expected noise +halfnormal, +halfnormal:STD, +halfnormal:worker, +exponential or "
+                  "+exponential:MEAN with a number above 0, found '" +
+                  noise + "'");
   }
   EXPECT_THAT(refusal_of_delays("1,2,3+5"), HasSubstr("expected positive times, found '3+5'"));
 }

@@ -142,7 +142,7 @@ TEST(OptionTable, RecordsAreWhatTheyWere) {
       R"({"model":"","dataset":"","data_dir":"","method":"","workers":null,"device":"auto",)"
       R"("workers_per_device":"","server_device":"",)"
       R"("sync_over":null,"gradient_route":"auto","precision":"fp32","deterministic":false,"cuda_graphs":"on",)"
-      R"("partition":"iid","batch_size":32,"augment":false,"test_share":null,"normalise":"","image_size":null,)"
+      R"("partition":"iid","problem_seed":null,"batch_size":32,"augment":false,"test_share":null,"normalise":"","image_size":null,)"
       R"("colour":"auto","skip_broken":false,"lr":0.0,"gather":null,"delay_threshold":null,)"
       R"("smoothness":null,"availability":null,"lost_rows":null,"local_steps":null,"local_lr":null,)"
       R"("optimizer":"sgd","beta1":null,"beta2":null,"epsilon":null,"momentum":0.0,"weight_decay":0.0,"clip_norm":null,"lr_schedule":"constant","table_dtype":null,)"
