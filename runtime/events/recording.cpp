@@ -74,10 +74,11 @@ void RunRecorder::on_summary(const RunSummary&) {
   if (file_) file_->flush();
 }
 
-Recording::Recording(std::string path) : path_(std::move(path)), file_(path_) {
+Recording::Recording(std::string path, std::string flag)
+    : path_(std::move(path)), flag_(std::move(flag)), file_(path_) {
   const auto refuse = [this](const char* reason) {
     throw std::invalid_argument(
-        fmt::format("--replay {}: {}; expected a file written by --record", path_, reason));
+        fmt::format("{} {}: {}; expected a file written by --record", flag_, path_, reason));
   };
   if (!file_) refuse("cannot be read");
   std::getline(file_, run_json_);
@@ -89,7 +90,7 @@ Recording::Recording(std::string path) : path_(std::move(path)), file_(path_) {
   wall_ = run.at("clock") == "wall";
 }
 
-std::string Recording::place() const { return fmt::format("--replay {}:{}: ", path_, line_); }
+std::string Recording::place() const { return fmt::format("{} {}:{}: ", flag_, path_, line_); }
 
 std::optional<Recording::Event> Recording::next() {
   std::string text;

@@ -48,9 +48,9 @@ class RunRecorder final : public RunObserver {
 /// Reads a file of RunRecorder from front to back.
 class Recording {
  public:
-  /// Opens the file. Throws std::invalid_argument naming it if it cannot be read or does not begin with a run
-  /// record.
-  explicit Recording(std::string path);
+  /// Opens the file. Throws std::invalid_argument naming it, and the option that it is for, if it cannot be
+  /// read or does not begin with a run record.
+  explicit Recording(std::string path, std::string flag = "--replay");
 
   /// Returns the run record, as a JSON object.
   const std::string& run_json() const { return run_json_; }
@@ -72,13 +72,14 @@ class Recording {
   /// std::invalid_argument naming file and line.
   std::optional<Event> next();
 
-  /// Returns "--replay FILE:LINE: ", the place of the event returned last.
+  /// Returns "FLAG FILE:LINE: ", the place of the event returned last.
   std::string place() const;
 
  private:
   Event event_of(const nlohmann::json& json);
 
   std::string path_;
+  std::string flag_;
   std::ifstream file_;
   std::uint64_t line_ = 0;
   double latest_time_ = 0;

@@ -15,6 +15,7 @@
 #include "runtime/base/say.h"
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/device/device.h"
+#include "tools/advise/advise.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/help_page.h"
 #include "tools/compare/accuracy_table.h"
@@ -126,6 +127,8 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   const CLI::App* train_command = add_train_command(app, train_options);
   CompareOptions compare_options;
   const CLI::App* compare_command = add_compare_command(app, compare_options);
+  AdviseOptions advise_options;
+  const CLI::App* advise_command = add_advise_command(app, advise_options);
   CLI::App* devices_command = app.add_subcommand("devices", "Show the devices --device can name");
   devices_command->footer(devices_example);
   std::vector<std::string> logs;
@@ -168,6 +171,9 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
       ->capture_default_str();
   models_command->footer(models_example);
   train_options.command_line = compare_options.shared.command_line = command_line;
+  const auto runs_something = [&] {
+    return train_command->parsed() || compare_command->parsed() || advise_command->parsed();
+  };
   try {
     const auto checkpoint = read_command_line(app, arguments);
     if (devices_command->parsed()) print_devices();
@@ -177,7 +183,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
     if (report_command->parsed()) write_report(logs, page);
     if (models_command->parsed()) describe_models(described);
     if (data_command->parsed()) describe_data(data_options, data_page);
-    if (train_command->parsed() || compare_command->parsed()) ignore_sigpipe_and_sigxfsz();
+    if (runs_something()) ignore_sigpipe_and_sigxfsz();
     if (train_command->parsed()) {
       return until_interrupted(answer_to_request(train_options), [&](InterruptWatch& interrupts) {
         train(train_options, checkpoint.get(), interrupts);
@@ -186,6 +192,10 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
     if (compare_command->parsed()) {
       return until_interrupted("compare takes no checkpoints; the runs go on",
                                [&](InterruptWatch& interrupts) { compare(compare_options, interrupts); });
+    }
+    if (advise_command->parsed()) {
+      return until_interrupted("advise takes no checkpoints; the runs go on",
+                               [&](InterruptWatch& interrupts) { advise(advise_options, interrupts); });
     }
     return ok;
   } catch (const CLI::CallForHelp& help) {
@@ -205,8 +215,7 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   } catch (const NotFiniteError& error) {
     return report_of_run(not_finite, error.what());
   } catch (const std::exception& error) {
-    const bool of_run = train_command->parsed() || compare_command->parsed();
-    return (of_run ? report_of_run : report)(internal_error, error.what());
+    return (runs_something() ? report_of_run : report)(internal_error, error.what());
   }
 }
 

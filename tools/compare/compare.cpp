@@ -18,14 +18,13 @@
 #include "tools/compare/compare_plan.h"
 #include "tools/compare/comparison_table.h"
 #include "tools/compare/earlier_results.h"
+#include "tools/compare/shown_sweep.h"
 #include "tools/compare/sweep.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
 
 namespace tardigrad {
 namespace {
-
-const char* time_unit(const TrainOptions& run) { return run.clock == ClockKind::wall ? "s" : "units"; }
 
 std::string describe_end(const TrainOptions& run) {
   std::vector<std::string> limits;
@@ -54,40 +53,6 @@ std::string describe_configuration(const TrainOptions& run, const std::vector<st
   }
   return text + fmt::format(", {} workers, compute time {}, {} clock, {}, {}", *run.workers, run.compute_time,
                             text_of(row_of("clock").value(run)), describe_end(run), describe_seeds(seeds));
-}
-
-std::string describe_result(const RunResult& result, const Sweep& sweep) {
-  if (result.failed()) return "failed: " + result.failure;
-  const Evaluation& last = result.summary.final_evaluation;
-  std::string text = fmt::format("loss {:.4g}", last.loss);
-  if (last.accuracy) text += fmt::format("  accuracy {:.2f} %", 100 * *last.accuracy);
-  if (last.gradient_norm_sq) text += fmt::format("  ||grad f||^2 {:.4g}", *last.gradient_norm_sq);
-  if (!sweep.target) return text;
-  const std::string target = to_string(*sweep.target);
-  if (!result.at_target) return text + fmt::format("  {} not reached", target);
-  return text +
-         fmt::format("  {} at time {:.1f} {}", target, result.at_target->time, time_unit(sweep.runs.front()));
-}
-
-/// Runs of one method take about as long as each other.
-std::vector<std::string> methods_of(const Sweep& sweep) {
-  std::vector<std::string> methods;
-  std::ranges::transform(sweep.runs, std::back_inserter(methods), &TrainOptions::method);
-  return methods;
-}
-
-/// Executes the sweep, and shows on stderr how it goes on.
-std::vector<RunResult> execute_with_progress(const Sweep& sweep, const std::stop_token& stop) {
-  const auto describe = [&](std::size_t index, const RunResult& result) {
-    const TrainOptions& run = sweep.runs[index];
-    return fmt::format("{} lr {} seed {}: {}  ({:.1f} s)", run.method, run.lr, run.seed,
-                       describe_result(result, sweep), result.wall_s);
-  };
-  const bool quiet = sweep.runs.front().quiet;
-  SweepProgress progress(methods_of(sweep), SweepProgress::standard_display(quiet));
-  std::vector<RunResult> results = execute_sweep(sweep, progress, describe, stop);
-  if (!quiet) say(stderr, "\n");
-  return results;
 }
 
 /// What an earlier call with this `--log-dir` has left need not be done again.
@@ -119,11 +84,11 @@ void compare(const CompareOptions& options, RunControl& control, bool prints) {
   const std::vector<Contestant> contestants = parse_contestants(options.methods, options.lr);
   const std::vector<std::uint64_t> seeds = seeds_of(options);
   check_comparison_outputs(options);
-  const LogFolder logs(options);
+  const LogFolder logs(options.log_dir, !options.csv.empty() || !options.report.empty());
   Sweep sweep = plan_sweep(options, contestants, logs.path());
   take_over_earlier_results(sweep, options.log_dir);
   logs.make();
-  const std::vector<RunResult> results = execute_with_progress(sweep, control.run());
+  const std::vector<RunResult> results = execute_shown(sweep, control.run());
   const std::vector<MethodRuns> methods = group(contestants, results, seeds.size());
   std::FILE* out = table_stream(options);
   if (prints) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "runtime/base/output_path.h"
 #include "runtime/base/say.h"
@@ -24,7 +25,7 @@ namespace tardigrad {
 namespace {
 
 std::string make_temporary_folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "tardigrad-compare-XXXXXX").string();
+  std::string name = (std::filesystem::temp_directory_path() / "tardigrad-runs-XXXXXX").string();
   if (mkdtemp(name.data()) != nullptr) return name;
   throw std::runtime_error(fmt::format("no folder for logs can be made in {}: {}; expected one, or --log-dir",
                                        std::filesystem::temp_directory_path().string(),
@@ -93,9 +94,8 @@ std::vector<std::string> best_logs(const Sweep& sweep, std::span<const RunResult
 
 }  // namespace
 
-LogFolder::LogFolder(const CompareOptions& options)
-    : path_(options.log_dir),
-      temporary_(options.log_dir.empty() && !(options.csv.empty() && options.report.empty())) {
+LogFolder::LogFolder(std::string log_dir, bool is_needed)
+    : path_(std::move(log_dir)), temporary_(path_.empty() && is_needed) {
   if (temporary_) path_ = make_temporary_folder();
 }
 

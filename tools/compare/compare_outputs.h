@@ -11,12 +11,12 @@
 
 namespace tardigrad {
 
-/// Has the folder of a comparison's logs: that of `--log-dir`; where there is none and something is made of
-/// logs, a temporary one, which goes with this object; else none.
+/// Has the folder of logs of many runs: that of `--log-dir`; where there is none, but one is needed, a
+/// temporary one, which goes with this object; else none.
 class LogFolder {
  public:
   /// Makes a temporary folder where one is needed. Throws std::runtime_error where that fails.
-  explicit LogFolder(const CompareOptions& options);
+  LogFolder(std::string log_dir, bool is_needed);
   ~LogFolder();
   LogFolder(const LogFolder&) = delete;
   LogFolder& operator=(const LogFolder&) = delete;

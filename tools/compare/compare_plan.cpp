@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
-#include <optional>
 #include <stdexcept>
 
 #include "runtime/base/say.h"
@@ -30,19 +29,6 @@ void check_end_and_target(const TrainOptions& shared) {
   }
 }
 
-std::optional<Target> target_of(const TrainOptions& shared) {
-  using Kind = Target::Kind;
-  if (shared.target_accuracy) return Target{Kind::accuracy, *shared.target_accuracy};
-  if (shared.target_loss) return Target{Kind::loss, *shared.target_loss};
-  if (shared.target_gradient_norm_sq) return Target{Kind::gradient_norm_sq, *shared.target_gradient_norm_sq};
-  return std::nullopt;
-}
-
-std::string log_file(const std::string& log_dir, const TrainOptions& run) {
-  if (log_dir.empty()) return "";
-  return std::filesystem::path(log_dir) / fmt::format("{}-{}-{}.jsonl", run.method, run.lr, run.seed);
-}
-
 /// By method, then step size, then seed.
 std::vector<TrainOptions> plan_runs(const CompareOptions& options, const std::vector<Contestant>& contestants,
                                     const std::string& log_dir) {
@@ -53,7 +39,7 @@ std::vector<TrainOptions> plan_runs(const CompareOptions& options, const std::ve
       run.lr = lr;
       for (const std::uint64_t seed : seeds_of(options)) {
         run.seed = seed;
-        run.log = log_file(log_dir, run);
+        run.log = log_in(log_dir, run);
         runs.push_back(run);
       }
     }
@@ -77,6 +63,21 @@ int try_set_ups(const Sweep& sweep) {
 }
 
 }  // namespace
+
+std::optional<Target> target_of(const TrainOptions& options) {
+  using Kind = Target::Kind;
+  if (options.target_accuracy) return Target{Kind::accuracy, *options.target_accuracy};
+  if (options.target_loss) return Target{Kind::loss, *options.target_loss};
+  if (options.target_gradient_norm_sq) {
+    return Target{Kind::gradient_norm_sq, *options.target_gradient_norm_sq};
+  }
+  return std::nullopt;
+}
+
+std::string log_in(const std::string& log_dir, const TrainOptions& run) {
+  if (log_dir.empty()) return "";
+  return std::filesystem::path(log_dir) / fmt::format("{}-{}-{}.jsonl", run.method, run.lr, run.seed);
+}
 
 Sweep plan_sweep(const CompareOptions& options, const std::vector<Contestant>& contestants,
                  const std::string& log_dir) {

@@ -54,6 +54,24 @@ std::string outputs_json(const TrainOptions& options) {
   return json_text(members_of(Record::outputs, options));
 }
 
+bool is_given(const Json& value) {
+  return !value.is_null() && !(value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
+TrainOptions recorded_options(const Json& run) {
+  TrainOptions options;
+  for (const OptionRow& row : rows_of(Record::run)) {
+    const Json value = run.value(row.name, Json());
+    if (!is_given(value)) continue;
+    if (row.is_on) {
+      options.*row.is_on = value == true;
+    } else {
+      row.parse(options, text_of(value));
+    }
+  }
+  return options;
+}
+
 std::string text_of(const Json& value) {
   return value.is_string() ? value.get<std::string>() : json_text(value);
 }

@@ -16,6 +16,12 @@ std::string to_json(const TrainOptions& options);
 /// Gives what a run leaves, likewise: with the options all that whoever resumes it need not say again.
 std::string outputs_json(const TrainOptions& options);
 
+/// Tells whether an option of a record has a value; where it was not given it is null or an empty text.
+bool is_given(const nlohmann::ordered_json& value);
+
+/// Gives the options that the run record of a log or a recording holds. Throws BadValue.
+TrainOptions recorded_options(const nlohmann::ordered_json& run);
+
 /// Gives a value of a record as its option takes it.
 std::string text_of(const nlohmann::ordered_json& value);
 

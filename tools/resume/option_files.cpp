@@ -42,10 +42,6 @@ void append(std::vector<GivenOption>& options, const std::vector<GivenOption>& m
 
 }  // namespace
 
-bool is_given(const Json& value) {
-  return !value.is_null() && !(value.is_string() && value.get_ref<const std::string&>().empty());
-}
-
 std::vector<GivenOption> options_in(const Json& run, Record kind, const std::string& source) {
   std::vector<GivenOption> options;
   for (const OptionRow& row : rows_of(kind)) {

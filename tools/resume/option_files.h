@@ -25,9 +25,6 @@ struct ExpandedOptions {
 /// the file if it cannot be read, or holds an option that `command` does not know.
 ExpandedOptions expand_option_files(const CLI::App& command, const std::vector<GivenOption>& given);
 
-/// Tells whether an option of a run record has a value; where it was not given it is null or an empty text.
-bool is_given(const nlohmann::ordered_json& value);
-
 /// Gives the options of a kind that the record `run` holds; not those that were not given.
 std::vector<GivenOption> options_in(const nlohmann::ordered_json& run, Record kind,
                                     const std::string& source);

@@ -110,6 +110,12 @@ TEST(OptionTable, EveryRowIsInTheManualWithItsDefault) {
   }
 }
 
+TEST(OptionTable, ARecordGivesItsOptionsBack) {
+  const TrainOptions options = all_given();
+  EXPECT_EQ(to_json(recorded_options(Json::parse(to_json(options)))), to_json(options));
+  EXPECT_THROW(recorded_options(Json{{"workers", "many"}}), BadValue);
+}
+
 TEST(OptionTable, TheCommandThatRepeatsARunGivesItsOptions) {
   const TrainOptions options = all_given();
   std::vector<std::string> words = split(repeat_command(options), ' ');
