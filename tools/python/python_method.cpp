@@ -11,6 +11,7 @@
 
 #include "runtime/base/state_archive.h"
 #include "tools/python/interpreter_lock.h"
+#include "tools/python/python_attributes.h"
 #include "tools/python/python_errors.h"
 
 namespace tardigrad {
@@ -51,10 +52,7 @@ struct ReleaseUnlessDone {
 PythonMethod::PythonMethod(py::object object, const MethodOptions& options)
     : object_(std::move(object)), workers_(options.workers) {
   class_name_ = type_name(object_);
-  if (PyType_Check(object_.ptr())) {
-    throw py::type_error(
-        fmt::format("expected a method, got the class {}", std::string(py::str(object_.attr("__name__")))));
-  }
+  require_no_class(object_, "a method");
   if (!in_use().insert(object_.ptr()).second) {
     throw py::value_error(
         fmt::format("this {} is in use by another run, expected one for each", class_name_));
@@ -97,7 +95,7 @@ void PythonMethod::start(Actions& actions) {
   lost_.assign(static_cast<std::size_t>(workers_), false);
   jobs_in_all_ = 0;
   arrivals_since_step_ = 0;
-  take(object_.attr("start")(), class_name_ + ".start()", actions);
+  take(object_.attr("start")(), {class_name_, "start"}, actions);
 }
 
 void PythonMethod::arrive(const Arrival& arrival, Actions& actions) {
@@ -105,40 +103,40 @@ void PythonMethod::arrive(const Arrival& arrival, Actions& actions) {
   --jobs_.at(static_cast<std::size_t>(arrival.worker));
   --jobs_in_all_;
   ++arrivals_since_step_;
-  const std::string what = fmt::format("{}.arrive(worker {})", class_name_, arrival.worker);
+  const CallbackName what{class_name_, "arrive", arrival.worker};
   has_gradient_ = true;
   take(arrive_(arrival), what, actions);
   has_gradient_ = false;
   // More than any rule that is meant to step lets pass.
   const std::uint64_t most = std::max<std::uint64_t>(100'000, 1000 * static_cast<std::uint64_t>(workers_));
   if (arrivals_since_step_ < most) return;
-  throw py::value_error(fmt::format("{}: no Step in {} arrivals, expected one now and then", what, most));
+  throw py::value_error(
+      fmt::format("{}: no Step in {} arrivals, expected one now and then", what.text(), most));
 }
 
 void PythonMethod::lose(int worker, Actions& actions) {
   const InterpreterLock lock;
   jobs_in_all_ -= std::exchange(jobs_.at(static_cast<std::size_t>(worker)), 0);
   lost_.at(static_cast<std::size_t>(worker)) = true;
-  const std::string what = fmt::format("{}.lose({})", class_name_, worker);
-  take(object_.attr("lose")(worker), what, actions);
+  take(object_.attr("lose")(worker), {class_name_, "lose", worker}, actions);
 }
 
 void PythonMethod::regain(int worker, Actions& actions) {
   const InterpreterLock lock;
   lost_.at(static_cast<std::size_t>(worker)) = false;
-  const std::string what = fmt::format("{}.regain({})", class_name_, worker);
-  take(object_.attr("regain")(worker), what, actions);
+  take(object_.attr("regain")(worker), {class_name_, "regain", worker}, actions);
 }
 
-void PythonMethod::take(const py::object& wanted, const std::string& what, Actions& actions) {
+void PythonMethod::take(const py::object& wanted, const CallbackName& what, Actions& actions) {
   if (!py::isinstance<py::list>(wanted) && !py::isinstance<py::tuple>(wanted)) {
-    throw py::type_error(fmt::format("{}: expected a list of actions, got {}", what, type_name(wanted)));
+    throw py::type_error(
+        fmt::format("{}: expected a list of actions, got {}", what.text(), type_name(wanted)));
   }
   for (const py::handle& object : wanted) {
     Action action;
     if (!read_action(object, action)) {
       throw py::type_error(
-          fmt::format("{}: {} is no action of tardigrad's", what, std::string(py::repr(object))));
+          fmt::format("{}: {} is no action of tardigrad's", what.text(), std::string(py::repr(object))));
     }
     if (!has_gradient_) require_no_gradient(action, what);
     check(action, what);
@@ -146,15 +144,15 @@ void PythonMethod::take(const py::object& wanted, const std::string& what, Actio
   }
   const bool someone_works = std::ranges::find(lost_, false) != lost_.end();
   if (someone_works && jobs_in_all_ == 0) {
-    throw py::value_error(what +
+    throw py::value_error(what.text() +
                           ": no worker has a job now, so nothing more would come; expected a HandOver");
   }
 }
 
-void PythonMethod::check(const Action& action, const std::string& what) {
+void PythonMethod::check(const Action& action, const CallbackName& what) {
   const auto require_finite = [&](double value, const char* name) {
     if (!std::isfinite(value)) {
-      throw py::value_error(fmt::format("{}: {} {}, expected a finite number", what, name, value));
+      throw py::value_error(fmt::format("{}: {} {}, expected a finite number", what.text(), name, value));
     }
   };
   check_use_of_tables(action, what);
@@ -176,42 +174,43 @@ void PythonMethod::check(const Action& action, const std::string& what) {
     require_worker(gone->worker, what);
     int& jobs = jobs_[static_cast<std::size_t>(gone->worker)];
     if (jobs == 0) {
-      throw py::value_error(fmt::format("{}: Discard({}), which has no job", what, gone->worker));
+      throw py::value_error(fmt::format("{}: Discard({}), which has no job", what.text(), gone->worker));
     }
     --jobs;
     --jobs_in_all_;
   }
 }
 
-void PythonMethod::check_hand_over(int worker, const std::string& what) {
+void PythonMethod::check_hand_over(int worker, const CallbackName& what) {
   require_worker(worker, what);
   int& jobs = jobs_[static_cast<std::size_t>(worker)];
   if (lost_[static_cast<std::size_t>(worker)]) {
-    throw py::value_error(fmt::format("{}: HandOver({}), which is lost", what, worker));
+    throw py::value_error(fmt::format("{}: HandOver({}), which is lost", what.text(), worker));
   }
   if (memory_.jobs != JobSpread::anywhere && jobs > 0) {
     throw py::value_error(
         fmt::format("{}: HandOver({}), which still computes; expected a worker without a job, "
                     "or Memory(jobs=\"anywhere\")",
-                    what, worker));
+                    what.text(), worker));
   }
   if (jobs_in_all_ >= workers_) {
     throw py::value_error(fmt::format("{}: HandOver({}) would make more than {} jobs in flight, one a worker",
-                                      what, worker, workers_));
+                                      what.text(), worker, workers_));
   }
   ++jobs;
   ++jobs_in_all_;
 }
 
-void PythonMethod::check_use_of_tables(const Action& action, const std::string& what) const {
+void PythonMethod::check_use_of_tables(const Action& action, const CallbackName& what) const {
   const auto require = [&](bool holds, const char* needed) {
-    if (!holds) throw py::value_error(fmt::format("{}: it needs Memory({})", what, needed));
+    if (!holds) throw py::value_error(fmt::format("{}: it needs Memory({})", what.text(), needed));
   };
   if (const auto* fold = std::get_if<FoldRow>(&action)) {
     require(memory_.tables >= (fold->table == Table::next ? 2 : 1),
             fold->table == Table::next ? "tables=2" : "tables=1");
     if (fold->table == Table::next && fold->update_mean) {
-      throw py::value_error(what + ": FoldRow of the next table moves no mean, expected update_mean=False");
+      throw py::value_error(what.text() +
+                            ": FoldRow of the next table moves no mean, expected update_mean=False");
     }
     require(memory_.mean || !fold->update_mean, "mean=True");
   }
@@ -225,15 +224,15 @@ void PythonMethod::check_use_of_tables(const Action& action, const std::string& 
   }
 }
 
-void PythonMethod::require_no_gradient(const Action& action, const std::string& what) const {
+void PythonMethod::require_no_gradient(const Action& action, const CallbackName& what) const {
   const bool needs = std::holds_alternative<FoldRow>(action) || std::holds_alternative<Accumulate>(action) ||
                      (std::holds_alternative<Step>(action) && !memory_.mean);
-  if (needs) throw py::value_error(what + ": no gradient has arrived that this action could use");
+  if (needs) throw py::value_error(what.text() + ": no gradient has arrived that this action could use");
 }
 
-void PythonMethod::require_worker(int worker, const std::string& what) const {
+void PythonMethod::require_worker(int worker, const CallbackName& what) const {
   if (worker >= 0 && worker < workers_) return;
-  throw py::value_error(fmt::format("{}: worker {}, expected 0 to {}", what, worker, workers_ - 1));
+  throw py::value_error(fmt::format("{}: worker {}, expected 0 to {}", what.text(), worker, workers_ - 1));
 }
 
 void PythonMethod::visit_state(StateArchive& state) {

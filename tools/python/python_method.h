@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/methods/method.h"
+#include "tools/python/callback_name.h"
 
 namespace tardigrad {
 
@@ -31,12 +32,12 @@ class PythonMethod final : public Method {
   void visit_state(StateArchive& state) override;
 
  private:
-  void take(const pybind11::object& wanted, const std::string& what, Actions& actions);
-  void check(const Action& action, const std::string& what);
-  void check_hand_over(int worker, const std::string& what);
-  void check_use_of_tables(const Action& action, const std::string& what) const;
-  void require_no_gradient(const Action& action, const std::string& what) const;
-  void require_worker(int worker, const std::string& what) const;
+  void take(const pybind11::object& wanted, const CallbackName& what, Actions& actions);
+  void check(const Action& action, const CallbackName& what);
+  void check_hand_over(int worker, const CallbackName& what);
+  void check_use_of_tables(const Action& action, const CallbackName& what) const;
+  void require_no_gradient(const Action& action, const CallbackName& what) const;
+  void require_worker(int worker, const CallbackName& what) const;
 
   pybind11::object object_;
   pybind11::object arrive_;

@@ -2,170 +2,24 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <stdexcept>
 #include <vector>
 
-#include "runtime/coordinator/run_errors.h"
+#include "tools/python/callback_name.h"
 #include "tools/python/interpreter_lock.h"
+#include "tools/python/python_attributes.h"
+#include "tools/python/python_numbers.h"
 
 namespace tardigrad {
 namespace {
 
 namespace py = pybind11;
 
-constexpr int most_elements = 1 << 30;  // an int counts them
-
-/// Nothing where there is none, or it is None. Throws what a property does.
-std::optional<py::object> attribute(const py::object& object, const char* name) {
-  const auto found = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), name));
-  if (!found) {
-    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw py::error_already_set();
-    PyErr_Clear();
-    return std::nullopt;
-  }
-  if (found.is_none()) return std::nullopt;
-  return found;
-}
-
-/// A whole number of 1 or more, of an attribute that every objective has.
-int count_of(const py::object& object, const std::string& class_name, const char* name) {
-  const auto found = attribute(object, name);
-  if (!found) throw py::type_error(fmt::format("{} has no {}, expected a whole number", class_name, name));
-  // By __index__, as NumPy's numbers have it, too.
-  const py::object number = py::reinterpret_steal<py::object>(PyNumber_Index(found->ptr()));
-  if (!number) {
-    PyErr_Clear();
-    throw py::type_error(
-        fmt::format("{}.{} is {}, expected a whole number", class_name, name, std::string(py::repr(*found))));
-  }
-  const long long value = PyLong_AsLongLong(number.ptr());
-  if (PyErr_Occurred()) PyErr_Clear();
-  if (value < 1 || value > most_elements) {
-    throw py::value_error(fmt::format("{}.{} is {}, expected 1 to {}", class_name, name,
-                                      std::string(py::repr(*found)), most_elements));
-  }
-  return static_cast<int>(value);
-}
-
-/// The tensors of `shapes`, a dict; else one, "x".
-ParameterLayout layout_of(const py::object& object, const std::string& class_name, int dimension) {
-  ParameterLayout layout;
-  const auto shapes = attribute(object, "shapes");
-  if (!shapes) {
-    layout.add("x", {dimension});
-    return layout;
-  }
-  const auto refuse = [&] {
-    throw py::type_error(
-        fmt::format("{}.shapes: expected a dict from names to tuples of whole numbers", class_name));
-  };
-  if (!py::isinstance<py::dict>(*shapes)) refuse();
-  for (const auto& [name, shape] : shapes->cast<py::dict>()) {
-    if (!py::isinstance<py::str>(name) || !py::isinstance<py::sequence>(shape)) refuse();
-    std::vector<std::int64_t> extents;
-    for (const auto& extent : py::reinterpret_borrow<py::sequence>(shape)) {
-      if (!py::isinstance<py::int_>(extent)) refuse();
-      extents.push_back(extent.cast<std::int64_t>());
-      if (extents.back() < 1) {
-        throw py::value_error(fmt::format("{}.shapes: {} has an extent of {}, expected 1 or more", class_name,
-                                          name.cast<std::string>(), extents.back()));
-      }
-    }
-    layout.add(name.cast<std::string>(), std::move(extents));
-  }
-  if (layout.dimension() != static_cast<std::size_t>(dimension)) {
-    throw py::value_error(fmt::format("{}.shapes have {} elements, and dimension is {}", class_name,
-                                      layout.dimension(), dimension));
-  }
-  return layout;
-}
-
-/// Throws where a number is not finite.
-template <typename From, typename To>
-void copy_finite(const From* from, std::span<To> to, const std::string& name) {
-  double sum = 0;  // it is 0 only where all are finite
-  for (std::size_t i = 0; i < to.size(); ++i) {
-    to[i] = static_cast<To>(from[i]);
-    sum += 0 * static_cast<double>(to[i]);
-  }
-  if (sum == 0) return;
-  std::size_t i = 0;
-  while (std::isfinite(to[i])) ++i;
-  throw NotFiniteError(
-      fmt::format("{}: element {} is {}, expected finite numbers", name, i, static_cast<double>(to[i])), {});
-}
-
-/// Copies an array into the engine's memory. Throws where it is not one of that size, of floats, or not
-/// finite.
-template <typename To>
-void take(const py::object& given, std::span<To> to, const std::string& name) {
-  if (!py::isinstance<py::array>(given)) {
-    throw py::type_error(
-        fmt::format("{}: expected a NumPy array [{}] of floats, got {}", name, to.size(), type_name(given)));
-  }
-  const auto array = py::reinterpret_borrow<py::array>(given);
-  if (array.dtype().kind() != 'f') {
-    throw py::type_error(fmt::format("{}: expected an array of float32 or float64, got one of {}", name,
-                                     std::string(py::str(array.dtype()))));
-  }
-  if (array.ndim() != 1 || static_cast<std::size_t>(array.size()) != to.size()) {
-    const std::string shape = py::str(py::tuple(given.attr("shape")));
-    throw py::value_error(
-        fmt::format("{}: expected an array of shape ({},), got {}", name, to.size(), shape));
-  }
-  if (array.itemsize() == sizeof(float)) {
-    copy_finite(py::array_t<float, py::array::c_style>::ensure(array).data(), to, name);
-  } else {
-    copy_finite(py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(array).data(), to,
-                name);
-  }
-}
-
-double number_of(const py::object& given, const std::string& name) {
-  const double value = PyFloat_AsDouble(given.ptr());
-  if (PyErr_Occurred()) {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
-    PyErr_Clear();
-    throw py::type_error(fmt::format("{}: expected a number as loss, got {}", name, type_name(given)));
-  }
-  return value;
-}
-
-/// "list", "tuple of 3"
-std::string kind_of(const py::object& given) {
-  const std::string type = type_name(given);
-  return py::isinstance<py::tuple>(given) ? fmt::format("{} of {}", type, py::len(given)) : type;
-}
-
-/// A pair of a loss and an array.
-std::pair<double, py::object> loss_and_array(const py::object& given, const std::string& name) {
-  if (!py::isinstance<py::tuple>(given) || py::len(given) != 2) {
-    throw py::type_error(fmt::format("{}: expected a pair (loss, gradient), got {}", name, kind_of(given)));
-  }
-  const auto pair = py::reinterpret_borrow<py::tuple>(given);
-  return {number_of(pair[0], name), pair[1]};
-}
-
 /// Read-only, as what gradient() gets. Evaluations are few, and the memory that they are of may soon be gone.
 py::array_t<float> copy_of(std::span<const float> model) {
   py::array_t<float> copy(static_cast<py::ssize_t>(model.size()), model.data());
   copy.attr("setflags")(py::arg("write") = false);
   return copy;
-}
-
-/// A loss, or a pair of a loss and an accuracy.
-void take_evaluation(const py::object& given, const std::string& name, Evaluation& evaluation) {
-  if (!py::isinstance<py::tuple>(given)) {
-    evaluation.loss = number_of(given, name);
-    return;
-  }
-  const auto pair = py::reinterpret_borrow<py::tuple>(given);
-  if (pair.size() != 2) throw py::type_error(name + ": expected a loss, or a pair (loss, accuracy)");
-  evaluation.loss = number_of(pair[0], name);
-  evaluation.accuracy = number_of(pair[1], name);
-  if (*evaluation.accuracy >= 0 && *evaluation.accuracy <= 1) return;
-  throw py::value_error(fmt::format("{}: accuracy {}, expected 0 to 1", name, *evaluation.accuracy));
 }
 
 }  // namespace
@@ -212,10 +66,7 @@ PythonObjective::PythonObjective(py::object object, std::uint64_t seed, OnError 
                                  CallbackErrors& errors)
     : object_(std::move(object)), seed_(seed), on_error_(on_error), errors_(errors) {
   class_name_ = type_name(object_);
-  if (PyType_Check(object_.ptr())) {
-    throw py::type_error(fmt::format("expected an objective, got the class {}",
-                                     std::string(py::str(object_.attr("__name__")))));
-  }
+  require_no_class(object_, "an objective");
   const auto gradient = attribute(object_, "gradient");
   if (!gradient) {
     throw py::type_error(
@@ -262,7 +113,7 @@ auto PythonObjective::guarded(const Function& function) const {
 
 /// Calls function(view of the model). Nobody may keep the view: its memory is the engine's.
 template <typename Function>
-void PythonObjective::with_view(std::span<const float> model, const std::string& name,
+void PythonObjective::with_view(std::span<const float> model, const CallbackName& name,
                                 const Function& function) const {
   const py::capsule nobody(model.data(), [](void*) {});  // so that NumPy does not copy
   py::array_t<float> view(static_cast<py::ssize_t>(model.size()), model.data(), nobody);
@@ -281,13 +132,14 @@ void PythonObjective::with_view(std::span<const float> model, const std::string&
   }
   if (!is_kept()) return;
   views_were_kept_ = true;
-  throw py::value_error(name + ": x or a view of it is kept, and its memory is the engine's; keep x.copy()");
+  throw py::value_error(name.text() +
+                        ": x or a view of it is kept, and its memory is the engine's; keep x.copy()");
 }
 
 float PythonObjective::compute(int worker, std::uint64_t job, std::span<const float> model,
                                std::span<float> gradient) {
   return guarded([&] {
-    const std::string name = name_of("gradient", worker, job);
+    const CallbackName name{class_name_, "gradient", worker, job};
     float loss = 0;
     with_view(model, name, [&](const py::array& view) {
       const auto [value, array] =
@@ -299,39 +151,21 @@ float PythonObjective::compute(int worker, std::uint64_t job, std::span<const fl
   });
 }
 
-std::string PythonObjective::name_of(const char* callback, std::optional<int> worker,
-                                     std::uint64_t job) const {
-  if (!worker) return fmt::format("{}.{}", class_name_, callback);
-  return fmt::format("{}.{}(worker {}, job {})", class_name_, callback, *worker, job);
-}
-
 void PythonObjective::initialise(std::span<float> model, std::uint64_t seed) const {
   std::ranges::fill(model, 0.0F);
   if (!initial_model_) return;
   guarded([&] {
     const py::object random = py::module_::import("numpy").attr("random").attr("default_rng")(seed);
-    take((*initial_model_)(random), model, name_of("initial_model"));
+    take((*initial_model_)(random), model, {class_name_, "initial_model"});
     return 0;
   });
 }
 
 Evaluation PythonObjective::evaluate(std::span<const float> model, const BreakOff& break_off) {
   break_off.check();
-  Evaluation evaluation;
-  if (!evaluate_ && full_gradient_) {
-    evaluation.loss = full_gradient(model, {}, break_off);
-    return evaluation;
-  }
-  if (!evaluate_) {
-    evaluation.loss = mean_loss(model, break_off);
-    return evaluation;
-  }
-  guarded([&] {
-    const std::string name = name_of("evaluate");
-    take_evaluation((*evaluate_)(copy_of(model)), name, evaluation);
-    return 0;
-  });
-  return evaluation;
+  if (!evaluate_ && full_gradient_) return {.loss = full_gradient(model, {}, break_off)};
+  if (!evaluate_) return {.loss = mean_loss(model, break_off)};
+  return guarded([&] { return evaluation_of((*evaluate_)(copy_of(model)), {class_name_, "evaluate"}); });
 }
 
 /// Of one minibatch of each worker, which no job of the run has.
@@ -352,7 +186,7 @@ double PythonObjective::full_gradient(std::span<const float> model, std::span<do
   break_off.check();
   double loss = 0;
   guarded([&] {
-    const std::string name = name_of("full_gradient");
+    const CallbackName name{class_name_, "full_gradient"};
     const auto [value, array] = loss_and_array((*full_gradient_)(copy_of(model)), name);
     if (!gradient.empty()) take(array, gradient, name);
     loss = value;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "runtime/objective/objective.h"
+#include "tools/python/callback_name.h"
 #include "tools/python/python_errors.h"
 
 namespace tardigrad {
@@ -58,8 +59,7 @@ class PythonObjective final : public Objective {
   template <typename Function>
   auto guarded(const Function& function) const;
   template <typename Function>
-  void with_view(std::span<const float> model, const std::string& name, const Function& function) const;
-  std::string name_of(const char* callback, std::optional<int> worker = {}, std::uint64_t job = 0) const;
+  void with_view(std::span<const float> model, const CallbackName& name, const Function& function) const;
 
   pybind11::object object_;
   pybind11::object gradient_;
