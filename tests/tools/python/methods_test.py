@@ -2,6 +2,7 @@
 """Methods that Python decides for."""
 
 import random
+import threading
 import unittest
 
 import numpy as np
@@ -34,21 +35,27 @@ class Methods(PackageCase):
 
     def test_go_on_without_a_worker_that_is_lost(self):
         class Fails(LeastSquares):
+            thread_safe = True
+
             def gradient(self, worker, job, x):
                 if worker == 2 and job == 3:
                     raise ValueError("worker 2 has had enough")
+                if job > 3:  # however slow worker 2 is
+                    is_known.wait(60)
                 return super().gradient(worker, job, x)
 
-        options = dict(errors="lose", clock="wall", compute_time=None, updates=300)
-        for own in (methods.Dude(), methods.Rennala(3)):
-            lost = []
+        def train(own):
             lose = own.lose
-            own.lose = lambda worker: lost.append(worker) or lose(worker)
-            run = self.train(Fails(), own, **options)
-            self.assertEqual(run.summary["updates"], 300)
+            own.lose = lambda worker: lost.append(worker) or is_known.set() or lose(worker)
+            return self.train(Fails(), own, errors="lose", clock="wall", compute_time=None, updates=300)
+
+        for own in (methods.Dude(), methods.Rennala(3)):
+            lost, is_known = [], threading.Event()
+            self.assertEqual(train(own).summary["updates"], 300)
             self.assertEqual(lost, [2])
+        is_known = threading.Event()
         with self.assertRaisesRegex(NotImplementedError, "workers that stay"):
-            self.train(Fails(), methods.Ringleader(), **options)
+            train(methods.Ringleader())
 
     def test_serve_a_gpu(self):
         options = dict(workers=3, updates=30, deterministic=True, device="cuda:0")
