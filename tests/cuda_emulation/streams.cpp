@@ -80,8 +80,10 @@ void StreamState::submit(Work work) {
   push(std::move(work));
 }
 
+/// The default stream of each thread is that of the device, too.
 StreamState& stream_of(cudaStream_t handle) {
-  if (handle != nullptr) return object_of<StreamState>(handle);
+  const bool is_default = handle == nullptr || handle == cudaStreamLegacy || handle == cudaStreamPerThread;
+  if (!is_default) return object_of<StreamState>(handle);
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   Device& device = current_device();
