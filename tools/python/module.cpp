@@ -11,6 +11,7 @@
 #include "runtime/device/device.h"
 #include "runtime/verify/checks.h"
 #include "tools/options/option_table.h"
+#include "tools/python/device_vector.h"
 #include "tools/python/python_run.h"
 #include "tools/report/report.h"
 #include "tools/train/version.h"
@@ -184,6 +185,7 @@ PYBIND11_MODULE(_engine, module) {
   module.doc() = "The compiled part of tardigrad.";
   add_errors(module);
   add_actions(module);
+  add_device_vector(module);
   module.attr("version") = program_version;
   module.def("options", &options);
   module.def("method_names", &method_names);

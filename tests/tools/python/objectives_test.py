@@ -81,7 +81,7 @@ class Objectives(PackageCase):
                 keep(x)
                 return 0.0, np.zeros(10)
 
-            with self.assertRaisesRegex(ValueError, "keep x.copy()"):
+            with self.assertRaisesRegex(ValueError, "keep a copy"):
                 self.train(Returns(gradient), "asgd")
             self.assertEqual(float(kept[0].sum()), 0)  # and it is still there
 

@@ -14,15 +14,15 @@ HandOver and Discard.
 """
 
 from tardigrad import objective
-from tardigrad._engine import (Accumulate, Arrival, AverageRows, CountRow, DeviceError, Discard, FoldRow, HandOver, Memory,
-                               NotFiniteError, ScaleMean, Step, SwapTables, UsageError, VerificationError, WorkersLostError,
-                               version as __version__)
+from tardigrad._engine import (Accumulate, Arrival, AverageRows, CountRow, DeviceError, DeviceVector, Discard, FoldRow, HandOver,
+                               Memory, NotFiniteError, ScaleMean, Step, SwapTables, UsageError, VerificationError,
+                               WorkersLostError, version as __version__)
 from tardigrad.comparison import Comparison, compare
 from tardigrad.method import Method
 from tardigrad.objective import Job, Objective
 from tardigrad.run import Evaluations, Run, load
 from tardigrad.training import train
 
-__all__ = ["Accumulate", "Arrival", "AverageRows", "Comparison", "CountRow", "DeviceError", "Discard", "Evaluations", "FoldRow",
-           "HandOver", "Job", "Memory", "Method", "NotFiniteError", "Objective", "Run", "ScaleMean", "Step", "SwapTables",
-           "UsageError", "VerificationError", "WorkersLostError", "compare", "load", "objective", "train"]
+__all__ = ["Accumulate", "Arrival", "AverageRows", "Comparison", "CountRow", "DeviceError", "DeviceVector", "Discard",
+           "Evaluations", "FoldRow", "HandOver", "Job", "Memory", "Method", "NotFiniteError", "Objective", "Run", "ScaleMean",
+           "Step", "SwapTables", "UsageError", "VerificationError", "WorkersLostError", "compare", "load", "objective", "train"]

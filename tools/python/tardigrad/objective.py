@@ -6,19 +6,24 @@ import abc
 import functools
 from typing import Any, Callable, Optional, Sequence, Tuple
 
+from tardigrad._engine import DeviceVector
 from tardigrad.numpy_later import np
 
 
 class Job(int):
     """The number of a worker's job, counted from 0. `random` is a NumPy generator that gives the same numbers in every
-    run for the same seed, worker and job: with it alone, a gradient in virtual time repeats to the bit."""
+    run for the same seed, worker and job: with it alone, a gradient in virtual time repeats to the bit. On a GPU `device`
+    is the GPU's number, and `stream` the address of the CUDA stream that the job is computed on; on CPUs both are None."""
 
     worker: int
     seed: int
+    stream: Optional[int]
+    device: Optional[int]
 
-    def __new__(cls, number: int, worker: int = 0, seed: int = 0) -> "Job":
+    def __new__(cls, number: int, worker: int = 0, seed: int = 0, stream: Optional[int] = None,
+                device: Optional[int] = None) -> "Job":
         job = super().__new__(cls, number)
-        job.worker, job.seed = worker, seed
+        job.worker, job.seed, job.stream, job.device = worker, seed, stream, device
         return job
 
     @functools.cached_property
@@ -40,6 +45,10 @@ class Objective(abc.ABC):
     (batch_size, partition, …) are not for these problems. Where there is neither evaluate() nor full_gradient(), a model
     is evaluated by the losses of a job of each worker that has the number 2³¹ − 1. With full_gradient() the smoothness at
     the first model is estimated before the run, for warnings of large steps, by a dozen calls, unless `smoothness` is given.
+
+    With cuda_gradient() the problem is also computed on GPUs (device="cuda"); without it, it is refused there. All
+    callbacks are then called by the run's one thread, and should enqueue and not wait. The others, as initial_model() and
+    full_gradient(), get and give NumPy arrays on GPUs as on CPUs; cuda_evaluate() is there in the place of evaluate().
 
         class LeastSquares(td.Objective):
             def __init__(self, A, b):                    # A [n, m, d], b [n, m]
@@ -65,84 +74,33 @@ class Objective(abc.ABC):
     full_gradient: Optional[Callable[[np.ndarray], Tuple[float, np.ndarray]]] = None
     initial_model: Optional[Callable[[np.random.Generator], np.ndarray]] = None
 
+    cuda_gradient: Optional[Callable[[int, Job, DeviceVector, DeviceVector], Any]] = None
+    """cuda_gradient(worker, job, x, gradient): enqueue on the CUDA stream job.stream of GPU job.device what writes the
+    gradient of a minibatch at x into `gradient`, which is all 0 there, and return the loss: a number, or better an array
+    of one float32 on that GPU that DLPack shows (a detached torch.Tensor, say), which the engine copies in the stream's
+    order, so that nothing waits. x and gradient are DeviceVectors [dimension] of the engine's own memory, x not to be
+    written; whoever keeps them keeps a copy."""
 
-class _TorchObjective(Objective):
-    """See torch()."""
-
-    def __init__(self, module, datasets, loss, batch_size, test):
-        import torch
-
-        datasets = list(datasets)
-        if not datasets or not all(len(dataset) > 0 for dataset in datasets) or (test is not None and len(test) == 0):
-            raise ValueError("objective.torch: expected a data set a worker, each with an example or more")
-        if batch_size < 1:
-            raise ValueError(f"objective.torch: batch_size {batch_size}, expected 1 or more")
-
-        self._torch, self._module, self._datasets, self._loss, self._test = torch, module, datasets, loss, test
-        self._batch_size = batch_size
-        self._parameters = list(module.named_parameters())
-        self.shapes = {name: tuple(tensor.shape) for name, tensor in self._parameters}
-        self.dimension = sum(tensor.numel() for _, tensor in self._parameters)
-        self.workers = len(datasets)
-        self._initial = np.concatenate([tensor.detach().numpy().ravel() for _, tensor in self._parameters])
-
-    def initial_model(self, _rng):
-        return self._initial.astype(np.float32)
-
-    def _put(self, x):
-        with self._torch.no_grad():
-            begin = 0
-            for _, tensor in self._parameters:
-                part = self._torch.from_numpy(x[begin:begin + tensor.numel()].copy())
-                tensor.copy_(part.view_as(tensor))
-                begin += tensor.numel()
-
-    @staticmethod
-    def _batch(dataset, chosen, torch):
-        examples = [dataset[int(i)] for i in chosen]
-        inputs = torch.stack([torch.as_tensor(example[0]) for example in examples])
-        return inputs, torch.as_tensor(np.array([np.asarray(example[1]) for example in examples]))
-
-    def gradient(self, worker, job, x):
-        dataset = self._datasets[worker]
-        chosen = job.random.integers(len(dataset), size=min(self._batch_size, len(dataset)))
-        self._put(x)
-        self._module.train()
-        self._module.zero_grad(set_to_none=True)
-        inputs, targets = self._batch(dataset, chosen, self._torch)
-        with self._torch.random.fork_rng(devices=[]):
-            self._torch.manual_seed(int(job.random.integers(1 << 62)))  # of dropout
-            loss = self._loss(self._module(inputs), targets)
-            loss.backward()
-        parts = [np.zeros(tensor.numel(), np.float32) if tensor.grad is None else tensor.grad.numpy().ravel()
-                 for _, tensor in self._parameters]
-        return float(loss.detach()), np.concatenate(parts)
-
-    def evaluate(self, x):
-        self._put(x)
-        self._module.eval()
-        losses, hits, count, classifies = 0.0, 0, 0, True
-        with self._torch.no_grad():
-            for dataset in [self._test] if self._test is not None else self._datasets:
-                for begin in range(0, len(dataset), 256):
-                    chosen = range(begin, min(begin + 256, len(dataset)))
-                    inputs, targets = self._batch(dataset, chosen, self._torch)
-                    outputs = self._module(inputs)
-                    losses += float(self._loss(outputs, targets)) * len(chosen)
-                    count += len(chosen)
-                    classifies = targets.ndim == 1 and outputs.ndim == 2 and not targets.is_floating_point()
-                    if classifies:
-                        hits += int((outputs.argmax(1) == targets).sum())
-        mean = losses / count
-        return (mean, hits / count) if classifies else mean
+    cuda_evaluate: Optional[Callable[[int, np.ndarray], Any]] = None
+    """cuda_evaluate(device, x): return what evaluate(x) would, computed on GPU number `device`; x [dimension] is a NumPy
+    array on the host."""
 
 
 def torch(module: Any, datasets: Sequence[Any], loss: Callable[[Any, Any], Any], *, batch_size: int = 32,
           test: Any = None) -> Objective:
-    """Make an objective of a PyTorch module, on CPUs: worker i draws minibatches of `batch_size` from datasets[i].
+    """Make an objective of a PyTorch module: worker i draws minibatches of `batch_size` from datasets[i]. With
+    device="cuda" each worker computes on its own CUDA stream, PyTorch seeing the engine's model and gradient where they
+    are; else on CPUs.
 
-    module: any nn.Module of float32 parameters; its first values are x⁰. Buffers, as those of BatchNorm, are not part of
-    the model: whatever the module computes with them depends on the jobs before, and no run with them repeats. datasets: for each worker what has a length and gives pairs (input, target). loss(outputs, targets): a mean
-    over the minibatch. test: another such data set, for evaluations; without one they are over all the workers'.
+    module: any nn.Module of float32 parameters on the CPU; its values are x⁰, and it keeps them: run.parameters has the
+    trained ones. Buffers, as those of BatchNorm, are not part of the model, and there is one set of them a device: whatever
+    the module computes with them depends on the jobs before, and no run with them repeats. datasets: for each worker what
+    has a length and gives pairs (input, target), on the CPU. loss(outputs, targets): a mean over the minibatch. test:
+    another such data set, for evaluations; without one they are over all the workers'.
+
+    Minibatches are the same on CPUs and GPUs; random numbers within the module, as dropout's, are seeded by the job on
+    both, and differ from one to the other, as PyTorch's generators do.
     """
-    return _TorchObjective(module, datasets, loss, batch_size, test)
+    from tardigrad.torch_objective import TorchObjective
+
+    return TorchObjective(module, datasets, loss, batch_size, test)

@@ -83,8 +83,8 @@ def own_name(thing: Any) -> str:
 def train(model: Any = None, method: Any = None, *, objective: Any = None, errors: str = "raise", **options: Any) -> Run:
     """Train once, and return the run. Every option of `tardigrad train` is a keyword (see below); True stands for a switch.
 
-    model: the name of a network, as on the command line, or an Objective (also as `objective`), which is computed on CPUs. method: the name of a
-    method, or a Method. errors: what an exception of a callback does: "raise" ends the run and goes on to the caller;
+    model: the name of a network, as on the command line, or an Objective (also as `objective`), which is computed on CPUs
+    unless `device` says otherwise. method: the name of a method, or a Method. errors: what an exception of a callback does: "raise" ends the run and goes on to the caller;
     "lose" takes the worker out of the run, in wall time. quiet=True prints nothing but warnings.
 
     Ctrl-C ends the run as a limit does, and what there is is returned (`run.interrupted`). Raises UsageError (a
