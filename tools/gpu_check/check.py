@@ -32,8 +32,8 @@ PROGRAMS += [f"tools/bench/{name}_bench" for name in BENCHMARKS]
 # In the order of their value, with the seconds that each takes on one H100 beside 16 threads, as far as that has been seen
 # (of start and of those from methods on it is a guess); one that no longer fits is left out.
 STAGES = {"build": 2 if BUILD == PREBUILT else 70, "kernels": 15, "models": 5, "runtime": 20, "server_update": 6,
-          "turnaround": 11, "workers": 15, "start": 30, "cnn_step": 65, "resnet18_step": 30, "methods": 50, "repeats": 20, "resume": 15, "tools": 60,
-          "profile": 20, "memcheck": 30, "racecheck": 30, "train": 20, "cnn_step_compiled": 60}
+          "turnaround": 11, "workers": 15, "start": 30, "cnn_step": 65, "resnet18_step": 30, "methods": 50, "repeats": 20, "resume": 15, "torch": 90,
+          "tools": 60, "profile": 20, "memcheck": 30, "racecheck": 30, "train": 20, "cnn_step_compiled": 60}
 
 
 def last_line(log):
@@ -150,7 +150,7 @@ def build(check):
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"] if ninja else ["-G", "Unix Makefiles"]
     # Warnings of a compiler that the project has not met are no reason to stop here.
     configure = [cmake, "-S", ".", "-B", BUILD, *generator, f"-DCMAKE_PREFIX_PATH={DEPENDENCIES.resolve()}",
-                 "-DTARDIGRAD_CUDA=ON", "-DTARDIGRAD_WARNINGS_AS_ERRORS=OFF",
+                 "-DTARDIGRAD_CUDA=ON", "-DTARDIGRAD_WARNINGS_AS_ERRORS=OFF", f"-DPython_EXECUTABLE={sys.executable}",
                  f"-DCMAKE_CUDA_ARCHITECTURES={check.machine['architectures']}"]
     compile_all = [cmake, "--build", BUILD, "--parallel", os.cpu_count(), "--target",
                    *(program.name for program in programs), "--", "-k", *(["0"] if ninja else [])]
@@ -197,6 +197,17 @@ def train(check):
                   "--eval-every", "500", "--log", check.out / "logs" / "train.log.json"],
                  [sys.executable, "-c", REQUIRE_TARGET, check.out / "logs" / "train.log.json"],
                  missing="" if folder.exists() else f"no {folder} (--pack --with-data)")
+
+
+def torch_modules(check):
+    """PyTorch's modules as workers, by the Python package, which is built here where CMake has found what it needs."""
+    package = BUILD / "tools" / "python"
+    missing = "" if check.machine["versions"].get("PyTorch") else "this Python has no PyTorch"
+    if not missing and not (package / "CMakeFiles").exists():
+        missing = "the build has no Python package (it needs Python's headers, NumPy and pybind11)"
+    check.on_gpu("torch", 200, BUILD / "tools" / "tardigrad",
+                 [find_tool("cmake", "CMAKE_BIN_DIR"), "--build", BUILD, "--parallel", os.cpu_count(), "--target", "tardigrad_python"],
+                 ["env", f"PYTHONPATH={package.resolve()}", sys.executable, "tools/gpu_check/torch_runs.py"], missing=missing)
 
 
 def against_pytorch(check, name, limit_s, *options):
@@ -261,6 +272,7 @@ def main():
         measure(check)
         for name in ("methods", "repeats", "resume"):
             whole_program(check, name, 120)
+        torch_modules(check)
         test(check, "tools")
         profile(check)
         for tool in ("memcheck", "racecheck"):
