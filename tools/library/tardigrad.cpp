@@ -5,7 +5,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "runtime/checkpoint/checkpoint_request.h"
 #include "runtime/checkpoint/checkpoints.h"
 #include "runtime/methods/method.h"
 #include "tools/cli/command_line.h"
@@ -15,18 +14,6 @@
 
 namespace tardigrad {
 namespace {
-
-/// Ends a run where a token says so.
-class TokenControl final : public RunControl {
- public:
-  explicit TokenControl(std::stop_token stop) : stop_(std::move(stop)) {}
-  std::stop_token run() override { return stop_; }
-  CheckpointRequest& checkpoint_request() override { return checkpoint_request_; }
-
- private:
-  std::stop_token stop_;
-  CheckpointRequest checkpoint_request_;
-};
 
 /// Keeps how a run ended.
 class KeepSummary final : public RunObserver {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <thread>
 
 #include "runtime/base/say.h"
@@ -32,18 +33,6 @@ namespace {
 
 namespace py = pybind11;
 
-/// Ends a run for its caller.
-class Control final : public RunControl {
- public:
-  std::stop_token run() override { return stop_.get_token(); }
-  CheckpointRequest& checkpoint_request() override { return checkpoint_request_; }
-  void stop() { stop_.request_stop(); }
-
- private:
-  std::stop_source stop_;
-  CheckpointRequest checkpoint_request_;
-};
-
 /// Counts the runs that go on, so that the interpreter does not end below them.
 class RunsInProgress {
  public:
@@ -52,14 +41,14 @@ class RunsInProgress {
     return *runs;
   }
 
-  void begin(Control& control) {
+  void begin(std::stop_source& stop) {
     const std::lock_guard lock(mutex_);
-    controls_.insert(&control);
+    stops_.insert(&stop);
   }
 
-  void end(Control& control) {
+  void end(std::stop_source& stop) {
     const std::lock_guard lock(mutex_);
-    controls_.erase(&control);
+    stops_.erase(&stop);
     ended_.notify_all();
   }
 
@@ -67,14 +56,14 @@ class RunsInProgress {
   bool stop() {
     constexpr std::chrono::seconds longest{10};
     std::unique_lock lock(mutex_);
-    for (Control* control : controls_) control->stop();
-    return ended_.wait_for(lock, longest, [this] { return controls_.empty(); });
+    for (std::stop_source* stop : stops_) stop->request_stop();
+    return ended_.wait_for(lock, longest, [this] { return stops_.empty(); });
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable ended_;
-  std::set<Control*> controls_;
+  std::set<std::stop_source*> stops_;
 };
 
 /// What Python's signal handlers have made of the signals of a run.
@@ -99,14 +88,14 @@ struct Signals {
 /// first Ctrl-C stops the run, and with the next ones `interrupt_callbacks` is called. Returns whether there
 /// was one. Throws what the work does, and what a signal handler has raised.
 bool until_interrupted(
-    Control& control, const std::function<void()>& work,
+    std::stop_source& stop, const std::function<void()>& work,
     const std::function<void()>& interrupt_callbacks = [] {}) {
   constexpr std::chrono::milliseconds look_every{50};
   std::mutex mutex;
   std::condition_variable ended;
   bool is_over = false;
   std::exception_ptr failure;
-  RunsInProgress::all().begin(control);
+  RunsInProgress::all().begin(stop);
   std::thread thread([&] {
     try {
       work();
@@ -125,7 +114,7 @@ bool until_interrupted(
       {
         const InterpreterLock python;
         if (signals.look()) {
-          control.stop();
+          stop.request_stop();
           if (signals.interrupts > 1) interrupt_callbacks();
         }
       }
@@ -133,7 +122,7 @@ bool until_interrupted(
     }
     thread.join();
   }
-  RunsInProgress::all().end(control);
+  RunsInProgress::all().end(stop);
   if (signals.other) std::rethrow_exception(signals.other);
   if (failure) std::rethrow_exception(failure);
   return signals.interrupts > 0;
@@ -142,7 +131,8 @@ bool until_interrupted(
 /// The parts of a run that Python brings.
 class Brought {
  public:
-  Brought(const RunParts& parts, Control& control) : parts_(parts), errors_([&control] { control.stop(); }) {}
+  Brought(const RunParts& parts, std::stop_source& stop)
+      : parts_(parts), errors_([&stop] { stop.request_stop(); }) {}
 
   OwnParts own() {
     OwnParts own;
@@ -210,8 +200,9 @@ py::dict run_train(const std::vector<std::string>& words, const RunParts& parts,
   add_train_command(app, options);
   std::vector<std::string> arguments{"train"};
   arguments.insert(arguments.end(), words.begin(), words.end());
-  Control control;
-  Brought brought(parts, control);
+  std::stop_source stop;
+  TokenControl control(stop.get_token());
+  Brought brought(parts, stop);
   bool interrupted = false;
   try {
     const auto work = [&] {
@@ -219,7 +210,7 @@ py::dict run_train(const std::vector<std::string>& words, const RunParts& parts,
       options.command_line = command_line;
       train(options, checkpoint.get(), control, brought.own());
     };
-    interrupted = until_interrupted(control, work, [&] { brought.errors().interrupt_callbacks(); });
+    interrupted = until_interrupted(stop, work, [&] { brought.errors().interrupt_callbacks(); });
   } catch (...) {
     brought.errors().rethrow();
     throw;
@@ -249,8 +240,9 @@ bool run_compare(const std::vector<std::string>& words, bool prints) {
   add_compare_command(app, options);
   std::vector<std::string> arguments{"compare"};
   arguments.insert(arguments.end(), words.begin(), words.end());
-  Control control;
-  return until_interrupted(control, [&] {
+  std::stop_source stop;
+  TokenControl control(stop.get_token());
+  return until_interrupted(stop, [&] {
     static_cast<void>(read_command_line(app, arguments));
     compare(options, control, prints);
   });

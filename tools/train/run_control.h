@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stop_token>
+#include <utility>
 
 #include "runtime/checkpoint/checkpoint_request.h"
 
@@ -20,6 +21,18 @@ class RunControl {
 
   /// It lives as long as the control.
   virtual CheckpointRequest& checkpoint_request() = 0;
+};
+
+/// Is the control of a caller that ends a run by a token, and asks for no checkpoints.
+class TokenControl final : public RunControl {
+ public:
+  explicit TokenControl(std::stop_token stop) : stop_(std::move(stop)) {}
+  std::stop_token run() override { return stop_; }
+  CheckpointRequest& checkpoint_request() override { return checkpoint_request_; }
+
+ private:
+  std::stop_token stop_;
+  CheckpointRequest checkpoint_request_;
 };
 
 }  // namespace tardigrad
