@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +16,17 @@ namespace tardigrad {
 namespace {
 
 [[noreturn]] void refuse_options(const std::string& message) { throw std::invalid_argument(message); }
+
+/// Refuses options of data sets that have another value than their default.
+void check_problem_of_the_callers(const TrainOptions& options) {
+  const TrainOptions defaults;
+  for (const char* name :
+       {"data_dir", "image_size", "colour", "skip_broken", "partition", "batch_size", "sampling"}) {
+    const OptionRow& row = row_of(name);
+    if (row.value(options) == row.value(defaults)) continue;
+    refuse_options(fmt::format("{} has no use with --model {}", row.flag(), options.model));
+  }
+}
 
 /// Refuses what only data sets have a use for.
 void check_problem_without_data(const TrainOptions& options) {
@@ -32,7 +44,7 @@ void check_problem_without_data(const TrainOptions& options) {
   }
   if (options.epochs) refuse("--epochs", ", which has no examples");
   if (options.eval_examples) refuse("--eval-examples", ", which has no images");
-  if (!is_quadratic(options)) return;
+  if (!is_quadratic(options)) return check_problem_of_the_callers(options);
   if (models::is_tridiagonal(quadratic_source(options))) {
     models::parse_tridiagonal(quadratic_source(options));
     if (!options.workers) refuse_options(fmt::format("--model {} needs --workers", options.model));

@@ -192,6 +192,10 @@ class Objectives(PackageCase):
             self.train(LeastSquares(), "asgd", workers=3)
         with self.assertRaisesRegex(td.UsageError, "--dataset has no use with --model own:LeastSquares"):
             self.train(LeastSquares(), "asgd", dataset="mnist")
+        for name, value in dict(batch_size=8, partition="shards:2", sampling="replacement", data_dir="data").items():
+            flag = name.replace("_", "-")
+            with self.assertRaisesRegex(td.UsageError, f"--{flag} has no use with --model own:LeastSquares"):
+                self.train(LeastSquares(), "asgd", **{name: value})
 
     def test_of_pytorch_gives_pytorchs_gradients(self):
         try:

@@ -42,7 +42,7 @@ class Objective(abc.ABC):
 
     x is a read-only float32 array, in gradient() of the engine's own memory: whoever keeps it keeps x.copy(). Any object
     with these attributes will do; to be a subclass is not needed. The command line's options for data sets
-    (batch_size, partition, …) are not for these problems. Where there is neither evaluate() nor full_gradient(), a model
+    (batch_size, partition, …) are not for these problems, and are refused. Where there is neither evaluate() nor full_gradient(), a model
     is evaluated by the losses of a job of each worker that has the number 2³¹ − 1. With full_gradient() the smoothness at
     the first model is estimated before the run, for warnings of large steps, by a dozen calls, unless `smoothness` is given.
 
