@@ -26,6 +26,9 @@ class RunLogReader {
   /// Returns the file's name in messages.
   const std::string& name() const { return name_; }
 
+  /// Returns the log's files that are there, the oldest part first; none of a stream.
+  const std::vector<std::string>& files() const { return parts_; }
+
   /// Returns the run record, as a JSON object, without what RotatingJsonLines adds to it of its parts.
   const std::string& run_json() const { return run_json_; }
 

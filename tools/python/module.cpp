@@ -9,6 +9,7 @@
 #include "runtime/base/nearest_name.h"
 #include "runtime/coordinator/run_errors.h"
 #include "runtime/device/device.h"
+#include "runtime/telemetry/run_log_reader.h"
 #include "runtime/verify/checks.h"
 #include "tools/options/option_table.h"
 #include "tools/python/device_vector.h"
@@ -204,6 +205,7 @@ PYBIND11_MODULE(_engine, module) {
       py::arg("command_line"));
   module.def("compare", &run_compare, py::arg("words"), py::arg("prints"));
   py::module_::import("atexit").attr("register")(py::cpp_function(&end_runs));
+  module.def("log_files", [](const std::string& log) { return RunLogReader(log).files(); });
   module.def("report", [](const std::vector<std::string>& logs, const std::string& page) {
     const py::gil_scoped_release free;
     write_report(logs, page);

@@ -66,6 +66,13 @@ class Training(PackageCase):
         self.assertIsNone(again.model)
         self.assertIn("<html", run.report(self.folder / "page.html").read_text()[:400])
 
+    def test_reads_all_parts_of_a_log(self):
+        run = self.train("quadratic:tridiagonal:8", "asgd", workers=2, updates=20000, eval_every=100, log=self.folder / "run.jsonl",
+                         log_size="64K", log_files=99, log_detail="jobs")
+        self.assertTrue((self.folder / "run.jsonl.1").exists())
+        np.testing.assert_array_equal(run.updates.update, range(1, 20001))
+        np.testing.assert_array_equal(run.evaluations.update, range(0, 20001, 100))
+
     def test_refuses_logs_that_are_none(self):
         for name, text in [("empty", ""), ("text", "hello\n"), ("list", "[1]\n"), ("late", '{"event": "eval"}\n')]:
             (self.folder / name).write_text(text)

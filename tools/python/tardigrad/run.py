@@ -70,6 +70,36 @@ class Columns:
 Evaluations = Columns
 
 
+def _records(log: pathlib.Path) -> Iterator[Dict[str, Any]]:
+    """The records of a log, with those of the parts before it that are still there."""
+    files = _engine.log_files(str(log)) if log.is_file() else [str(log)]
+    for number, file in enumerate(files):
+        yield from _records_of(file, goes_on=number > 0)
+
+
+def _records_of(file: str, goes_on: bool) -> Iterator[Dict[str, Any]]:
+    """Those of a file; where it goes on from another, without what it repeats of that. A run that was killed may leave half
+    a line."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as lines:
+            repeated = 0
+            for number, line in enumerate(lines, 1):
+                if 1 < number <= 1 + repeated:
+                    continue
+                try:
+                    record = json.loads(line)
+                    if number == 1 and goes_on:
+                        repeated = record.get("repeated", 0)
+                    record["event"]
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    if number > 1 and not line.endswith("\n"):
+                        return
+                    raise _engine.UsageError(f"{file}: line {number} is no record of a log of tardigrad's") from error
+                yield record
+    except OSError as error:
+        raise _engine.UsageError(f"{file}: {error.strerror}") from error
+
+
 class Run:
     """A run, as its log tells of it (runtime/telemetry/log_format.md says what the columns are).
 
@@ -85,17 +115,8 @@ class Run:
         self.model, self.interrupted = model, interrupted
         self.parameters = {name: model[offset:offset + int(np.prod(shape))].reshape(shape) for name, shape, offset in tensors}
         kinds: Dict[str, List[Dict[str, Any]]] = {}
-        number = 0
-        try:
-            with open(self.log, encoding="utf-8") as file:
-                for number, line in enumerate(file, 1):
-                    record = json.loads(line)
-                    kinds.setdefault(record["event"], []).append(record)
-        except (ValueError, KeyError, TypeError) as error:
-            if not kinds or not self._is_last(number):
-                raise _engine.UsageError(f"{self.log}: line {number} is no record of a log of tardigrad's") from error
-        except OSError as error:
-            raise _engine.UsageError(f"{self.log}: {error.strerror}") from error
+        for record in _records(self.log):
+            kinds.setdefault(record["event"], []).append(record)
         if "run" not in kinds:
             raise _engine.UsageError(f"{self.log}: no log of tardigrad's, expected a first line with the run's options")
         self.options: Dict[str, Any] = {name: value for name, value in kinds["run"][0].items() if name != "event"}
@@ -106,11 +127,6 @@ class Run:
         self.warnings = [record["text"] for record in kinds.get("warning", [])]
         self.worker_changes = Columns([{"lost": event == "worker-lost", **record} for event in ("worker-lost", "worker-back")
                                        for record in kinds.get(event, [])])
-
-    def _is_last(self, number: int) -> bool:
-        """A run that was killed may leave half a line."""
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return sum(1 for _ in file) == number
 
     @property
     def failed(self) -> bool:
