@@ -196,13 +196,13 @@ PYBIND11_MODULE(_engine, module) {
   module.def(
       "train",
       [](const std::vector<std::string>& words, py::object objective, py::object method, bool lose_on_error,
-         const std::string& command_line) {
+         bool log_is_new, const std::string& command_line) {
         const RunParts parts{std::move(objective), std::move(method),
-                             lose_on_error ? OnError::lose : OnError::raise};
+                             lose_on_error ? OnError::lose : OnError::raise, log_is_new};
         return run_train(words, parts, command_line);
       },
-      py::arg("words"), py::arg("objective"), py::arg("method"), py::arg("lose_on_error"),
-      py::arg("command_line"));
+      py::kw_only(), py::arg("words"), py::arg("objective"), py::arg("method"), py::arg("lose_on_error"),
+      py::arg("log_is_new"), py::arg("command_line"));
   module.def("compare", &run_compare, py::arg("words"), py::arg("prints"));
   py::module_::import("atexit").attr("register")(py::cpp_function(&end_runs));
   module.def("log_files", [](const std::string& log) { return RunLogReader(log).files(); });

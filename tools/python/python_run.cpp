@@ -146,6 +146,7 @@ class Brought {
       };
     }
     own.shows_results = true;
+    own.log_is_new = parts_.log_is_new;
     own.keeps_memory = [this] { return objective_ && objective_->views_were_kept(); };
     own.take_model = [this](const ParameterLayout& layout, std::span<const float> model) {
       layout_ = layout;

@@ -14,6 +14,7 @@ struct RunParts {
   pybind11::object objective;
   pybind11::object method;
   OnError on_error = OnError::raise;
+  bool log_is_new = false;  ///< as OwnParts has it
 };
 
 /// Trains as `tardigrad train` with these words behind it does, and returns {"model": array [d], "tensors":

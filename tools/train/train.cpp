@@ -126,7 +126,7 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, RunControl
   }
   const std::string run_json = log_record(options, setup);
   const auto live = serve(served, options, run_json);
-  const auto log = make_log(options, run_json, after);
+  const auto log = make_log(options, run_json, own.log_is_new ? std::nullopt : after);
   if (live && log && after) tell_of_before(*live, options.log);
   const auto trace = make_trace(options, run_json);
   const auto tensorboard =

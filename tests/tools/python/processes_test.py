@@ -106,6 +106,17 @@ class Process(PackageCase):
         out, err = process.communicate(timeout=60)
         self.assertEqual((out, process.returncode), ("over\n", 0), err)
 
+    def test_a_resumed_run_says_nothing_of_a_log_that_nobody_asked_for(self):
+        process = self.python(f"""
+            import tardigrad as td
+            options = dict(checkpoint_dir={str(self.folder)!r}, quiet=True)
+            td.train("quadratic:tridiagonal:8", "asgd", workers=2, lr=0.1, updates=20, checkpoint_every=10, device="cpu:1", **options)
+            print(td.train(resume="latest", updates=30, **options).summary["updates"])
+        """)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(out, "30\n", err)
+        self.assertNotIn("anew", err)
+
     def test_import_leaves_alone_what_takes_long(self):
         process = self.python("""
             import sys, tardigrad

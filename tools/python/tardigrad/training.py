@@ -111,7 +111,8 @@ def train(model: Any = None, method: Any = None, *, objective: Any = None, error
         options["log"] = pathlib.Path(text_of("log", options["log"])).absolute()  # wherever callbacks go
     words = words_of(options, "train", OPTIONS)
     given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None and name != "log")
-    result = _engine.train(words, objective, own_method, errors == "lose", f"tardigrad.train({given})")
+    result = _engine.train(words=words, objective=objective, method=own_method, lose_on_error=errors == "lose",
+                           log_is_new=folder is not None, command_line=f"tardigrad.train({given})")
     if options.get("show_memory"):
         return None
     return Run(options["log"], result["model"], result["tensors"], result["interrupted"], folder)
