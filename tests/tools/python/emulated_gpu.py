@@ -48,6 +48,17 @@ def array_of(capsule):
     return np.ctypeslib.as_array((ctypes.c_float * tensor.shape[0]).from_address(tensor.data))
 
 
+class Consumed:
+    """What a library makes of a capsule: it is given back by the deleter alone, with the interpreter's lock or without."""
+
+    def __init__(self, capsule):
+        self._managed = managed(capsule)
+        ctypes.pythonapi.PyCapsule_SetName(ctypes.py_object(capsule), b"used")
+
+    def give_back(self):
+        HostFunction(self._managed.deleter)(ctypes.addressof(self._managed))
+
+
 def synchronize(stream):
     assert cuda.cudaStreamSynchronize(ctypes.c_void_p(stream)) == 0
 

@@ -3,13 +3,14 @@
 
 import contextlib
 import ctypes
+import threading
 import time
 import traceback
 import unittest
 import unittest.mock
 
 import emulated_gpu  # before the package
-from emulated_gpu import Number, array_of, cuda, managed, synchronize, views
+from emulated_gpu import Consumed, Number, array_of, cuda, managed, synchronize, views
 
 import numpy as np
 
@@ -262,10 +263,29 @@ class Memory(PackageCase):
                 array = array_of(last if not isinstance(last, td.DeviceVector) else last.__dlpack__(stream=-1))
                 self.assertEqual(float(array.sum()), 0)
 
+    def test_is_given_back_by_deleters_of_any_thread(self):
+        def do(job, x, gradient):
+            write_zeros(job, gradient)
+            consumed = [Consumed(vector.__dlpack__(stream=-1, max_version=version))
+                        for vector in (x, gradient) for version in (None, (1, 0))]
+            if are_kept:
+                kept.extend(consumed)
+                return 0.0
+            thread = threading.Thread(target=lambda: [one.give_back() for one in consumed])
+            thread.start()
+            thread.join()
+            return 0.0
+
+        kept, are_kept = [], False
+        self.train(Does(do), "asgd", updates=20, **GPUS)
+        are_kept = True
+        with self.assertRaisesRegex(ValueError, "x or a view of it is kept"):
+            self.train(Does(do), "asgd", **GPUS)
+        for one in kept:
+            one.give_back()
+
     def test_may_be_given_back_late(self):
         def keep_for_a_while(job, x, gradient):
-            import threading
-
             write_zeros(job, gradient)
             threading.Thread(target=lambda vector: time.sleep(0.004), args=(x,)).start()
             return 0.0

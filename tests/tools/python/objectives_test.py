@@ -85,6 +85,13 @@ class Objectives(PackageCase):
                 self.train(Returns(gradient), "asgd")
             self.assertEqual(float(kept[0].sum()), 0)  # and it is still there
 
+    def test_what_is_kept_behind_an_error_is_still_there(self):
+        for give, kind in ((lambda: None, TypeError), (lambda: 1 / 0, ZeroDivisionError)):
+            kept = []
+            with self.assertRaises(kind):
+                self.train(Returns(lambda x: kept.append(x) or give()), "asgd")
+            self.assertEqual(float(kept[0].sum()), 0)
+
     def test_evaluations_may_keep_what_they_see(self):
         seen = []
 

@@ -42,13 +42,20 @@ class Objective(abc.ABC):
 
     x is a read-only float32 array, in gradient() of the engine's own memory: whoever keeps it keeps x.copy(). Any object
     with these attributes will do; to be a subclass is not needed. The command line's options for data sets
-    (batch_size, partition, …) are not for these problems, and are refused. Where there is neither evaluate() nor full_gradient(), a model
-    is evaluated by the losses of a job of each worker that has the number 2³¹ − 1. With full_gradient() the smoothness at
-    the first model is estimated before the run, for warnings of large steps, by a dozen calls, unless `smoothness` is given.
+    (batch_size, partition, …) are not for these problems, and are refused. Where there is neither evaluate() nor
+    full_gradient(), a model is evaluated by the losses of a job of each worker that has the number 2³¹ − 1. With
+    full_gradient() the smoothness at the first model is estimated before the run, for warnings of large steps, by a dozen
+    calls, unless `smoothness` is given.
 
-    With cuda_gradient() the problem is also computed on GPUs (device="cuda"); without it, it is refused there. All
-    callbacks are then called by the run's one thread, and should enqueue and not wait. The others, as initial_model() and
-    full_gradient(), get and give NumPy arrays on GPUs as on CPUs; cuda_evaluate() is there in the place of evaluate().
+    With cuda_gradient(worker, job, x, gradient) -> loss the problem is also computed on GPUs (device="cuda"), where it is
+    refused without. It enqueues on the CUDA stream `job.stream` of GPU `job.device` what writes the gradient of a minibatch
+    at x into `gradient`, which is all 0 there, and returns the loss: a number, or better an array of one float32 on that
+    GPU that DLPack shows, as a detached torch.Tensor, which the engine copies in the stream's order. x and gradient are
+    DeviceVectors [dimension] of the engine's own memory, x not to be written; whoever keeps one keeps a copy. ValueError is
+    raised for one that is kept, and where nobody has asked for the memory of `gradient`; TypeError for another loss. All
+    callbacks are called by the run's one thread there: they should not wait. cuda_evaluate(device, x) returns what
+    evaluate(x) would, computed on GPU number `device`. It is optional, and gets x on the host, as all the other callbacks
+    do on GPUs, too.
 
         class LeastSquares(td.Objective):
             def __init__(self, A, b):                    # A [n, m, d], b [n, m]
@@ -75,15 +82,7 @@ class Objective(abc.ABC):
     initial_model: Optional[Callable[[np.random.Generator], np.ndarray]] = None
 
     cuda_gradient: Optional[Callable[[int, Job, DeviceVector, DeviceVector], Any]] = None
-    """cuda_gradient(worker, job, x, gradient): enqueue on the CUDA stream job.stream of GPU job.device what writes the
-    gradient of a minibatch at x into `gradient`, which is all 0 there, and return the loss: a number, or better an array
-    of one float32 on that GPU that DLPack shows (a detached torch.Tensor, say), which the engine copies in the stream's
-    order, so that nothing waits. x and gradient are DeviceVectors [dimension] of the engine's own memory, x not to be
-    written; whoever keeps them keeps a copy."""
-
     cuda_evaluate: Optional[Callable[[int, np.ndarray], Any]] = None
-    """cuda_evaluate(device, x): return what evaluate(x) would, computed on GPU number `device`; x [dimension] is a NumPy
-    array on the host."""
 
 
 def torch(module: Any, datasets: Sequence[Any], loss: Callable[[Any, Any], Any], *, batch_size: int = 32,
