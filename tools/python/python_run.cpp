@@ -1,5 +1,6 @@
 #include "tools/python/python_run.h"
 
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <CLI/CLI.hpp>
