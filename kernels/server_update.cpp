@@ -27,9 +27,12 @@ void check(const ServerUpdate& update) {
     require_vector(!(S::writes_row || S::reads_row) || row_of<S>(update) != nullptr, "row",
                    "there is a fold");
     require_vector(!S::writes_mean || update.mean != nullptr, "mean", "it is to be updated");
+    require_vector(!S::corrects || update.corrected != nullptr, "corrected", "there is a correction");
+    require_vector(!(S::keeps || S::reads_kept) || update.kept != nullptr, "kept",
+                   "a row is to be kept, or was");
     require_vector(!S::reads_model || update.model != nullptr, "model", "there is a step or a hand-over");
   });
-  require<ServerUpdate>(valid, "neither fold to compute, mean update, step nor hand-over");
+  require<ServerUpdate>(valid, "neither fold to compute, mean update, step nor hand-over that go together");
 }
 
 double ServerUpdate::bytes() const {

@@ -15,6 +15,7 @@ enum class Fold {
             ///< Malenia)
   exchange,  ///< T' = g without a copy: only the mean is moved here, and afterwards the caller, who owns the
              ///< memory, makes the gradient's vector the row and the row's the next gradient
+  keep,      ///< T' = T: the row enters the mean, or leaves it (ACED); it goes with Mean::average alone
 };
 
 /// Says what happens to the direction ū. The arrival's change c is T' − T with a fold and g without.
@@ -22,6 +23,18 @@ enum class Mean {
   none,        ///< ū stays as it is
   start,       ///< ū' = w c; what ū held is not read
   accumulate,  ///< ū' = ū + w c; w = 1/n keeps ū the mean of n rows
+  average,     ///< ū' = ū + w (T' − ū); w = 1/m makes T' one of m rows, −1/m takes it out of m + 1
+};
+
+/// Says what happens to the corrected mean s (CA²FL), a direction besides ū, with the row as it was before.
+/// With the two that keep, K' = T, so that the same worker is measured against that row once more.
+enum class Correction {
+  none,             ///< s stays as it is
+  start,            ///< s' = ū + c (g − T); what s held is not read
+  start_keeping,    ///< the same, and K' = T
+  correct,          ///< s' = s + c (g − T)
+  correct_keeping,  ///< the same, and K' = T
+  correct_again,    ///< s' = s + c (g − K)
 };
 
 /// Does the server's whole work for one arrival, in one pass over memory. It is one kernel for all methods,
@@ -29,14 +42,18 @@ enum class Mean {
 ///
 ///     T'    = g, or T + a (g − T)       fold; an exchange reads T and writes nothing
 ///     ū'    = ū + w (T' − T)            mean_update; w g without a fold; Mean::start takes ū as 0
+///     s'    = s + c (g − T)             correction, of a direction that is not ū itself
+///     x'    = x − γ s'                  step with a correction
 ///     x'    = x − γ ū'                  step along the mean, if `mean` is given (ū' = ū under Mean::none)
 ///     x'    = x − γ g                   step along the gradient, if `mean` is null
 ///     out_i = x'                        hand-over; x' = x without a step
 ///
-/// The three switches and the hand-over are free of each other: every combination is valid but the one that
-/// does nothing at all. A fold with Mean::none is lazy: the table moves and the direction does not. With an
-/// exchange, which gives ū', x' and out_i the bits that Fold::replace gives them, that leaves nothing of the
-/// fold.
+/// The first two switches, the step and the hand-over are free of each other: every combination is valid but
+/// the one that does nothing at all, with these exceptions. Mean::average goes with Fold::replace and
+/// Fold::exchange, and is all that goes with Fold::keep, which neither steps nor hands over. A correction
+/// goes with Fold::replace or Fold::exchange under Mean::accumulate; one that keeps makes no step. A fold
+/// with Mean::none is lazy: the table moves and the direction does not. With an exchange, which gives ū', s',
+/// x' and out_i the bits that Fold::replace gives them, that leaves nothing of the fold.
 ///
 /// Every vector has shape [dimension], and no two may overlap. All are fp32 but the row, which may be bf16
 /// instead: then T' is rounded to the nearest (the even one of two, NaN to NaN), everything is computed in
@@ -60,16 +77,20 @@ struct ServerUpdate {
   float* row = nullptr;             ///< T: needed by a fold, if it writes the row or moves the mean
   Bf16* row_bf16 = nullptr;         ///< T in bf16, in the place of `row`
   float* mean = nullptr;       ///< ū: needed by a mean_update; otherwise the direction of a step, if given
+  float* corrected = nullptr;  ///< s: needed by a correction
+  float* kept = nullptr;       ///< K, in fp32: needed by a correction that keeps a row, or goes back to it
   float* model = nullptr;      ///< x: needed by a step and by a hand-over
   float* hand_over = nullptr;  ///< out_i: a worker's replica, or null for no hand-over
 
   Fold fold = Fold::none;
   Mean mean_update = Mean::none;
+  Correction correction = Correction::none;
   bool step = false;
 
-  float fold_weight = 1;  ///< a, of Fold::average
-  float mean_weight = 1;  ///< w
-  float step_size = 0;    ///< γ, with any scale of the method in it
+  float fold_weight = 1;        ///< a, of Fold::average
+  float mean_weight = 1;        ///< w
+  float correction_weight = 1;  ///< c
+  float step_size = 0;          ///< γ, with any scale of the method in it
 
   /// Computes on the calling thread.
   void run() const;

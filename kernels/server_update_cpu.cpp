@@ -122,10 +122,14 @@ void update_at(std::size_t i, const ServerUpdate& u, const Weights& weights) {
   if constexpr (S::reads_gradient) load(e.gradient, u.gradient + i);
   if constexpr (S::reads_row) load(e.row, row_of<S>(u) + i);
   if constexpr (S::reads_mean) load(e.mean, u.mean + i);
+  if constexpr (S::reads_corrected) load(e.corrected, u.corrected + i);
+  if constexpr (S::reads_kept) load(e.kept, u.kept + i);
   if constexpr (S::reads_model) load(e.model, u.model + i);
   update_element<S>(weights, e);
   if constexpr (S::writes_row) store(row_of<S>(u) + i, e.row);
   if constexpr (S::writes_mean) store(u.mean + i, e.mean);
+  if constexpr (S::corrects) store(u.corrected + i, e.corrected);
+  if constexpr (S::keeps) store(u.kept + i, e.kept);
   if constexpr (S::writes_model) store(u.model + i, e.model);
   if constexpr (S::hand_over && streaming) store_streaming(u.hand_over + i, e.model);
   if constexpr (S::hand_over && !streaming) store(u.hand_over + i, e.model);
@@ -134,7 +138,7 @@ void update_at(std::size_t i, const ServerUpdate& u, const Weights& weights) {
 template <typename S, bool large>
 void update_all(const ServerUpdate& update) {
   const ServerUpdate u = update;  // a copy that no store can alias, so that the pointers stay in registers
-  const Weights weights{u.fold_weight, u.mean_weight, u.step_size};
+  const Weights weights{u.fold_weight, u.mean_weight, u.correction_weight, u.step_size};
   // With nothing ahead the hint is for the line that is loaded next anyway: cheaper than a branch.
   const std::size_t ahead = 2 * sizeof(float) * u.dimension <= resident_bytes ? page_floats : 0;
   std::size_t i = 0;

@@ -9,7 +9,7 @@
 
 namespace tardigrad {
 
-/// Says where a step goes.
+/// Says where a step goes: `mean` is the corrected one under a correction.
 enum class Direction { none, gradient, mean };
 
 inline Direction direction_of(const ServerUpdate& update) {
@@ -28,42 +28,62 @@ inline bool has_bf16_row(const ServerUpdate& update) {
 }
 
 /// Is the switches of one update as a type, and what follows from them.
-template <Fold fold_switch, Mean mean_switch, Direction step_direction, bool with_hand_over,
-          bool with_bf16_row>
+template <Fold fold_switch, Mean mean_switch, Correction correction_switch, Direction step_direction,
+          bool with_hand_over, bool with_bf16_row>
 struct Switches {
   static constexpr Fold fold = fold_switch;
   static constexpr Mean mean = mean_switch;
+  static constexpr Correction correction = correction_switch;
   static constexpr Direction direction = step_direction;
   static constexpr bool hand_over = with_hand_over;
   static constexpr bool bf16_row = with_bf16_row;
   using Row = std::conditional_t<bf16_row, Bf16, float>;
 
+  static constexpr bool replaces = fold == Fold::replace || fold == Fold::exchange;
+  static constexpr bool corrects = correction != Correction::none;
+  static constexpr bool starts = correction == Correction::start || correction == Correction::start_keeping;
+  static constexpr bool keeps =
+      correction == Correction::start_keeping || correction == Correction::correct_keeping;
+
   static constexpr bool writes_row = fold == Fold::replace || fold == Fold::average;
   static constexpr bool writes_mean = mean != Mean::none;
   static constexpr bool writes_model = direction != Direction::none;
-  static constexpr bool reads_gradient = writes_row || writes_mean || direction == Direction::gradient;
-  static constexpr bool reads_row = fold == Fold::average || (fold != Fold::none && writes_mean);
-  static constexpr bool reads_mean =
-      mean == Mean::accumulate || (mean == Mean::none && direction == Direction::mean);
+  static constexpr bool reads_gradient =
+      fold != Fold::keep && (writes_row || writes_mean || direction == Direction::gradient);
+  static constexpr bool reads_row = fold == Fold::average || fold == Fold::keep ||
+                                    (fold != Fold::none && (mean == Mean::start || mean == Mean::accumulate));
+  static constexpr bool reads_mean = mean == Mean::accumulate || mean == Mean::average ||
+                                     (mean == Mean::none && direction == Direction::mean);
+  static constexpr bool reads_corrected = corrects && !starts;
+  static constexpr bool reads_kept = correction == Correction::correct_again;
   static constexpr bool reads_model = writes_model || hand_over;
 
-  /// Says whether an update is valid: a mean that moves is the direction, and something must be written.
+  /// Say what goes together: a mean that moves is the direction, and something must be written.
+  static constexpr bool averages_validly =
+      mean == Mean::average ? replaces || fold == Fold::keep : fold != Fold::keep;
+  static constexpr bool corrects_validly =
+      !corrects || (replaces && mean == Mean::accumulate && !(keeps && writes_model));
   static constexpr bool valid =
       !(writes_mean && direction == Direction::gradient) && (writes_row || writes_mean || reads_model) &&
-      (fold != Fold::exchange || (writes_mean && !bf16_row)) && (fold != Fold::none || !bf16_row);
+      (fold != Fold::exchange || (writes_mean && !bf16_row)) && (fold != Fold::none || !bf16_row) &&
+      (fold != Fold::keep || !reads_model) && averages_validly && corrects_validly;
 
   static constexpr std::size_t bytes =
       sizeof(Row) * (reads_row + writes_row) +
-      sizeof(float) * (reads_gradient + reads_mean + reads_model + writes_mean + writes_model + hand_over);
+      sizeof(float) * (reads_gradient + reads_mean + reads_corrected + reads_kept + reads_model +
+                       writes_mean + corrects + keeps + writes_model + hand_over);
   /// Counts the operations of an element: g − T, the average's fused multiply-add and T' − T; then w c or the
-  /// mean's; then the step's.
-  static constexpr int flops = (reads_row ? 1 : 0) + (fold == Fold::average ? 2 + (writes_mean ? 1 : 0) : 0) +
-                               (writes_mean ? (mean == Mean::start ? 1 : 2) : 0) + (writes_model ? 2 : 0);
+  /// mean's; the correction's, with g − K; then the step's.
+  static constexpr int flops = (reads_row && fold != Fold::keep ? 1 : 0) +
+                               (fold == Fold::average ? 2 + (writes_mean ? 1 : 0) : 0) +
+                               (writes_mean ? (mean == Mean::start ? 1 : 2) : 0) +
+                               (mean == Mean::average ? 1 : 0) + (corrects ? 3 : 0) + (writes_model ? 2 : 0);
 };
 
 struct Weights {
   float fold;
   float mean;
+  float correction;
   float step;
 };
 
@@ -73,14 +93,26 @@ struct Element {
   Value gradient;
   Value row;
   Value mean;
+  Value corrected;
+  Value kept;
   Value model;
 };
 
-/// Turns g, T, ū, x into T', ū', x' as the switches say. What they do not use is neither read nor written.
+/// Turns ū, s, K into s', K' as the switches say, before T and ū change.
+template <typename S, typename Value>
+TARDIGRAD_HOST_DEVICE void correct_element(const Weights& weights, Element<Value>& e) {
+  const Value base = S::reads_kept ? e.kept : e.row;
+  e.corrected = multiply_add(weights.correction, e.gradient - base, S::starts ? e.mean : e.corrected);
+  e.kept = base;
+}
+
+/// Turns g, T, ū, s, K, x into T', ū', s', K', x' as the switches say. What they do not use is neither read
+/// nor written.
 template <typename S, typename Value>
 TARDIGRAD_HOST_DEVICE void update_element(const Weights& weights, Element<Value>& e) {
+  if constexpr (S::corrects) correct_element<S>(weights, e);
   [[maybe_unused]] Value change = e.gradient;
-  if constexpr (S::fold != Fold::none) {
+  if constexpr (S::fold != Fold::none && S::fold != Fold::keep) {
     Value folded = e.gradient;
     if constexpr (S::fold == Fold::average) folded = multiply_add(weights.fold, e.gradient - e.row, e.row);
     if constexpr (S::bf16_row) folded = round_to_bf16(folded);
@@ -91,11 +123,13 @@ TARDIGRAD_HOST_DEVICE void update_element(const Weights& weights, Element<Value>
     e.mean = weights.mean * change;
   } else if constexpr (S::mean == Mean::accumulate) {
     e.mean = multiply_add(weights.mean, change, e.mean);
+  } else if constexpr (S::mean == Mean::average) {
+    e.mean = multiply_add(weights.mean, e.row - e.mean, e.mean);
   }
   if constexpr (S::direction == Direction::gradient) {
     e.model = multiply_add(-weights.step, e.gradient, e.model);
   } else if constexpr (S::direction == Direction::mean) {
-    e.model = multiply_add(-weights.step, e.mean, e.model);
+    e.model = multiply_add(-weights.step, S::corrects ? e.corrected : e.mean, e.model);
   }
 }
 
@@ -112,20 +146,28 @@ typename S::Row* row_of(const ServerUpdate& update) {
 /// Calls `visit` with the Switches of `update`. It does nothing if they are not valid.
 template <typename Visit>
 void visit_switches(const ServerUpdate& update, const Visit& visit) {
-  visit_constant<Fold::none, Fold::replace, Fold::average, Fold::exchange>(fold_of(update), [&](auto fold) {
-    visit_constant<Mean::none, Mean::start, Mean::accumulate>(update.mean_update, [&](auto mean) {
-      visit_constant<Direction::none, Direction::gradient, Direction::mean>(
-          direction_of(update), [&](auto direction) {
-            visit_constant<false, true>(update.hand_over != nullptr, [&](auto hand_over) {
-              visit_constant<false, true>(has_bf16_row(update), [&](auto bf16_row) {
-                using S = Switches<decltype(fold)::value, decltype(mean)::value, decltype(direction)::value,
-                                   decltype(hand_over)::value, decltype(bf16_row)::value>;
-                if constexpr (S::valid) visit(S{});
-              });
+  using enum Correction;
+  const auto visit_others = [&](auto fold, auto mean, auto correction) {
+    visit_constant<Direction::none, Direction::gradient, Direction::mean>(
+        direction_of(update), [&](auto direction) {
+          visit_constant<false, true>(update.hand_over != nullptr, [&](auto hand_over) {
+            visit_constant<false, true>(has_bf16_row(update), [&](auto bf16_row) {
+              using S =
+                  Switches<decltype(fold)::value, decltype(mean)::value, decltype(correction)::value,
+                           decltype(direction)::value, decltype(hand_over)::value, decltype(bf16_row)::value>;
+              if constexpr (S::valid) visit(S{});
             });
           });
-    });
-  });
+        });
+  };
+  visit_constant<Fold::none, Fold::replace, Fold::average, Fold::exchange, Fold::keep>(
+      fold_of(update), [&](auto fold) {
+        visit_constant<Mean::none, Mean::start, Mean::accumulate, Mean::average>(
+            update.mean_update, [&](auto mean) {
+              visit_constant<none, start, start_keeping, correct, correct_keeping, correct_again>(
+                  update.correction, [&](auto correction) { visit_others(fold, mean, correction); });
+            });
+      });
 }
 
 /// Throws std::logic_error as server_update.h says.

@@ -10,8 +10,9 @@ namespace tardigrad {
 /// are the library's.
 ///
 /// `scratch` [dimension] holds g − T, overlaps nothing, and is needed by a fold only. Errors are as for
-/// ServerUpdate, and std::logic_error for a row in bf16, which these passes do not know. Results are
-/// ServerUpdate's up to rounding: under Fold::average the mean moves by w·a·(g − T) here.
+/// ServerUpdate, and std::logic_error for a row in bf16, Mean::average and corrections, which these passes do
+/// not know. Results are ServerUpdate's up to rounding: under Fold::average the mean moves by w·a·(g − T)
+/// here.
 void run_naive(const ServerUpdate& update, float* scratch);
 
 /// Makes the same passes as CUDA kernels. It is defined only in builds with CUDA.

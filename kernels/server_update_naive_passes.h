@@ -11,6 +11,8 @@ namespace tardigrad {
 template <typename Passes>
 void naive_update(const ServerUpdate& u, float* scratch, const Passes& passes) {
   require<ServerUpdate>(!has_bf16_row(u), "a row in bf16 has no naive update");
+  require<ServerUpdate>(u.mean_update != Mean::average && u.correction == Correction::none,
+                        "rows that enter or leave the mean, and corrections, have no naive update");
   const float* change = u.gradient;
   float mean_weight = u.mean_weight;
   const Fold fold = fold_of(u);

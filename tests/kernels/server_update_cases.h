@@ -24,28 +24,67 @@ struct Combination {
   bool along_mean;  ///< of a step with Mean::none: along ū instead of g
   bool hand_over;
   bool bf16_row = false;
+  Correction correction = Correction::none;
 
   bool uses_mean() const { return mean != Mean::none || (step && along_mean); }
   bool writes_row() const { return fold == Fold::replace || fold == Fold::average; }
-  bool uses_row() const { return writes_row() || (fold != Fold::none && mean != Mean::none); }
-  bool uses_gradient() const { return writes_row() || mean != Mean::none || (step && !along_mean); }
+  bool uses_row() const {
+    const bool moves_mean = mean == Mean::start || mean == Mean::accumulate || fold == Fold::keep;
+    return writes_row() || (fold != Fold::none && moves_mean);
+  }
+  bool uses_gradient() const {
+    return fold != Fold::keep && (writes_row() || mean != Mean::none || (step && !along_mean));
+  }
+  bool corrects() const { return correction != Correction::none; }
+  bool starts() const { return correction == Correction::start || correction == Correction::start_keeping; }
+  bool keeps() const {
+    return correction == Correction::start_keeping || correction == Correction::correct_keeping;
+  }
+  bool uses_kept() const { return keeps() || correction == Correction::correct_again; }
+  bool has_naive_update() const { return !bf16_row && mean != Mean::average && !corrects(); }
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Combination& c) {
-  const char* const folds[] = {"no fold", "replace", "average", "exchange"};
-  const char* const means[] = {"mean untouched", "mean started", "mean moved"};
+  const char* const folds[] = {"no fold", "replace", "average", "exchange", "keep"};
+  const char* const means[] = {"mean untouched", "mean started", "mean moved", "mean averaged"};
+  const char* const corrections[] = {"",
+                                     ", start of a correction",
+                                     ", start of a correction that keeps",
+                                     ", correction",
+                                     ", correction that keeps",
+                                     ", correction again"};
   return out << folds[static_cast<int>(c.fold)] << ", " << means[static_cast<int>(c.mean)] << ", "
              << (!c.step         ? "no step"
                  : c.uses_mean() ? "step along mean"
                                  : "step along gradient")
-             << (c.hand_over ? ", hand-over" : "") << (c.bf16_row ? ", row in bf16" : "");
+             << (c.hand_over ? ", hand-over" : "") << (c.bf16_row ? ", row in bf16" : "")
+             << corrections[static_cast<int>(c.correction)];
 }
 
 inline constexpr Combination dude{Fold::replace, Mean::accumulate, true, true, true};
 
+/// Of a gradient that takes its row's place: rows that enter the mean, and corrections.
+inline std::vector<Combination> every_combination_that_replaces() {
+  using enum Correction;
+  std::vector<Combination> combinations;
+  for (const Fold fold : {Fold::replace, Fold::exchange}) {
+    for (const bool hand_over : {false, true}) {
+      for (const bool step : {false, true}) {
+        combinations.push_back({fold, Mean::average, step, step, hand_over});
+        for (const Correction correction : {start, start_keeping, correct, correct_keeping, correct_again}) {
+          const Combination one{fold, Mean::accumulate, step, step, hand_over, false, correction};
+          if (!(one.keeps() && step)) combinations.push_back(one);
+        }
+      }
+    }
+  }
+  return combinations;
+}
+
 /// Of rows in fp32.
 inline std::vector<Combination> every_fp32_combination() {
-  std::vector<Combination> combinations;
+  std::vector<Combination> combinations = every_combination_that_replaces();
+  combinations.push_back({Fold::keep, Mean::average, false, false, false});
   for (const Fold fold : {Fold::none, Fold::replace, Fold::average, Fold::exchange}) {
     for (const Mean mean : {Mean::none, Mean::start, Mean::accumulate}) {
       for (const bool hand_over : {false, true}) {
@@ -64,7 +103,7 @@ inline std::vector<Combination> every_fp32_combination() {
 inline std::vector<Combination> every_combination() {
   std::vector<Combination> combinations = every_fp32_combination();
   for (Combination combination : every_fp32_combination()) {
-    if (combination.writes_row()) {
+    if (combination.writes_row() || combination.fold == Fold::keep) {
       combination.bf16_row = true;
       combinations.push_back(combination);
     }
@@ -74,19 +113,19 @@ inline std::vector<Combination> every_combination() {
 
 /// The vectors before an update, and also after it.
 struct Vectors {
-  std::vector<float> gradient, row, mean, model, hand_over;
+  std::vector<float> gradient, row, mean, model, hand_over, corrected, kept;
 };
 
 struct Weights {
-  float fold, mean, step;
+  float fold, mean, step, correction;
 };
-inline constexpr Weights dyadic_weights{0.5F, 0.25F, 0.125F};
-inline constexpr Weights odd_weights{1.0F / 3, 0.1F, 0.007F};
+inline constexpr Weights dyadic_weights{0.5F, 0.25F, 0.125F, 0.5F};
+inline constexpr Weights odd_weights{1.0F / 3, 0.1F, 0.007F, 0.3F};
 
 template <typename Draw>
 Vectors make_vectors(std::size_t dimension, Draw draw) {
   Vectors v;
-  for (auto* vector : {&v.gradient, &v.row, &v.mean, &v.model}) {
+  for (auto* vector : {&v.gradient, &v.row, &v.mean, &v.model, &v.corrected, &v.kept}) {
     vector->resize(dimension);
     std::generate(vector->begin(), vector->end(), draw);
   }
@@ -117,7 +156,11 @@ inline Vectors random_vectors(std::size_t dimension, const Combination& c) {
 /// NaN in every vector that the combination must write without reading it.
 inline void poison_outputs(const Combination& c, Vectors& v) {
   if (c.mean == Mean::start) v.mean.assign(v.mean.size(), poison);
-  if (c.fold == Fold::replace && c.mean == Mean::none) v.row.assign(v.row.size(), poison);
+  if (c.fold == Fold::replace && (c.mean == Mean::none || c.mean == Mean::average)) {
+    v.row.assign(v.row.size(), poison);
+  }
+  if (c.starts()) v.corrected.assign(v.corrected.size(), poison);
+  if (c.keeps()) v.kept.assign(v.kept.size(), poison);
 }
 
 /// The equations in float64, rounded at the end. What is not written stays.
@@ -130,14 +173,23 @@ inline Vectors expected(const Combination& c, const Vectors& before,
   for (std::size_t i = 0; i < before.gradient.size(); ++i) {
     const auto g = static_cast<double>(before.gradient[i]);
     const auto old_row = static_cast<double>(before.row[i]);
-    const double row = c.fold == Fold::none      ? old_row
-                       : c.fold == Fold::average ? old_row + a * (g - old_row)
-                                                 : g;
+    const double row = c.fold == Fold::none || c.fold == Fold::keep ? old_row
+                       : c.fold == Fold::average                    ? old_row + a * (g - old_row)
+                                                                    : g;
     const double change = c.fold == Fold::none ? g : row - old_row;
     const auto old_model = static_cast<double>(before.model[i]);
     const double start = c.mean == Mean::start ? 0.0 : static_cast<double>(before.mean[i]);
-    const double mean = c.mean == Mean::none ? start : start + w * change;
-    const double model = old_model - (c.step ? step * (c.uses_mean() ? mean : g) : 0.0);
+    const double mean = c.mean == Mean::none      ? start
+                        : c.mean == Mean::average ? start + w * (row - start)
+                                                  : start + w * change;
+    const auto old_kept = static_cast<double>(before.kept[i]);
+    const double base = c.correction == Correction::correct_again ? old_kept : old_row;
+    const double corrected = static_cast<double>(c.starts() ? before.mean[i] : before.corrected[i]) +
+                             static_cast<double>(weights.correction) * (g - base);
+    const double direction = c.corrects() ? corrected : c.uses_mean() ? mean : g;
+    const double model = old_model - (c.step ? step * direction : 0.0);
+    if (c.corrects()) after.corrected[i] = static_cast<float>(corrected);
+    if (c.keeps()) after.kept[i] = before.row[i];
     after.row[i] = static_cast<float>(c.writes_row() ? row : old_row);
     after.mean[i] = static_cast<float>(mean);
     after.model[i] = static_cast<float>(model);
@@ -203,6 +255,8 @@ inline Vectors updated(const Way& way, const Combination& c, const Vectors& befo
   const Guarded<float> mean = place(before.mean);
   const Guarded<float> model = place(before.model);
   const Guarded<float> hand_over = place(before.hand_over);
+  const Guarded<float> corrected = place(before.corrected);
+  const Guarded<float> kept = place(before.kept);
   const auto given = [&](const Guarded<float>& vector, bool needed) {
     return needed || !placement.only_needed ? vector.data() : nullptr;
   };
@@ -214,15 +268,21 @@ inline Vectors updated(const Way& way, const Combination& c, const Vectors& befo
   update.mean = c.step && !c.along_mean ? nullptr : given(mean, c.uses_mean());
   update.model = given(model, c.step || c.hand_over);
   update.hand_over = c.hand_over ? hand_over.data() : nullptr;
+  update.corrected = given(corrected, c.corrects());
+  update.kept = given(kept, c.uses_kept());
   update.fold = c.fold;
   update.mean_update = c.mean;
+  update.correction = c.correction;
   update.step = c.step;
   update.fold_weight = weights.fold;
   update.mean_weight = weights.mean;
+  update.correction_weight = weights.correction;
   update.step_size = weights.step;
   execute(way, update);
-  return {gradient.values(), c.bf16_row ? widen_all(row_bf16.values()) : row.values(), mean.values(),
-          model.values(), hand_over.values()};
+  return {gradient.values(),  c.bf16_row ? widen_all(row_bf16.values()) : row.values(),
+          mean.values(),      model.values(),
+          hand_over.values(), corrected.values(),
+          kept.values()};
 }
 
 inline void expect_same_bits(const Vectors& actual, const Vectors& expected) {
@@ -231,6 +291,8 @@ inline void expect_same_bits(const Vectors& actual, const Vectors& expected) {
   EXPECT_TRUE(same_bits(actual.mean, expected.mean)) << "mean";
   EXPECT_TRUE(same_bits(actual.model, expected.model)) << "model";
   EXPECT_TRUE(same_bits(actual.hand_over, expected.hand_over)) << "hand-over";
+  EXPECT_TRUE(same_bits(actual.corrected, expected.corrected)) << "corrected mean";
+  EXPECT_TRUE(same_bits(actual.kept, expected.kept)) << "kept row";
 }
 
 }  // namespace tardigrad::testing
