@@ -227,7 +227,8 @@ std::optional<UpdateRecord> Coordinator::apply(const Cause& cause, std::uint64_t
     }
     orders_.add(action);
     const auto* fold = std::get_if<FoldRow>(&action);
-    if (std::holds_alternative<Accumulate>(action) || (fold && fold->update_mean)) {
+    if (std::holds_alternative<Accumulate>(action) || std::holds_alternative<Correct>(action) ||
+        (fold && fold->update_mean)) {
       staleness_since_update_ = std::max(staleness_since_update_, staleness);
     } else if (const auto* step = std::get_if<Step>(&action)) {
       record = UpdateRecord{.update = ++position_.updates,

@@ -111,7 +111,8 @@ void LookaheadExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, Vec
   }
 }
 
-/// What a lazy fold must not come before: it would be seen too early. CountRow and ScaleMean look at no row.
+/// What a lazy fold must not come before: it would be seen too early. ScaleMean, and CountRow by itself, look
+/// at no row.
 bool LookaheadExecutor::reads_tables(const Orders& orders) const {
   const auto& every = server_options_.resum_every;
   return orders.reads_tables() || (every && orders.version() / *every != orders.version_before() / *every);

@@ -54,17 +54,20 @@ class Planner {
   void plan_server(Device device) {
     add(device, "model", vector_bytes_);
     if (run_.memory.mean) add(device, "mean", vector_bytes_);
+    if (run_.memory.corrected) add(device, "corrected mean", vector_bytes_);
     if (run_.server.momentum != 0) add(device, "momentum", vector_bytes_);
     if (run_.server.optimizer == Optimizer::adamw) add(device, "moments of AdamW", 2 * vector_bytes_);
     if (run_.server.clip_norm) {
       add(device, "sums for clipping", ClipScale::chunks(run_.dimension) * sizeof(double) + sizeof(float));
     }
     const bool narrow = run_.server.table_type == TableType::bf16;
-    const std::size_t row = vector_stride(run_.dimension) * (narrow ? sizeof(Bf16) : sizeof(float));
+    const std::size_t row = vector_stride(run_.dimension);
     const std::size_t address = device.backend == Backend::cuda ? sizeof(float*) : 0;
     const auto tables = static_cast<std::size_t>(run_.memory.tables);
     add(device, narrow ? "gradient table (bf16)" : "gradient table (f32)",
-        tables * workers_ * (row + address));
+        tables * workers_ * (row * (narrow ? sizeof(Bf16) : sizeof(float)) + address));
+    add(device, "rows kept for corrections",
+        static_cast<std::size_t>(run_.memory.kept_rows) * (row * sizeof(float) + address));
     if (!run_.devices.replicated && copies_gradients(device)) {
       add(device, "copy of another GPU's gradient", vector_bytes_);
     }

@@ -41,7 +41,9 @@ class Orders {
   void add(const Action& action) {
     for_server_.push_back(action);
     if (std::holds_alternative<Step>(action)) ++version_;
-    if (std::holds_alternative<AverageRows>(action) || std::holds_alternative<SwapTables>(action)) {
+    const auto* count = std::get_if<CountRow>(&action);
+    if (std::holds_alternative<AverageRows>(action) || std::holds_alternative<SwapTables>(action) ||
+        (count && count->update_mean)) {
       reads_tables_ = true;
     }
   }
@@ -73,7 +75,7 @@ class Orders {
   std::uint64_t version() const { return version_; }
   std::uint64_t version_before() const { return version_before_; }
 
-  /// Tells whether an action reads or exchanges whole tables.
+  /// Tells whether an action reads rows besides the gradient's own, or exchanges whole tables.
   bool reads_tables() const { return reads_tables_; }
 
  private:

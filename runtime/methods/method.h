@@ -45,9 +45,14 @@ struct AverageRows {
 
 /// Makes a row of the main table count in the mean from now on, or not. ū itself stays as it is: an
 /// AverageRows before a step sets it anew. A row that does not count may be folded into, lazily.
+///
+/// With `update_mean` ū moves along, by that row alone: ū ← ū + (T_i − ū)/m as it enters, of m with it, and
+/// ū ← ū − (T_i − ū)/m as it leaves, of m without it; 0 where none is left. Nothing happens to a row that
+/// counts, or does not, already.
 struct CountRow {
   int worker = 0;
   bool counts = true;
+  bool update_mean = false;
   bool operator==(const CountRow&) const = default;
 };
 
@@ -63,6 +68,19 @@ struct Accumulate {
   bool operator==(const Accumulate&) const = default;
 };
 
+/// Corrects the mean by what g differs from a row h, and folds g into that row: s ← s + weight·(g − h), and
+/// then as FoldRow{worker, 1}. s, the corrected mean (CA²FL's), is what steps go along where it is kept; with
+/// `restart` it counts as ū before. h is T_i; with `keep` it is kept, as K_keep, for the same worker to be
+/// measured against once more, as `kept`.
+struct Correct {
+  int worker = 0;  ///< whose row counts
+  float weight = 1;
+  bool restart = false;
+  std::optional<int> keep = {};  ///< the kept row that T_i goes to
+  std::optional<int> kept = {};  ///< the kept row that is h; neither with `keep` nor with `restart`
+  bool operator==(const Correct&) const = default;
+};
+
 /// Scales ū ← factor·ū, for a mean that turns out to be of more or fewer gradients than its weights were for.
 /// It is not the same as a Step of another scale, which momentum, weight decay and clipping would see
 /// differently.
@@ -71,11 +89,12 @@ struct ScaleMean {
   bool operator==(const ScaleMean&) const = default;
 };
 
-/// Makes an update: x ← x − γ·scale·ū, or g in place of ū for methods that keep no mean; k ← k + 1.
+/// Makes an update: x ← x − γ·scale·ū, or s in place of ū for methods that keep a corrected mean, or g for
+/// methods that keep no mean; k ← k + 1.
 ///
 /// What a run reports as the staleness of an update is the largest among the arrival that made it and those
-/// that went into ū since the update before (Accumulate, or FoldRow with update_mean). Lazy folds do not
-/// count: the update they take part in may still be far off.
+/// that went into ū since the update before (Accumulate, Correct, or FoldRow with update_mean). Lazy folds do
+/// not count: the update they take part in may still be far off.
 struct Step {
   double scale = 1;
   bool operator==(const Step&) const = default;
@@ -94,8 +113,8 @@ struct Discard {
   bool operator==(const Discard&) const = default;
 };
 
-using Action =
-    std::variant<FoldRow, AverageRows, CountRow, SwapTables, Accumulate, ScaleMean, Step, HandOver, Discard>;
+using Action = std::variant<FoldRow, AverageRows, CountRow, SwapTables, Accumulate, Correct, ScaleMean, Step,
+                            HandOver, Discard>;
 using Actions = std::vector<Action>;  ///< carried out in order
 
 /// Says how jobs in flight lie, and with them the models that must be kept.
@@ -110,6 +129,8 @@ struct ServerMemory {
   int tables = 0;     ///< 0, 1 or 2 (main and next), of a row per worker
   bool mean = false;  ///< ū
   JobSpread jobs = JobSpread::one_each;
+  bool corrected = false;  ///< s, with a table and ū
+  int kept_rows = 0;       ///< K, of s
 };
 
 /// Decides what an asynchronous SGD method does: arrivals in, actions out. It holds no vector and knows no
@@ -160,7 +181,7 @@ enum class LostRows { keep, drop };
 struct MethodOptions {
   int workers = 0;                          ///< n ≥ 1
   std::optional<int> gather = {};           ///< `--gather`, ≥ 1 (malenia: S ≥ 0)
-  std::optional<int> delay_threshold = {};  ///< `--delay-threshold`, ≥ 1
+  std::optional<int> delay_threshold = {};  ///< `--delay-threshold`, ≥ 1 (aced: ≥ 0)
   std::optional<double> smoothness = {};    ///< `--smoothness`, L > 0
   std::optional<double> availability = {};  ///< `--availability`, p in (0, 1]
   std::optional<LostRows> lost_rows = {};   ///< `--lost-rows`, by default keep
@@ -207,16 +228,19 @@ std::vector<std::string> method_names();
 void hand_over_to_all(int workers, Actions& actions);
 
 // One constructor a method; each file cites what it implements.
+std::unique_ptr<Method> make_aced(const MethodOptions& options);
 std::unique_ptr<Method> make_asgd(const MethodOptions& options);
 std::unique_ptr<Method> make_asgd_delay_adaptive(const MethodOptions& options);
 std::unique_ptr<Method> make_asgd_rescaled(const MethodOptions& options);
 std::unique_ptr<Method> make_asgd_shuffled(const MethodOptions& options);
 std::unique_ptr<Method> make_asgd_uniform(const MethodOptions& options);
+std::unique_ptr<Method> make_ca2fl(const MethodOptions& options);
 std::unique_ptr<Method> make_dude(const MethodOptions& options);
 std::unique_ptr<Method> make_fedbuff(const MethodOptions& options);
 std::unique_ptr<Method> make_ia2sgd(const MethodOptions& options);
 std::unique_ptr<Method> make_malenia(const MethodOptions& options);
 std::unique_ptr<Method> make_mifa(const MethodOptions& options);
+std::unique_ptr<Method> make_msync(const MethodOptions& options);
 std::unique_ptr<Method> make_rennala(const MethodOptions& options);
 std::unique_ptr<Method> make_ringleader(const MethodOptions& options);
 std::unique_ptr<Method> make_ringmaster(const MethodOptions& options);

@@ -13,13 +13,13 @@ namespace tardigrad {
 namespace {
 
 constexpr const char* table_names[] = {"table.main", "table.next"};
+constexpr const char* kept_name = "table.kept";
 
 }  // namespace
 
 template <typename T>
-Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, int workers)
-    : memory(stream, vector_stride(dimension) * static_cast<std::size_t>(workers)),
-      pointers(static_cast<std::size_t>(workers)) {
+Server::Rows<T>::Rows(StreamRef stream, std::size_t dimension, std::size_t rows)
+    : memory(stream, vector_stride(dimension) * rows), pointers(rows) {
   stream.zero(memory.ref());
   for (std::size_t i = 0; i < pointers.size(); ++i) {
     pointers[i] = memory.ref().data() + vector_stride(dimension) * i;
@@ -78,7 +78,14 @@ Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemor
     mean_.emplace(stream_, dimension);
     stream_.zero(mean_->ref());
   }
-  for (int i = 0; i < memory.tables; ++i) tables_.push_back(make_table());
+  const auto rows = static_cast<std::size_t>(workers);
+  for (int i = 0; i < memory.tables; ++i) tables_.push_back(make_table(rows, options.table_type));
+  if (memory.corrected) {
+    corrected_.emplace(stream_, dimension);
+    stream_.zero(corrected_->ref());
+  }
+  const auto kept_rows = static_cast<std::size_t>(memory.kept_rows);
+  if (kept_rows > 0) kept_ = make_table(kept_rows, TableType::f32);
   const bool adamw = options.optimizer == Optimizer::adamw;
   if (options.momentum != 0 || adamw) {
     momentum_.emplace(stream_, dimension);
@@ -94,16 +101,16 @@ Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemor
   }
 }
 
-std::unique_ptr<Server::GradientTable> Server::make_table() const {
+std::unique_ptr<Server::GradientTable> Server::make_table(std::size_t rows, TableType type) const {
   auto table = std::make_unique<GradientTable>();
-  table->counts.assign(static_cast<std::size_t>(workers_), true);
-  table->counting = table->counts.size();
-  if (options_.table_type == TableType::bf16) {
-    table->bf16.emplace(stream_, model_.size(), workers_);
+  table->counts.assign(rows, true);
+  table->counting = rows;
+  if (type == TableType::bf16) {
+    table->bf16.emplace(stream_, model_.size(), rows);
   } else {
-    table->f32.emplace(stream_, model_.size(), workers_);
+    table->f32.emplace(stream_, model_.size(), rows);
   }
-  table->states = std::vector<std::atomic<RowState>>(static_cast<std::size_t>(workers_));
+  table->states = std::vector<std::atomic<RowState>>(rows);
   return table;
 }
 
@@ -121,6 +128,19 @@ Server::GradientTable& Server::table(Table which) const {
   const std::size_t index = which == Table::main ? 0 : 1;
   if (index >= tables_.size()) throw std::logic_error("the server keeps no such table");
   return *tables_[index];
+}
+
+std::size_t Server::kept_row(int index) const {
+  if (!kept_ || index < 0 || index >= memory_.kept_rows) {
+    throw std::logic_error("the server keeps no such row");
+  }
+  return static_cast<std::size_t>(index);
+}
+
+/// What a step goes along, with that gradient.
+const float* Server::direction(const float* gradient) {
+  if (corrected_) return corrected_->ref().data();
+  return mean_ ? mean_->ref().data() : gradient;
 }
 
 /// Whether this stream's kernels use memory of the other device as their own.
@@ -238,24 +258,31 @@ void Server::begin_snapshot(Snapshot& snapshot) {
   };
   save(model_.ref(), Snapshot::model());
   if (mean_) save(mean_->ref(), snapshot.add("mean"));
+  if (corrected_) save(corrected_->ref(), snapshot.add("corrected"));
   if (momentum_) save(momentum_->ref(), snapshot.add("momentum"));
   if (second_moment_) save(second_moment_->ref(), snapshot.add("second_moment"));
   snapshot_ = &snapshot;
   snapshot_tables_.clear();
   looked_at_ = 0;
-  for (std::size_t i = 0; i < tables_.size(); ++i) {
-    GradientTable& table = *tables_[i];
-    table.place = snapshot.add(table_names[i], table.type(), static_cast<std::size_t>(workers_));
+  const auto begin = [&](GradientTable& table, const char* name) {
+    table.place = snapshot.add(name, table.type(), table.states.size());
     for (auto& state : table.states) state.store(RowState::unsaved);
     snapshot_tables_.push_back(&table);
-  }
+  };
+  for (std::size_t i = 0; i < tables_.size(); ++i) begin(*tables_[i], table_names[i]);
+  if (kept_) begin(*kept_, kept_name);
 }
 
 std::size_t Server::save_more(std::size_t vectors) {
-  const auto rows = static_cast<std::size_t>(workers_);
   std::size_t saved = 0;
-  for (; saved < vectors && looked_at_ < rows * snapshot_tables_.size(); ++looked_at_) {
-    if (save_row(*snapshot_tables_[looked_at_ / rows], looked_at_ % rows)) ++saved;
+  while (saved < vectors && !snapshot_tables_.empty()) {
+    GradientTable& table = *snapshot_tables_.back();
+    if (looked_at_ < table.states.size()) {
+      if (save_row(table, looked_at_++)) ++saved;
+    } else {
+      snapshot_tables_.pop_back();
+      looked_at_ = 0;
+    }
   }
   return saved;
 }
@@ -304,7 +331,9 @@ void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) 
   if (second_moment_) read("second_moment", second_moment_->ref());
   if (what == Restored::momentum_alone) return;
   if (mean_) read("mean", mean_->ref());
+  if (corrected_) read("corrected", corrected_->ref());
   for (std::size_t i = 0; i < tables_.size(); ++i) restore_table(*tables_[i], table_names[i], vectors);
+  if (kept_) restore_table(*kept_, kept_name, vectors);
 }
 
 void Server::restore_table(GradientTable& table, const std::string& name, VectorFile& vectors) {

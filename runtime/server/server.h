@@ -95,7 +95,7 @@ class Server final : public ParameterServer {
   /// Keeps a gradient table: rows where they lie, and the same as the device reads it.
   template <typename T>
   struct Rows {
-    Rows(StreamRef stream, std::size_t dimension, int workers);
+    Rows(StreamRef stream, std::size_t dimension, std::size_t rows);
     const T* const* all() const;
     const T* const* those(const std::vector<bool>& count, StreamRef stream);
     Buffer<T> memory;
@@ -119,11 +119,13 @@ class Server final : public ParameterServer {
     ElementType type() const { return f32 ? ElementType::f32 : ElementType::bf16; }
   };
 
-  std::unique_ptr<GradientTable> make_table() const;
+  std::unique_ptr<GradientTable> make_table(std::size_t rows, TableType type) const;
   bool save_row(GradientTable& table, std::size_t row);
   void restore_table(GradientTable& table, const std::string& name, VectorFile& vectors);
   bool reaches(Device other) const;
   GradientTable& table(Table which) const;
+  std::size_t kept_row(int index) const;
+  const float* direction(const float* gradient);
   const float* on_server_device(BufferRef<const float> gradient);
   void average_rows(double* drift);
   void average_no_rows(double* drift);
@@ -144,9 +146,11 @@ class Server final : public ParameterServer {
   std::optional<Buffer<float>> clip_scale_;             // one number
   std::optional<Buffer<double>> clip_sums_;             // scratch
   std::vector<std::unique_ptr<GradientTable>> tables_;  // main, next
+  std::optional<Buffer<float>> corrected_;              // s
+  std::unique_ptr<GradientTable> kept_;                 // K, in fp32
   Snapshot* snapshot_ = nullptr;                        // while any row is not saved
-  std::vector<GradientTable*> snapshot_tables_;         // as they were then
-  std::size_t looked_at_ = 0;                           // rows of them
+  std::vector<GradientTable*> snapshot_tables_;         // as they were then, those not looked through yet
+  std::size_t looked_at_ = 0;                           // rows of the last of them
   std::optional<Buffer<float>> staging_;                // for gradients of other devices
 
   std::optional<Buffer<double>> drift_sums_;  // of a resum, two

@@ -35,11 +35,7 @@ class Server::Fusion {
       update_.mean_update = Mean::accumulate;
       update_.mean_weight = 1.0F / static_cast<float>(table.counting);
     }
-    if (table.bf16) {
-      update_.row_bf16 = table.bf16->pointers[worker];
-    } else {
-      update_.row = table.f32->pointers[worker];
-    }
+    take_row(table, worker);
     if (fold.weight != 1) {
       update_.fold = Fold::average;
       update_.fold_weight = fold.weight;
@@ -60,7 +56,11 @@ class Server::Fusion {
 
   /// What is gathered so far has its weights already.
   void add(const CountRow& row) {
-    server_.table(Table::main).count_row(static_cast<std::size_t>(row.worker), row.counts);
+    GradientTable& main = server_.table(Table::main);
+    const auto worker = static_cast<std::size_t>(row.worker);
+    const bool changes = main.counts.at(worker) != row.counts;
+    main.count_row(worker, row.counts);
+    if (row.update_mean && changes) move_mean(main, worker);
   }
 
   void add(const SwapTables&) {
@@ -73,6 +73,24 @@ class Server::Fusion {
     update_.mean_update = accumulate.restart ? Mean::start : Mean::accumulate;
     update_.mean_weight = accumulate.weight;
     touched_ = true;
+  }
+
+  /// A fold that moves the corrected mean along with the mean.
+  void add(const Correct& correct) {
+    flush_if(touched_);
+    if (!server_.corrected_) throw std::logic_error("the server keeps no corrected mean");
+    if (correct.kept && (correct.keep || correct.restart)) {
+      throw std::logic_error("a row that was kept is neither kept again nor what a correction starts with");
+    }
+    add(FoldRow{correct.worker});
+    update_.correction = kind_of(correct);
+    update_.correction_weight = correct.weight;
+    update_.corrected = server_.corrected_->ref().data();
+    if (const auto& index = correct.keep ? correct.keep : correct.kept) {
+      const std::size_t row = server_.kept_row(*index);
+      if (correct.keep) server_.save_row(*server_.kept_, row);
+      update_.kept = server_.kept_->f32->pointers[row];
+    }
   }
 
   /// As a fold of zeros into ū: ū + (1 − factor)·(0 − ū). It is rare, a kernel of its own would be idle.
@@ -92,7 +110,8 @@ class Server::Fusion {
   void add(const Step& step) {
     ++server_.version_;
     if (server_.options_.plain_step()) {
-      flush_if(update_.step);
+      flush_if(update_.step || !steps_with_what_is_gathered());
+      if (server_.corrected_ && !touched_) update_.mean = server_.corrected_->ref().data();
       update_.step = true;
       update_.step_size = static_cast<float>(lr_ * step.scale);
       touched_ = true;
@@ -147,8 +166,53 @@ class Server::Fusion {
     return update_.hand_over;
   }
 
+  void take_row(GradientTable& table, std::size_t worker) {
+    if (table.bf16) {
+      update_.row_bf16 = table.bf16->pointers[worker];
+    } else {
+      update_.row = table.f32->pointers[worker];
+    }
+  }
+
+  static Correction kind_of(const Correct& correct) {
+    if (correct.kept) return Correction::correct_again;
+    if (correct.restart) return correct.keep ? Correction::start_keeping : Correction::start;
+    return correct.keep ? Correction::correct_keeping : Correction::correct;
+  }
+
+  /// Moves ū as a row enters the mean, in the kernel that replaces the row where that comes right before, or
+  /// as one leaves it.
+  void move_mean(GradientTable& table, std::size_t worker) {
+    if (table.counting == 0) return add(AverageRows{});
+    const bool enters = table.counts[worker];
+    if (!enters || !has_just_replaced(table, worker)) {
+      flush_if(touched_);
+      take_row(table, worker);
+      update_.fold = Fold::keep;
+    }
+    update_.mean_update = Mean::average;
+    update_.mean_weight = (enters ? 1.0F : -1.0F) / static_cast<float>(table.counting);
+    touched_ = true;
+    flush_if(update_.fold == Fold::keep);
+  }
+
+  bool has_just_replaced(const GradientTable& table, std::size_t worker) const {
+    const bool replaces = update_.fold == Fold::replace || update_.fold == Fold::exchange;
+    const bool lazily = update_.mean_update == Mean::none && !update_.step;
+    const bool this_row = table.bf16 ? update_.row_bf16 == table.bf16->pointers[worker]
+                                     : update_.row == table.f32->pointers[worker];
+    return replaces && lazily && this_row;
+  }
+
+  /// Whether a step can be of the same kernel: along s only where that corrects it, and keeps no row.
+  bool steps_with_what_is_gathered() const {
+    const Correction correction = update_.correction;
+    const bool keeps = correction == Correction::start_keeping || correction == Correction::correct_keeping;
+    return !server_.corrected_ || !touched_ || (correction != Correction::none && !keeps);
+  }
+
   void begin_own_step(double step_size) {
-    const float* direction = server_.mean_ ? server_.mean_->ref().data() : gradient_;
+    const float* direction = server_.direction(gradient_);
     const ServerOptions& options = server_.options_;
     if (options.clip_norm) {
       ClipScale clip;

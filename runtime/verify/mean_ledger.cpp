@@ -23,21 +23,14 @@ class MeanLedger::Following {
 
   void operator()(const FoldRow& fold) {
     use_gradient("a fold");
-    const int tables = fold.table == Table::main ? 1 : 2;
-    checks_.require(ledger_.memory_.tables >= tables, "folds go into tables that are kept");
-    checks_.require(fold.worker == arrival_->worker, "a gradient goes into its worker's row: found row {}",
-                    fold.worker);
-    auto& rows = fold.table == Table::main ? ledger_.main_ : ledger_.next_;
-    Row& row = rows[static_cast<std::size_t>(fold.worker)];
-    row.oldest =
-        fold.weight == 1 || !row.filled ? arrival_->version : std::min(row.oldest, arrival_->version);
-    row.filled = true;
-    if (fold.update_mean) {
-      checks_.require(fold.table == Table::main && row.counts, "only rows that count move the mean");
-      ++ledger_.folds_;
-    } else if (fold.table == Table::main) {
-      ledger_.current_ = false;
-    }
+    follow_fold(fold);
+  }
+
+  void operator()(const Correct& correct) {
+    use_gradient("a correction");
+    checks_.require(ledger_.memory_.corrected, "corrections go into a corrected mean that is kept");
+    ledger_.weights_ = (correct.restart ? 0 : ledger_.weights_) + static_cast<double>(correct.weight);
+    follow_fold(FoldRow{correct.worker});
   }
 
   void operator()(const Accumulate& sum) {
@@ -52,7 +45,13 @@ class MeanLedger::Following {
 
   void operator()(const CountRow& row) {
     ledger_.main_.at(static_cast<std::size_t>(row.worker)).counts = row.counts;
-    ledger_.current_ = false;
+    if (row.update_mean) {
+      checks_.require(ledger_.current_,
+                      "a row enters or leaves the mean of the rows: it is not that since a fold");
+      ++ledger_.folds_;
+    } else {
+      ledger_.current_ = false;
+    }
   }
 
   void operator()(const SwapTables&) {
@@ -63,6 +62,7 @@ class MeanLedger::Following {
   }
 
   void operator()(const Step&) {
+    if (ledger_.memory_.corrected) step_along_sum();
     if (ledger_.memory_.tables > 0) {
       step_along_rows();
     } else if (ledger_.memory_.mean) {
@@ -81,6 +81,24 @@ class MeanLedger::Following {
   }
 
  private:
+  void follow_fold(const FoldRow& fold) {
+    const int tables = fold.table == Table::main ? 1 : 2;
+    checks_.require(ledger_.memory_.tables >= tables, "folds go into tables that are kept");
+    checks_.require(fold.worker == arrival_->worker, "a gradient goes into its worker's row: found row {}",
+                    fold.worker);
+    auto& rows = fold.table == Table::main ? ledger_.main_ : ledger_.next_;
+    Row& row = rows[static_cast<std::size_t>(fold.worker)];
+    row.oldest =
+        fold.weight == 1 || !row.filled ? arrival_->version : std::min(row.oldest, arrival_->version);
+    row.filled = true;
+    if (fold.update_mean) {
+      checks_.require(fold.table == Table::main && row.counts, "only rows that count move the mean");
+      ++ledger_.folds_;
+    } else if (fold.table == Table::main && row.counts) {
+      ledger_.current_ = false;
+    }
+  }
+
   void use_gradient(const char* what) {
     checks_.require(arrival_ != nullptr, "{} needs a gradient, and none has arrived", what);
     checks_.require(!std::exchange(used_, true), "a gradient is used once");
@@ -99,7 +117,8 @@ class MeanLedger::Following {
       oldest = std::min(oldest, row.oldest);
     }
     checks_.require(counting > 0, "a step is along the mean of some rows: none counts");
-    checks_.require(empty == 0, "rows that count in a step are filled: {} of {} are empty", empty, counting);
+    checks_.require(empty == 0 || ledger_.memory_.corrected,
+                    "rows that count in a step are filled: {} of {} are empty", empty, counting);
     checks_.require(version_ - oldest <= ledger_.most_age_,
                     "no gradient in a step is older than {} updates: one is {} old", ledger_.most_age_,
                     version_ - oldest);

@@ -14,7 +14,8 @@ namespace tardigrad {
 /// Keeps what is in the rows and in the mean ū, as actions alone tell it, and checks what holds of them
 /// whatever the method: a gradient that arrives is used once, before the step; ū follows rows that count
 /// alone; at a step it is the mean of those that count, none of them empty, or of gradients whose weights add
-/// up to 1.
+/// up to 1. Weights of corrections do, too; but a row that they are measured against may be empty, and
+/// counts.
 class MeanLedger {
  public:
   static constexpr std::uint64_t any_age = std::numeric_limits<std::uint64_t>::max();
@@ -54,7 +55,7 @@ class MeanLedger {
   std::vector<Row> next_;
   bool current_ = true;
   std::uint64_t folds_ = 0;
-  double weights_ = 0;  // of the gradients that ū is the sum of, without a table
+  double weights_ = 0;  // of the gradients that ū is the sum of, without a table, or of corrections
 };
 
 }  // namespace tardigrad

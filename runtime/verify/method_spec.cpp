@@ -30,6 +30,7 @@ Decision decision_of(std::span<const Action> actions) {
   for (const Action& action : actions) {
     if (const auto* fold = std::get_if<FoldRow>(&action)) decision.fold = *fold;
     if (const auto* sum = std::get_if<Accumulate>(&action)) decision.accumulate = *sum;
+    if (const auto* correct = std::get_if<Correct>(&action)) decision.correct = *correct;
     if (const auto* step = std::get_if<Step>(&action)) decision.step = step->scale;
     if (std::holds_alternative<SwapTables>(action)) decision.swap = true;
     if (const auto* to = std::get_if<HandOver>(&action)) decision.hand_overs.push_back(to->worker);
@@ -49,7 +50,8 @@ bool agree(const Decision& expected, const Decision& found) {
     return false;
   }
   return expected.fold == found.fold && expected.accumulate == found.accumulate &&
-         expected.swap == found.swap && expected.discards == found.discards &&
+         expected.correct == found.correct && expected.swap == found.swap &&
+         expected.discards == found.discards &&
          (expected.to_anybody || expected.hand_overs == found.hand_overs);
 }
 
@@ -62,6 +64,12 @@ std::string describe(const Decision& decision) {
   }
   if (const auto& sum = decision.accumulate) {
     parts.push_back(fmt::format("{} of weight {}", sum->restart ? "first of a sum" : "sum", sum->weight));
+  }
+  if (const auto& correct = decision.correct) {
+    parts.push_back(fmt::format("{} of weight {} by row {}{}{}",
+                                correct->restart ? "first correction" : "correction", correct->weight,
+                                correct->worker, correct->kept ? " as it was kept" : "",
+                                correct->keep ? ", which is kept" : ""));
   }
   if (decision.step) parts.push_back(fmt::format("step of scale {}", *decision.step));
   if (decision.swap) parts.emplace_back("exchange of the tables");

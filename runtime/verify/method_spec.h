@@ -21,6 +21,7 @@ namespace tardigrad {
 struct Decision {
   std::optional<FoldRow> fold = {};
   std::optional<Accumulate> accumulate = {};
+  std::optional<Correct> correct = {};
   std::optional<double> step = {};  ///< its scale
   bool swap = false;
   std::vector<int> hand_overs = {};  ///< ascending

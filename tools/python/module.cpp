@@ -65,14 +65,19 @@ void add_actions(py::module_& module) {
       .def(py::init<>())
       .def(py::self == py::self)
       .def("__repr__", [](const AverageRows&) { return "AverageRows()"; });
-  py::class_<CountRow>(module, "CountRow",
-                       "Let a row of the main table count in the mean from now on, or not.")
-      .def(py::init<int, bool>(), py::arg("worker"), py::arg("counts") = true)
+  py::class_<CountRow>(
+      module, "CountRow",
+      "Let a row of the main table count in the mean from now on, or not. With update_mean the mean moves\n"
+      "along, by that row alone; without, an AverageRows before a step sets it anew.")
+      .def(py::init<int, bool, bool>(), py::arg("worker"), py::arg("counts") = true,
+           py::arg("update_mean") = false)
       .def_readonly("worker", &CountRow::worker)
       .def_readonly("counts", &CountRow::counts)
+      .def_readonly("update_mean", &CountRow::update_mean)
       .def(py::self == py::self)
       .def("__repr__", [](const CountRow& action) {
-        return fmt::format("CountRow({}, {})", action.worker, truth(action.counts));
+        return fmt::format("CountRow({}, {}{})", action.worker, truth(action.counts),
+                           action.update_mean ? ", update_mean=True" : "");
       });
   py::class_<SwapTables>(module, "SwapTables", "Let the main and the next table change places.")
       .def(py::init<>())
@@ -88,14 +93,35 @@ void add_actions(py::module_& module) {
       .def("__repr__", [](const Accumulate& action) {
         return fmt::format("Accumulate({:g}, restart={})", action.weight, truth(action.restart));
       });
+  py::class_<Correct>(
+      module, "Correct",
+      "Correct the mean by what the gradient g differs from a worker's row h, and fold g into that row:\n"
+      "s <- s + weight (g - h), then as FoldRow(worker). Steps go along s, the corrected mean; with restart\n"
+      "it counts as the mean before. With keep the row is kept under that number, for the same worker to be\n"
+      "measured against once more, with kept.")
+      .def(py::init<int, float, bool, std::optional<int>, std::optional<int>>(), py::arg("worker"),
+           py::arg("weight") = 1.0F, py::arg("restart") = false, py::arg("keep") = py::none(),
+           py::arg("kept") = py::none())
+      .def_readonly("worker", &Correct::worker)
+      .def_readonly("weight", &Correct::weight)
+      .def_readonly("restart", &Correct::restart)
+      .def_readonly("keep", &Correct::keep)
+      .def_readonly("kept", &Correct::kept)
+      .def(py::self == py::self)
+      .def("__repr__", [](const Correct& action) {
+        const auto number = [](const std::optional<int>& row) { return row ? fmt::to_string(*row) : "None"; };
+        return fmt::format("Correct({}, {:g}, restart={}, keep={}, kept={})", action.worker, action.weight,
+                           truth(action.restart), number(action.keep), number(action.kept));
+      });
   py::class_<ScaleMean>(module, "ScaleMean", "Scale the mean: u <- factor u.")
       .def(py::init<double>(), py::arg("factor"))
       .def_readonly("factor", &ScaleMean::factor)
       .def(py::self == py::self)
       .def("__repr__", [](const ScaleMean& action) { return fmt::format("ScaleMean({:g})", action.factor); });
-  py::class_<Step>(
-      module, "Step",
-      "Make an update: x <- x - lr scale u, or g in the place of u for methods that keep no mean.")
+  py::class_<Step>(module, "Step",
+                   "Make an update: x <- x - lr scale u, or s in the place of u for methods that keep a "
+                   "corrected mean, or\n"
+                   "g for methods that keep no mean.")
       .def(py::init<double>(), py::arg("scale") = 1.0)
       .def_readonly("scale", &Step::scale)
       .def(py::self == py::self)
@@ -115,13 +141,18 @@ void add_actions(py::module_& module) {
                            "tables: 0, 1 or 2 (main and next), of a row per worker; mean: the mean or sum u; "
                            "jobs: 'rounds' where all in\n"
                            "flight start from one model, 'one_each' for at most one a worker, 'anywhere' for "
-                           "n in all, any at one worker.")
-      .def(py::init([](int tables, bool mean, const std::string& jobs) {
-             return ServerMemory{tables, mean, spread_of(jobs)};
+                           "n in all, any at one worker;\n"
+                           "corrected: the corrected mean s, with a table and the mean; kept_rows: how many "
+                           "rows Correct can keep.")
+      .def(py::init([](int tables, bool mean, const std::string& jobs, bool corrected, int kept_rows) {
+             return ServerMemory{tables, mean, spread_of(jobs), corrected, kept_rows};
            }),
-           py::arg("tables") = 0, py::arg("mean") = false, py::arg("jobs") = "one_each")
+           py::arg("tables") = 0, py::arg("mean") = false, py::arg("jobs") = "one_each",
+           py::arg("corrected") = false, py::arg("kept_rows") = 0)
       .def_readonly("tables", &ServerMemory::tables)
-      .def_readonly("mean", &ServerMemory::mean);
+      .def_readonly("mean", &ServerMemory::mean)
+      .def_readonly("corrected", &ServerMemory::corrected)
+      .def_readonly("kept_rows", &ServerMemory::kept_rows);
   py::class_<Arrival>(
       module, "Arrival",
       "A gradient that has arrived: its worker, the version of the model that it was computed at, its\n"

@@ -79,6 +79,13 @@ PythonMethod::PythonMethod(py::object object, const MethodOptions& options)
     throw py::value_error(
         fmt::format("{}.memory(): {} tables, expected 0, 1 or 2", class_name_, memory_.tables));
   }
+  if (memory_.corrected && (memory_.tables == 0 || !memory_.mean)) {
+    throw py::value_error(class_name_ + ".memory(): a corrected mean needs a table and a mean");
+  }
+  if (memory_.kept_rows < 0 || (memory_.kept_rows > 0 && !memory_.corrected)) {
+    throw py::value_error(fmt::format("{}.memory(): {} kept rows, expected 0, or more with corrected=True",
+                                      class_name_, memory_.kept_rows));
+  }
   release.done = true;
 }
 
@@ -164,6 +171,11 @@ void PythonMethod::check(const Action& action, const CallbackName& what) {
   if (const auto* sum = std::get_if<Accumulate>(&action)) {
     require_finite(static_cast<double>(sum->weight), "weight");
   }
+  if (const auto* correct = std::get_if<Correct>(&action)) {
+    require_worker(correct->worker, what);
+    require_finite(static_cast<double>(correct->weight), "weight");
+    check_kept_rows(*correct, what);
+  }
   if (const auto* scale = std::get_if<ScaleMean>(&action)) require_finite(scale->factor, "factor");
   if (const auto* step = std::get_if<Step>(&action)) {
     require_finite(step->scale, "scale");
@@ -215,7 +227,11 @@ void PythonMethod::check_use_of_tables(const Action& action, const CallbackName&
     require(memory_.mean || !fold->update_mean, "mean=True");
   }
   if (std::holds_alternative<SwapTables>(action)) require(memory_.tables == 2, "tables=2");
-  if (std::holds_alternative<CountRow>(action)) require(memory_.tables >= 1, "tables=1");
+  if (const auto* count = std::get_if<CountRow>(&action)) {
+    require(memory_.tables >= 1, "tables=1");
+    require(memory_.mean || !count->update_mean, "mean=True");
+  }
+  if (std::holds_alternative<Correct>(action)) require(memory_.corrected, "corrected=True");
   if (std::holds_alternative<AverageRows>(action)) {
     require(memory_.tables >= 1 && memory_.mean, "tables=1, mean=True");
   }
@@ -224,8 +240,22 @@ void PythonMethod::check_use_of_tables(const Action& action, const CallbackName&
   }
 }
 
+void PythonMethod::check_kept_rows(const Correct& correct, const CallbackName& what) const {
+  for (const std::optional<int>& row : {correct.keep, correct.kept}) {
+    if (row && (*row < 0 || *row >= memory_.kept_rows)) {
+      throw py::value_error(
+          fmt::format("{}: kept row {}, of Memory(kept_rows={})", what.text(), *row, memory_.kept_rows));
+    }
+  }
+  if (correct.kept && (correct.keep || correct.restart)) {
+    throw py::value_error(what.text() +
+                          ": Correct with kept goes on with a row, expected neither keep nor restart");
+  }
+}
+
 void PythonMethod::require_no_gradient(const Action& action, const CallbackName& what) const {
   const bool needs = std::holds_alternative<FoldRow>(action) || std::holds_alternative<Accumulate>(action) ||
+                     std::holds_alternative<Correct>(action) ||
                      (std::holds_alternative<Step>(action) && !memory_.mean);
   if (needs) throw py::value_error(what.text() + ": no gradient has arrived that this action could use");
 }

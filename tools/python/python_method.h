@@ -35,6 +35,7 @@ class PythonMethod final : public Method {
   void take(const pybind11::object& wanted, const CallbackName& what, Actions& actions);
   void check(const Action& action, const CallbackName& what);
   void check_hand_over(int worker, const CallbackName& what);
+  void check_kept_rows(const Correct& correct, const CallbackName& what) const;
   void check_use_of_tables(const Action& action, const CallbackName& what) const;
   void require_no_gradient(const Action& action, const CallbackName& what) const;
   void require_worker(int worker, const CallbackName& what) const;

@@ -61,6 +61,8 @@ class MethodSimulator {
         mean_(x_.size(), 0),
         main_(static_cast<std::size_t>(problem_.workers), mean_),
         next_(main_),
+        kept_(static_cast<std::size_t>(memory_.kept_rows), Vector(x_.size(), std::nan(""))),
+        corrected_(x_.size(), std::nan("")),
         main_counts_(main_.size(), true),
         next_counts_(main_counts_),
         workers_(main_.size()) {
@@ -118,6 +120,8 @@ class MethodSimulator {
   }
   int outstanding() const { return outstanding_; }  ///< jobs in flight or queued
   int discarded() const { return discarded_; }
+  /// Returns how often a row entered or left the mean, or was read to set it anew.
+  int row_operations() const { return row_operations_; }
 
  private:
   struct Job {
@@ -200,7 +204,24 @@ class MethodSimulator {
       if (fold.update_mean) mean_[i] += (row[i] - before[i]) / counting_rows();
     }
     if (fold.update_mean) count_staleness();
-    if (!fold.update_mean && fold.table == Table::main) mean_is_late_ = true;
+    if (!fold.update_mean && fold.table == Table::main &&
+        main_counts_[static_cast<std::size_t>(fold.worker)]) {
+      mean_is_late_ = true;
+    }
+  }
+
+  /// A row that was never kept shows: it is no number.
+  void carry_out(const Correct& correct) {
+    require(memory_.corrected, "a correction of a mean it does not keep");
+    require(!correct.kept || !(correct.keep || correct.restart), "a kept row is kept, or begun with");
+    const double weight = reciprocal(correct.weight);
+    const Vector& row = main_[static_cast<std::size_t>(correct.worker)];
+    if (correct.keep) kept_.at(static_cast<std::size_t>(*correct.keep)) = row;
+    const Vector& base = correct.kept ? kept_.at(static_cast<std::size_t>(*correct.kept)) : row;
+    for (std::size_t i = 0; i < x_.size(); ++i) {
+      corrected_[i] = (correct.restart ? mean_[i] : corrected_[i]) + weight * (latest_.gradient[i] - base[i]);
+    }
+    carry_out(FoldRow{correct.worker});
   }
 
   void carry_out(const AverageRows&) {
@@ -209,12 +230,24 @@ class MethodSimulator {
       if (!main_counts_[row]) continue;
       for (std::size_t i = 0; i < x_.size(); ++i) mean_[i] += main_[row][i] / counting_rows();
     }
+    row_operations_ += static_cast<int>(counting_rows());
     mean_is_late_ = false;
   }
 
   void carry_out(const CountRow& row) {
-    main_counts_.at(static_cast<std::size_t>(row.worker)) = row.counts;
-    mean_is_late_ = true;
+    const auto index = static_cast<std::size_t>(row.worker);
+    require(!row.update_mean || !mean_is_late_, "a row that enters a mean that is late");
+    const double others = counting_rows() - (main_counts_.at(index) ? 1 : 0);
+    if (row.update_mean && row.counts != main_counts_[index]) {
+      for (std::size_t i = 0; i < x_.size(); ++i) {
+        const double entered = (others * mean_[i] + main_[index][i]) / (others + 1);
+        const double left = others == 0 ? 0 : ((others + 1) * mean_[i] - main_[index][i]) / others;
+        mean_[i] = row.counts ? entered : left;
+      }
+    }
+    main_counts_[index] = row.counts;
+    ++row_operations_;
+    mean_is_late_ = mean_is_late_ || !row.update_mean;
   }
 
   /// Whoever reads a row of the emptied table before replacing it shows.
@@ -245,7 +278,7 @@ class MethodSimulator {
     arrivals_since_update_ = 0;
     require(!mean_is_late_, "a step without AverageRows after lazy folds");
     require(memory_.tables == 0 || counting_rows() > 0, "a step along the mean of no rows");
-    const Vector& direction = memory_.mean ? mean_ : latest_.gradient;
+    const Vector& direction = memory_.corrected ? corrected_ : memory_.mean ? mean_ : latest_.gradient;
     require(!direction.empty(), "a step without a direction");
     for (std::size_t i = 0; i < x_.size(); ++i) x_[i] -= problem_.lr * step.scale * direction[i];
     ++version_;
@@ -279,6 +312,8 @@ class MethodSimulator {
   Vector mean_;
   std::vector<Vector> main_;
   std::vector<Vector> next_;
+  std::vector<Vector> kept_;
+  Vector corrected_;
   std::vector<bool> main_counts_;
   std::vector<bool> next_counts_;
   std::vector<Worker> workers_;
@@ -292,6 +327,7 @@ class MethodSimulator {
   bool mean_is_late_ = false;  // there are lazy folds
   int outstanding_ = 0;
   int discarded_ = 0;
+  int row_operations_ = 0;
 };
 
 }  // namespace tardigrad::testing

@@ -18,7 +18,18 @@ struct InWords {
         << fold.worker << "*" << fold.weight;
   }
   void operator()(const AverageRows&) const { out << " average"; }
-  void operator()(const CountRow& row) const { out << (row.counts ? " count " : " skip ") << row.worker; }
+  void operator()(const CountRow& row) const {
+    if (row.update_mean) {
+      out << (row.counts ? " enter " : " leave ") << row.worker;
+    } else {
+      out << (row.counts ? " count " : " skip ") << row.worker;
+    }
+  }
+  void operator()(const Correct& correct) const {
+    out << (correct.restart ? " restart by " : " correct ") << correct.worker << "*" << correct.weight;
+    if (correct.keep) out << " keeping " << *correct.keep;
+    if (correct.kept) out << " kept " << *correct.kept;
+  }
   void operator()(const ScaleMean& scale) const { out << " scale " << scale.factor; }
   void operator()(const SwapTables&) const { out << " swap"; }
   void operator()(const Accumulate& add) const { out << (add.restart ? " restart+" : " add ") << add.weight; }

@@ -20,7 +20,9 @@ constexpr int workers = 4;
 /// Rows count, or not, so that 4, 2, 1 or none do: a division by 3 would not be exact.
 class AnyActions {
  public:
-  AnyActions(unsigned seed, bool averages) : random_(seed), averages_(averages) {}
+  /// Corrects a mean where `corrects` says so.
+  AnyActions(unsigned seed, bool averages, bool corrects = false)
+      : random_(seed), averages_(averages), corrects_(corrects) {}
 
   Actions next() {
     Actions actions;
@@ -28,6 +30,7 @@ class AnyActions {
     use_gradient(actions);
     if (chance(20)) hand_over(actions);
     if (chance(15)) count_rows(actions);
+    if (chance(30)) count_a_row_in_the_mean(actions);
     if (chance(10)) actions.emplace_back(ScaleMean{chance(50) ? 2 : 0.5});
     if (chance(30)) actions.emplace_back(AverageRows{});
     if (chance(60)) actions.emplace_back(Step{chance(50) ? 1 : 0.5});
@@ -83,7 +86,38 @@ class AnyActions {
     }
   }
 
+  /// Where 2, 1 or none count, before and after.
+  void count_a_row_in_the_mean(Actions& actions) {
+    const int row = pick();
+    const bool counts = !main_counts_[static_cast<std::size_t>(row)];
+    if (std::ranges::count(main_counts_, true) > (counts ? 1 : 2)) return;
+    main_counts_[static_cast<std::size_t>(row)] = counts;
+    actions.emplace_back(CountRow{row, counts, true});
+  }
+
+  /// As a row that enters the mean does it.
+  void fold_and_count(Actions& actions) {
+    const int row = pick();
+    actions.emplace_back(FoldRow{row, 1, Table::main, false});
+    if (main_counts_[static_cast<std::size_t>(row)] || std::ranges::count(main_counts_, true) > 1) return;
+    main_counts_[static_cast<std::size_t>(row)] = true;
+    actions.emplace_back(CountRow{row, true, true});
+  }
+
+  void correct(Actions& actions) {
+    Correct correct{pick(), 0.5F, chance(30)};
+    if (!main_counts_[static_cast<std::size_t>(correct.worker)]) return;
+    if (chance(40)) {
+      correct.keep = pick();
+    } else if (!correct.restart && chance(50)) {
+      correct.kept = pick();
+    }
+    actions.emplace_back(correct);
+  }
+
   void use_gradient(Actions& actions) {
+    if (corrects_ && chance(70)) return correct(actions);
+    if (chance(10)) return fold_and_count(actions);
     const float weight = averages_ && chance(50) ? 0.5F : 1;
     switch (random_() % 5) {
       case 0:
@@ -105,6 +139,7 @@ class AnyActions {
 
   std::mt19937 random_;
   bool averages_;
+  bool corrects_;
   std::vector<bool> main_counts_ = std::vector<bool>(workers, true);
   std::vector<bool> next_counts_ = main_counts_;
 };
@@ -112,13 +147,13 @@ class AnyActions {
 class ServerActions : public BackendTest {
  protected:
   /// Some random sequences of arrivals. Every number must be exact in float, or the test says so.
-  static void compare(const ServerOptions& options, double lr, int arrivals) {
+  static void compare(const ServerOptions& options, double lr, int arrivals,
+                      const ServerMemory& memory = {.tables = 2, .mean = true}) {
     for (unsigned seed = 0; seed < 60; ++seed) {
       SCOPED_TRACE("seed " + std::to_string(seed));
-      AnyActions any(seed, true);
-      ServerRig rig(Stream(device(), "server"), server_dimension, workers, {.tables = 2, .mean = true},
-                    options);
-      ServerReference reference(server_dimension, workers, options);
+      AnyActions any(seed, true, memory.corrected);
+      ServerRig rig(Stream(device(), "server"), server_dimension, workers, memory, options);
+      ServerReference reference(server_dimension, workers, memory, options);
       reference.model = any.small_gradient();
       rig.set_model(reference.model);
       for (int i = 0; i < arrivals && !HasFailure(); ++i) compare_arrival(any, rig, reference, lr);
@@ -132,7 +167,7 @@ class ServerActions : public BackendTest {
     const std::vector<bool> left_out = any.left_out();
     std::vector<Vector> before;
     for (std::size_t i = 0; i < left_out.size(); ++i) before.push_back(rig.replica(i));
-    reference.apply(actions, lr, true, gradient);
+    reference.apply(actions, lr, gradient);
     rig.apply(actions, lr, gradient, false, left_out);
     ASSERT_TRUE(is_exact(reference.model)) << "the test asks for more bits than a float has";
     ASSERT_EQ(rig.model(), reference.model);
@@ -169,6 +204,33 @@ TEST_P(ServerActions, StepsThatAreNotClipped) { compare({.clip_norm = 1e6}, 0.5,
 // Numbers of at most eight bits, which bf16 has, after no more than four folds into a row.
 TEST_P(ServerActions, PlainStepsWithRowsInBf16) { compare({.table_type = TableType::bf16}, 0.5, 4); }
 
+constexpr ServerMemory corrected{.tables = 2, .mean = true, .corrected = true, .kept_rows = workers};
+
+TEST_P(ServerActions, PlainStepsAlongACorrectedMean) { compare({}, 0.5, 10, corrected); }
+
+TEST_P(ServerActions, StepsWithMomentumAlongACorrectedMean) { compare({.momentum = 0.5}, 0.5, 6, corrected); }
+
+TEST_P(ServerActions, StepsThatAreNotClippedAlongACorrectedMean) {
+  compare({.clip_norm = 1e6}, 0.5, 10, corrected);
+}
+
+TEST_P(ServerActions, PlainStepsAlongACorrectedMeanWithRowsInBf16) {
+  compare({.table_type = TableType::bf16}, 0.5, 4, corrected);
+}
+
+TEST_P(ServerActions, RefuseCorrectionsThatCannotBe) {
+  ServerRig rig(Stream(device(), "server"), server_dimension, workers, corrected);
+  const auto throws = [&](const Correct& correct) {
+    EXPECT_THROW(rig.apply({correct}, 1, Vector(server_dimension)), std::logic_error);
+  };
+  throws({.worker = 0, .keep = workers});
+  throws({.worker = 0, .kept = -1});
+  throws({.worker = 0, .keep = 0, .kept = 0});
+  throws({.worker = 0, .restart = true, .kept = 0});
+  ServerRig without(Stream(device(), "server"), server_dimension, workers, {.tables = 1, .mean = true});
+  EXPECT_THROW(without.apply({Correct{}}, 1, Vector(server_dimension)), std::logic_error);
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, ServerActions, every_backend(), backend_name);
 
 /// Methods that keep no mean step along the gradient itself.
@@ -177,13 +239,13 @@ TEST(ServerWithoutAMean, StepsAlongTheGradientOfTheArrival) {
        {ServerOptions{}, ServerOptions{.momentum = 0.5, .weight_decay = 0.5}}) {
     AnyActions any(1, true);
     ServerRig rig(Stream::immediate({}, "server"), server_dimension, workers, {}, options);
-    ServerReference reference(server_dimension, workers, options);
+    ServerReference reference(server_dimension, workers, {}, options);
     reference.model = any.small_gradient();
     rig.set_model(reference.model);
     for (int i = 0; i < 4; ++i) {
       const Vector gradient = any.small_gradient();
       const Actions actions{HandOver{1}, Step{i % 2 == 0 ? 1 : 0.5}, HandOver{0}, HandOver{3}};
-      reference.apply(actions, 0.5, false, gradient);
+      reference.apply(actions, 0.5, gradient);
       rig.apply(actions, 0.5, gradient);
       ASSERT_EQ(rig.model(), reference.model);
       for (std::size_t h = 0; h < 3; ++h) ASSERT_EQ(rig.replica(h), reference.handed_over[h]);
@@ -195,10 +257,10 @@ TEST(ServerWithoutAMean, StepsAlongTheGradientOfTheArrival) {
 TEST(ExchangedRows, GiveTheBitsOfCopiedOnes) {
   for (unsigned seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const ServerMemory memory{.tables = 2, .mean = true};
+    const ServerMemory memory = seed % 3 == 0 ? corrected : ServerMemory{.tables = 2, .mean = true};
     ServerRig copying(Stream::immediate({}, "server"), server_dimension, workers, memory);
     ServerRig exchanging(Stream::immediate({}, "server"), server_dimension, workers, memory);
-    AnyActions any(seed, seed % 2 == 0);
+    AnyActions any(seed, seed % 2 == 0, memory.corrected);
     const Vector model = any.any_gradient();
     copying.set_model(model);
     exchanging.set_model(model);

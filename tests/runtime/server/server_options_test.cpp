@@ -42,12 +42,12 @@ TEST_P(ServerOptionsContract, LongGradientsAreClippedAndShortOnesAreNot) {
 TEST_P(ServerOptionsContract, ClippedIsTheDirectionAloneAndBeforeMomentum) {
   const ServerOptions options{.momentum = 0.5, .weight_decay = 0.25, .clip_norm = 4};
   ServerRig server = rig({}, options);
-  ServerReference reference(server_dimension, 2, options);
+  ServerReference reference(server_dimension, 2, {}, options);
   reference.model = Vector(server_dimension, 8);
   server.set_model(reference.model);
   for (const double value : {8.0, 1.0, -4.0}) {
     const Actions actions{Step{}, HandOver{0}};
-    reference.apply(actions, 0.5, false, four_times(value));
+    reference.apply(actions, 0.5, four_times(value));
     server.apply(actions, 0.5, four_times(value));
     EXPECT_EQ(server.model(), reference.model);
     EXPECT_EQ(server.replica(0), reference.model);

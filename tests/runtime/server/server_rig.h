@@ -20,18 +20,21 @@ inline constexpr std::size_t server_dimension = 37;  // no multiple of a vector 
 /// What a Server is to do, by plain loops in double. With small dyadic numbers both are exact.
 class ServerReference {
  public:
-  ServerReference(std::size_t dimension, int workers, const ServerOptions& options)
-      : options_(options),
+  ServerReference(std::size_t dimension, int workers, const ServerMemory& memory,
+                  const ServerOptions& options)
+      : memory_(memory),
+        options_(options),
         model(dimension),
         mean_(dimension),
         momentum_(dimension),
+        corrected_(dimension),
         main_(static_cast<std::size_t>(workers), mean_),
         next_(main_),
+        kept_(main_),
         main_counts_(main_.size(), true),
         next_counts_(main_counts_) {}
 
-  /// `has_mean`: steps go along ū, not g.
-  void apply(const Actions& actions, double lr, bool has_mean, const Vector& gradient) {
+  void apply(const Actions& actions, double lr, const Vector& gradient) {
     handed_over.clear();
     for (const Action& action : actions) {
       if (const auto* fold = std::get_if<FoldRow>(&action)) {
@@ -42,7 +45,9 @@ class ServerReference {
         std::swap(main_, next_);
         std::swap(main_counts_, next_counts_);
       } else if (const auto* row = std::get_if<CountRow>(&action)) {
-        main_counts_.at(static_cast<std::size_t>(row->worker)) = row->counts;
+        count_row(*row);
+      } else if (const auto* correct = std::get_if<Correct>(&action)) {
+        this->correct(*correct, gradient);
       } else if (const auto* scale = std::get_if<ScaleMean>(&action)) {
         for (double& element : mean_) element *= scale->factor;
       } else if (const auto* accumulate = std::get_if<Accumulate>(&action)) {
@@ -51,7 +56,7 @@ class ServerReference {
           mean_[e] += static_cast<double>(accumulate->weight) * gradient[e];
         }
       } else if (const auto* one = std::get_if<Step>(&action)) {
-        step(lr * one->scale, has_mean ? mean_ : gradient);
+        step(lr * one->scale, memory_.corrected ? corrected_ : memory_.mean ? mean_ : gradient);
         if (options_.resum_every && ++version_ % *options_.resum_every == 0) average();
       } else if (std::holds_alternative<HandOver>(action)) {
         handed_over.push_back(model);
@@ -60,6 +65,29 @@ class ServerReference {
   }
 
  private:
+  void count_row(const CountRow& count) {
+    const auto row = static_cast<std::size_t>(count.worker);
+    const double before = counting();
+    const bool changes = main_counts_.at(row) != count.counts;
+    main_counts_[row] = count.counts;
+    if (!changes || !count.update_mean) return;
+    for (std::size_t e = 0; e < mean_.size(); ++e) {
+      const double sum = before * mean_[e] + (count.counts ? main_[row][e] : -main_[row][e]);
+      mean_[e] = counting() > 0 ? sum / counting() : 0;
+    }
+  }
+
+  void correct(const Correct& correct, const Vector& gradient) {
+    const Vector row = main_[static_cast<std::size_t>(correct.worker)];
+    if (correct.keep) kept_.at(static_cast<std::size_t>(*correct.keep)) = row;
+    const Vector base = correct.kept ? kept_.at(static_cast<std::size_t>(*correct.kept)) : row;
+    if (correct.restart) corrected_ = mean_;
+    for (std::size_t e = 0; e < row.size(); ++e) {
+      corrected_[e] += static_cast<double>(correct.weight) * (gradient[e] - base[e]);
+    }
+    fold(FoldRow{correct.worker}, gradient);
+  }
+
   void fold(const FoldRow& fold, const Vector& gradient) {
     Vector& row = (fold.table == Table::main ? main_ : next_)[static_cast<std::size_t>(fold.worker)];
     for (std::size_t e = 0; e < row.size(); ++e) {
@@ -91,6 +119,7 @@ class ServerReference {
     }
   }
 
+  ServerMemory memory_;
   ServerOptions options_;
 
  public:
@@ -101,8 +130,10 @@ class ServerReference {
   std::uint64_t version_ = 0;
   Vector mean_;
   Vector momentum_;
+  Vector corrected_;
   std::vector<Vector> main_;
   std::vector<Vector> next_;
+  std::vector<Vector> kept_;
   std::vector<bool> main_counts_;
   std::vector<bool> next_counts_;
 };

@@ -110,6 +110,10 @@ class Methods(PackageCase):
         self.assertNotEqual(td.HandOver(1), td.HandOver(2))
         self.assertEqual(repr([td.Step(), td.HandOver(3), td.FoldRow(1, table="next", update_mean=False), td.AverageRows()]),
                          "[Step(1), HandOver(3), FoldRow(1, weight=1, table='next', update_mean=False), AverageRows()]")
+        self.assertEqual(repr([td.CountRow(1), td.CountRow(2, False, update_mean=True), td.Correct(1, 0.5, keep=2)]),
+                         "[CountRow(1, True), CountRow(2, False, update_mean=True), Correct(1, 0.5, restart=False, keep=2, kept=None)]")
+        self.assertNotEqual(td.Correct(1, keep=0), td.Correct(1, kept=0))
+        self.assertEqual(td.Memory(1, True, corrected=True, kept_rows=3).kept_rows, 3)
 
     def test_bad_ones_are_refused_in_a_line(self):
         step, over = [td.Step()], td.HandOver
@@ -125,6 +129,17 @@ class Methods(PackageCase):
                 (Gives(lambda arrival: [over(arrival.worker)]), ValueError, "no Step in 100000 arrivals"),
                 (Gives(lambda arrival: [td.FoldRow(0), *step, over(arrival.worker)]), ValueError, "needs Memory(tables=1)"),
                 (Gives(lambda arrival: [td.Accumulate(), *step, over(arrival.worker)]), ValueError, "needs Memory(mean=True)"),
+                (Gives(lambda arrival: [td.Correct(0), *step, over(arrival.worker)]), ValueError, "needs Memory(corrected=True)"),
+                (Gives(lambda arrival: [td.Correct(0, kept=1), *step, over(arrival.worker)],
+                       memory=td.Memory(tables=1, mean=True, corrected=True, kept_rows=1)), ValueError, "kept row 1, of Memory(kept_rows=1)"),
+                (Gives(lambda arrival: [td.Correct(0, restart=True, kept=0), *step, over(arrival.worker)],
+                       memory=td.Memory(tables=1, mean=True, corrected=True, kept_rows=1)), ValueError, "neither keep nor restart"),
+                (Gives(start=[td.Correct(0), over(0)], memory=td.Memory(tables=1, mean=True, corrected=True)), ValueError,
+                 "no gradient has arrived"),
+                (Gives(memory=td.Memory(tables=1, corrected=True)), ValueError, "a corrected mean needs a table and a mean"),
+                (Gives(memory=td.Memory(tables=1, mean=True, kept_rows=1)), ValueError, "1 kept rows, expected 0, or more with"),
+                (Gives(lambda arrival: [td.CountRow(0, False, update_mean=True), *step, over(arrival.worker)],
+                       memory=td.Memory(tables=1)), ValueError, "needs Memory(mean=True)"),
                 (Gives(lambda arrival: [td.Step(float("nan")), over(arrival.worker)]), ValueError, "scale nan"),
                 (Gives(lambda arrival: [td.Discard(arrival.worker), over(arrival.worker)]), ValueError, "which has no job"),
                 (Gives(memory=None), TypeError, "expected a tardigrad.Memory, got NoneType"),
@@ -150,7 +165,8 @@ class Methods(PackageCase):
         numbers = random.Random(5)
         things = [None, 0, -1, 2**70, 1.5, float("nan"), "x", b"x", [], {}, object(), np.zeros(10), np.zeros(0), np.float32(3),
                   td.Step(), td.HandOver(0), td.HandOver(1), td.HandOver(10**9), td.FoldRow(1), td.Discard(1), td.SwapTables(),
-                  td.AverageRows(), td.CountRow(0, False), td.Accumulate(2.0), td.ScaleMean(0.0), ValueError, lambda: 0]
+                  td.AverageRows(), td.CountRow(0, False), td.CountRow(1, False, True), td.Correct(0), td.Correct(0, 0.5, keep=0),
+                  td.Correct(1, kept=0), td.Accumulate(2.0), td.ScaleMean(0.0), ValueError, lambda: 0]
         for trial in range(200):
             def give(*_):
                 kind = numbers.random()
@@ -158,7 +174,9 @@ class Methods(PackageCase):
                     return numbers.choice(things)
                 return [numbers.choice(things[14:-2] if kind < 0.8 else things) for _ in range(numbers.randrange(4))]
 
-            own = Gives(give, memory=td.Memory(tables=numbers.randrange(3), mean=numbers.random() < 0.5,
+            tables, mean = numbers.randrange(3), numbers.random() < 0.5
+            corrected = tables > 0 and mean and numbers.random() < 0.5
+            own = Gives(give, memory=td.Memory(tables=tables, mean=mean, corrected=corrected, kept_rows=1 if corrected else 0,
                                                jobs=numbers.choice(["rounds", "one_each", "anywhere"])))
             objective = Returns(lambda x: (numbers.choice(things), numbers.choice(things)) if numbers.random() < 0.1
                                 else (0.0, np.zeros(10)))

@@ -3,8 +3,8 @@
 import abc
 from typing import Any, List, Sequence
 
-from tardigrad._engine import Accumulate, Arrival, AverageRows, CountRow, Discard, FoldRow, HandOver, Memory, ScaleMean, Step, \
-    SwapTables
+from tardigrad._engine import Accumulate, Arrival, AverageRows, Correct, CountRow, Discard, FoldRow, HandOver, Memory, \
+    ScaleMean, Step, SwapTables
 
 
 class Method(abc.ABC):
@@ -61,4 +61,5 @@ class Method(abc.ABC):
         vars(self).update(state)
 
 
-__all__ = ["Accumulate", "AverageRows", "CountRow", "Discard", "FoldRow", "HandOver", "Method", "ScaleMean", "Step", "SwapTables"]
+__all__ = ["Accumulate", "AverageRows", "Correct", "CountRow", "Discard", "FoldRow", "HandOver", "Method", "ScaleMean", "Step",
+           "SwapTables"]
