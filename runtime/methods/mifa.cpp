@@ -60,7 +60,7 @@ class Mifa final : public Method {
   /// Where all that were to take part are lost before any gradient came, there is nothing to step along.
   void go_on(Actions& actions) {
     if (members_.waits()) return;
-    if (members_.over()) actions.emplace_back(Step{});
+    if (members_.over(workers_)) actions.emplace_back(Step{});
     members_.begin();
     while (!members_.waits() && members_.working().count() > 0) begin_round(actions);
   }

@@ -16,6 +16,20 @@ int option_or(std::optional<int> given, int otherwise, std::string_view flag, in
   return given.value_or(otherwise);
 }
 
+int gather_of_workers(const MethodOptions& options, int otherwise, std::string_view method) {
+  const int gather = options.gather.value_or(otherwise);
+  if (gather < 1) {
+    throw std::invalid_argument(
+        fmt::format("--gather {}: expected 1 to the number of workers with --method {}", gather, method));
+  }
+  if (gather > options.workers) {
+    throw std::invalid_argument(
+        fmt::format("--gather {}: expected 1 to the number of workers ({}) with --method {}", gather,
+                    options.workers, method));
+  }
+  return gather;
+}
+
 // ---- Working ----
 
 void Working::reset(int workers) {
@@ -64,6 +78,39 @@ bool GatheredGradients::add(Actions& actions) {
   return true;
 }
 
+// ---- WaitingWorkers ----
+
+void WaitingWorkers::reset(int workers) {
+  workers_ = workers;
+  working_.reset(workers);
+}
+
+void WaitingWorkers::lose(int worker) {
+  working_.lose(worker);
+  std::erase(waiting_, worker);
+}
+
+bool WaitingWorkers::enough() const {
+  const int wanted = begun_ ? std::min(size_, working_.count()) : working_.count();
+  return !waiting_.empty() && std::ssize(waiting_) >= wanted;
+}
+
+void WaitingWorkers::begin(Actions& actions) {
+  for (const int worker : waiting_) actions.emplace_back(HandOver{worker});
+  waiting_.clear();
+  begun_ = true;
+}
+
+void WaitingWorkers::visit_state(StateArchive& state, const std::function<bool(int worker)>& has_come) {
+  working_.visit_state(state);
+  state.flag("warm", begun_);
+  state.workers("waiting", waiting_, workers_);
+  if (!state.restoring()) return;
+  const auto waits = [&](int worker) { return working_.has(worker) && has_come(worker); };
+  if (!std::ranges::all_of(waiting_, waits)) state.refuse("waiting", "workers that have come");
+  if (enough()) state.refuse("waiting", "fewer than make an update");
+}
+
 // ---- Round ----
 
 void Round::reset(int workers) {
@@ -100,6 +147,12 @@ void Round::lose(int worker, bool forget) {
 void Round::regain(int worker, Actions& actions) {
   working_.regain(worker);
   if (part(worker) != in) hand_over(worker, actions);
+}
+
+void Round::discard(Actions& actions) const {
+  for (const int worker : working_) {
+    if (part(worker) == computing) actions.emplace_back(Discard{worker});
+  }
 }
 
 void Round::visit_state(StateArchive& state) {
@@ -145,6 +198,13 @@ void LastingRows::lose(int worker, Actions& actions) {
   filled_[row] = false;
   actions.emplace_back(CountRow{worker, false});
   actions.emplace_back(AverageRows{});
+}
+
+void LastingRows::take_back(int worker, Actions& actions) {
+  const auto row = static_cast<std::size_t>(worker);
+  if (!counts_[row]) actions.emplace_back(CountRow{worker, true, true});
+  counts_[row] = true;
+  filled_[row] = true;
 }
 
 void LastingRows::visit_state(StateArchive& state) {

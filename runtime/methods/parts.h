@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,10 @@ namespace tardigrad {
 /// Returns the value of an option, or `otherwise` where it is not given. Throws std::invalid_argument if it
 /// is given and below `least`.
 int option_or(std::optional<int> given, int otherwise, std::string_view flag, int least = 1);
+
+/// Returns the value of `--gather` for a method that waits for so many workers at once. Throws
+/// std::invalid_argument if it is given and not from 1 to their number.
+int gather_of_workers(const MethodOptions& options, int otherwise, std::string_view method);
 
 /// Keeps the workers that are not lost, in ascending order. Throws std::logic_error for one lost or regained
 /// twice.
@@ -62,6 +67,36 @@ class GatheredGradients {
   int gathered_ = 0;
 };
 
+/// Lets workers that have come wait for each other: at x⁰ for all, and once they have begun for `size`.
+/// Nobody waits for the lost.
+class WaitingWorkers {
+ public:
+  explicit WaitingWorkers(int size) : size_(size) {}
+
+  /// Lets all workers work. Nobody has come yet.
+  void reset(int workers);
+
+  void arrive(int worker) { waiting_.push_back(worker); }
+  void lose(int worker);
+  void regain(int worker) { working_.regain(worker); }
+
+  /// Tells whether as many have come as are waited for.
+  bool enough() const;
+
+  /// Lets those that have come begin, and hands each the newest model.
+  void begin(Actions& actions);
+
+  /// Visits the state. What is restored must be of workers that have come, as the caller can tell.
+  void visit_state(StateArchive& state, const std::function<bool(int worker)>& has_come);
+
+ private:
+  int size_;
+  int workers_ = 0;
+  Working working_;
+  bool begun_ = false;
+  std::vector<int> waiting_;  // since the others began, and not lost
+};
+
 /// Is a round at one model that each worker gives one gradient at most, and that waits for those that work.
 class Round {
  public:
@@ -84,8 +119,11 @@ class Round {
   /// update; but not twice: if its gradient is in already, it waits for the next one, as the others do.
   void regain(int worker, Actions& actions);
 
-  /// Tells whether gradients are in, and no more will come.
-  bool over() const { return computing_ == 0 && arrived_ > 0; }
+  /// Throws away the jobs of those that compute.
+  void discard(Actions& actions) const;
+
+  /// Tells whether as many gradients are in as are wanted, or some, and no more will come.
+  bool over(int wanted) const { return arrived_ >= wanted || (computing_ == 0 && arrived_ > 0); }
 
   /// Tells whether somebody computes.
   bool waits() const { return computing_ > 0; }
@@ -123,6 +161,9 @@ class LastingRows {
   /// Leaves an empty row out of the mean, where it would count as zeros for ever, and every row of the lost
   /// if they are to be dropped, until the worker is back and fills it.
   void lose(int worker, Actions& actions);
+
+  /// Appends what makes the row, which is filled now, count again with what is in it, if it did not.
+  void take_back(int worker, Actions& actions);
 
   bool counts(int worker) const { return counts_[static_cast<std::size_t>(worker)]; }
   bool filled(int worker) const { return filled_[static_cast<std::size_t>(worker)]; }

@@ -1,22 +1,29 @@
+#include <algorithm>
+
 #include "runtime/methods/parts.h"
 
 namespace tardigrad {
 namespace {
 
-/// Synchronous minibatch SGD ("Naive Minibatch SGD" of Maranjyan, Richtárik 2025): a round waits for all n
-/// workers.
+/// m-Synchronous SGD (Begunov, Tyurin 2026): a round at x^k waits for the first m gradients, one a worker at
+/// most, and steps along their mean; what is in flight by then is thrown away. With m = n it is synchronous
+/// minibatch SGD ("Naive Minibatch SGD" of Maranjyan, Richtárik 2025), in which nothing ever is.
 ///
-/// Those that work, that is: a gradient that came counts, whatever became of its worker, and the mean is over
-/// those that came. The weights are for as many as took part when the first one came; where that changed,
-/// the mean is scaled before the step.
+/// Nobody waits for the lost: m is at most as many as work. A gradient that came counts, whatever became of
+/// its worker, and the mean is over those that came. The weights are for as many as were waited for when the
+/// first one came; where that changed, the mean is scaled before the step.
 ///
-/// Source: Ringleader ASGD: The First Asynchronous SGD with Optimal Time Complexity under Data Heterogeneity,
+/// Source: Do We Need Asynchronous SGD? On the Near-Optimality of Synchronous Methods, arXiv:2602.03802;
+/// Ringleader ASGD: The First Asynchronous SGD with Optimal Time Complexity under Data Heterogeneity,
 /// arXiv:2509.22860.
-class Sync final : public Method {
+class Msync final : public Method {
  public:
-  explicit Sync(const MethodOptions& options) : workers_(options.workers) {}
+  Msync(int workers, int gather) : workers_(workers), gather_(gather) {}
 
-  ServerMemory memory() const override { return {.tables = 0, .mean = true, .jobs = JobSpread::rounds}; }
+  ServerMemory memory() const override {
+    const bool discards = gather_ < workers_;
+    return {.tables = 0, .mean = true, .jobs = discards ? JobSpread::one_each : JobSpread::rounds};
+  }
 
   void start(Actions& actions) override {
     round_.reset(workers_);
@@ -25,7 +32,7 @@ class Sync final : public Method {
 
   void arrive(const Arrival& arrival, Actions& actions) override {
     const bool first = round_.arrived() == 0;
-    if (first) weighted_for_ = round_.size();
+    if (first) weighted_for_ = std::min(gather_, round_.size());
     actions.emplace_back(Accumulate{1.0F / static_cast<float>(weighted_for_), first});
     round_.arrive(arrival.worker);
     step_if_over(actions);
@@ -50,21 +57,29 @@ class Sync final : public Method {
   }
 
   void step_if_over(Actions& actions) {
-    if (!round_.over()) return;
+    if (!round_.over(gather_)) return;
     if (round_.arrived() != weighted_for_) {
       actions.emplace_back(ScaleMean{static_cast<double>(weighted_for_) / round_.arrived()});
     }
     actions.emplace_back(Step{});
+    round_.discard(actions);
     begin_round(actions);
   }
 
   int workers_;
+  int gather_;  // m
   Round round_;
   int weighted_for_ = 1;  // gradients, in this round's mean
 };
 
 }  // namespace
 
-std::unique_ptr<Method> make_sync(const MethodOptions& options) { return std::make_unique<Sync>(options); }
+std::unique_ptr<Method> make_sync(const MethodOptions& options) {
+  return std::make_unique<Msync>(options.workers, options.workers);
+}
+
+std::unique_ptr<Method> make_msync(const MethodOptions& options) {
+  return std::make_unique<Msync>(options.workers, gather_of_workers(options, options.workers, "msync"));
+}
 
 }  // namespace tardigrad

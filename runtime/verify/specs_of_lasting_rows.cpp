@@ -46,11 +46,13 @@ class LastingRowsPromise : public MethodSpec {
   void lose_row(int worker) {
     const auto row = static_cast<std::size_t>(worker);
     filled_[row] = filled_[row] && !drop_;
-    counts_[row] = filled_[row];
+    counts_[row] = counts_[row] && filled_[row];
   }
 
+  void set_counts(int worker, bool counts) { counts_[static_cast<std::size_t>(worker)] = counts; }
   bool counts(int worker) const { return counts_[static_cast<std::size_t>(worker)]; }
   bool filled(int worker) const { return filled_[static_cast<std::size_t>(worker)]; }
+  std::size_t workers() const { return counts_.size(); }
 
  private:
   bool drop_;
@@ -59,7 +61,7 @@ class LastingRowsPromise : public MethodSpec {
 };
 
 /// dude: one gradient each at x⁰, then c arrivals an update. Those that have arrived wait for it, together.
-class DudePromise final : public LastingRowsPromise {
+class DudePromise : public LastingRowsPromise {
  public:
   explicit DudePromise(const MethodOptions& options)
       : LastingRowsPromise(options), gather_(static_cast<std::size_t>(options.gather.value_or(1))) {}
@@ -99,6 +101,94 @@ class DudePromise final : public LastingRowsPromise {
 
   std::size_t gather_;  // c
   bool warm_ = false;
+};
+
+/// aced: as dude, along the rows of gradients that are no more than R versions old; without any, no update.
+class AcedPromise final : public DudePromise {
+ public:
+  explicit AcedPromise(const MethodOptions& options)
+      : DudePromise(options),
+        most_age_(options.delay_threshold ? static_cast<std::uint64_t>(*options.delay_threshold)
+                                          : 10 * static_cast<std::uint64_t>(options.workers)),
+        versions_(static_cast<std::size_t>(options.workers)) {}
+
+  std::uint64_t most_row_age() const override { return most_age_; }
+
+  Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
+    Decision decision = DudePromise::arrive(arrival, jobs);
+    versions_[static_cast<std::size_t>(arrival.worker)] = arrival.version;
+    bool any = false;
+    for (int worker = 0; worker < jobs.workers(); ++worker) {
+      const bool old =
+          filled(worker) && jobs.version() - versions_[static_cast<std::size_t>(worker)] > most_age_;
+      set_counts(worker, counts(worker) && !old);
+      any = any || counts(worker);
+    }
+    decision.fold->update_mean = decision.fold->update_mean && counts(arrival.worker);
+    if (!any) decision.step.reset();
+    return decision;
+  }
+
+  void visit_state(StateArchive& state) override {
+    DudePromise::visit_state(state);
+    state.numbers("versions", versions_, versions_.size(), std::uint64_t{0}, StateArchive::any);
+  }
+
+ private:
+  std::uint64_t most_age_;  // R
+  std::vector<std::uint64_t> versions_;
+};
+
+/// ca2fl: M arrivals a step, each measured against its worker's row as it was at the step before; everybody
+/// goes on.
+class Ca2flPromise final : public LastingRowsPromise {
+ public:
+  explicit Ca2flPromise(const MethodOptions& options)
+      : LastingRowsPromise(options), gather_(options.gather.value_or(paper_gathers)) {}
+
+  Decision start(const JobLedger& jobs) override {
+    gathered_ = 0;
+    came_.clear();
+    return LastingRowsPromise::start(jobs);
+  }
+
+  Decision arrive(const Arrival& arrival, const JobLedger&) override {
+    fold(arrival.worker);
+    Decision decision{.correct = Correct{arrival.worker, 1.0F / static_cast<float>(gather_), gathered_ == 0},
+                      .hand_overs = {arrival.worker}};
+    const auto found = std::ranges::find(came_, arrival.worker);
+    const auto place = static_cast<int>(found - came_.begin());
+    const bool last = ++gathered_ == gather_;
+    if (found != came_.end()) {
+      decision.correct->kept = place;
+    } else if (!last) {
+      decision.correct->keep = place;
+      came_.push_back(arrival.worker);
+    }
+    if (!last) return decision;
+    decision.step = 1;
+    gathered_ = 0;
+    came_.clear();
+    return decision;
+  }
+
+  Decision lose(int worker, const JobLedger&) override {
+    lose_row(worker);
+    return {};
+  }
+
+  void visit_state(StateArchive& state) override {
+    LastingRowsPromise::visit_state(state);
+    state.number("gathered", gathered_, 0, gather_ - 1);
+    state.workers("came", came_, static_cast<int>(workers()));
+  }
+
+ private:
+  static constexpr int paper_gathers = 10;
+
+  int gather_;  // M
+  int gathered_ = 0;
+  std::vector<int> came_;  // since the step before, in the order in which their rows are kept
 };
 
 /// ia2sgd: everybody goes on at x⁰ until all rows are filled; from the next arrival on, every one makes an
@@ -198,6 +288,8 @@ class MifaPromise final : public LastingRowsPromise {
 
 std::unique_ptr<MethodSpec> make_promise_of_lasting_rows(std::string_view name,
                                                          const MethodOptions& options) {
+  if (name == "aced") return std::make_unique<AcedPromise>(options);
+  if (name == "ca2fl") return std::make_unique<Ca2flPromise>(options);
   if (name == "dude") return std::make_unique<DudePromise>(options);
   if (name == "ia2sgd") return std::make_unique<Ia2sgdPromise>(options);
   if (name == "mifa") return std::make_unique<MifaPromise>(options);

@@ -8,10 +8,11 @@
 namespace tardigrad {
 namespace {
 
-/// sync: all that work compute once at x^k; when nobody computes any more, a step, and all begin again.
-class SyncPromise final : public MethodSpec {
+/// msync: all that work compute once at x^k; when the first m are in, or nobody computes any more, a step,
+/// and all begin again. sync: m = n.
+class MsyncPromise final : public MethodSpec {
  public:
-  explicit SyncPromise(int workers) : came_(static_cast<std::size_t>(workers)) {}
+  MsyncPromise(int workers, int gathers) : gathers_(gathers), came_(static_cast<std::size_t>(workers)) {}
 
   std::uint64_t most_staleness() const override { return 0; }
 
@@ -22,7 +23,7 @@ class SyncPromise final : public MethodSpec {
 
   Decision arrive(const Arrival& arrival, const JobLedger& jobs) override {
     const bool first = std::ranges::find(came_, true) == came_.end();
-    if (first) weighted_for_ = static_cast<int>(jobs.outstanding()) + 1;
+    if (first) weighted_for_ = std::min(gathers_, static_cast<int>(jobs.outstanding()) + 1);
     came_[static_cast<std::size_t>(arrival.worker)] = true;
     Decision decision{.accumulate = Accumulate{1.0F / static_cast<float>(weighted_for_), first}};
     end_round_if_over(decision, jobs);
@@ -48,12 +49,15 @@ class SyncPromise final : public MethodSpec {
 
  private:
   void end_round_if_over(Decision& decision, const JobLedger& jobs) {
-    if (jobs.outstanding() > 0 || std::ranges::find(came_, true) == came_.end()) return;
+    const auto came = std::ranges::count(came_, true);
+    if (came == 0 || (came < gathers_ && jobs.outstanding() > 0)) return;
     decision.step = 1;
-    decision.hand_overs = jobs.working();
+    decision.hand_overs = decision.discards = jobs.working();
+    std::erase_if(decision.discards, [&](int worker) { return !jobs.has_job(worker); });
     came_.assign(came_.size(), false);
   }
 
+  int gathers_;             // m
   std::vector<bool> came_;  // in this round
   int weighted_for_ = 1;
 };
@@ -118,7 +122,10 @@ class RennalaPromise final : public Gathering {
 
 std::unique_ptr<MethodSpec> make_promise_of_sums(std::string_view name, const MethodOptions& options) {
   constexpr int fedbuff_gathers = 10;
-  if (name == "sync") return std::make_unique<SyncPromise>(options.workers);
+  if (name == "sync") return std::make_unique<MsyncPromise>(options.workers, options.workers);
+  if (name == "msync") {
+    return std::make_unique<MsyncPromise>(options.workers, options.gather.value_or(options.workers));
+  }
   if (name == "fedbuff") return std::make_unique<FedbuffPromise>(options.gather.value_or(fedbuff_gathers));
   if (name == "rennala") return std::make_unique<RennalaPromise>(options.gather.value_or(options.workers));
   return nullptr;

@@ -181,7 +181,7 @@ struct MethodExperiment : Experiment {
     objective.noise = 0.01F;
     options.lr = 0.05;
     if (name == "mifa") method_options.availability = 0.5;
-    if (name == "fedbuff") options.job = {.local_steps = 3, .local_lr = 0.1};
+    if (name == "fedbuff" || name == "ca2fl") options.job = {.local_steps = 3, .local_lr = 0.1};
   }
 };
 

@@ -170,19 +170,19 @@ std::vector<OptionRow> run_rows() {
       make_row({.name = "lr", .help = "Step size", .section = choice, .required = true, .on_resume = always},
                &Options::lr, positive_number()),
       make_row({.name = "gather",
-                .help = "Gradients for one update: dude 1, fedbuff 10, rennala n by default; malenia: S, "
-                        "default 0",
+                .help = "Gradients for one update: dude 1, ca2fl and fedbuff 10, msync and rennala n by "
+                        "default (dude, msync: n at most); malenia: S, default 0",
                 .section = method,
                 .feature = Feature::gather,
                 .goes_with_workers = true},
                &Options::gather, whole_number(0, 1'000'000'000)),
       make_row({.name = "delay_threshold",
                 .help = "asgd-delay-adaptive, ringmaster: staleness from which a step is shortened, or a job "
-                        "stopped (default n)",
+                        "stopped (default n); aced: age in updates up to which a row counts (default 10 n)",
                 .section = method,
                 .feature = Feature::delay_threshold,
                 .goes_with_workers = true},
-               &Options::delay_threshold, whole_number(1)),
+               &Options::delay_threshold, whole_number(0)),
       make_row({.name = "smoothness",
                 .help = "L of f, for warnings of steps too large for the delays (else estimated); "
                         "asgd-delay-adaptive: also bounds steps of stale gradients to 1/(4 L staleness)",
@@ -194,19 +194,21 @@ std::vector<OptionRow> run_rows() {
                 .section = method,
                 .feature = Feature::availability},
                &Options::availability, number_from_0_to_1()),
-      make_row({.name = "lost_rows",
-                .help = "dude, ia2sgd, mifa: the row of a worker that is lost stays in the mean (keep, "
-                        "default), or the mean is that of the others until the worker is back (drop)",
-                .section = method,
-                .feature = Feature::lost_rows},
-               &Options::lost_rows, lost_rows()),
+      make_row(
+          {.name = "lost_rows",
+           .help =
+               "aced, ca2fl, dude, ia2sgd, mifa: the row of a worker that is lost stays in the mean (keep, "
+               "default), or the mean is that of the others until the worker is back (drop)",
+           .section = method,
+           .feature = Feature::lost_rows},
+          &Options::lost_rows, lost_rows()),
       make_row({.name = "local_steps",
-                .help = "fedbuff: steps of SGD in a job (default 1)",
+                .help = "ca2fl, fedbuff: steps of SGD in a job (default 1)",
                 .section = method,
                 .feature = Feature::local_steps},
                &Options::local_steps, whole_number(1)),
       make_row({.name = "local_lr",
-                .help = "fedbuff: step size of those",
+                .help = "ca2fl, fedbuff: step size of those",
                 .section = method,
                 .feature = Feature::local_steps},
                &Options::local_lr, positive_number()),
@@ -228,7 +230,8 @@ std::vector<OptionRow> run_rows() {
                 .on_resume = always},
                &Options::weight_decay, number_from_0()),
       make_row({.name = "clip_norm",
-                .help = "Scales longer directions down to this norm",
+                .help = "Scales longer directions down to this norm; asgd and asgd-uniform with it are "
+                        "Clipped ASGD",
                 .section = server,
                 .on_resume = always},
                &Options::clip_norm, positive_number()),

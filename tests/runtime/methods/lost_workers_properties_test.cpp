@@ -272,6 +272,13 @@ TEST(HostileStates, AreRefused) {
     Json value;
     const char* message;
   } cases[] = {
+      {"msync", "/round/parts", Json::array({2, 2}), "parts: expected somebody that computes"},
+      {"ca2fl", "/gathered", 10, "gathered: expected a whole number from 0 to 9"},
+      {"ca2fl", "/kept", Json::array({0}), "kept: expected no more workers than have come"},
+      {"ca2fl", "/rows/filled", Json::array({0}), "filled: expected a list of 2"},
+      {"aced", "/waiting", Json::array({0}), "waiting: expected workers that have come"},
+      {"aced", "/rows/versions", Json::array({0}), "versions: expected a list of 2"},
+      {"aced", "/rows/most_counting", 3, "most_counting: expected a whole number from 0 to 2"},
       {"rennala", "/gathered", 2, "gathered: expected a whole number from 0 to 1"},
       {"rennala", "/working", Json::array({1}), "working: expected a list of 2"},
       {"sync", "/round/parts", Json::array({1, 3}), "parts: expected a whole number from 0 to 2"},

@@ -136,6 +136,77 @@ TEST(SyncWithLosses, ARoundOfMoreThanItBeganWith) {
   EXPECT_EQ(lose(*method, 1), " scale 2 step*1 hand 0");
 }
 
+TEST(MsyncWithLosses, WaitsForNoMoreThanWork) {
+  const auto method = started("msync", {.workers = 4, .gather = 3});
+  EXPECT_EQ(arrive(*method, 0), " restart+0.333333");
+  EXPECT_EQ(lose(*method, 1), "");
+  EXPECT_EQ(lose(*method, 2), "");
+  EXPECT_EQ(arrive(*method, 3), " add 0.333333 scale 1.5 step*1 hand 0 hand 3");
+  EXPECT_EQ(arrive(*method, 3), " restart+0.5");
+  EXPECT_EQ(lose(*method, 0), " scale 2 step*1 hand 3");
+}
+
+TEST(MsyncWithLosses, AGradientThatCameCounts) {
+  const auto method = started("msync", {.workers = 3, .gather = 2});
+  EXPECT_EQ(arrive(*method, 0), " restart+0.5");
+  EXPECT_EQ(lose(*method, 0), "");
+  EXPECT_EQ(regain(*method, 0), "");  // not twice
+  EXPECT_EQ(arrive(*method, 2), " add 0.5 step*1 discard 1 hand 0 hand 1 hand 2");
+}
+
+TEST(MsyncWithLosses, ThrowsAwayNoJobOfALostWorker) {
+  const auto method = started("msync", {.workers = 3, .gather = 1});
+  lose(*method, 1);
+  EXPECT_EQ(arrive(*method, 0), " restart+1 step*1 discard 2 hand 0 hand 2");
+  EXPECT_EQ(regain(*method, 1), " hand 1");
+  EXPECT_EQ(arrive(*method, 0), " restart+1 step*1 discard 1 discard 2 hand 0 hand 1 hand 2");
+}
+
+TEST(Ca2flWithLosses, AnEmptyRowLeavesTheMeanUntilItIsFilled) {
+  const auto method = started("ca2fl", {.workers = 3, .gather = 2});
+  EXPECT_EQ(lose(*method, 1), " skip 1 average");
+  EXPECT_EQ(regain(*method, 1), " hand 1");
+  EXPECT_EQ(arrive(*method, 1), " enter 1 restart by 1*0.5 keeping 0 hand 1");
+  EXPECT_EQ(lose(*method, 1), "");  // what it gave counts, and its row stays
+  EXPECT_EQ(arrive(*method, 0), " correct 0*0.5 step*1 hand 0");
+}
+
+TEST(Ca2flWithLosses, DroppedRowsComeBackAsTheyWere) {
+  const auto method = started("ca2fl", {.workers = 2, .gather = 2, .lost_rows = LostRows::drop});
+  arrive(*method, 0);
+  EXPECT_EQ(lose(*method, 0), " skip 0 average");
+  EXPECT_EQ(regain(*method, 0), " hand 0");
+  EXPECT_EQ(arrive(*method, 0), " enter 0 correct 0*0.5 kept 0 step*1 hand 0");
+}
+
+TEST(AcedWithLosses, RowsOfTheLostGrowTooOld) {
+  const auto method = started("aced", {.workers = 3, .delay_threshold = 1});
+  for (const int worker : {0, 1, 2}) arrive(*method, worker);
+  EXPECT_EQ(lose(*method, 2), "");
+  EXPECT_EQ(arrive(*method, Arrival{.worker = 0, .version = 1}), " fold 0*1 step*1 hand 0");
+  EXPECT_EQ(arrive(*method, Arrival{.worker = 1, .version = 1, .staleness = 1}),
+            " leave 2 fold 1*1 step*1 hand 1");
+  EXPECT_EQ(regain(*method, 2), " hand 2");
+  EXPECT_EQ(arrive(*method, Arrival{.worker = 2, .version = 3}),
+            " skip 0 skip 1 average lazily fold 2*1 enter 2 step*1 hand 2");
+}
+
+TEST(AcedWithLosses, RowsOfTheLostAreDroppedIfToldTo) {
+  const auto method = started("aced", {.workers = 3, .lost_rows = LostRows::drop});
+  arrive(*method, 0);
+  EXPECT_EQ(lose(*method, 0), " leave 0");
+  arrive(*method, 1);
+  EXPECT_EQ(arrive(*method, 2), " fold 2*1 step*1 hand 1 hand 2");
+  EXPECT_EQ(regain(*method, 0), " hand 0");
+  EXPECT_EQ(arrive(*method, Arrival{.worker = 0, .version = 1}), " lazily fold 0*1 enter 0 step*1 hand 0");
+}
+
+TEST(AcedWithLosses, TheWarmUpIsOfThoseThatWork) {
+  const auto method = started("aced", {.workers = 4});
+  for (const int worker : {0, 1, 2}) arrive(*method, worker);
+  EXPECT_EQ(lose(*method, 3), " leave 3 step*1 hand 0 hand 1 hand 2");
+}
+
 TEST(MifaWithLosses, RowsStayOrAreDropped) {
   const auto keeping = started("mifa", {.workers = 2});
   const auto dropping = started("mifa", {.workers = 2, .lost_rows = LostRows::drop});

@@ -167,7 +167,7 @@ RC_GTEST_PROP(MaleniaProperty, StepsAsSoonAsTheHarmonicMeanIsReachedExactly, ())
 
 /// Gradients are multiples of n, so that ū, moved by whole numbers, is exact.
 RC_GTEST_PROP(TableProperty, TheMeanIsThatOfTheRowsAtEveryUpdate, ()) {
-  const char* name = *rc::gen::element("dude", "ia2sgd", "mifa");
+  const char* name = *rc::gen::element("ca2fl", "dude", "ia2sgd", "mifa");
   Scenario scenario = any_scenario();
   scenario.gradient_unit = scenario.workers;
   Simulated run(name, scenario, any_options(name, scenario));

@@ -88,7 +88,8 @@ int count(const Actions& actions) {
 inline MethodOptions any_options(const std::string& name, const Scenario& scenario) {
   MethodOptions options;
   const auto has = [&name](Feature feature) { return has_feature(name, feature); };
-  if (has(Feature::gather)) options.gather = any_from(1, name == "dude" ? scenario.workers : 60, "gather");
+  const bool of_workers = name == "dude" || name == "msync";
+  if (has(Feature::gather)) options.gather = any_from(1, of_workers ? scenario.workers : 60, "gather");
   if (has(Feature::delay_threshold)) options.delay_threshold = any_from(1, 60, "delay threshold");
   if (has(Feature::availability)) options.availability = 0.3;
   if (has(Feature::lost_rows)) options.lost_rows = *rc::gen::element(LostRows::keep, LostRows::drop);

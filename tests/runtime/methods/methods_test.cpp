@@ -32,7 +32,7 @@ std::string refusal(const char* name, const MethodOptions& options) {
 }
 
 TEST(Methods, AllStartEveryWorker) {
-  EXPECT_EQ(method_names().size(), 14);
+  EXPECT_EQ(method_names().size(), 17);
   for (const std::string& name : method_names()) {
     const auto method = make_method(name, {.workers = 3});
     EXPECT_EQ(start(*method), " hand 0 hand 1 hand 2") << name;
@@ -48,8 +48,10 @@ TEST(Methods, KeepWhatTheirTableOfMemorySays) {
        {"asgd", "asgd-delay-adaptive", "asgd-rescaled", "asgd-shuffled", "asgd-uniform", "ringmaster"}) {
     EXPECT_EQ(memory(name), std::pair(0, false)) << name;
   }
-  for (const char* name : {"fedbuff", "rennala", "sync"}) EXPECT_EQ(memory(name), std::pair(0, true)) << name;
-  for (const char* name : {"dude", "ia2sgd", "malenia", "mifa"}) {
+  for (const char* name : {"fedbuff", "msync", "rennala", "sync"}) {
+    EXPECT_EQ(memory(name), std::pair(0, true)) << name;
+  }
+  for (const char* name : {"aced", "ca2fl", "dude", "ia2sgd", "malenia", "mifa"}) {
     EXPECT_EQ(memory(name), std::pair(1, true)) << name;
   }
   EXPECT_EQ(memory("ringleader"), std::pair(2, true));
@@ -142,6 +144,14 @@ TEST(Sync, OneWorkerStepsAtOnce) {
   EXPECT_EQ(arrive(*method, 0), " restart+1 step*1 hand 0");
 }
 
+TEST(Msync, StepsAfterTheFirstFewAndThrowsAwayTheRest) {
+  const auto method = started("msync", {.workers = 4, .gather = 2});
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(arrive(*method, 3), " restart+0.5");
+    EXPECT_EQ(arrive(*method, 1), " add 0.5 step*1 discard 0 discard 2 hand 0 hand 1 hand 2 hand 3");
+  }
+}
+
 TEST(Fedbuff, WorkersGoOnAtOnceAndTheLastOfABufferWithTheNewModel) {
   const auto method = started("fedbuff", {.workers = 3, .gather = 2});
   for (int buffer = 0; buffer < 3; ++buffer) {
@@ -218,88 +228,21 @@ TEST(Mifa, RoundsOfThoseAvailable) {
   EXPECT_NEAR(took_part / static_cast<double>(rounds), 2.65, 0.17);
 }
 
-TEST(Dude, WarmsUpOnceThenStepsAtEveryArrival) {
-  const auto method = started("dude", {.workers = 3});
-  EXPECT_EQ(arrive(*method, 2), " fold 2*1");
-  EXPECT_EQ(arrive(*method, 0), " fold 0*1");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 step*1 hand 2 hand 0 hand 1");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 step*1 hand 1");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 step*1 hand 1");
-}
-
-TEST(Dude, GatherFoldsSeveralIntoOneUpdate) {
-  const auto method = started("dude", {.workers = 3, .gather = 2});
-  arrive(*method, 0);
-  arrive(*method, 1);
-  EXPECT_EQ(arrive(*method, 2), " fold 2*1 step*1 hand 0 hand 1 hand 2");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1");
-  EXPECT_EQ(arrive(*method, 0), " fold 0*1 step*1 hand 1 hand 0");
-  EXPECT_EQ(arrive(*method, 2), " fold 2*1");
-}
-
-TEST(Ia2sgd, WorkersGoOnDuringWarmUpAndFillingMakesNoUpdate) {
-  const auto method = started("ia2sgd", {.workers = 2});
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 hand 1");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 hand 1");
-  EXPECT_EQ(arrive(*method, 0), " fold 0*1 hand 0");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 step*1 hand 1");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*1 step*1 hand 1");
-}
-
-TEST(Malenia, AveragesWhatEachWorkerComputesUntilAllHave) {
-  const auto method = started("malenia", {.workers = 2});
-  for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(arrive(*method, 1), " lazily fold 1*1 hand 1");
-    EXPECT_EQ(arrive(*method, 1), " lazily fold 1*0.5 hand 1");
-    EXPECT_EQ(arrive(*method, 0), " lazily fold 0*1 average step*1 discard 1 hand 0 hand 1");
-  }
-}
-
-/// n workers with b gradients each have the harmonic mean b exactly, whatever n and b: rounding of 1/b must
-/// not ask for more.
-TEST(Malenia, GatherAsksForAHarmonicMean) {
-  for (int n = 1; n <= 60; ++n) {
-    for (int b = 1; b <= 12; ++b) {
-      const auto method = started("malenia", {.workers = n, .gather = n * b});
-      Actions actions;
-      for (int i = 0; i < n * b; ++i) {
-        EXPECT_TRUE(actions.empty() || actions.size() == 2) << "a step too early, n " << n << ", b " << b;
-        actions.clear();
-        method->arrive({.worker = i % n}, actions);
-      }
-      EXPECT_EQ(std::ssize(actions), 2 * n + 2) << "no step, n " << n << ", b " << b;
-    }
-  }
-}
-
-TEST(Ringleader, RoundsOfGatheringAndAnUpdateEach) {
-  const auto method = started("ringleader", {.workers = 3});
-  EXPECT_EQ(arrive(*method, 0), " lazily fold 0*1 hand 0");
-  EXPECT_EQ(arrive(*method, 0), " lazily fold 0*0.5 hand 0");
-  EXPECT_EQ(arrive(*method, 1), " lazily fold 1*1 hand 1");
-  EXPECT_EQ(arrive(*method, 2), " lazily fold 2*1 average step*1 hand 2");
-  EXPECT_EQ(arrive(*method, 2), " lazily fold next 2*1 hand 2");
-  EXPECT_EQ(arrive(*method, 1), " fold 1*0.5 step*1 hand 1");
-  EXPECT_EQ(arrive(*method, 2), " lazily fold next 2*0.5 hand 2");
-  EXPECT_EQ(arrive(*method, 1), " lazily fold next 1*1 hand 1");
-  EXPECT_EQ(arrive(*method, 0), " fold 0*0.333333 step*1 hand 0 swap");
-  EXPECT_EQ(arrive(*method, 1), " lazily fold 1*0.5 hand 1");  // goes on with what was next
-  EXPECT_EQ(arrive(*method, 0), " lazily fold 0*1 average step*1 hand 0");
-  EXPECT_EQ(arrive(*method, 0), " lazily fold next 0*1 hand 0");  // next was emptied
-}
-
-TEST(Ringleader, OneWorkerIsGradientDescent) {
-  const auto method = started("ringleader", {.workers = 1});
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(arrive(*method, 0), " lazily fold 0*1 average step*1 hand 0 swap");
-}
-
 TEST(Methods, RefusalsSayWhatWasExpected) {
   EXPECT_THAT(refusal("dud", {.workers = 3}), HasSubstr("--method dud: unknown; did you mean dude?"));
   EXPECT_THAT(refusal("xyzzy", {.workers = 3}),
-              HasSubstr("--method xyzzy: unknown; known: asgd, asgd-delay-adaptive, asgd-rescaled, "));
+              HasSubstr("--method xyzzy: unknown; known: aced, asgd, asgd-delay-adaptive, "));
   EXPECT_EQ(refusal("dude", {.workers = 3, .gather = 4}),
             "--gather 4: expected 1 to the number of workers (3) with --method dude");
   EXPECT_THAT(refusal("dude", {.workers = 3, .gather = 0}), HasSubstr("--gather 0: expected 1 to"));
+  EXPECT_EQ(refusal("msync", {.workers = 3, .gather = 4}),
+            "--gather 4: expected 1 to the number of workers (3) with --method msync");
+  EXPECT_THAT(refusal("msync", {.workers = 3, .gather = 0}), HasSubstr("--gather 0: expected 1 to"));
+  EXPECT_EQ(refusal("ca2fl", {.workers = 3, .gather = 0}), "--gather 0: expected 1 or more");
+  EXPECT_EQ(refusal("ca2fl", {.workers = 3, .gather = 4}), "accepted");
+  EXPECT_EQ(refusal("aced", {.workers = 3, .delay_threshold = 0}), "accepted");
+  EXPECT_EQ(refusal("aced", {.workers = 3, .delay_threshold = -1}),
+            "--delay-threshold -1: expected 0 or more");
   EXPECT_EQ(refusal("fedbuff", {.workers = 3, .gather = 0}), "--gather 0: expected 1 or more");
   EXPECT_EQ(refusal("rennala", {.workers = 3, .gather = -1}), "--gather -1: expected 1 or more");
   EXPECT_EQ(refusal("malenia", {.workers = 3, .gather = -1}), "--gather -1: expected 0 or more");
@@ -322,10 +265,11 @@ TEST(Methods, RefusalsSayWhatWasExpected) {
 
 TEST(Methods, RefuseOptionsTheyHaveNoUseFor) {
   EXPECT_EQ(refusal("asgd", {.workers = 3, .gather = 2}),
-            "--gather has no use with --method asgd; methods that use it: dude, fedbuff, malenia, rennala");
+            "--gather has no use with --method asgd; methods that use it: ca2fl, dude, fedbuff, malenia, "
+            "msync, rennala");
   EXPECT_EQ(refusal("sync", {.workers = 3, .delay_threshold = 2}),
-            "--delay-threshold has no use with --method sync; methods that use it: asgd-delay-adaptive, "
-            "ringmaster");
+            "--delay-threshold has no use with --method sync; methods that use it: aced, "
+            "asgd-delay-adaptive, ringmaster");
   EXPECT_EQ(refusal("ringmaster", {.workers = 3, .smoothness = 2.0}),
             "--smoothness has no use with --method ringmaster; methods that use it: asgd-delay-adaptive");
   EXPECT_EQ(refusal("dude", {.workers = 3, .availability = 0.5}),
@@ -346,8 +290,8 @@ TEST(Methods, FeaturesOfTheRestOfTheProgramAreKnownHere) {
     return names;
   };
   EXPECT_THAT(having(Feature::table),
-              ::testing::ElementsAre("dude", "ia2sgd", "malenia", "mifa", "ringleader"));
-  EXPECT_THAT(having(Feature::local_steps), ::testing::ElementsAre("fedbuff"));
+              ::testing::ElementsAre("aced", "ca2fl", "dude", "ia2sgd", "malenia", "mifa", "ringleader"));
+  EXPECT_THAT(having(Feature::local_steps), ::testing::ElementsAre("ca2fl", "fedbuff"));
   EXPECT_THAT(having(Feature::all_reduce), ::testing::ElementsAre("sync"));
 }
 

@@ -305,7 +305,7 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedComparison{"--methods dude --lr 0.1 --updates 3 --target-gradient-norm-sq 1 --eval-every 5",
                           "--target-gradient-norm-sq needs --eval-every and --eval-gradient"},
         RefusedComparison{"--methods asgd,sync --lr 0.1 --updates 3 --gather 2",
-                          "methods that use it: dude, fedbuff"},
+                          "methods that use it: ca2fl, dude, fedbuff"},
         RefusedComparison{"--methods asgd,dude --lr 0.1 --updates 3 --gather 3", "--gather 3: expected"},
         RefusedComparison{"--methods dude --lr 0.1 --updates 3 --log-dir problem.json/logs",
                           "--log-dir problem.json/logs: cannot be made"},

@@ -141,7 +141,7 @@ TEST_F(MethodFlags, StepSizesOfTheScheduleAreLogged) {
 }
 
 TEST_F(MethodFlags, DriftIsReportedWhereSumsAreMadeAnew) {
-  for (const std::string method : {"dude", "ia2sgd", "mifa", "malenia", "ringleader"}) {
+  for (const std::string method : {"aced", "ca2fl", "dude", "ia2sgd", "mifa", "malenia", "ringleader"}) {
     EXPECT_EQ(train("--method " + method).at("largest_drift"), nullptr) << method;
     const auto drift = train("--method " + method + " --resum-every 3 --updates 300").at("largest_drift");
     ASSERT_TRUE(drift.is_number()) << method;
@@ -155,7 +155,7 @@ TEST_F(MethodFlags, DriftIsReportedWhereSumsAreMadeAnew) {
 }
 
 TEST_F(MethodFlags, RowsAreFloatsUnlessAskedOtherwise) {
-  for (const std::string method : {"dude", "ia2sgd", "mifa", "malenia", "ringleader"}) {
+  for (const std::string method : {"aced", "ca2fl", "dude", "ia2sgd", "mifa", "malenia", "ringleader"}) {
     const std::string plain = model("--method " + method);
     EXPECT_EQ(model("--method " + method + " --table-dtype f32"), plain);
     EXPECT_NE(model("--method " + method + " --table-dtype bf16"), plain);
@@ -172,10 +172,20 @@ TEST_F(MethodFlags, LocalStepsAreTaken) {
   const std::string three = model("--method fedbuff --gather 2 --local-steps 3 --local-lr 0.1");
   EXPECT_NE(three, one);
   EXPECT_NE(model("--method fedbuff --gather 2 --local-steps 3 --local-lr 0.2"), three);
+  EXPECT_NE(model("--method ca2fl --gather 2 --local-steps 3 --local-lr 0.1"),
+            model("--method ca2fl --gather 2"));
+}
+
+TEST_F(MethodFlags, OneMethodIsAnotherAtTheEndOfItsOption) {
+  EXPECT_EQ(model("--method aced --delay-threshold 1000000"), model("--method dude"));
+  EXPECT_NE(model("--method aced --delay-threshold 0"), model("--method dude"));
+  EXPECT_EQ(model("--method msync --gather 2"), model("--method sync"));
+  EXPECT_EQ(model("--method msync"), model("--method sync"));
+  EXPECT_NE(model("--method msync --gather 1"), model("--method sync"));
 }
 
 TEST_F(MethodFlags, LostRowsChangeNothingWhileNobodyIsLost) {
-  for (const std::string method : {"dude", "ia2sgd", "mifa"}) {
+  for (const std::string method : {"aced", "ca2fl", "dude", "ia2sgd", "mifa"}) {
     const std::string plain = model("--method " + method);
     EXPECT_EQ(model("--method " + method + " --lost-rows keep"), plain);
     EXPECT_EQ(model("--method " + method + " --lost-rows drop"), plain);
@@ -207,8 +217,10 @@ TEST_F(MethodFlags, WhatIsThrownAwayIsReported) {
   EXPECT_EQ(workers.at(0).at("discarded_share"), 0.2);
   EXPECT_EQ(workers.at(1).at("discarded_jobs"), 0);
   EXPECT_GT(share("rennala"), 0);
+  EXPECT_GT(share("msync --gather 1"), 0);
   EXPECT_GT(share("ringmaster --delay-threshold 2"), 0);
-  for (const char* method : {"ringleader", "dude", "sync", "asgd", "asgd-uniform"}) {
+  for (const char* method :
+       {"ringleader", "dude", "sync", "msync", "ca2fl", "aced", "asgd", "asgd-uniform"}) {
     EXPECT_EQ(share(method), 0) << method;
   }
 }
@@ -238,21 +250,28 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         on_quadratic(
             "asgd --gather 2",
-            "--gather has no use with --method asgd; methods that use it: dude, fedbuff, malenia, rennala"),
+            "--gather has no use with --method asgd; methods that use it: ca2fl, dude, fedbuff, malenia, "
+            "msync, rennala"),
         on_quadratic(
             "sync --table-dtype bf16",
-            "--table-dtype has no use with --method sync; methods that use it: dude, ia2sgd, malenia, "
-            "mifa, ringleader"),
+            "--table-dtype has no use with --method sync; methods that use it: aced, ca2fl, dude, ia2sgd, "
+            "malenia, mifa, ringleader"),
         on_quadratic("rennala --resum-every 10", "--resum-every has no use with --method rennala"),
         on_quadratic("dude --delay-threshold 3",
                      "--delay-threshold has no use with --method dude; methods that use it: "
-                     "asgd-delay-adaptive, ringmaster"),
+                     "aced, asgd-delay-adaptive, ringmaster"),
+        on_quadratic("msync --delay-threshold 3", "--delay-threshold has no use with --method msync"),
+        on_quadratic("aced --gather 2", "--gather has no use with --method aced"),
+        on_quadratic("msync --lost-rows drop", "--lost-rows has no use with --method msync"),
+        on_quadratic("aced --local-steps 2 --local-lr 0.1", "--local-steps has no use with --method aced"),
+        on_quadratic("ca2fl --local-steps 3", "--local-steps needs --local-lr"),
         on_quadratic("dude --availability 0.5", "--availability has no use with --method dude"),
         on_quadratic(
             "ringleader --lost-rows drop",
-            "--lost-rows has no use with --method ringleader; methods that use it: dude, ia2sgd, mifa"),
+            "--lost-rows has no use with --method ringleader; methods that use it: aced, ca2fl, dude, "
+            "ia2sgd, mifa"),
         on_quadratic("asgd --local-steps 2 --local-lr 0.1",
-                     "--local-steps has no use with --method asgd; methods that use it: fedbuff"),
+                     "--local-steps has no use with --method asgd; methods that use it: ca2fl, fedbuff"),
         on_quadratic("sync --local-lr 0.1", "--local-lr has no use with --method sync"),
         on_quadratic("fedbuff --local-steps 3", "--local-steps needs --local-lr"),
         on_quadratic("fedbuff --local-lr 0.1", "--local-lr has no use with one local step"),
@@ -262,13 +281,17 @@ INSTANTIATE_TEST_SUITE_P(
     Values, BadMethodOptions,
     ::testing::Values(
         on_quadratic("fedbuff --gather 0", "--gather 0: expected 1 or more"),
+        on_quadratic("ca2fl --gather 0", "--gather 0: expected 1 or more"),
+        on_quadratic("msync --gather 0",
+                     "--gather 0: expected 1 to the number of workers with --method msync"),
+        on_quadratic("msync --gather 3", "--gather 3: expected 1 to the number of workers (2)"),
+        on_quadratic("aced --delay-threshold -1", "--delay-threshold: -1 is not a whole number from 0 to"),
         on_quadratic("rennala --gather -1", "--gather"),
         on_quadratic("dude --gather 3", "--gather 3: expected 1 to the number of workers (2)"),
         on_quadratic("mifa --availability 0", "--availability 0: expected a probability above 0"),
         on_quadratic("mifa --availability 1.5", "--availability"),
         on_quadratic("mifa --availability nan", "--availability"),
-        on_quadratic("ringmaster --delay-threshold 0",
-                     "--delay-threshold: 0 is not a whole number from 1 to"),
+        on_quadratic("ringmaster --delay-threshold 0", "--delay-threshold 0: expected 1 or more"),
         on_quadratic("dude --smoothness 0", "--smoothness: 0 is not a positive number"),
         on_quadratic("asgd-delay-adaptive --smoothness 0", "--smoothness: 0 is not a positive number"),
         on_quadratic("fedbuff --local-steps 0", "--local-steps: 0 is not a whole number from 1 to"),

@@ -85,7 +85,7 @@ TEST_F(Options, WhatDoesNotFitIsRefusedWithTheRange) {
   EXPECT_THAT(refused("--updates -3"), HasSubstr("--updates: -3 is not a whole number from 1 to"));
   EXPECT_THAT(refused("--workers 1000001"), HasSubstr("is not a whole number from 1 to 1000000"));
   EXPECT_THAT(refused("--delay-threshold 2147483648"),
-              HasSubstr("is not a whole number from 1 to 2147483647"));
+              HasSubstr("is not a whole number from 0 to 2147483647"));
   EXPECT_THAT(refused("--lr 1e999"), HasSubstr("--lr: 1e999 is not a positive number"));
   EXPECT_EQ(record_of("--seed 18446744073709551615").at("seed"), 18446744073709551615U);
 }
