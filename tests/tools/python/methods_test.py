@@ -16,7 +16,7 @@ import methods
 class Methods(PackageCase):
     def pairs(self):
         return [(methods.Dude(), "dude", {}), (methods.Ringleader(), "ringleader", {}),
-                (methods.Rennala(3), "rennala", {"gather": 3})]
+                (methods.Rennala(3), "rennala", {"gather": 3}), (methods.Ca2fl(), "ca2fl", {})]
 
     def test_written_again_have_the_bits_of_the_built_in_ones(self):
         for model in ("quadratic:tridiagonal:30:noise=0.1:spread=1", LeastSquares()):

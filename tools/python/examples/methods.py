@@ -70,6 +70,38 @@ class Rennala(td.Method):
         return [td.HandOver(worker)]
 
 
+class Ca2fl(td.Method):
+    """CA²FL (Wang et al. 2024, ICLR) of workers that are never lost: a step along the mean of the rows, corrected by what M
+    arrivals differ from their rows as they were at the step before."""
+
+    def __init__(self, gather=10):
+        self.gather = gather
+
+    def memory(self):
+        return td.Memory(tables=1, mean=True, corrected=True, kept_rows=min(self.gather - 1, self.workers))
+
+    def start(self):
+        self.gathered, self.kept = 0, []
+        return [td.HandOver(worker) for worker in range(self.workers)]
+
+    def arrive(self, arrival):
+        worker = arrival.worker
+        self.gathered += 1
+        correction = {"weight": 1 / self.gather, "restart": self.gathered == 1}
+        if worker in self.kept:
+            correction["kept"] = self.kept.index(worker)
+        elif self.gathered < self.gather:
+            correction["keep"] = len(self.kept)
+            self.kept.append(worker)
+        if self.gathered < self.gather:
+            return [td.Correct(worker, **correction), td.HandOver(worker)]
+        self.gathered, self.kept = 0, []
+        return [td.Correct(worker, **correction), td.Step(), td.HandOver(worker)]
+
+    def lose(self, worker):
+        raise NotImplementedError("workers that stay")
+
+
 class Ringleader(td.Method):
     """Ringleader ASGD (Maranjyan, Richtárik 2025, arXiv:2509.22860, Algorithm 1) of workers that are never lost: rounds of n
     updates along the mean of the rows, each row the mean of its worker's gradients."""
