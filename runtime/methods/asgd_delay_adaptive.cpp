@@ -9,9 +9,10 @@
 namespace tardigrad {
 namespace {
 
-/// Asynchronous SGD with delay-adaptive step sizes (Koloskova, Stich, Jaggi 2022, (ii); also Mishchenko,
-/// Bach, Even, Woodworth 2022): a gradient staler than τ_C, by default the number of workers, makes a shorter
-/// step: γ·τ_C/τ, or min(γ, 1/(4Lτ)) where the smoothness L is given.
+/// Asynchronous SGD with delay-adaptive step sizes (Koloskova, Stich, Jaggi 2022, (ii); up to constants also
+/// Mishchenko, Bach, Even, Woodworth 2022; not the rule of Wu, Magnússon, Feyzmahdavian, Johansson 2022): a
+/// gradient staler than τ_C, by default the number of workers, makes a shorter step: γ·τ_C/τ, or
+/// min(γ, 1/(4Lτ)) where the smoothness L is given.
 ///
 /// Source: Sharper Convergence Guarantees for Asynchronous SGD for Distributed and Federated Learning,
 /// arXiv:2206.08307; Asynchronous SGD Beats Minibatch SGD Under Arbitrary Delays, arXiv:2206.07638.
