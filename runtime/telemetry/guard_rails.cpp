@@ -82,10 +82,16 @@ void GuardRails::on_gradient(const GradientRecord& record) {
   }
 }
 
-void GuardRails::on_update(const UpdateRecord& record) {
+/// Of all rows, where some have left the mean: those that count are younger, and no older than they may be.
+double GuardRails::delay_of_rows(std::uint64_t update) const {
   const auto n = static_cast<double>(workers_.size());
+  const double mean = static_cast<double>(update - 1) - static_cast<double>(version_sum_) / n;
+  return run_.most_row_age ? std::min(mean, static_cast<double>(*run_.most_row_age)) : mean;
+}
+
+void GuardRails::on_update(const UpdateRecord& record) {
   const double delay =
-      run_.table ? static_cast<double>(record.update - 1) - static_cast<double>(version_sum_) / n
+      run_.table ? delay_of_rows(record.update)
                  : static_cast<double>(staleness_sum_) / std::max(1.0, static_cast<double>(gradients_));
   staleness_sum_ = 0;
   gradients_ = 0;
@@ -126,6 +132,7 @@ void GuardRails::check_rows(std::uint64_t update, double time) {
   const std::uint64_t late = late_rounds * workers_.size();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const std::uint64_t age = update - workers_[i].version;
+    if (run_.most_row_age && age > *run_.most_row_age) continue;
     if (age <= oldest_rows_[i] || std::exchange(workers_[i].told_of_age, true)) continue;
     const std::string expected =
         oldest_rows_[i] == late

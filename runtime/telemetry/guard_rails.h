@@ -44,8 +44,10 @@ class SpeedWatch {
 
 /// Holds what the guard rails have to know of a run.
 struct GuardedRun {
-  int workers = 0;                     ///< n
-  bool table = false;                  ///< the method keeps a row a worker
+  int workers = 0;     ///< n
+  bool table = false;  ///< the method keeps a row a worker
+  /// Says how old, in updates, a row may be that counts in the mean, where older ones leave it.
+  std::optional<std::uint64_t> most_row_age{};
   double momentum = 0;                 ///< of the server
   int local_steps = 1;                 ///< a gradient is the sum over so many
   bool clipped = false;                ///< long steps are, so that step sizes say little
@@ -94,6 +96,7 @@ class GuardRails final : public RunObserver {
   };
 
   void check_step_size(std::uint64_t update, double time);
+  double delay_of_rows(std::uint64_t update) const;
   void check_rows(std::uint64_t update, double time);
   void warn(Warning warning);
   void visit_workers(StateArchive& state, bool speeds);

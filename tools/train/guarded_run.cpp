@@ -59,11 +59,21 @@ std::vector<double> job_times(const RunSetup& setup) {
   return times;
 }
 
+/// GuardedRun::most_row_age.
+std::optional<std::uint64_t> most_row_age(const TrainOptions& options, const RunSetup& setup) {
+  if (options.method != "aced") return std::nullopt;
+  constexpr std::uint64_t rounds_by_default = 10;
+  const auto workers = static_cast<std::uint64_t>(setup.objective->workers());
+  return options.delay_threshold ? static_cast<std::uint64_t>(*options.delay_threshold)
+                                 : rounds_by_default * workers;
+}
+
 }  // namespace
 
 GuardedRun guarded_run(const TrainOptions& options, const RunSetup& setup) {
   return {.workers = setup.objective->workers(),
           .table = setup.method->memory().tables > 0,
+          .most_row_age = most_row_age(options, setup),
           .momentum = options.momentum,
           .local_steps = setup.options.job.local_steps,
           .clipped = options.clip_norm.has_value(),

@@ -113,12 +113,14 @@ TEST(GuardRails, TakeTheEstimateOfTheFirstModel) {
 // ---- Old rows ----
 
 std::vector<std::string> old_rows(const std::string& method, const std::string& compute_time,
-                                  const std::vector<double>& job_times = {}) {
+                                  const std::vector<double>& job_times = {},
+                                  std::optional<std::uint64_t> most_row_age = {}) {
   RunOptions options = in_virtual_time(2000);
   options.lr = 0.001;
   Experiment run(4, method, compute_time, options);
   Heard heard(Warning::Kind::old_row);
-  GuardRails guard_rails({.workers = 4, .table = true, .job_times = job_times}, {&heard});
+  GuardRails guard_rails({.workers = 4, .table = true, .most_row_age = most_row_age, .job_times = job_times},
+                         {&heard});
   run.observers = {&guard_rails};
   run.go();
   return heard.texts;
@@ -132,6 +134,11 @@ TEST(GuardRails, WarnOfARowOlderThanTenRounds) {
   EXPECT_THAT(warned[0], HasSubstr("the row of worker 3 in the table is "));
   EXPECT_THAT(old_rows("ringleader", "1,1,1,20"), SizeIs(0));
   EXPECT_THAT(old_rows("malenia", "1,1,1,20"), SizeIs(0));
+}
+
+TEST(GuardRails, DoNotWarnOfRowsThatHaveLeftTheMean) {
+  EXPECT_THAT(old_rows("aced", "1,1,1,20", {}, 40), SizeIs(0));
+  EXPECT_THAT(old_rows("aced", "1,1,1,20", {}, 1000), SizeIs(1));
 }
 
 // A row of the slow worker is 2 · 20 · 3.05 = 122 updates old at most; 183 is what is too much.
