@@ -20,8 +20,8 @@ namespace {
 /// Refuses options of data sets that have another value than their default.
 void check_problem_of_the_callers(const TrainOptions& options) {
   const TrainOptions defaults;
-  for (const char* name :
-       {"data_dir", "image_size", "colour", "skip_broken", "partition", "batch_size", "sampling"}) {
+  for (const char* name : {"data_dir", "image_size", "colour", "skip_broken", "partition", "problem_seed",
+                           "batch_size", "sampling"}) {
     const OptionRow& row = row_of(name);
     if (row.value(options) == row.value(defaults)) continue;
     refuse_options(fmt::format("{} has no use with --model {}", row.flag(), options.model));
@@ -48,6 +48,9 @@ void check_problem_without_data(const TrainOptions& options) {
   if (models::is_tridiagonal(quadratic_source(options))) {
     models::parse_tridiagonal(quadratic_source(options));
     if (!options.workers) refuse_options(fmt::format("--model {} needs --workers", options.model));
+  }
+  if (options.problem_seed && !models::is_tridiagonal(quadratic_source(options))) {
+    refuse("--problem-seed", ", whose problem is in a file");
   }
   if (options.target_accuracy) refuse("--target-accuracy", ", which has no accuracy");
 }
