@@ -137,7 +137,7 @@ std::size_t Server::kept_row(int index) const {
   return static_cast<std::size_t>(index);
 }
 
-/// What a step goes along, with that gradient.
+/// Returns what a step goes along where that gradient has arrived.
 const float* Server::direction(const float* gradient) {
   if (corrected_) return corrected_->ref().data();
   return mean_ ? mean_->ref().data() : gradient;

@@ -204,7 +204,7 @@ class Server::Fusion {
     return replaces && lazily && this_row;
   }
 
-  /// Whether a step can be of the same kernel: along s only where that corrects it, and keeps no row.
+  /// Tells whether a step can be of the same kernel: along s only where that corrects it, and keeps no row.
   bool steps_with_what_is_gathered() const {
     const Correction correction = update_.correction;
     const bool keeps = correction == Correction::start_keeping || correction == Correction::correct_keeping;

@@ -82,7 +82,8 @@ void GuardRails::on_gradient(const GradientRecord& record) {
   }
 }
 
-/// Of all rows, where some have left the mean: those that count are younger, and no older than they may be.
+/// Returns the mean age of all rows, or the most that rows which count may have: where some have left the
+/// mean, the others are younger.
 double GuardRails::delay_of_rows(std::uint64_t update) const {
   const auto n = static_cast<double>(workers_.size());
   const double mean = static_cast<double>(update - 1) - static_cast<double>(version_sum_) / n;

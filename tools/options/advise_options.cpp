@@ -13,12 +13,9 @@ constexpr const char* advise_description =
     "\n"
     "Takes the delays of the run's gradients as its log or recording has them, in their order, and its "
     "problem from its options; runs every method on them in virtual time, with step sizes searched by "
-    "factors "
-    "of two around the run's own; and shows how long each takes to the target, as medians over the seeds, "
-    "with quartiles. Each seed draws another first model of a network and other minibatches, and begins "
-    "somewhere else in the delays. The data "
-    "and "
-    "their partition stay the run's.\n"
+    "factors of two around the run's own; and shows how long each takes to the target, as medians over the "
+    "seeds, with quartiles. Each seed draws another first model of a network and other minibatches, and "
+    "begins somewhere else in the delays. The data and their partition stay the run's.\n"
     "\n"
     "A minute of any run is enough, if every worker has computed eight gradients or more in it.";
 

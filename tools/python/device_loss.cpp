@@ -25,7 +25,7 @@ std::int64_t elements_of(const DlpackTensor& tensor) {
   return elements;
 }
 
-/// Where the only element is.
+/// Returns where the only element is.
 const float* element_of(const DlpackTensor& tensor, Device device, const CallbackName& name) {
   const bool is_float32 =
       tensor.type.code == dlpack_float && tensor.type.bits == 32 && tensor.type.lanes == 1;

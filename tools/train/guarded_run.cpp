@@ -59,7 +59,7 @@ std::vector<double> job_times(const RunSetup& setup) {
   return times;
 }
 
-/// GuardedRun::most_row_age.
+/// Returns GuardedRun::most_row_age of the run.
 std::optional<std::uint64_t> most_row_age(const TrainOptions& options, const RunSetup& setup) {
   if (options.method != "aced") return std::nullopt;
   constexpr std::uint64_t rounds_by_default = 10;

@@ -24,7 +24,7 @@ struct OwnParts {
   std::function<bool()> keeps_memory = {};
   /// Whether the caller shows what comes out: with --quiet no table is printed then.
   bool shows_results = false;
-  /// Whether the log is a file of this run alone, which has nothing of before where the run is resumed.
+  /// Tells whether the log is a file of this run alone, which has nothing of before where the run is resumed.
   bool log_is_new = false;
   /// Is told what the run leaves: the names of its tensors, and the model [d].
   std::function<void(const ParameterLayout&, std::span<const float>)> take_model = {};
