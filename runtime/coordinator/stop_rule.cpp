@@ -17,16 +17,21 @@ StopReason reason_of(Target::Kind kind) {
 
 }  // namespace
 
-bool Target::reached_by(const Evaluation& evaluation) const {
+std::optional<double> Target::measure_in(const Evaluation& evaluation) const {
   switch (kind) {
     case Kind::accuracy:
-      return evaluation.accuracy && *evaluation.accuracy >= value;
+      return evaluation.accuracy;
     case Kind::loss:
-      return evaluation.loss <= value;
+      return evaluation.loss;
     case Kind::gradient_norm_sq:
       break;
   }
-  return evaluation.gradient_norm_sq && *evaluation.gradient_norm_sq <= value;
+  return evaluation.gradient_norm_sq;
+}
+
+bool Target::reached_by(const Evaluation& evaluation) const {
+  const std::optional<double> measure = measure_in(evaluation);
+  return measure && (kind == Kind::accuracy ? *measure >= value : *measure <= value);
 }
 
 std::optional<StopReason> StopRule::reached(const RunPosition& position, const Evaluation& latest) const {

@@ -16,6 +16,9 @@ struct Target {
   Kind kind = Kind::loss;
   double value = 0;
 
+  /// Returns the number of an evaluation that it is about; nothing where the evaluation lacks it.
+  std::optional<double> measure_in(const Evaluation& evaluation) const;
+
   /// Returns whether a model with that evaluation has reached it; not where the evaluation lacks the number.
   bool reached_by(const Evaluation& evaluation) const;
 };

@@ -131,7 +131,7 @@ void RecentRows::visit_state(StateArchive& state) {
 class Aced final : public Method {
  public:
   explicit Aced(const MethodOptions& options)
-      : workers_(options.workers), waiting_(1), rows_(most_age(options), options.lost_rows) {}
+      : workers_(options.workers), waiting_(1), rows_(most_row_age_in_aced(options), options.lost_rows) {}
 
   ServerMemory memory() const override { return {.tables = 1, .mean = true}; }
 
@@ -164,12 +164,6 @@ class Aced final : public Method {
   }
 
  private:
-  static std::uint64_t most_age(const MethodOptions& options) {
-    const auto of_workers = 10 * static_cast<std::uint64_t>(options.workers);
-    if (!options.delay_threshold) return of_workers;
-    return static_cast<std::uint64_t>(option_or(options.delay_threshold, 0, "--delay-threshold", 0));
-  }
-
   void go_on_if_enough(Actions& actions) {
     if (!waiting_.enough()) return;
     if (rows_.counting() > 0) actions.emplace_back(Step{});
@@ -182,6 +176,12 @@ class Aced final : public Method {
 };
 
 }  // namespace
+
+std::uint64_t most_row_age_in_aced(const MethodOptions& options) {
+  constexpr std::uint64_t rounds_by_default = 10;
+  if (!options.delay_threshold) return rounds_by_default * static_cast<std::uint64_t>(options.workers);
+  return static_cast<std::uint64_t>(option_or(options.delay_threshold, 0, "--delay-threshold", 0));
+}
 
 std::unique_ptr<Method> make_aced(const MethodOptions& options) { return std::make_unique<Aced>(options); }
 

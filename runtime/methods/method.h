@@ -227,6 +227,10 @@ std::vector<std::string> method_names();
 /// Appends a hand-over to every worker.
 void hand_over_to_all(int workers, Actions& actions);
 
+/// Returns R of `aced`: the age, in updates, up to which a row counts; by default 10 n. Throws
+/// std::invalid_argument.
+std::uint64_t most_row_age_in_aced(const MethodOptions& options);
+
 // One constructor a method; each file cites what it implements.
 std::unique_ptr<Method> make_aced(const MethodOptions& options);
 std::unique_ptr<Method> make_asgd(const MethodOptions& options);

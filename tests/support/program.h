@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,6 +41,20 @@ inline std::vector<nlohmann::json> records_of(const std::filesystem::path& log, 
     if (record.at("event") == event) chosen.push_back(std::move(record));
   }
   return chosen;
+}
+
+/// The row of a printed table that begins so: its label, and the words behind that.
+inline std::vector<std::string> row_of_table(const Finished& run, const std::string& label) {
+  std::istringstream lines(run.out);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(label + "  ")) continue;
+    std::istringstream rest(line.substr(label.size()));
+    std::vector<std::string> words{label};
+    words.insert(words.end(), std::istream_iterator<std::string>(rest), {});
+    return words;
+  }
+  ADD_FAILURE() << "no row of " << label << " in\n" << run.out << run.err;
+  return {};
 }
 
 /// A test of the command line: has a folder of its own, which is also where the program runs.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,9 +14,9 @@
 #include "tools/advise/measured_run.h"
 #include "tools/advise/simulator.h"
 #include "tools/advise/step_search.h"
-#include "tools/compare/shown_sweep.h"
+#include "tools/compare/comparison_table.h"
 #include "tools/options/option_records.h"
-#include "tools/report/quartiles.h"
+#include "tools/train/run_setup.h"
 
 namespace tardigrad {
 namespace {
@@ -62,19 +61,11 @@ std::vector<Candidate> finalists_of(const std::vector<StepSearch>& searches, con
     candidates.push_back({.label = std::move(label), .method = method, .lr = lr, .runs = {}});
   };
   for (const StepSearch& search : searches) {
-    for (const double lr : search.finalists(simulator.target())) add(search.method(), search.method(), lr);
     const std::string& method = search.method();
+    for (const double lr : search.finalists(simulator.target())) add(method, method, lr);
     if (method == measured.method) add(method + ", as it ran", method, measured.lr);
   }
   return candidates;
-}
-
-Quartiles time_to_target(const std::vector<RunResult>& runs) {
-  std::vector<double> times;
-  std::ranges::transform(runs, std::back_inserter(times), [](const RunResult& run) {
-    return run.at_target ? run.at_target->time : std::numeric_limits<double>::infinity();
-  });
-  return quartiles(std::move(times));
 }
 
 std::vector<Trial> trials_of(const Candidate& candidate, const Simulator& simulator) {
@@ -93,7 +84,7 @@ void run_all_seeds(std::vector<Candidate>& candidates, Simulator& simulator, con
     for (const Trial& trial : trials_of(candidate, simulator)) {
       candidate.runs.push_back(simulator.result(trial));
     }
-    candidate.time = time_to_target(candidate.runs);
+    candidate.time = time_to_target({candidate.lr, candidate.runs});
   }
 }
 
@@ -114,12 +105,8 @@ std::vector<Candidate> best_of_each(const std::vector<Candidate>& finalists,
 }
 
 std::string describe_time(const Quartiles& time, const char* unit) {
-  const auto number = [](double value) {
-    constexpr double three_digits = 100;
-    if (!std::isfinite(value)) return std::string("-");
-    return value < three_digits ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
-  };
-  return fmt::format("{} {} [{}, {}]", number(time.median), unit, number(time.lower), number(time.upper));
+  return fmt::format("{} {} [{}, {}]", to_three_digits(time.median), unit, to_three_digits(time.lower),
+                     to_three_digits(time.upper));
 }
 
 std::string describe_run(const MeasuredRun& measured, const char* unit) {
@@ -197,6 +184,15 @@ std::string table_of(const std::vector<Candidate>& candidates, const std::option
   return comparison_table(rows, target);
 }
 
+/// Returns nothing where a stop came before the end.
+std::string describe_gradients(const Simulator& simulator, const std::stop_token& stop) {
+  try {
+    return simulator.describe_gradients(BreakOff(stop));
+  } catch (const BrokenOff&) {
+    return "";
+  }
+}
+
 }  // namespace
 
 void advise(const AdviseOptions& options, RunControl& control) {
@@ -204,7 +200,7 @@ void advise(const AdviseOptions& options, RunControl& control) {
   Simulator simulator(options, measured);
   const std::stop_token stop = control.run();
   say(stdout, "{}\n{}\n", describe_run(measured, time_unit(measured.options)), describe_delays(measured));
-  say(stdout, "{}\n\n", simulator.describe_gradients(BreakOff(stop)));
+  say(stdout, "{}\n\n", describe_gradients(simulator, stop));
   const auto searches = search_steps(simulator, measured.options.lr, stop);
   auto finalists = finalists_of(searches, simulator, measured.options);
   run_all_seeds(finalists, simulator, stop);

@@ -12,9 +12,9 @@
 #include "runtime/base/refuse_file.h"
 #include "runtime/events/recording.h"
 #include "runtime/telemetry/run_log_reader.h"
-#include "tools/compare/shown_sweep.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_values.h"
+#include "tools/train/run_setup.h"
 
 namespace tardigrad {
 namespace {
@@ -66,8 +66,7 @@ TrainOptions options_of_run(const std::string& file, const RunJson& record) {
   }
 }
 
-void begin(MeasuredRun& run, const std::string& run_json) {
-  const auto record = parse_own_json<RunJson>(run_json);
+void begin(MeasuredRun& run, const RunJson& record) {
   run.options = options_of_run(run.file, record);
   const int workers = run.options.workers.value_or(0);
   if (workers < 1 || run.options.method.empty() || !(run.options.lr > 0)) {
@@ -86,11 +85,9 @@ void read_recording(MeasuredRun& run, Collector& collector) {
   }
 }
 
-/// Returns the time with the unit of the run's clock, to three digits.
+/// Returns the time with the unit of the run's clock.
 std::string describe_time(const MeasuredRun& run, double time) {
-  constexpr double three_digits = 100;
-  const std::string number = time < three_digits ? fmt::format("{:.3g}", time) : fmt::format("{:.0f}", time);
-  return fmt::format("{} {}", number, time_unit(run.options));
+  return fmt::format("{} {}", to_three_digits(time), time_unit(run.options));
 }
 
 [[noreturn]] void refuse_short(const MeasuredRun& run, std::size_t worker) {
@@ -146,14 +143,20 @@ double covariance(const std::vector<double>& values, std::size_t lag) {
 
 }  // namespace
 
+std::string to_three_digits(double time) {
+  constexpr double three_digits = 100;
+  if (!std::isfinite(time)) return "-";
+  return time < three_digits ? fmt::format("{:.3g}", time) : fmt::format("{:.0f}", time);
+}
+
 MeasuredRun read_measured_run(const std::string& file) {
   MeasuredRun run;
   run.file = file;
   Collector collector(run);
   RunLogReader log(file);
-  begin(run, log.run_json());
-  const bool is_log = parse_own_json<RunJson>(log.run_json()).contains("command");
-  if (is_log) {
+  const auto record = parse_own_json<RunJson>(log.run_json());
+  begin(run, record);
+  if (record.contains("command")) {  // which a recording does not
     log.tell(collector);
     require_beginning(run, log);
   } else {

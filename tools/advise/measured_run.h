@@ -31,6 +31,9 @@ MeasuredRun read_measured_run(const std::string& file);
 /// Returns the durations as a file that `--compute-time trace:FILE` reads.
 std::string trace_text(const MeasuredRun& run);
 
+/// Returns a time to three digits or more; "-" for one that never comes.
+std::string to_three_digits(double time);
+
 /// Says of the durations what delays are told by: how long the fastest and the slowest worker take, how much
 /// the times of a worker vary, and how much each resembles the one before; in one line.
 std::string describe_delays(const MeasuredRun& run);

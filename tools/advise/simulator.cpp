@@ -64,10 +64,6 @@ bool has_problem_seed(const TrainOptions& options) {
   return !is_quadratic(options) || models::is_tridiagonal(quadratic_source(options));
 }
 
-bool has_target(const TrainOptions& options) {
-  return options.target_accuracy || options.target_loss || options.target_gradient_norm_sq;
-}
-
 /// Returns the number to four digits, and no smaller.
 double rounded_up(double value) {
   constexpr int digits = 4;
@@ -98,25 +94,6 @@ void aim_at_end_of(const MeasuredRun& measured, TrainOptions& options) {
   }
 }
 
-bool has_measure_of(const Target& target, const Evaluation& evaluation) {
-  switch (target.kind) {
-    case Target::Kind::accuracy:
-      return evaluation.accuracy.has_value();
-    case Target::Kind::loss:
-      return true;
-    case Target::Kind::gradient_norm_sq:
-      return evaluation.gradient_norm_sq.has_value();
-  }
-  return false;
-}
-
-std::optional<double> first_time_at(const Target& target, const MeasuredRun& measured) {
-  const auto found = std::ranges::find_if(measured.evaluations, [&](const EvaluationRecord& record) {
-    return target.reached_by(record.evaluation);
-  });
-  return found == measured.evaluations.end() ? std::nullopt : std::optional(found->time);
-}
-
 /// Returns how often the run was evaluated, for what jumps reaches a target the sooner the more often it is
 /// looked at; but twenty times in its time at least.
 double evaluation_period(const MeasuredRun& measured) {
@@ -138,14 +115,6 @@ void write_if_new(const std::filesystem::path& path, const std::string& text) {
 std::string trace_in(const LogFolder& folder, const std::string& trace) {
   return std::filesystem::path(folder.path()) /
          fmt::format("delays-{:016x}.trace", std::hash<std::string>()(trace));
-}
-
-/// Drops what the methods have no use for, however much the measured run's had.
-void keep_what_has_use(TrainOptions& options, const std::vector<Contestant>& contestants) {
-  for (const OptionRow& row : option_table()) {
-    const auto uses = [&row](const Contestant& one) { return has_feature(one.method, *row.feature); };
-    if (row.feature && std::ranges::none_of(contestants, uses)) row.reset(options);
-  }
 }
 
 }  // namespace
@@ -178,8 +147,8 @@ TrainOptions Simulator::shared_options(const AdviseOptions& options) const {
     if (is_simulated_otherwise(row)) row.reset(shared);
   }
   copy_targets(options.shared, shared);
-  if (!has_target(shared)) copy_targets(measured_.options, shared);
-  if (!has_target(shared)) aim_at_end_of(measured_, shared);
+  if (!target_of(shared)) copy_targets(measured_.options, shared);
+  if (!target_of(shared)) aim_at_end_of(measured_, shared);
   shared.eval_gradient = shared.target_gradient_norm_sq.has_value();
   if (has_problem_seed(shared)) shared.problem_seed = shared.problem_seed.value_or(shared.seed);
   shared.clock = ClockKind::virtual_time;
@@ -194,12 +163,12 @@ TrainOptions Simulator::shared_options(const AdviseOptions& options) const {
 /// Makes the end, by default, twice what the measured run took to the target, or four times as long as it
 /// was.
 void Simulator::choose_end(TrainOptions& shared) {
-  const auto target = target_of(shared);
-  measured_time_ = first_time_at(target.value(), measured_);
+  const Target target = target_of(shared).value();
+  if (const auto reached = first_at(target, measured_.evaluations)) measured_time_ = reached->time;
   if (measured_time_ == 0) {
     refuse(measured_, fmt::format("its first model has {} already; expected a --target-accuracy or "
                                   "--target-loss that takes training",
-                                  to_string(*target)));
+                                  to_string(target)));
   }
   if (!shared.time_limit) shared.time_limit = measured_time_ ? 2 * *measured_time_ : 4 * measured_.time;
   if (!shared.eval_every) {
@@ -215,7 +184,9 @@ void Simulator::plan(const AdviseOptions& options, const TrainOptions& shared) {
       options.methods.empty() ? fmt::format("{}", fmt::join(method_names(), ",")) : options.methods;
   compare.lr = fmt::format("{}", measured_.options.lr);
   const std::vector<Contestant> contestants = parse_contestants(compare.methods, compare.lr);
-  keep_what_has_use(compare.shared, contestants);
+  std::vector<std::string> methods;
+  std::ranges::transform(contestants, std::back_inserter(methods), &Contestant::method);
+  reset_without_use(compare.shared, methods);  // the user has not given them
   sweep_ = plan_sweep(compare, contestants, "");
   for (TrainOptions& run : sweep_.runs) {
     if (run.method == measured_.options.method) copy_options_of_method(measured_.options, run);
@@ -268,7 +239,7 @@ std::string Simulator::describe_gradients(const BreakOff& break_off) const {
 std::string Simulator::describe_measured() const {
   const auto& evaluations = measured_.evaluations;
   const bool was_measured = std::ranges::any_of(evaluations, [this](const EvaluationRecord& record) {
-    return has_measure_of(*target(), record.evaluation);
+    return target()->measure_in(record.evaluation).has_value();
   });
   if (!was_measured) return "";
   if (!measured_time_) return "; it did not get there";

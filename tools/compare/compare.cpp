@@ -22,6 +22,7 @@
 #include "tools/compare/sweep.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
+#include "tools/train/run_setup.h"
 
 namespace tardigrad {
 namespace {

@@ -9,8 +9,6 @@
 #include <iterator>
 #include <limits>
 
-#include "tools/report/quartiles.h"
-
 namespace tardigrad {
 namespace {
 
@@ -235,7 +233,7 @@ std::vector<std::string> notes_on(const Row& row) {
 std::optional<std::size_t> best_step_size(const MethodRuns& method, const std::optional<Target>& target) {
   if (target) {
     const auto first = least(method, at_target(time_of));
-    if (!first || over_seeds(method.step_sizes[*first], at_target(time_of)).median < infinity) return first;
+    if (!first || time_to_target(method.step_sizes[*first]).median < infinity) return first;
   }
   if (target && target->kind == Target::Kind::gradient_norm_sq) return least(method, final_gradient_norm_sq);
   if (has_accuracy(method) && (!target || target->kind == Target::Kind::accuracy)) {
@@ -243,6 +241,8 @@ std::optional<std::size_t> best_step_size(const MethodRuns& method, const std::o
   }
   return least(method, final_loss);
 }
+
+Quartiles time_to_target(const StepSizeRuns& runs) { return over_seeds(runs, at_target(time_of)); }
 
 std::string to_string(const Target& target) {
   switch (target.kind) {

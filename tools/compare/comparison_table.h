@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tools/compare/sweep.h"
+#include "tools/report/quartiles.h"
 
 namespace tardigrad {
 
@@ -24,6 +25,9 @@ struct MethodRuns {
 /// does, or there is no target, of the one that ends best; among equals of the smallest. Failed runs count as
 /// the worst, missing ones not at all. Returns nothing where all are missing.
 std::optional<std::size_t> best_step_size(const MethodRuns& runs, const std::optional<Target>& target);
+
+/// Returns the times to the target over the seeds; infinite ones where a run failed or did not get there.
+Quartiles time_to_target(const StepSizeRuns& runs);
 
 /// Returns "90 %", "loss 0.1", or "||grad f||^2 0.1".
 std::string to_string(const Target& target);

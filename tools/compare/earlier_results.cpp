@@ -106,17 +106,9 @@ bool has_begun(const std::string& log) {
   return !cut_off;
 }
 
-std::optional<EvaluationRecord> first_at(const std::optional<Target>& target,
-                                         const std::vector<EvaluationRecord>& evaluations) {
-  if (!target) return std::nullopt;
-  const auto found = std::ranges::find_if(
-      evaluations, [&](const EvaluationRecord& record) { return target->reached_by(record.evaluation); });
-  return found != evaluations.end() ? std::optional(*found) : std::nullopt;
-}
-
 std::optional<RunResult> result_of(const LoggedRun& run, const std::optional<Target>& target) {
   RunResult result;
-  result.at_target = first_at(target, run.evaluations);
+  if (target) result.at_target = first_at(*target, run.evaluations);
   if (run.failure) {
     result.outcome = RunResult::Outcome::failed;
     result.failure = *run.failure;
@@ -131,6 +123,13 @@ std::optional<RunResult> result_of(const LoggedRun& run, const std::optional<Tar
 }
 
 }  // namespace
+
+std::optional<EvaluationRecord> first_at(const Target& target,
+                                         const std::vector<EvaluationRecord>& evaluations) {
+  const auto found = std::ranges::find_if(
+      evaluations, [&](const EvaluationRecord& record) { return target.reached_by(record.evaluation); });
+  return found != evaluations.end() ? std::optional(*found) : std::nullopt;
+}
 
 std::map<std::size_t, RunResult> earlier_results(const Sweep& sweep) {
   const std::string backend = backend_of(sweep.devices.workers.front().name());

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "runtime/base/say.h"
-#include "runtime/execution/execution.h"
 #include "tools/compare/comparison_table.h"
+#include "tools/train/run_setup.h"
 
 namespace tardigrad {
 namespace {
@@ -35,8 +35,6 @@ std::vector<std::string> methods_of(const Sweep& sweep) {
 }
 
 }  // namespace
-
-const char* time_unit(const TrainOptions& run) { return run.clock == ClockKind::wall ? "s" : "units"; }
 
 std::vector<RunResult> execute_shown(const Sweep& sweep, const std::stop_token& stop) {
   const auto describe = [&](std::size_t index, const RunResult& result) {

@@ -7,9 +7,6 @@
 
 namespace tardigrad {
 
-/// Returns what a run's own clock counts, for messages: "s" or "units".
-const char* time_unit(const TrainOptions& run);
-
 /// Executes the sweep (execute_sweep()), and shows on stderr how it goes on.
 std::vector<RunResult> execute_shown(const Sweep& sweep, const std::stop_token& stop);
 

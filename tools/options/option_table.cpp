@@ -14,6 +14,13 @@ std::vector<OptionRow> all_rows() {
   return rows;
 }
 
+/// Tells whether one of the methods has a use for the option.
+bool has_use(const OptionRow& row, const std::vector<std::string>& methods) {
+  if (!row.feature) return true;
+  return std::ranges::any_of(methods,
+                             [&row](const std::string& method) { return has_feature(method, *row.feature); });
+}
+
 }  // namespace
 
 std::string OptionRow::flag() const {
@@ -49,17 +56,20 @@ std::vector<OptionRow> rows_of(Record record) {
 TrainOptions options_for_method(const TrainOptions& options, const std::string& method) {
   TrainOptions kept = options;
   kept.method = method;
-  for (const OptionRow& row : option_table()) {
-    if (row.feature && !has_feature(method, *row.feature)) row.reset(kept);
-  }
+  reset_without_use(kept, {method});
   return kept;
+}
+
+void reset_without_use(TrainOptions& options, const std::vector<std::string>& methods) {
+  for (const OptionRow& row : option_table()) {
+    if (!has_use(row, methods)) row.reset(options);
+  }
 }
 
 void require_use(const TrainOptions& options, const std::vector<std::string>& methods) {
   for (const OptionRow& row : option_table()) {
-    if (!row.feature || row.value(options).is_null()) continue;
-    const auto has = [&row](const std::string& method) { return has_feature(method, *row.feature); };
-    if (std::ranges::none_of(methods, has)) require_feature(methods.front(), *row.feature, row.flag());
+    if (has_use(row, methods) || row.value(options).is_null()) continue;
+    require_feature(methods.front(), *row.feature, row.flag());
   }
 }
 

@@ -20,6 +20,9 @@ std::vector<OptionRow> rows_of(Record record);
 /// for.
 TrainOptions options_for_method(const TrainOptions& options, const std::string& method);
 
+/// Resets the options that none of the methods (known names) has a use for.
+void reset_without_use(TrainOptions& options, const std::vector<std::string>& methods);
+
 /// Throws std::invalid_argument for an option that none of the methods has a use for.
 void require_use(const TrainOptions& options, const std::vector<std::string>& methods);
 

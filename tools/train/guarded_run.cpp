@@ -62,10 +62,7 @@ std::vector<double> job_times(const RunSetup& setup) {
 /// Returns GuardedRun::most_row_age of the run.
 std::optional<std::uint64_t> most_row_age(const TrainOptions& options, const RunSetup& setup) {
   if (options.method != "aced") return std::nullopt;
-  constexpr std::uint64_t rounds_by_default = 10;
-  const auto workers = static_cast<std::uint64_t>(setup.objective->workers());
-  return options.delay_threshold ? static_cast<std::uint64_t>(*options.delay_threshold)
-                                 : rounds_by_default * workers;
+  return most_row_age_in_aced(method_options(options, setup.objective->workers(), {}));
 }
 
 }  // namespace

@@ -215,6 +215,10 @@ bool is_own_model(const TrainOptions& options) { return options.model.starts_wit
 
 bool has_no_data(const TrainOptions& options) { return is_quadratic(options) || is_own_model(options); }
 
+const char* time_unit(const TrainOptions& options) {
+  return options.clock == ClockKind::wall ? "s" : "units";
+}
+
 std::string quadratic_source(const TrainOptions& options) {
   return options.model.substr(quadratic_prefix.size());
 }

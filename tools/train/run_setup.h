@@ -49,6 +49,9 @@ bool is_own_model(const TrainOptions& options);
 /// Tells whether the run needs no data set.
 bool has_no_data(const TrainOptions& options);
 
+/// Returns what the run's own clock counts, for messages: "s" or "units".
+const char* time_unit(const TrainOptions& options);
+
 /// Gives what follows "quadratic:" in the name of such a model: a file, or the generated problem.
 std::string quadratic_source(const TrainOptions& options);
 

@@ -114,8 +114,7 @@ void train(const TrainOptions& options, const Checkpoint* checkpoint, RunControl
   std::vector<float> model = model_to_begin_with(options, *setup.objective, checkpoint != nullptr);
 
   std::FILE* const result = takes_stdout(options) ? stderr : stdout;
-  Progress progress(setup.options.clock == ClockKind::wall ? "s" : "units",
-                    options.quiet && own.shows_results ? nullptr : result, options.quiet);
+  Progress progress(time_unit(options), options.quiet && own.shows_results ? nullptr : result, options.quiet);
   std::vector<RunObserver*> observers{&progress};
   observers.insert(observers.end(), own.observers.begin(), own.observers.end());
   StartTimings timings;

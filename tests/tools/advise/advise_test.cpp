@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
 #include "tests/support/program.h"
 
@@ -16,6 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::read_file;
 using testing::records_of;
+using testing::row_of_table;
 
 /// `tardigrad advise` on runs whose outcome is known: quadratics without noise, in virtual time.
 class Advise : public testing::QuadraticTest {
@@ -30,18 +30,6 @@ class Advise : public testing::QuadraticTest {
 
   Finished advise(const std::string& more) const {
     return tardigrad("advise --device cpu:1 --seeds 2 --methods sync,asgd,dude --quiet " + more);
-  }
-
-  /// The words of the row that begins so.
-  static std::vector<std::string> row(const Finished& run, const std::string& label) {
-    std::istringstream lines(run.out);
-    for (std::string line; std::getline(lines, line);) {
-      if (!line.starts_with(label + "  ")) continue;
-      std::istringstream words(line.substr(label.size()));
-      return {std::istream_iterator<std::string>(words), {}};
-    }
-    ADD_FAILURE() << "no row of " << label << " in\n" << run.out << run.err;
-    return {"", ""};
   }
 
   void expect_refusal(const std::string& options, const std::string& message) const {
@@ -61,7 +49,7 @@ TEST_F(Advise, PredictsTheRunItself) {
   ASSERT_GT(reached, 0);
   const Finished run = advise("--from run.jsonl --target-loss -0.06");
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(std::stod(row(run, "asgd, as it ran").at(1)), reached);
+  EXPECT_EQ(std::stod(row_of_table(run, "asgd, as it ran").at(2)), reached);
   EXPECT_THAT(
       run.out,
       AllOf(HasSubstr("run.jsonl: asgd with --lr 0.02, 2 workers, 200.0 units, 266 gradients\n"),
@@ -75,18 +63,19 @@ TEST_F(Advise, TakesTheMethodAndTheStepSizeThatAreFirst) {
   const Finished run = advise("--from run.jsonl --target-loss -0.06");
   std::string best;
   for (const std::string method : {"sync", "asgd", "dude"}) {
-    const double time = std::stod(row(run, method).at(1));
-    if (best.empty() || time < std::stod(row(run, best).at(1))) best = method;
+    const double time = std::stod(row_of_table(run, method).at(2));
+    if (best.empty() || time < std::stod(row_of_table(run, best).at(2))) best = method;
     // The same, by the command that compares methods with given step sizes.
     const Finished compared = tardigrad(
         "compare --model quadratic:problem.json --clock virtual --compute-time 1,3 --device cpu:1 "
         "--eval-every "
         "4s --time-limit 400 --target-loss -0.06 --quiet --methods " +
-        method + " --lr " + row(run, method).at(0));
-    EXPECT_EQ(std::stod(row(compared, method).at(1)), time) << method;
+        method + " --lr " + row_of_table(run, method).at(1));
+    EXPECT_EQ(std::stod(row_of_table(compared, method).at(2)), time) << method;
   }
-  EXPECT_THAT(run.out, AllOf(HasSubstr("\ntake " + best + " with --lr " + row(run, best).at(0) + ": "),
-                             HasSubstr("\ntardigrad train --model quadratic:problem.json --method " + best)));
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("\ntake " + best + " with --lr " + row_of_table(run, best).at(1) + ": "),
+                    HasSubstr("\ntardigrad train --model quadratic:problem.json --method " + best)));
 }
 
 TEST_F(Advise, MeasuresToTheEndOfTheRunWhereNothingElseIsAsked) {
@@ -128,7 +117,7 @@ TEST_F(Advise, PrintsACommandThatReachesTheTarget) {
     ASSERT_EQ(repeated.exit_code, 0) << command << repeated.err;
     const auto summary = records_of(path("again.jsonl"), "summary").at(0);
     EXPECT_EQ(summary.at("stop_reason"), "target-loss") << command;
-    EXPECT_EQ(summary.at("time").get<double>(), std::stod(row(run, method).at(1))) << command;
+    EXPECT_EQ(summary.at("time").get<double>(), std::stod(row_of_table(run, method).at(2))) << command;
   }
 }
 
@@ -152,7 +141,7 @@ TEST_F(Advise, GoesOnWithWhatTheFolderOfLogsHolds) {
   const std::string options = "--from run.jsonl --target-loss -0.06 --log-dir logs";
   const Finished first = advise(options);
   ASSERT_EQ(first.exit_code, 0) << first.err;
-  const std::string log = "logs/sync-" + row(first, "sync").at(0) + "-0.jsonl";
+  const std::string log = "logs/sync-" + row_of_table(first, "sync").at(1) + "-0.jsonl";
   const std::string before = read_file(path(log));
   ASSERT_FALSE(before.empty());
   EXPECT_EQ(advise(options).out, first.out);

@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 
 #include <cstdio>
-#include <sstream>
 
 #include "tests/support/program.h"
 #include "tools/report/quartiles.h"
@@ -15,6 +14,7 @@ using testing::Finished;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::records_of;
+using testing::row_of_table;
 
 class Compare : public testing::ProgramTest {
  protected:
@@ -26,20 +26,8 @@ class Compare : public testing::ProgramTest {
     return tardigrad("compare --model quadratic:problem.json --clock virtual --compute-time 1,3 " + more);
   }
 
-  /// The words of the row of a method: method, lr, …
-  static std::vector<std::string> row(const Finished& run, const std::string& method) {
-    std::istringstream lines(run.out);
-    for (std::string line; std::getline(lines, line);) {
-      if (!line.starts_with(method + " ")) continue;
-      std::istringstream words(line);
-      return {std::istream_iterator<std::string>(words), {}};
-    }
-    ADD_FAILURE() << "no row of " << method << " in\n" << run.out << run.err;
-    return {};
-  }
-
   static std::string step_size(const Finished& run, const std::string& method) {
-    return row(run, method).at(1);
+    return row_of_table(run, method).at(1);
   }
 
   double final_loss(const std::string& log) const {
@@ -67,14 +55,14 @@ TEST_F(Compare, TakesTheStepSizeThatReachesTheTargetFirst) {
       "--target-loss -0.16");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(step_size(run, "sync"), "0.1");
-  const double chosen = std::stod(row(run, "dude").at(2));
+  const double chosen = std::stod(row_of_table(run, "dude").at(2));
   // What each would have needed by itself.
   for (const std::string lr : {"0.001", "0.01", "0.1", "0.3"}) {
     const Finished alone =
         quadratic("--methods dude --updates 3000 --eval-every 5 --device cpu --target-loss -0.16 --lr " + lr);
-    EXPECT_GE(std::stod(row(alone, "dude").at(2)), chosen) << lr;
+    EXPECT_GE(std::stod(row_of_table(alone, "dude").at(2)), chosen) << lr;
     if (lr == step_size(run, "dude")) {
-      EXPECT_EQ(row(alone, "dude"), row(run, "dude"));
+      EXPECT_EQ(row_of_table(alone, "dude"), row_of_table(run, "dude"));
     }
   }
 }
@@ -82,14 +70,14 @@ TEST_F(Compare, TakesTheStepSizeThatReachesTheTargetFirst) {
 TEST_F(Compare, TakesTheSmallerOfStepSizesThatAreAsGood) {
   const Finished run =
       quadratic("--methods dude --lr 0.11,0.1,0.001 --time-limit 200 --eval-every 100s --target-loss -0.16");
-  EXPECT_THAT(row(run, "dude"), ::testing::Contains("100.0"));
+  EXPECT_THAT(row_of_table(run, "dude"), ::testing::Contains("100.0"));
   EXPECT_EQ(step_size(run, "dude"), "0.1");
 }
 
 TEST_F(Compare, TakesTheStepSizeThatEndsBestWhereNoneReachesTheTarget) {
   const Finished run =
       quadratic("--methods sync --lr 0.001,0.01,0.0001 --updates 40 --eval-every 10 --target-loss -100");
-  EXPECT_THAT(row(run, "sync"), ::testing::Contains("-"));
+  EXPECT_THAT(row_of_table(run, "sync"), ::testing::Contains("-"));
   EXPECT_EQ(step_size(run, "sync"), "0.01");
   EXPECT_THAT(run.out, HasSubstr("sync: lr 0.01 is the largest tried; a larger one may do better"));
   EXPECT_EQ(step_size(quadratic("--methods sync --lr 0.001,0.01,0.0001 --updates 40"), "sync"), "0.01");
@@ -105,7 +93,7 @@ TEST_F(Compare, MeasuresToAGradientNorm) {
   EXPECT_EQ(records_of(path("logs/sync-0.1-0.jsonl"), "summary").at(0).at("stop_reason"), "updates");
   for (const auto& evaluation : records_of(path("logs/sync-0.1-0.jsonl"), "eval")) {
     if (evaluation.at("gradient_norm_sq") > 0.01) continue;
-    EXPECT_EQ(row(run, "sync").at(3), std::to_string(evaluation.at("update").get<int>()));
+    EXPECT_EQ(row_of_table(run, "sync").at(3), std::to_string(evaluation.at("update").get<int>()));
     break;
   }
   // Where none gets there, the one that ends nearest.
@@ -123,8 +111,8 @@ TEST_F(Compare, ATargetDoesNotEndARun) {
   EXPECT_EQ(summary.at("stop_reason"), "updates");
   for (const auto& evaluation : records_of(path("logs/dude-0.1-0.jsonl"), "eval")) {
     if (evaluation.at("loss") > -0.1) continue;
-    EXPECT_EQ(row(run, "dude").at(3), std::to_string(evaluation.at("update").get<int>()));
-    EXPECT_EQ(row(run, "dude").at(4), std::to_string(evaluation.at("gradients").get<int>()));
+    EXPECT_EQ(row_of_table(run, "dude").at(3), std::to_string(evaluation.at("update").get<int>()));
+    EXPECT_EQ(row_of_table(run, "dude").at(4), std::to_string(evaluation.at("gradients").get<int>()));
     EXPECT_LT(evaluation.at("update"), 200);
     break;
   }
@@ -173,9 +161,9 @@ TEST_F(Compare, CountsRunsThatFail) {
   const Finished run = quadratic("--methods asgd,dude --lr 0.1,asgd=100,200 --seeds 2 --updates 2000");
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("asgd lr 100 seed 0: failed: the loss of job"));
-  EXPECT_THAT(row(run, "asgd"), ElementsAre("asgd", "100", "-", "-", "-", "2", "of", "2"));
+  EXPECT_THAT(row_of_table(run, "asgd"), ElementsAre("asgd", "100", "-", "-", "-", "2", "of", "2"));
   EXPECT_THAT(run.out, HasSubstr("asgd: at lr 200, 2 of 2 runs failed"));
-  const auto dude = row(run, "dude");
+  const auto dude = row_of_table(run, "dude");
   EXPECT_EQ(std::vector(dude.end() - 3, dude.end()), (std::vector<std::string>{"0", "of", "2"}));
 }
 
@@ -188,7 +176,7 @@ TEST_F(Compare, ARunThatLosesItsWorkersHasFailed) {
   const Finished run = quadratic("--methods sync,asgd --lr 0.1 --updates 50 --events events.toml");
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("sync lr 0.1 seed 0: failed: no gradient will arrive"));
-  EXPECT_THAT(row(run, "sync"), ElementsAre("sync", "0.1", "-", "-", "-", "1", "of", "1"));
+  EXPECT_THAT(row_of_table(run, "sync"), ElementsAre("sync", "0.1", "-", "-", "-", "1", "of", "1"));
 }
 
 TEST_F(Compare, HandsOptionsToTheMethodsThatHaveThem) {
