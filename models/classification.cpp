@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <stdexcept>
@@ -55,42 +56,6 @@ void evaluate_in_parallel(std::size_t count, std::size_t threads, const BreakOff
                           const Work& work) {
   const auto whole = [&](std::size_t thread, std::size_t i) noexcept { work(thread, i); };
   if (!share_out("evaluations", count, threads, whole, [&] { return break_off.due(); })) throw BrokenOff();
-}
-
-/// A minibatch as a network on a CPU takes it: gathered from bytes, normalised.
-class GatheredBatch {
- public:
-  GatheredBatch(const data::ImageShape& shape, std::size_t size)
-      : examples_(size), images_(size * shape.size()), labels_(size) {}
-
-  std::span<std::uint32_t> examples() { return examples_; }
-  const float* images() const { return images_.data(); }
-  const std::int32_t* labels() const { return labels_.data(); }
-
-  /// The first `count` of examples(), cropped where `crops` is not null.
-  void gather(const data::Images& source, const data::Normalisation& normalisation, std::size_t count,
-              const Crop* crops);
-
- private:
-  std::vector<std::uint32_t> examples_;
-  std::vector<float> images_;
-  std::vector<std::int32_t> labels_;
-};
-
-void GatheredBatch::gather(const data::Images& source, const data::Normalisation& normalisation,
-                           std::size_t count, const Crop* crops) {
-  GatherImages gather = describe_gather(source, normalisation, count);
-  if (source.in_floats()) {
-    gather.values = source.values.data();
-  } else {
-    gather.images = source.bytes().data();
-  }
-  gather.labels = source.labels.data();
-  gather.indices = examples_.data();
-  gather.crops = crops;
-  gather.out_images = images_.data();
-  gather.out_labels = labels_.data();
-  gather.run();
 }
 
 }  // namespace
@@ -177,22 +142,31 @@ class Classification::TestBatches {
   std::unique_ptr<Classifier> classifier_;
 };
 
-/// Batches of the workers' training images, each within one share, for f and its gradient on the host. They
-/// are the first images of each share, as many of each as make at least `bound`, or all where that is 0.
+/// Batches of workers' training images, each within one share, for the mean over these workers of f and its
+/// gradient, on the host. They are the first images of each share, as many of each as make at least `bound`,
+/// or all where that is 0.
 class Classification::TrainingBatches {
  public:
-  TrainingBatches(const Classification& owner, std::size_t bound) : owner_(owner) {
+  /// Is of every worker, or of so many, evenly spaced.
+  TrainingBatches(const Classification& owner, std::size_t bound,
+                  std::size_t most_workers = std::numeric_limits<std::size_t>::max())
+      : owner_(owner) {
     const auto& shares = owner.minibatches_.shares();
-    const std::size_t most = bound > 0 ? divide_up(bound, shares.size()) : owner.examples();
+    const std::size_t workers = std::min(shares.size(), most_workers);
+    const std::size_t most = bound > 0 ? divide_up(bound, workers) : owner.examples();
+    std::vector<std::span<const std::uint32_t>> parts;
     std::size_t largest = 0;
-    for (const auto& share : shares) largest = std::max(largest, std::min(share.size(), most));
+    for (std::size_t i = 0; i < workers; ++i) {
+      const auto& share = shares[i * shares.size() / workers];
+      parts.push_back(std::span(share).first(std::min(share.size(), most)));
+      largest = std::max(largest, parts.back().size());
+    }
     batch_size_ = divide_up(largest, divide_up(largest, evaluation_batch(owner.architecture_, largest)));
-    for (const auto& share : shares) {
-      const auto examples = std::span(share).first(std::min(share.size(), most));
+    for (const auto examples : parts) {
       for (std::size_t begin = 0; begin < examples.size(); begin += batch_size_) {
         const auto batch = examples.subspan(begin, std::min(batch_size_, examples.size() - begin));
-        batches_.push_back({batch, static_cast<double>(batch.size()) /
-                                       static_cast<double>(examples.size() * shares.size())});
+        batches_.push_back(
+            {batch, static_cast<double>(batch.size()) / static_cast<double>(examples.size() * workers)});
       }
     }
   }
@@ -367,7 +341,7 @@ double Classification::full_gradient(std::span<const float> model, std::span<dou
 
 bool Classification::sample_gradient(std::span<const float> model, std::span<double> gradient,
                                      const BreakOff& break_off) {
-  if (!sample_) sample_ = std::make_unique<TrainingBatches>(*this, sample_examples);
+  if (!sample_) sample_ = std::make_unique<TrainingBatches>(*this, sample_examples, sample_examples);
   sample_->evaluate(model, gradient, evaluation_threads(), break_off);
   return true;
 }

@@ -17,4 +17,20 @@ GatherImages describe_gather(const data::Images& images, const data::Normalisati
   return gather;
 }
 
+void GatheredBatch::gather(const data::Images& source, const data::Normalisation& normalisation,
+                           std::size_t count, const Crop* crops) {
+  GatherImages gather = describe_gather(source, normalisation, count);
+  if (source.in_floats()) {
+    gather.values = source.values.data();
+  } else {
+    gather.images = source.bytes().data();
+  }
+  gather.labels = source.labels.data();
+  gather.indices = examples_.data();
+  gather.crops = crops;
+  gather.out_images = images_.data();
+  gather.out_labels = labels_.data();
+  gather.run();
+}
+
 }  // namespace tardigrad::models

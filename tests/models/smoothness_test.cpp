@@ -40,5 +40,25 @@ TEST(Smoothness, OfANetworkIsThatOfItsFirstImages) {
   EXPECT_GT(estimate_smoothness(problem, model).value_or(0), 0);
 }
 
+// Where there are more workers than images are looked at, those of some workers are, which lie spread over
+// all.
+TEST(Smoothness, OfANetworkOfManyWorkersIsThatOfSome) {
+  const auto problem_of = [](int workers) {
+    return make({.workers = workers, .batch_size = 1, .partition = {}, .evaluation_device = {}}, 600);
+  };
+  Classification many = problem_of(600);
+  std::vector<float> model(many.dimension());
+  many.initialise(model, 1);
+  std::vector<double> sample(model.size());
+  std::vector<double> full(model.size());
+  many.sample_gradient(model, sample);
+  many.full_gradient(model, full);
+  EXPECT_NE(sample, full);
+  // Of other images than those of four workers: the same to some tens of percent.
+  const double smoothness = estimate_smoothness(many, model).value_or(0);
+  Classification few = problem_of(4);
+  EXPECT_NEAR(smoothness, estimate_smoothness(few, model).value_or(0), 0.3 * smoothness);
+}
+
 }  // namespace
 }  // namespace tardigrad::models
