@@ -40,8 +40,8 @@ class Curve:
 
 
 def run_options(form, setting, method, lr, seed, time_limit):
-    return {**form["options"], **setting["options"], **form.get("method_options", {}).get(method, {}),
-            "method": method, "lr": lr, "seed": seed, "time-limit": time_limit,
+    of_method = [table.get("method_options", {}).get(method, {}) for table in (form, setting)]
+    return {**form["options"], **setting["options"], **of_method[0], **of_method[1], "method": method, "lr": lr, "seed": seed, "time-limit": time_limit,
             "eval-every": f"{setting['time-limit'] / form['evaluations']:g}s"}
 
 
@@ -89,7 +89,7 @@ def show_time(times):
 
 
 def show_target(measure, target):
-    return {"accuracy": f"accuracy {target:.0%}", "objective": f"f ≤ {target:g}",
+    return {"accuracy": f"accuracy {target:.0%}", "worst_class": f"{target:.0%} of every class", "objective": f"f ≤ {target:g}",
             "gradient_norm_sq": f"‖∇f‖² ≤ {target:g}"}[measure]
 
 
@@ -133,4 +133,28 @@ def tables(form, curves):
             cells += [f"{curve.final(measure):.3g}" for measure in finals]
             lines.append("| " + " | ".join([*cells, count("gradients"), count("updates")]) + " |")
         lines += ["", verdict(form, curves[setting["name"]])]
+        if form.get("classes"):
+            lines += ["", *class_table(curves[setting["name"]])]
     return lines
+
+
+def class_table(curves):
+    """Accuracies of the classes at the end: by worker where each worker has a class, and has it alone, else the worst
+    first. Medians over the seeds of the mean of the last three evaluations, which is what Curve.final() takes."""
+    by_worker = all(one["share"] == 1 for curve in curves for log in curve.logs for one in log.classes)
+    count = len(curves[0].logs[0].classes)
+    heads = [f"worker {i}" for i in range(count)] if by_worker else ["worst", *map(str, range(2, count)), "best"]
+    yield f"Accuracy of the class of each worker:" if by_worker else "Accuracy of the classes, the worst first:"
+    yield ""
+    yield "| method | " + " | ".join(heads) + " |"
+    yield "|---" * (1 + count) + "|"
+    for curve in curves:
+        columns = zip(*(classes_at_the_end(log, by_worker) for log in curve.whole()))
+        yield f"| `{curve.method}` | " + " | ".join(f"{statistics.median(column):.0%}" for column in columns) + " |"
+
+
+def classes_at_the_end(log, by_worker):
+    accuracies = [statistics.mean(values) for values in zip(*(record["class_accuracy"] for record in log.evals[-3:]))]
+    if not by_worker:
+        return sorted(accuracies)
+    return [accuracy for _, accuracy in sorted(zip((one["worker"] for one in log.classes), accuracies))]

@@ -1,5 +1,6 @@
 """Measured times against predicted ones."""
 
+import itertools
 import math
 
 
@@ -28,8 +29,32 @@ def naive(tau, noise):
 
 
 def optimal(tau, noise):
-    """Malenia and Ringleader (likewise), and the lower bound of Tyurin, Richtárik 2023."""
+    """Malenia and Ringleader (likewise), rescaled asynchronous SGD (Mahran et al. 2026), and the lower bound of Tyurin,
+    Richtárik 2023."""
     return max(tau) + sum(tau) / len(tau) * noise
 
 
-PREDICTED = {"sync": naive, "ia2sgd": naive, "malenia": optimal, "ringleader": optimal}
+def first(tau, noise, m):
+    """Synchronous rounds of the m that come first, data equal (Begunov, Tyurin 2026)."""
+    return sorted(tau)[m - 1] * (1 + noise * len(tau) / m)
+
+
+def best_m(tau, noise):
+    """How many workers such rounds best have."""
+    return min(range(1, len(tau) + 1), key=lambda m: first(tau, noise, m))
+
+
+def first_best(tau, noise):
+    return first(tau, noise, best_m(tau, noise))
+
+
+def rennala(tau, noise):
+    """Rennala, and the lower bound for equal data (Tyurin, Richtárik 2023): the m fastest as one, the best m."""
+    rates = itertools.accumulate(1 / time for time in sorted(tau))
+    return min(m / rate * (1 + noise * len(tau) / m) for m, rate in enumerate(rates, 1))
+
+
+FORMULAS = {naive: "τ_n (1 + σ²/(nε))", optimal: "τ_n + τ_avg σ²/(nε)", first_best: "min_m τ_m (1 + σ²/(mε))",
+            rennala: "min_m (mean of 1/τ_i, i ≤ m)⁻¹ (1 + σ²/(mε))"}
+PREDICTED = {"sync": naive, "ia2sgd": naive, "malenia": optimal, "ringleader": optimal, "asgd-rescaled": optimal,
+             "msync": first_best, "rennala": rennala}

@@ -1,8 +1,8 @@
-"""The TOML files: what is the same in every form, and what the short, the full and the tiny one change."""
+"""The TOML files: what is the same in every form, and what each form changes."""
 
 import tomllib
 
-FORMS = ("short", "full", "tiny")
+FORMS = ("short", "night", "full", "tiny")
 
 
 def merge(base, change):
@@ -22,6 +22,13 @@ def choose_form(table, form):
             if isinstance(value, list) else value for key, value in chosen.items()}
 
 
+class NoSuchForm(Exception):
+    """A figure that has not the form asked for."""
+
+
 def load_form(path, form):
     with open(path, "rb") as file:
-        return {**choose_form(tomllib.load(file), form), "name": path.stem}
+        table = tomllib.load(file)
+    if form not in table:
+        raise NoSuchForm(f"{path.name} has no [{form}], only {', '.join(name for name in FORMS if name in table)}")
+    return {**choose_form(table, form), "name": path.stem}

@@ -15,8 +15,10 @@ import fit  # noqa: E402
 
 COLOURS = {"dude": "#d62728", "sync": "#7f7f7f", "asgd": "#1f77b4", "asgd-uniform": "#17becf",
            "asgd-shuffled": "#2ca02c", "fedbuff": "#9467bd", "mifa": "#8c564b", "ringleader": "#d62728",
-           "malenia": "#2ca02c", "ia2sgd": "#1f77b4", "asgd-delay-adaptive": "#d62728"}
-AXES = {"objective": "training loss f(x)", "accuracy": "test accuracy", "gradient_norm_sq": "‖∇f(x)‖²"}
+           "malenia": "#2ca02c", "ia2sgd": "#1f77b4", "asgd-delay-adaptive": "#d62728", "asgd-rescaled": "#ff7f0e",
+           "msync": "#d62728", "rennala": "#2ca02c", "ca2fl": "#e377c2", "aced": "#bcbd22"}
+AXES = {"objective": "training loss f(x)", "accuracy": "test accuracy", "worst_class": "accuracy of the worst class",
+        "gradient_norm_sq": "‖∇f(x)‖²"}
 
 
 def quartile_curves(logs, measure):
@@ -65,25 +67,38 @@ def draw_curves(form, curves):
 
 
 def draw_complexity(form, points):
-    """A panel a sweep, dashed the fitted complexities; the last panel compares both for all points."""
-    figure, panels = plt.subplots(1, len(form["sweep"]) + 1, figsize=(3.1 * (len(form["sweep"]) + 1), 3.1))
-    for axes, sweep in zip(panels, form["sweep"]):
-        chosen = [point for point in points if point.sweep == sweep["name"]]
-        for method in form["methods"]:
-            factor = fit.constant(*pairs(points, method))[0]
-            xs = [point.x() for point in chosen]
-            axes.plot(xs, [point.results[method].median("time") for point in chosen], "o-", color=COLOURS[method],
-                      label=method)
-            axes.plot(xs, [factor * fit.PREDICTED[method](point.tau, point.noise) for point in chosen], "--",
-                      color=COLOURS[method], linewidth=0.8)
-        axes.set(xscale="log", yscale="log", xlabel=sweep["axis"], title=sweep["title"])
-    panels[0].set_ylabel("time to ‖∇f‖² ≤ ε (dashed: c · complexity)")
-    panels[0].legend(fontsize=7)
-    for method in form["methods"]:
-        panels[-1].plot(*pairs(points, method), "o", color=COLOURS[method])
-    panels[-1].set(xscale="log", yscale="log", xlabel="complexity / (LΔ/ε)", title="measured against predicted")
+    """A row a kind of data, a panel a sweep, dashed the fitted complexities; the last panel compares both for all
+    points."""
+    rows = {name: [sweep for sweep in form["sweep"] if sweep["data"] == name] for name in form["data"]}
+    columns = 1 + max(map(len, rows.values()))
+    figure, grid = plt.subplots(len(rows), columns, squeeze=False, figsize=(3.1 * columns, 3.1 * len(rows)))
+    for panels, (name, sweeps) in zip(grid, rows.items()):
+        of_data = [point for point in points if point.data == name]
+        for axes, sweep in zip(panels, sweeps):
+            draw_sweep(axes, sweep, form["data"][name]["methods"], of_data)
+        panels[0].set_ylabel("time to ‖∇f‖² ≤ ε (dashed: c · complexity)")
+        panels[0].legend(fontsize=7)
+        for axes in panels[len(sweeps):-1]:
+            axes.set_visible(False)
+        for method in form["data"][name]["methods"]:
+            panels[-1].plot(*pairs(of_data, method), "o", color=COLOURS[method])
+        panels[-1].set(xscale="log", yscale="log", xlabel="complexity / (LΔ/ε)", title="measured against predicted")
     figure.tight_layout()
     yield form["name"], figure
+
+
+def draw_sweep(axes, sweep, methods, of_data):
+    chosen = [point for point in of_data if point.sweep == sweep["name"]]
+    xs = [point.x() for point in chosen]
+    for method in methods:
+        axes.plot(xs, [point.results[method].median("time") for point in chosen], "o-", color=COLOURS[method],
+                  label=method)
+        predicted, measured = pairs(of_data, method)
+        if predicted:
+            factor = fit.constant(predicted, measured)[0]
+            axes.plot(xs, [factor * fit.PREDICTED[method](point.tau, point.noise) for point in chosen], "--",
+                      color=COLOURS[method], linewidth=0.8)
+    axes.set(xscale="log", yscale="log", xlabel=sweep["axis"], title=sweep["title"])
 
 
 def pairs(points, method):

@@ -1,10 +1,12 @@
 """Runs of `tardigrad train`, each executed once: its log is kept, and found again by what was asked for."""
 
 import json
+import math
 import os
 import pathlib
 import subprocess
 import threading
+import time
 
 DIVERGED = 4  # tardigrad's exit code when training left the finite numbers
 
@@ -13,10 +15,23 @@ class RunFailed(Exception):
     """A run that ended with neither a result nor a divergence."""
 
 
+class OutOfTime(Exception):
+    """The time that a command may take is over before a run that is missing."""
+
+
+def value_of(record, measure):
+    """A measure of an evaluation; None where it was not taken."""
+    if measure == "worst_class":
+        return min(record.get("class_accuracy") or [None])
+    return record.get(measure)
+
+
 class Log:
-    """What a run left: its evaluations, its summary (None where it diverged) and what it took."""
+    """What a run left: its classes and their workers, its evaluations, its summary (None where it diverged) and what it
+    took."""
 
     def __init__(self, records):
+        self.classes = next((record.get("classes") for record in records if record["event"] == "run"), None)
         self.evals = [record for record in records if record["event"] == "eval"]
         self.summary = next((record for record in records if record["event"] == "summary"), None)
         self.process = next(record for record in records if record["event"] == "process")
@@ -27,8 +42,9 @@ class Log:
 
     def series(self, measure):
         """Times and values of a measure of the evaluations."""
-        pairs = [(record["time"], record[measure]) for record in self.evals if record.get(measure) is not None]
-        return [time for time, _ in pairs], [value for _, value in pairs]
+        values = [(record["time"], value_of(record, measure)) for record in self.evals]
+        taken = [(at, value) for at, value in values if value is not None]
+        return [at for at, _ in taken], [value for _, value in taken]
 
 
 def to_flags(options):
@@ -63,11 +79,12 @@ def condense(lines, keep_evals):
 class Runner:
     """Executes runs, from any number of threads, and remembers the CPU time they took."""
 
-    def __init__(self, program, folder, device, tell=print):
+    def __init__(self, program, folder, device, tell=print, ends=math.inf):
         self.program = str(program)
         self.folder = pathlib.Path(folder)
         self.device = device
         self.tell = tell
+        self.ends = ends  # by time.monotonic(): no run begins behind it
         self.cpu_s = {}  # of each run used, whether executed now or before
         self.lock = threading.Lock()
 
@@ -77,6 +94,8 @@ class Runner:
         path = self.folder / f"{name}.jsonl"
         log = self._kept(path, flags)
         if log is None:
+            if time.monotonic() > self.ends:
+                raise OutOfTime
             log = self._execute(path, flags, keep_evals)
             self._say(name, log)
         with self.lock:

@@ -3,6 +3,7 @@
 import math
 
 WORST = (math.inf, math.inf)
+GROWING = ("accuracy", "worst_class")  # measures of which more is better
 
 
 def walk(grid, start, score):
@@ -36,7 +37,7 @@ def time_to(log, measure, target):
     """The first evaluation that reached a target (an accuracy from below, anything else from above), or infinity."""
     times, values = log.series(measure)
     for time, value in zip(times, values):
-        if (value >= target) if measure == "accuracy" else (value <= target):
+        if (value >= target) if measure in GROWING else (value <= target):
             return time
     return math.inf
 

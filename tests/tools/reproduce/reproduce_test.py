@@ -36,10 +36,15 @@ class Forms(unittest.TestCase):
 
     def test_every_figure_has_every_form(self):
         for path in FOLDER.glob("*.toml"):
-            for form in forms.FORMS:
+            for form in ("short", "full", "tiny"):
                 loaded = forms.load_form(path, form)
                 self.assertEqual(loaded["name"], path.stem)
                 self.assertGreaterEqual(loaded["seeds"], 1, path)
+
+
+    def test_a_form_that_a_figure_has_not_is_refused_by_name(self):
+        with self.assertRaisesRegex(forms.NoSuchForm, r"ringleader.toml has no \[night\], only short, full, tiny"):
+            forms.load_form(FOLDER / "ringleader.toml", "night")
 
 
 class Search(unittest.TestCase):
@@ -78,6 +83,28 @@ class Search(unittest.TestCase):
         self.assertLess(curves.search_score(form, dead), curves.search_score(form, log_of([2.3], diverged=True)))
 
 
+class Classes(unittest.TestCase):
+    @staticmethod
+    def curve(owners, share, accuracies):
+        records = [{"event": "run", "classes": [{"name": str(i), "worker": worker, "share": share}
+                                                for i, worker in enumerate(owners)]}]
+        records += [{"event": "eval", "time": i, "class_accuracy": values} for i, values in enumerate(accuracies)]
+        records += [{"event": "process", "flags": [], "cpu_s": 0}, {"event": "summary"}]
+        return curves.Curve("asgd", [1], 1, {}, [runs.Log(records)])
+
+    def test_the_class_of_each_worker(self):
+        curve = self.curve([2, 0, 1], 1.0, [[0.9, 0.9, 0.9], [0, 0.5, 1], [0, 0.5, 1], [0.3, 0.5, 1]])
+        self.assertEqual(list(curves.class_table([curve]))[2:],
+                         ["| method | worker 0 | worker 1 | worker 2 |", "|---|---|---|---|",
+                          "| `asgd` | 50% | 100% | 10% |"])
+        self.assertEqual(curve.logs[0].series("worst_class"), ([0, 1, 2, 3], [0.9, 0, 0, 0.3]))
+        self.assertEqual(search.time_to(curve.logs[0], "worst_class", 0.5), 0)
+
+    def test_shared_classes_from_the_worst_on(self):
+        table = list(curves.class_table([self.curve([2, 0, 1], 0.5, [[0.3, 1, 0]])]))
+        self.assertEqual(table[2:], ["| method | worst | 2 | best |", "|---|---|---|---|", "| `asgd` | 0% | 30% | 100% |"])
+
+
 class Fit(unittest.TestCase):
     def test_finds_the_power_and_the_constant(self):
         x = [1, 2, 5, 10]
@@ -94,6 +121,12 @@ class Fit(unittest.TestCase):
         self.assertEqual(tau, [1, 1, 1, 7])
         self.assertEqual(fit.naive(tau, 3), 7 * 4)
         self.assertEqual(fit.optimal(tau, 3), 7 + 2.5 * 3)
+        # 1 + 12/1, 1 + 12/2, 1 + 12/3, and 7 (1 + 12/4) with all
+        self.assertEqual(fit.best_m(tau, 3), 3)
+        self.assertEqual(fit.first_best(tau, 3), 5)
+        # Of the three fast ones 1 · (1 + 12/3); with all 4 / (3 + 1/7) · (1 + 12/4) = 5.09
+        self.assertAlmostEqual(fit.rennala(tau, 3), 5)
+        self.assertAlmostEqual(fit.rennala([1, 2], 10), 2 / 1.5 * (1 + 20 / 2))
 
 
 class Logs(unittest.TestCase):
@@ -135,6 +168,10 @@ log.write('{{"event":"summary"}}\\n')
             with self.assertRaisesRegex(runs.RunFailed, "no such lr"):
                 runner.train("b", {"lr": "bad"})
             self.assertFalse((folder / "b.jsonl").exists())
+            out_of_time = runs.Runner(program, folder, "cpu:1", tell=lambda text: None, ends=0)
+            self.assertTrue(out_of_time.train("a/run", {"lr": 9}).diverged)  # it is there
+            with self.assertRaises(runs.OutOfTime):
+                out_of_time.train("a/run", {"lr": 2})
             (folder / "a" / "run.jsonl").write_text(json.dumps({"event": "eval"}) + "\n{cut")  # as a full disk leaves it
             self.assertTrue(runner.train("a/run", {"lr": 9}).diverged)
 

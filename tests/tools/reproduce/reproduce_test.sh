@@ -29,6 +29,7 @@ figure=$3
 run "$2"
 declare -A files=(
   [dude]="dude.md dude-figure2.svg dude-figure3.svg"
+  [stragglers]="stragglers.md stragglers-shards1.svg stragglers-shards2.svg"
   [ringleader]="ringleader.md ringleader.svg"
   [complexity]="complexity.md complexity.svg"
   [koloskova]="koloskova.md koloskova.svg"
