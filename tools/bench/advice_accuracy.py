@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Holds what `tardigrad advise` predicts against what happens.
 
-    advice_accuracy.py PROGRAM [--out FILE] [--cases N] [--seconds S]
+    advice_accuracy.py PROGRAM [--out FILE] [--cases N] [--seconds S] [--runs R]
 
 Each case is a problem with stragglers, on CPU streams in wall time. A run of asgd is measured for S seconds; `advise` predicts
 the time to a target of six methods, each with the step size that it finds; then each of them runs in wall time, until it
-reaches the target. Prints, for each case and method, predicted and measured time and the error, and at the end the median error
-and in how many cases the predicted winner was the fastest, or within a tenth of it. FILE gets the same as JSON.
+reaches the target, with R seeds at once (workers mostly sleep). Prints, for each case and method, the predicted time, the median
+of the measured ones and the error, and at the end the median error, in how many cases the predicted winner was the fastest or
+within a tenth of it, and in how many the fastest was the predicted winner or said to be level with it. FILE gets the same as
+JSON.
 """
 import argparse
+import concurrent.futures
 import json
+import math
 import pathlib
 import re
 import statistics
@@ -63,12 +67,13 @@ def target_option(advice):
     return ["--target-loss", re.search(r"time to loss (\S+)", advice)[1]]
 
 
-def measure(program, options, method, prediction, target, folder):
-    """Seconds of a run to the target; None where it takes three times what was predicted."""
-    log = folder / f"{method}.jsonl"
+def measure(program, options, method, prediction, target, folder, seed):
+    """Seconds of a run to the target, on the problem of the measured run, whatever the seed; None where it takes three times
+    what was predicted."""
+    log = folder / f"{method}-{seed}.jsonl"
     limit = 3 * prediction["predicted"] + 2
-    run([program, "train", *options, "--method", method, "--lr", str(prediction["lr"]), "--seed", "1", *target,
-         "--time-limit", str(limit), "--log", log, "--log-detail", "evaluations", "--quiet"])
+    run([program, "train", *options, "--method", method, "--lr", str(prediction["lr"]), "--seed", str(seed), "--problem-seed",
+         "0", *target, "--time-limit", str(limit), "--log", log, "--log-detail", "evaluations", "--quiet"])
     records = [json.loads(line) for line in log.read_text().splitlines()]
     reached = records[-1]["stop_reason"].startswith("target")
     return next(r["time"] for r in reversed(records) if r["event"] == "eval") if reached else None
@@ -79,43 +84,56 @@ def without(options, flag):
     return options[:at] + options[at + 2:]
 
 
-def try_case(program, name, text, seconds):
+def try_case(program, name, text, seconds, runs):
     options = text.split() + ["--device", "cpu:2"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(runs) as pool:
         folder = pathlib.Path(folder)
         log = folder / "run.jsonl"
         run([program, "train", *options, "--method", "asgd", "--time-limit", str(seconds), "--log", log, "--quiet"])
         advice = run([program, "advise", "--from", log, "--methods", ",".join(METHODS), "--seeds", "5", "--quiet"])
         target = target_option(advice)
         results = predictions(advice)
+        level = re.search(r"level with it: (.*)", advice)
         for method, result in results.items():
-            result["measured"] = None
-            if result["predicted"]:
-                result["measured"] = measure(program, without(options, "--lr"), method, result, target, folder)
-    return {"case": name, "target": target, "methods": results}
+            if not result["predicted"]:
+                continue
+            result["measured"] = list(pool.map(lambda seed: measure(program, without(options, "--lr"), method, result,
+                                                                    target, folder, seed), range(1, runs + 1)))
+    return {"case": name, "target": target, "level": level[1].split(", ") if level else [], "methods": results}
+
+
+def time_of(result):
+    """The median of what was measured; infinite where that did not arrive, or was not predicted to."""
+    return statistics.median_low([seconds or math.inf for seconds in result.get("measured", [None])])
 
 
 def error_of(result):
     """Relative to what was measured; nothing where one of both did not arrive."""
-    if not result["predicted"] or not result["measured"]:
-        return None
-    return abs(result["predicted"] / result["measured"] - 1)
+    return abs(result["predicted"] / time_of(result) - 1) if math.isfinite(time_of(result)) else None
+
+
+def predicted_winner(case):
+    return min((name for name, result in case["methods"].items() if result["predicted"]),
+               key=lambda name: case["methods"][name]["predicted"])
 
 
 def winner_holds(case):
     """Whether the predicted winner was the fastest that was measured, or within a tenth of it."""
-    arrived = {name: result for name, result in case["methods"].items() if result["measured"]}
-    predicted = min((r for r in case["methods"].values() if r["predicted"]), key=lambda r: r["predicted"])
-    fastest = min(result["measured"] for result in arrived.values())
-    return bool(predicted["measured"]) and predicted["measured"] <= 1.1 * fastest
+    return time_of(case["methods"][predicted_winner(case)]) <= 1.1 * min(map(time_of, case["methods"].values()))
+
+
+def fastest_is_named(case):
+    """Whether the fastest that was measured was the predicted winner, or said to be level with it."""
+    named = [predicted_winner(case), *case["level"]]
+    return min(time_of(case["methods"][name]) for name in named) == min(map(time_of, case["methods"].values()))
 
 
 def show(case):
-    print(f"{case['case']}: {' '.join(case['target'])}")
+    print(f"{case['case']}: {' '.join(case['target'])}; level with the winner: {', '.join(case['level']) or 'none'}")
     for method, result in case["methods"].items():
         error = error_of(result)
         print(f"  {method:<11} lr {result['lr']:<9g} predicted {result['predicted'] or '-'} s, measured "
-              f"{result['measured'] and round(result['measured'], 2) or '-'} s"
+              f"{', '.join(f'{seconds:.4g}' if seconds else '-' for seconds in result.get('measured', [])) or '-'} s"
               + (f", off by {100 * error:.0f} %" if error is not None else ""), flush=True)
 
 
@@ -125,16 +143,17 @@ def main():
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--cases", type=int, default=len(CASES))
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     cases = []
     for name, text in list(CASES.items())[: given.cases]:
-        cases.append(try_case(given.program, name, text, given.seconds))
+        cases.append(try_case(given.program, name, text, given.seconds, given.runs))
         show(cases[-1])
         if given.out:
             given.out.write_text(json.dumps(cases, indent=1) + "\n")
     errors = [error for case in cases for result in case["methods"].values() if (error := error_of(result)) is not None]
     print(f"median error {100 * statistics.median(errors):.0f} % of {len(errors)}; the predicted winner holds in "
-          f"{sum(map(winner_holds, cases))} of {len(cases)} cases")
+          f"{sum(map(winner_holds, cases))} of {len(cases)} cases, the fastest is named in {sum(map(fastest_is_named, cases))}")
 
 
 if __name__ == "__main__":
