@@ -131,15 +131,17 @@ void gather_image(const GatherImages& gather, const Pixel* images, const Normali
   }
 }
 
-/// Asks for the first lines of an image that is gathered a few images later: they lie anywhere.
+/// So many images are on their way from memory at once.
+constexpr std::size_t images_ahead = 4;
+
+/// Asks for the first lines of image `k` of the batch, if there is one: it may lie anywhere.
 template <typename Pixel>
-void fetch_ahead(const GatherImages& gather, const Pixel* images, std::size_t k) {
-  constexpr std::size_t images_ahead = 4;
+void fetch(const GatherImages& gather, const Pixel* images, std::size_t k) {
   constexpr std::size_t most_bytes = 1024;  // the processor sees by itself how a longer one goes on
   constexpr std::size_t line = 64;
-  if (k + images_ahead >= gather.batch) return;
+  if (k >= gather.batch) return;
   const std::size_t size = gather.channels * gather.height * gather.width;
-  const auto* bytes = reinterpret_cast<const char*>(images + gather.indices[k + images_ahead] * size);
+  const auto* bytes = reinterpret_cast<const char*>(images + gather.indices[k] * size);
   for (std::size_t i = 0; i < std::min(size * sizeof(Pixel), most_bytes); i += line) {
     __builtin_prefetch(bytes + i);
   }
@@ -155,9 +157,10 @@ void GatherImages::run() const {
   for (std::size_t k = 0; k < batch; ++k) out_labels[k] = labels[indices[k]];
   visit_input(*this, [&]<typename Pixel>(const Pixel* source) {
     std::vector<Pixel> cropped;
+    for (std::size_t k = 0; k < images_ahead; ++k) fetch(*this, source, k);
     visit_output(*this, [&](auto* out) {
       for (std::size_t k = 0; k < batch; ++k) {
-        fetch_ahead(*this, source, k);
+        fetch(*this, source, k + images_ahead);
         gather_image(*this, source, normalization, k, out, cropped);
       }
     });
