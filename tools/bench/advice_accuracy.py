@@ -34,8 +34,8 @@ CASES = {
     "--compute-time linear:1:1+halfnormal --time-unit 0.02",
     "exponential times, dirichlet 0.5": f"{FASHION} --workers 8 --partition dirichlet:0.5 --lr 0.02 "
     "--compute-time 1,1,1,1,1,1,1,1+exponential --time-unit 0.02",
-    "pareto speeds, two classes each": f"{FASHION} --workers 6 --partition shards:2 --lr 0.01 "
-    "--compute-time pareto:1:1 --time-unit 0.03",
+    "speeds with a long tail, two classes each": f"{FASHION} --workers 6 --partition shards:2 --lr 0.01 "
+    "--compute-time 1.1,1.3,1.8,2.6,4.5,12 --time-unit 0.03",
     "half of them slow, a class each": f"{FASHION} --workers 10 --partition shards:1 --lr 0.005 "
     "--compute-time 1,1,1,1,1,8,8,8,8,8 --time-unit 0.03",
     "equal speeds with noise, dirichlet 0.1": f"{FASHION} --workers 8 --partition dirichlet:0.1 --lr 0.02 "
