@@ -17,7 +17,7 @@ class Point:
         if "slowest" in setting:
             self.tau = stragglers(self.n, setting["slowest"], setting.get("slow", 1))
         else:
-            self.tau = [float(i) for i in range(1, self.n + 1)]
+            self.tau = [float(f"{math.sqrt(i):.4g}") for i in range(1, self.n + 1)]
         self.results = {}  # by method
 
     @property

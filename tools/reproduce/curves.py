@@ -33,10 +33,9 @@ class Curve:
     def times_to(self, measure, target):
         return [math.inf if log.diverged else time_to(log, measure, target) for log in self.logs]
 
-    def final(self, measure):
-        """The median over the seeds of the mean of the last three evaluations: single ones jump."""
-        values = [statistics.mean(log.series(measure)[1][-3:]) for log in self.whole()]
-        return statistics.median(values) if values else math.nan
+    def finals(self, measure):
+        """For each seed the mean of the last three evaluations: single ones jump."""
+        return [statistics.mean(log.series(measure)[1][-3:]) for log in self.whole()]
 
 
 def run_options(form, setting, method, lr, seed, time_limit):
@@ -79,13 +78,18 @@ def reproduce(runner, form, pool):
             for setting in form["setting"]}
 
 
-def show_time(times):
-    """The median over seeds, with the extremes where there are several."""
-    median = statistics.median_high(times)
-    text = "–" if math.isinf(median) else f"{median:g}"
-    if len(times) > 1:
-        text += " [" + ", ".join("–" if math.isinf(t) else f"{t:g}" for t in (min(times), max(times))) + "]"
-    return text
+def show_spread(values):
+    """The median over the seeds, with the quartiles, or with the extremes of less than four; what is not finite was not
+    reached."""
+    def show(value):
+        return f"{value:.3g}" if abs(value) < 100 else "–" if math.isinf(value) else f"{value:g}"
+
+    if not values:
+        return "–"
+    ordered = sorted(values)
+    quarter = (len(ordered) - 1) // 4 if len(ordered) >= 4 else 0
+    band = f" [{show(ordered[quarter])}, {show(ordered[-1 - quarter])}]" if len(ordered) > 1 else ""
+    return show(statistics.median_high(ordered)) + band
 
 
 def show_target(measure, target):
@@ -129,8 +133,8 @@ def tables(form, curves):
             summaries = [log.summary for log in curve.whole()]
             count = lambda key: f"{statistics.median([s[key] for s in summaries]):.0f}" if summaries else "–"
             cells = [f"`{curve.method}`", f"{curve.lr:g}" + (" (edge of the grid)" if curve.edge else "")]
-            cells += [show_time(curve.times_to(*target)) for target in targets]
-            cells += [f"{curve.final(measure):.3g}" for measure in finals]
+            cells += [show_spread(curve.times_to(*target)) for target in targets]
+            cells += [show_spread(curve.finals(measure)) for measure in finals]
             lines.append("| " + " | ".join([*cells, count("gradients"), count("updates")]) + " |")
         lines += ["", verdict(form, curves[setting["name"]])]
         if form.get("classes"):
@@ -140,7 +144,7 @@ def tables(form, curves):
 
 def class_table(curves):
     """Accuracies of the classes at the end: by worker where each worker has a class, and has it alone, else the worst
-    first. Medians over the seeds of the mean of the last three evaluations, which is what Curve.final() takes."""
+    first. Medians over the seeds of the mean of the last three evaluations, as Curve.finals() takes it."""
     by_worker = all(one["share"] == 1 for curve in curves for log in curve.logs for one in log.classes)
     count = len(curves[0].logs[0].classes)
     heads = [f"worker {i}" for i in range(count)] if by_worker else ["worst", *map(str, range(2, count)), "best"]

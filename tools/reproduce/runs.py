@@ -69,7 +69,7 @@ def condense(lines, keep_evals):
         record = json.loads(line)
         if record["event"] == "eval":
             evals.append(record)
-        elif record["event"] != "worker":
+        elif record["event"] in ("run", "summary"):
             kept.append(record)
     if not keep_evals and len(evals) > 2:
         evals = [evals[0], evals[-1]]
@@ -88,15 +88,16 @@ class Runner:
         self.cpu_s = {}  # of each run used, whether executed now or before
         self.lock = threading.Lock()
 
-    def train(self, name, options, keep_evals=True):
-        """The log of the run called `name` with these options: the one in the folder if they are the same."""
+    def train(self, name, options, keep_evals=True, delays=False):
+        """The log of the run called `name` with these options: the one in the folder if they are the same. With `delays` it
+        has the mean staleness of all updates, which takes long to read where there are millions."""
         flags = to_flags({**options, "device": self.device})
         path = self.folder / f"{name}.jsonl"
         log = self._kept(path, flags)
         if log is None:
             if time.monotonic() > self.ends:
                 raise OutOfTime
-            log = self._execute(path, flags, keep_evals)
+            log = self._execute(path, flags, keep_evals, delays)
             self._say(name, log)
         with self.lock:
             self.cpu_s[name] = log.process["cpu_s"]
@@ -109,12 +110,13 @@ class Runner:
             return None
         return log if log.process["flags"] == flags else None
 
-    def _execute(self, path, flags, keep_evals):
+    def _execute(self, path, flags, keep_evals, delays):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with open(path.with_suffix(".err"), "w+") as errors:
-            child = subprocess.Popen(
-                [self.program, "train", *flags, "--log", str(part)], stdout=subprocess.DEVNULL, stderr=errors)
+            detail = ["--log-detail", "updates" if delays else "evaluations"]
+            child = subprocess.Popen([self.program, "train", *flags, *detail, "--log", str(part)],
+                                     stdout=subprocess.DEVNULL, stderr=errors)
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = code = os.waitstatus_to_exitcode(status)
             errors.seek(0)

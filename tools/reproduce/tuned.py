@@ -57,7 +57,8 @@ def steps(form):
 def train(runner, form, name, method, options, lr, seed):
     """The log of one run."""
     return runner.train(f"{form['name']}/{name}/{method}-{lr:g}-seed{seed}",
-                        {**options, "method": method, "lr": lr, "seed": seed}, keep_evals=False)
+                        {**options, "method": method, "lr": lr, "seed": seed}, keep_evals=False,
+                        delays=form.get("delays", False))
 
 
 def with_all_seeds(runner, form, name, method, options, lr, edge=False):

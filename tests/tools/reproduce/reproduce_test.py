@@ -83,6 +83,14 @@ class Search(unittest.TestCase):
         self.assertLess(curves.search_score(form, dead), curves.search_score(form, log_of([2.3], diverged=True)))
 
 
+class Spread(unittest.TestCase):
+    def test_the_median_with_extremes_or_quartiles(self):
+        self.assertEqual(curves.show_spread([]), "–")
+        self.assertEqual(curves.show_spread([0.12345]), "0.123")
+        self.assertEqual(curves.show_spread([3, 1, math.inf]), "3 [1, –]")
+        self.assertEqual(curves.show_spread([12345.5, *range(1, 9)]), "5 [3, 7]")  # of nine
+
+
 class Classes(unittest.TestCase):
     @staticmethod
     def curve(owners, share, accuracies):
