@@ -13,10 +13,10 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 import fit  # noqa: E402
 
-COLOURS = {"dude": "#d62728", "sync": "#7f7f7f", "asgd": "#1f77b4", "asgd-uniform": "#17becf",
-           "asgd-shuffled": "#2ca02c", "fedbuff": "#9467bd", "mifa": "#8c564b", "ringleader": "#d62728",
-           "malenia": "#2ca02c", "ia2sgd": "#1f77b4", "asgd-delay-adaptive": "#d62728", "asgd-rescaled": "#ff7f0e",
-           "msync": "#d62728", "rennala": "#2ca02c", "ca2fl": "#e377c2", "aced": "#bcbd22"}
+COLOURS = {"dude": "#d62728", "sync": "#7f7f7f", "msync": "#ff7f0e", "asgd": "#1f77b4", "asgd-uniform": "#17becf",
+           "asgd-shuffled": "#2ca02c", "asgd-rescaled": "#17becf", "asgd-delay-adaptive": "#d62728", "fedbuff": "#9467bd",
+           "ca2fl": "#e377c2", "mifa": "#8c564b", "aced": "#bcbd22", "ringleader": "#2ca02c", "malenia": "#ff7f0e",
+           "ia2sgd": "#1f77b4", "rennala": "#d62728"}
 AXES = {"objective": "training loss f(x)", "accuracy": "test accuracy", "worst_class": "accuracy of the worst class",
         "gradient_norm_sq": "‖∇f(x)‖²"}
 
@@ -32,14 +32,14 @@ def quartile_curves(logs, measure):
     return times, *zip(*quartiles)
 
 
-def draw_curve(axes, curve, measure):
+def draw_curve(axes, curve, measure, thick):
     logs = curve.whole()
     if not logs:
         return
     times, lower, median, upper = quartile_curves(logs, measure)
     colour = COLOURS[curve.method]
     axes.plot(times, median, color=colour, label=f"{curve.method} {curve.lr:g}",
-              linewidth=2 if curve.method in ("dude", "ringleader") else None)
+              linewidth=2 if thick else None)
     if len(logs) > 1:
         axes.fill_between(times, lower, upper, color=colour, alpha=0.15, linewidth=0)
 
@@ -53,7 +53,7 @@ def draw_curves(form, curves):
         for column, setting in zip(zip(*grid), settings):
             for axes, measure in zip(column, form["measures"]):
                 for curve in curves[setting["name"]]:
-                    draw_curve(axes, curve, measure)
+                    draw_curve(axes, curve, measure, curve.method == form["best"][0])
                 if measure in form["log_scale"]:
                     axes.set_yscale("log")
                 if axes in grid[:, 0]:
