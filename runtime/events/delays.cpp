@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view trace_prefix = "trace:";
 constexpr std::string_view trace_shift = "+shift";
+constexpr std::string_view network_prefix = "+network:";
 
 /// A form NAME:A or NAME:A:B from which each worker's time is drawn; `b` is 0 in a form of one parameter.
 struct Distribution {
@@ -196,11 +197,30 @@ void shift(std::vector<std::vector<double>>& trace, std::uint64_t seed) {
   }
 }
 
+/// Returns a value without its network.
+std::string times_of(const std::string& value) { return value.substr(0, value.rfind(network_prefix)); }
+
+NetworkSpeed parse_network(const std::string& value) {
+  const auto parts = split(std::string_view(value).substr(value.rfind(network_prefix)), ':');
+  const auto number = [&](std::size_t i) {
+    return i < parts.size() ? parse_number<double>(parts[i]).value_or(-1) : -1;
+  };
+  const NetworkSpeed speed{.latency = number(1), .bandwidth = number(2)};
+  if (parts.size() != 3 || !(speed.latency >= 0) || !(speed.bandwidth > 0)) {
+    refuse(value,
+           "a network +network:LATENCY:BANDWIDTH, in units of time and in bytes a unit, with numbers of "
+           "at least 0 and above 0");
+  }
+  return speed;
+}
+
 }  // namespace
+
+bool Delays::has_network(const std::string& value) { return value.find(network_prefix) != std::string::npos; }
 
 std::optional<std::string> Delays::trace_file(const std::string& value) {
   if (!value.starts_with(trace_prefix)) return std::nullopt;
-  const std::string file = value.substr(trace_prefix.size());
+  const std::string file = times_of(value).substr(trace_prefix.size());
   return file.ends_with(trace_shift) ? file.substr(0, file.size() - trace_shift.size()) : file;
 }
 
@@ -211,6 +231,15 @@ std::optional<int> Delays::list_length(const std::string& value) {
 }
 
 Delays Delays::parse(const std::string& value, int workers, std::uint64_t seed) {
+  if (!has_network(value)) return parse_times(value, workers, seed);
+  const std::string times = times_of(value);
+  if (times == "measured") refuse(value, "times of gradients beside the network, not measured ones");
+  Delays delays = parse_times(times, workers, seed);
+  delays.network_ = parse_network(value);
+  return delays;
+}
+
+Delays Delays::parse_times(const std::string& value, int workers, std::uint64_t seed) {
   Delays delays;
   delays.seed_ = seed;
   if (value == "measured") return delays;
@@ -253,6 +282,8 @@ double Delays::duration(int worker, std::uint64_t job) const {
   return base + noise_scale_[row] * noise;
 }
 
-std::vector<double> Delays::fixed() const { return noise_ == Noise::none ? base_ : std::vector<double>(); }
+std::vector<double> Delays::fixed() const {
+  return noise_ == Noise::none && !network_ ? base_ : std::vector<double>();
+}
 
 }  // namespace tardigrad

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/events/network.h"
+
 namespace tardigrad {
 
 /// Gives the compute time of every job, in units of `--time-unit`: a function of (seed, worker, job) alone,
@@ -32,6 +34,9 @@ class Delays {
   ///   +halfnormal:worker    |N(0, i + 1)|, by the worker's number and not by its time
   ///   +exponential          Exp of mean τ_i
   ///   +exponential:MEAN     Exp of mean MEAN
+  /// Last, after any of them but measured, there may be a link that models and gradients pass (in virtual
+  /// time only):
+  ///   +network:LATENCY:BANDWIDTH   see NetworkSpeed
   /// Throws std::invalid_argument naming the value, the line of a trace, and what was expected.
   static Delays parse(const std::string& value, int workers, std::uint64_t seed);
 
@@ -43,9 +48,15 @@ class Delays {
   /// Returns τ_i per worker, before noise. It is empty if measured() or a trace.
   const std::vector<double>& base() const { return base_; }
 
-  /// Returns the one time of all jobs, per worker. It is empty where they differ (noise, a trace) or are
-  /// measured().
+  /// Returns the one time of all jobs, per worker. It is empty where they differ (noise, a trace, a network)
+  /// or are measured().
   std::vector<double> fixed() const;
+
+  /// Returns the link between server and workers, where there is one.
+  const std::optional<NetworkSpeed>& network() const { return network_; }
+
+  /// Tells whether a value has a network.
+  static bool has_network(const std::string& value);
 
   /// Returns the file that a value takes recorded jobs from, and nothing for other forms.
   static std::optional<std::string> trace_file(const std::string& value);
@@ -59,11 +70,14 @@ class Delays {
 
   void add_noise(const std::string& value, const std::string& noise);
 
+  static Delays parse_times(const std::string& value, int workers, std::uint64_t seed);
+
   std::uint64_t seed_ = 0;
   std::vector<double> base_;
   Noise noise_ = Noise::none;
   std::vector<double> noise_scale_;         // per worker: the deviation of the normal, the mean of Exp
   std::vector<std::vector<double>> trace_;  // per worker, per recorded job, from the first to be taken on
+  std::optional<NetworkSpeed> network_;
 };
 
 }  // namespace tardigrad

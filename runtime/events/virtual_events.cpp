@@ -7,7 +7,8 @@
 
 namespace tardigrad {
 
-VirtualEvents::VirtualEvents(const Delays& delays, const EventScript& speeds, int workers)
+VirtualEvents::VirtualEvents(const Delays& delays, const EventScript& speeds, int workers,
+                             double vector_bytes)
     : delays_(delays),
       speeds_(speeds),
       changes_(speeds),
@@ -17,11 +18,13 @@ VirtualEvents::VirtualEvents(const Delays& delays, const EventScript& speeds, in
       winners_(2 * ends_.size()) {
   std::iota(winners_.begin() + leaves_, winners_.end(), 0);
   for (int worker = 0; worker < leaves_; ++worker) replay_matches(worker);
+  if (delays.network()) network_.emplace(*delays.network(), vector_bytes);
 }
 
 void VirtualEvents::start_job(int worker, std::uint64_t job) {
   if (worker == over_) over_ = nobody;
-  set_end(worker, speeds_.end_time(worker, now_, delays_.duration(worker, job)));
+  const double begin = network_ ? network_->send_model(now_) : now_;
+  set_end(worker, speeds_.end_time(worker, begin, delays_.duration(worker, job)));
 }
 
 void VirtualEvents::set_end(int worker, double time) {
@@ -40,6 +43,11 @@ void VirtualEvents::replay_matches(int worker) {
   }
 }
 
+double VirtualEvents::arrival_of_first() const {
+  const double end = ends_[static_cast<std::size_t>(winners_[1])];
+  return network_ && end < never ? network_->arrival_of_gradient(end) : end;
+}
+
 void VirtualEvents::forget_over() {
   if (over_ != nobody) set_end(std::exchange(over_, nobody), never);
 }
@@ -49,6 +57,7 @@ void VirtualEvents::visit_state(StateArchive& state, bool with_jobs) {
   state.real("now", now_);
   if (!with_jobs) return;
   changes_.visit_state(state);
+  if (network_) network_->visit_state(state);
   std::vector<double> ends(ends_.begin(), ends_.begin() + static_cast<std::ptrdiff_t>(workers_));
   state.reals("ends", ends, workers_);
   if (!state.restoring()) return;
@@ -61,14 +70,15 @@ std::optional<EventSource::Event> VirtualEvents::next(double deadline, const std
   if (stop.stop_requested()) return std::nullopt;
   forget_over();
   const int worker = winners_[1];
-  const double end = ends_[static_cast<std::size_t>(worker)];
-  const double time = std::min(end, changes_.time());
+  const double arrival = arrival_of_first();
+  const double time = std::min(arrival, changes_.time());
   if (time > deadline || time == never) {
     if (deadline < never) now_ = std::max(now_, deadline);
     return std::nullopt;
   }
   now_ = time;
-  if (time < end) return changes_.take();
+  if (time < arrival) return changes_.take();
+  if (network_) network_->receive_gradient(ends_[static_cast<std::size_t>(worker)]);
   over_ = worker;
   return Event{worker, Kind::end_of_job, time};
 }

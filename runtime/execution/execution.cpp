@@ -45,7 +45,8 @@ Execution make_execution(Objective& objective, ServerMemory memory, const Delays
     if (replay) {
       made.events = std::make_unique<ReplayedEvents>(*replay, workers);
     } else {
-      made.events = std::make_unique<VirtualEvents>(delays, speeds, workers);
+      made.events = std::make_unique<VirtualEvents>(
+          delays, speeds, workers, sizeof(float) * static_cast<double>(objective.dimension()));
     }
     made.executor = make_executor_of_known_order(objective, memory, devices, options);
     return made;

@@ -276,7 +276,8 @@ std::vector<OptionRow> run_rows() {
                         "permuted:A:B (in an order drawn); truncnorm:MEAN:STD; lognormal:MU:SIGMA; "
                         "pareto:SCALE:SHAPE; exponential:MEAN, each drawn once a worker; trace:FILE[+shift] "
                         "(recorded; begun somewhere in it). Noise per job: append +halfnormal[:STD|:worker] "
-                        "or +exponential[:MEAN]",
+                        "or +exponential[:MEAN]. A link that all share, in virtual time: append "
+                        "+network:LATENCY:BANDWIDTH (bytes a unit)",
                 .section = machine,
                 .on_resume = in_wall_time,
                 .goes_with_workers = true},

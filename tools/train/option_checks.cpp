@@ -9,6 +9,7 @@
 #include "models/precision.h"
 #include "models/tridiagonal.h"
 #include "runtime/coordinator/learning_rate.h"
+#include "runtime/events/delays.h"
 #include "tools/options/option_table.h"
 #include "tools/train/run_setup.h"
 
@@ -130,6 +131,9 @@ void check_options(const TrainOptions& options, const OwnParts& own) {
   }
   if (options.clock == ClockKind::virtual_time && options.compute_time == "measured") {
     refuse_options("--clock virtual needs a delay model: --compute-time with anything but measured");
+  }
+  if (options.clock == ClockKind::wall && Delays::has_network(options.compute_time)) {
+    refuse_options("--compute-time with +network goes with --clock virtual only");
   }
   check_method(options);
   check_optimizer(options);

@@ -49,6 +49,30 @@ TEST(Delays, ListLengthLeavesNoiseAndOtherFormsOut) {
   }
 }
 
+TEST(Delays, ANetworkStandsBehindTimesAndNoise) {
+  const Delays delays = Delays::parse("1,2,3+halfnormal+network:0.5:1e6", 3, 0);
+  EXPECT_THAT(delays.base(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(delays.duration(1, 0), Delays::parse("1,2,3+halfnormal", 3, 0).duration(1, 0));
+  ASSERT_TRUE(delays.network());
+  EXPECT_EQ(delays.network()->latency, 0.5);
+  EXPECT_EQ(delays.network()->bandwidth, 1e6);
+  EXPECT_EQ(Delays::list_length("1,2,3+network:0:1"), 3);
+  EXPECT_EQ(Delays::trace_file("trace:a+shift+network:0:1"), "a");
+  EXPECT_FALSE(Delays::parse("1,2,3", 3, 0).network());
+  // Jobs wait for their turn, so that no time of theirs is fixed.
+  EXPECT_THAT(Delays::parse("1,2,3+network:0:1", 3, 0).fixed(), IsEmpty());
+}
+
+TEST(Delays, RefusesNetworksThatCannotBe) {
+  for (const char* network :
+       {"", "1", "1:", "1:0", "-1:1", "1:1:1", "a:b", "1:nan", "nan:1", "0:1+halfnormal"}) {
+    EXPECT_THAT(refusal_of_delays(std::string("linear:1:1+network:") + network),
+                HasSubstr("expected a network +network:LATENCY:BANDWIDTH"));
+  }
+  EXPECT_THAT(refusal_of_delays("measured+network:0:1"), HasSubstr("not measured ones"));
+  EXPECT_THAT(refusal_of_delays("+network:0:1"), HasSubstr("--compute-time"));
+}
+
 TEST(Delays, MeasuredEmulatesNothing) {
   const Delays delays = Delays::parse("measured", 3, 0);
   EXPECT_TRUE(delays.measured());

@@ -31,10 +31,10 @@ Sequence next_arrivals(VirtualEvents& clock, int count, std::vector<std::uint64_
 
 /// A clock and the jobs that its workers have begun, the first of each at time 0.
 struct Running {
-  Running(const std::string& compute_time, int workers, const std::string& events = "")
+  Running(const std::string& compute_time, int workers, const std::string& events = "", double bytes = 0)
       : delays(Delays::parse(compute_time, workers, 0)),
         speeds(events.empty() ? EventScript() : EventScript::read(file.write(events), workers)),
-        clock(delays, speeds, workers),
+        clock(delays, speeds, workers, bytes),
         jobs(static_cast<std::size_t>(workers)) {
     for (int worker = 0; worker < workers; ++worker) clock.start_job(worker, 0);
   }
@@ -73,6 +73,39 @@ TEST(VirtualEvents, ADiscardAndAStartAtOnceBeginAnew) {
   run.clock.discard(1);
   run.clock.start_job(1, 1);  // from 2 to 5
   EXPECT_EQ(run.next(3), (Sequence{{4, 0}, {5, 1}, {5, 2}}));
+}
+
+// A vector takes 1 of the link and 0.5 besides. Models leave at 1 and 2, are there at 1.5 and 2.5; both
+// gradients, of 3 and 2, are ready at 4.5: the first of equals has its turn until 5.5, the other until 6.5.
+TEST(VirtualEvents, ModelsAndGradientsWaitForTheirTurnOnANetwork) {
+  Running run("3,2+network:0.5:10", 2, "", 10);
+  EXPECT_EQ(run.next(2), (Sequence{{6, 0}, {7, 1}}));
+  // Their models leave at 6 to 7 and 7 to 8; gradients are ready at 10.5 and 10.5.
+  EXPECT_EQ(run.next(2), (Sequence{{12, 0}, {13, 1}}));
+}
+
+TEST(VirtualEvents, AFullLinkLetsThroughWhatItCan) {
+  Running run("linear:1:0+network:2:4", 50, "", 8);  // half a gradient a unit; computing takes 1
+  const Sequence seen = run.next(200);
+  for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_EQ(seen[i].first - seen[i - 1].first, 2);
+}
+
+TEST(VirtualEvents, AGradientOnItsWayIsLostWithItsWorkerAndTakesNoTurn) {
+  Running run("1,0.5+network:0:1", 2, "[[event]]\ntime = 3.5\nworker = 0\nstate = \"failed\"\n", 2);
+  // Models until 2 and 4, computed at 3 and 4.5; the first gradient would have had its turn until 5.
+  const auto lost = run.clock.next(EventSource::never, {});
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(lost->kind, EventSource::Kind::lost);
+  EXPECT_EQ(lost->time, 3.5);
+  run.clock.discard(0);
+  EXPECT_EQ(run.next(1), (Sequence{{6.5, 1}}));
+}
+
+TEST(VirtualEvents, AGradientOnItsWayDoesNotComeBeforeADeadline) {
+  Running run("1+network:0:1", 1, "", 1);
+  EXPECT_FALSE(run.clock.next(2.5, {}));
+  EXPECT_EQ(run.clock.now(), 2.5);
+  EXPECT_EQ(run.next(1), (Sequence{{3, 0}}));
 }
 
 TEST(VirtualEvents, WhereNoJobGoesOnNothingComes) {

@@ -28,6 +28,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"--model quadratic:problem.json --method own:thing --lr 0.1 --updates 3",
                 "--method own:thing: a method of that kind is brought by a program"},
         Refusal{quadratic_run + "--clock virtual", "--clock virtual needs a delay model"},
+        Refusal{quadratic_run + "--compute-time linear:1:1+network:0:1e9",
+                "+network goes with --clock virtual"},
         Refusal{quadratic_run + "--clock sundial", "--clock sundial: unknown; known: wall, virtual"},
         Refusal{quadratic_run + "--compute-time 1,2,3", "one time for each of the 2 workers, found 3"},
         Refusal{quadratic_run + "--compute-time never", "--compute-time never: expected measured"},
