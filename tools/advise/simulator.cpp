@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 
 #include "models/tridiagonal.h"
 #include "runtime/coordinator/learning_rate.h"
@@ -187,7 +188,14 @@ void Simulator::plan(const AdviseOptions& options, const TrainOptions& shared) {
   std::vector<std::string> methods;
   std::ranges::transform(contestants, std::back_inserter(methods), &Contestant::method);
   reset_without_use(compare.shared, methods);  // the user has not given them
-  sweep_ = plan_sweep(compare, contestants, "");
+  try {
+    sweep_ = plan_sweep(compare, contestants, "");
+  } catch (const std::invalid_argument& error) {
+    if (std::string_view(error.what()).starts_with("--device")) throw;
+    refuse(measured_, fmt::format("its problem is not to be had: {} (files are looked for as the run named "
+                                  "them, from the folder where advise runs)",
+                                  error.what()));
+  }
   for (TrainOptions& run : sweep_.runs) {
     if (run.method == measured_.options.method) copy_options_of_method(measured_.options, run);
     copy_targets(shared, run);  // a run that is there need not go on

@@ -207,6 +207,16 @@ TEST_F(Advise, RefusesALogThatIsNotWhole) {
       "rest.jsonl: does not begin where its run does; expected the log of a run from its first update on");
 }
 
+TEST_F(Advise, SaysThatAFileWhichIsMissingIsTheRuns) {
+  ASSERT_EQ(measure("--time-limit 200 --log run.jsonl").exit_code, 0);
+  std::filesystem::remove(path("problem.json"));
+  expect_refusal(
+      "--from run.jsonl --target-loss -0.06",
+      "--from run.jsonl: its problem is not to be had: problem.json: cannot be read; expected a JSON "
+      "file with a quadratic problem (files are looked for as the run named them, from the folder "
+      "where advise runs)");
+}
+
 TEST_F(Advise, RefusesStepSizesThatFollowTheEnd) {
   ASSERT_EQ(measure("--time-limit 100 --lr-schedule cosine --log run.jsonl").exit_code, 0);
   expect_refusal(
