@@ -28,6 +28,28 @@ std::unique_ptr<Executor> make_executor_of_known_order(Objective& objective, Ser
 
 }  // namespace
 
+RunEvents make_events(const Objective& objective, const Delays& delays, const EventScript& speeds,
+                      const ExecutionOptions& options, Recording* replay) {
+  const int workers = objective.workers();
+  RunEvents made;
+  made.stopwatch = std::make_unique<Stopwatch>();
+  if (replay) {
+    made.events = std::make_unique<ReplayedEvents>(*replay, workers);
+  } else if (options.clock == ClockKind::virtual_time) {
+    made.events = std::make_unique<VirtualEvents>(delays, speeds, workers,
+                                                  sizeof(float) * static_cast<double>(objective.dimension()));
+  } else {
+    auto wall = std::make_unique<WallEvents>(*made.stopwatch, speeds, options.time_unit_s);
+    made.wall = wall.get();
+    made.events = std::move(wall);
+    made.health.emplace(delays, speeds, options.time_unit_s, workers, options.worker_timeout_s);
+    if (!delays.measured() || speeds.any()) {
+      made.throttle.emplace(Throttle{delays, speeds, *made.stopwatch, options.time_unit_s});
+    }
+  }
+  return made;
+}
+
 Execution make_execution(Objective& objective, ServerMemory memory, const Delays& delays,
                          const EventScript& speeds, const Devices& devices, const ExecutionOptions& options,
                          Recording* replay) {
@@ -36,35 +58,24 @@ Execution make_execution(Objective& objective, ServerMemory memory, const Delays
   if (!objective.runs_on(first.backend)) {
     throw std::invalid_argument(fmt::format("the objective does not run on {}", first.name()));
   }
-  Execution made{.stopwatch = std::make_unique<Stopwatch>(),
-                 .events = nullptr,
-                 .executor = nullptr,
-                 .health = std::nullopt,
-                 .server = devices.server};
-  if (replay || options.clock == ClockKind::virtual_time) {
-    if (replay) {
-      made.events = std::make_unique<ReplayedEvents>(*replay, workers);
-    } else {
-      made.events = std::make_unique<VirtualEvents>(
-          delays, speeds, workers, sizeof(float) * static_cast<double>(objective.dimension()));
-    }
-    made.executor = make_executor_of_known_order(objective, memory, devices, options);
-    return made;
+  RunEvents made = make_events(objective, delays, speeds, options, replay);
+  std::unique_ptr<Executor> executor;
+  if (made.wall) {
+    StreamExecutor::Wall wall{
+        .throttle = std::move(made.throttle),
+        .events = *made.wall,
+        .completions = options.completions ? *options.completions : faster_completions(first, workers),
+        .time_jobs = options.time_jobs};
+    executor = std::make_unique<StreamExecutor>(objective, devices, memory, options.server, options.job,
+                                                std::move(wall));
+  } else {
+    executor = make_executor_of_known_order(objective, memory, devices, options);
   }
-  auto events = std::make_unique<WallEvents>(*made.stopwatch, speeds, options.time_unit_s);
-  made.health.emplace(delays, speeds, options.time_unit_s, workers, options.worker_timeout_s);
-  StreamExecutor::Wall wall{
-      .throttle = std::nullopt,
-      .events = *events,
-      .completions = options.completions ? *options.completions : faster_completions(first, workers),
-      .time_jobs = options.time_jobs};
-  if (!delays.measured() || speeds.any()) {
-    wall.throttle.emplace(Throttle{delays, speeds, *made.stopwatch, options.time_unit_s});
-  }
-  made.executor = std::make_unique<StreamExecutor>(objective, devices, memory, options.server, options.job,
-                                                   std::move(wall));
-  made.events = std::move(events);
-  return made;
+  return {.stopwatch = std::move(made.stopwatch),
+          .events = std::move(made.events),
+          .executor = std::move(executor),
+          .health = std::move(made.health),
+          .server = devices.server};
 }
 
 }  // namespace tardigrad

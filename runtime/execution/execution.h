@@ -9,10 +9,12 @@
 #include "runtime/events/event_source.h"
 #include "runtime/events/recording.h"
 #include "runtime/events/stopwatch.h"
+#include "runtime/events/wall_events.h"
 #include "runtime/events/worker_health.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
 #include "runtime/execution/job_options.h"
+#include "runtime/execution/throttle.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective/objective.h"
 #include "runtime/server/server.h"
@@ -42,6 +44,20 @@ struct Execution {
   std::optional<WorkerHealth> health;  ///< tells workers that hang, in wall time
   Device server;
 };
+
+/// What says what comes next in a run.
+struct RunEvents {
+  std::unique_ptr<Stopwatch> stopwatch;
+  std::unique_ptr<EventSource> events;
+  WallEvents* wall = nullptr;          ///< the same, in wall time, in which others say what is complete
+  std::optional<Throttle> throttle;    ///< where jobs are stretched in wall time
+  std::optional<WorkerHealth> health;  ///< as Execution has it
+};
+
+/// Makes what says what comes next in a run of that objective. All references outlive it, and so does
+/// `replay`, which may be null.
+RunEvents make_events(const Objective& objective, const Delays& delays, const EventScript& speeds,
+                      const ExecutionOptions& options, Recording* replay);
 
 /// Makes the execution of a run. In wall time, and on GPUs, workers and server have streams (StreamExecutor);
 /// in virtual time on the CPU, threads compute ahead of the server (LookaheadExecutor). A recording is

@@ -23,9 +23,15 @@ struct Throttle {
   /// Blocks until a job that began at `began_s` may end; at once if it took longer by itself, or when stop is
   /// requested. Jobs of `measured` delays take what they took, as far as events don't change that.
   void stretch(int worker, std::uint64_t job, double began_s, const std::stop_token& stop) const {
+    stopwatch.sleep_until(end_s(worker, job, began_s), stop);
+  }
+
+  /// Returns when such a job may end, on the run's clock, which is before now where it took longer by itself.
+  /// It has done its work by now.
+  double end_s(int worker, std::uint64_t job, double began_s) const {
     const double began = began_s / time_unit_s;
     const double work = delays.measured() ? now() / time_unit_s - began : delays.duration(worker, job);
-    stopwatch.sleep_until(speeds.end_time(worker, began, work) * time_unit_s, stop);
+    return speeds.end_time(worker, began, work) * time_unit_s;
   }
 
   /// The same for a stream that cannot ask when its job is done: how long a job that begins now is to last,
