@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for what is named: build, python, test, fuzz, bench, reproduce. Quiet, and at once done
-# when everything is there. Usage: tools/dependencies.sh build test
+# Installs the Debian packages that are missing for what is named: build, python, test, mpi, fuzz, bench, reproduce. Quiet, and at
+# once done when everything is there. Usage: tools/dependencies.sh build test
 set -euo pipefail
 
 declare -A packages=(
   [build]="g++ cmake ninja-build ccache mold libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev zlib1g-dev libpng-dev libturbojpeg0-dev libdnnl-dev libtomlplusplus-dev libprotobuf-dev protobuf-compiler libjs-chart.js libcpp-httplib-dev pkgconf"
   [test]="libgtest-dev libgmock-dev librapidcheck-dev clang-format clang-tidy libomp-dev shellcheck python3 python3-torch python3-matplotlib python3-pandas python3-nbclient python3-ipykernel chromium"
   [python]="python3-dev python3-numpy pybind11-dev"
+  [mpi]="libopenmpi-dev openmpi-bin"
   [fuzz]="clang libclang-rt-14-dev llvm"
   [reproduce]="python3 python3-matplotlib"
   [bench]="python3 python3-torch libopenblas0-pthread"

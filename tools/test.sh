@@ -21,7 +21,7 @@ elif [ "${1:-}" = --sanitize ]; then
 elif nvidia-smi -L >/dev/null 2>&1; then
   kinds=(none quick)
 fi
-tools/dependencies.sh build python test
+tools/dependencies.sh build python mpi test
 
 # run KIND [argument of ctest...]
 run() {

@@ -27,15 +27,10 @@ class Planner {
         workers_(static_cast<std::size_t>(run.workers)) {}
 
   MemoryPlan plan() {
-    if (run_.devices.replicated) {
-      for (const Device device : run_.devices.in_use(workers_)) plan_server(device);
+    if (run_.rank) {
+      plan_rank();
     } else {
-      plan_server(run_.devices.server);
-    }
-    if (run_.lookahead) {
-      plan_threads();
-    } else {
-      plan_streams();
+      plan_process();
     }
     MemoryPlan plan;
     for (const auto& [key, bytes] : bytes_) plan.items.push_back({key.first, key.second, bytes});
@@ -46,6 +41,42 @@ class Planner {
   }
 
  private:
+  void plan_process() {
+    if (run_.devices.replicated) {
+      for (const Device device : run_.devices.in_use(workers_)) plan_server(device);
+    } else {
+      plan_server(run_.devices.server);
+    }
+    if (run_.lookahead) {
+      plan_threads();
+    } else {
+      plan_streams();
+    }
+  }
+
+  /// Rank 0 has a gradient of each worker at the most, and two that the server reads. Another has its models
+  /// in slots, of which a worker's job takes one, and gradients that are computed, and as many on their way.
+  void plan_rank() {
+    const Device device = run_.devices.workers.front();
+    plan_shared_data(device);
+    if (*run_.rank == 0) {
+      constexpr std::size_t being_read = 2;
+      plan_server(device);
+      add(device, "gradients", (workers_ + being_read) * vector_bytes_);
+      plan_replicas(device, workers_);
+      return;
+    }
+    const std::vector<int>& here = run_.workers_on_rank;
+    const std::size_t lanes = std::min(here.size(), run_.devices.workers.size());
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      std::vector<int> on_lane;
+      for (std::size_t i = lane; i < here.size(); i += lanes) on_lane.push_back(here[i]);
+      plan_engine(device, on_lane);
+    }
+    add(device, "gradients", 2 * lanes * vector_bytes_);
+    add(device, "models handed over", (here.size() + 1) * vector_bytes_);
+  }
+
   void add(Device device, const char* what, std::size_t bytes) {
     const Device owner = device.backend == Backend::cpu ? Device{} : device;
     if (bytes > 0) bytes_[{owner, what}] += bytes;

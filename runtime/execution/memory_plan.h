@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,8 +23,12 @@ struct PlannedRun {
   ServerOptions server;
   JobOptions job;
   Devices devices;
-  bool wall = true;            ///< each worker has a stream of its own
-  bool lookahead = false;      ///< CPU threads compute ahead of the server (LookaheadExecutor)
+  bool wall = true;        ///< each worker has a stream of its own
+  bool lookahead = false;  ///< CPU threads compute ahead of the server (LookaheadExecutor)
+  /// Of a run on several ranks: which of them this is, of which the first has the server and no workers, and
+  /// the others have these (RankExecutor, RankWorker).
+  std::optional<int> rank = {};
+  std::vector<int> workers_on_rank = {};
   bool fixed_workers = false;  ///< the problem is of that many workers
   /// What an engine for these workers takes, or for all where there are none (Objective::engine_memory).
   std::function<EngineMemory(Device, std::span<const int> workers)> engine =

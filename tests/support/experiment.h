@@ -132,9 +132,7 @@ struct Experiment {
     }
     std::vector<RunObserver*> all = observers;
     all.insert(all.begin(), &recorder);
-    Coordinator coordinator(
-        objective, *method,
-        make_execution(objective, method->memory(), delays, speeds, cpus, options, replay), options, all);
+    Coordinator coordinator(objective, *method, make(method->memory()), options, all);
     if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
     const RunSummary summary = coordinator.run(model, stop);
     if (verify) verified = options.verified->describe();
@@ -162,6 +160,10 @@ struct Experiment {
   Recording* replay = nullptr;
   std::filesystem::path checkpoint;  // to go on from
   std::vector<RunObserver*> observers;
+  /// What the run takes place on, for a method that keeps so much.
+  std::function<Execution(ServerMemory)> make = [this](ServerMemory memory) {
+    return make_execution(objective, memory, delays, speeds, cpus, options, replay);
+  };
   Recorder recorder;
   std::vector<float> model = std::vector<float>(Pull::dimension);
 };

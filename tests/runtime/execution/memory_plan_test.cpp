@@ -63,6 +63,25 @@ TEST(MemoryPlan, ByHand) {
   EXPECT_EQ(plan.devices(), (std::vector<Device>{gpu(1), gpu(2)}));
 }
 
+TEST(MemoryPlan, ARankNeedsWhatItsPartOfTheRunTakes) {
+  PlannedRun run = two_gpus();
+  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
+  run.rank = 0;
+  EXPECT_EQ(items_of(plan_memory(run), Device{}),
+            (Items{{"model", 4'000'000},
+                   {"mean", 4'000'000},
+                   {"gradient table (f32)", 40'000'000},
+                   {"gradients", 48'000'000},
+                   {"data that all workers share", 5000},
+                   {"models handed over", 64'000'000}}));  // 11, and so 16
+  run.rank = 1;
+  run.workers_on_rank = {0, 3, 6, 9};
+  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"gradients", 16'000'000},
+                                                         {"scratch of gradients", 1400},
+                                                         {"data that all workers share", 5000},
+                                                         {"models handed over", 20'000'000}}));
+}
+
 TEST(MemoryPlan, FollowsTheOptions) {
   PlannedRun run = two_gpus();
   run.devices.server = gpu(0);

@@ -1,0 +1,44 @@
+#include "runtime/ranks/execution_on_ranks.h"
+
+#include <utility>
+#include <vector>
+
+#include "runtime/ranks/backoff.h"
+#include "runtime/ranks/messages.h"
+#include "runtime/ranks/rank_executor.h"
+
+namespace tardigrad {
+
+Execution make_execution_on_ranks(Transport& transport, const RankLayout& layout, const Objective& objective,
+                                  ServerMemory memory, const Delays& delays, const EventScript& speeds,
+                                  const ExecutionOptions& options, Recording* replay) {
+  const Device server;
+  RunEvents made = make_events(objective, delays, speeds, options, replay);
+  std::optional<RankExecutor::Wall> wall;
+  if (made.wall) {
+    wall.emplace(RankExecutor::Wall{
+        .throttle = std::move(made.throttle), .events = *made.wall, .time_jobs = options.time_jobs});
+  }
+  auto executor =
+      std::make_unique<RankExecutor>(transport, layout, objective, memory, options.server, std::move(wall));
+  return {.stopwatch = std::move(made.stopwatch),
+          .events = std::move(made.events),
+          .executor = std::move(executor),
+          .health = std::move(made.health),
+          .server = server};
+}
+
+EndOfRanks::~EndOfRanks() {
+  const RankOrder end{.kind = RankOrder::Kind::end};
+  std::vector<Transport::Transfer> transfers;
+  for (int rank = 1; rank < transport_.size(); ++rank) {
+    transfers.push_back(transport_.send(rank, tag_order, &end, sizeof(end)));
+  }
+  Backoff backoff;
+  while (!transfers.empty()) {
+    backoff.after(std::erase_if(transfers, [this](Transport::Transfer one) { return transport_.done(one); }) >
+                  0);
+  }
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "runtime/execution/execution.h"
+#include "runtime/ranks/rank_layout.h"
+#include "runtime/ranks/transport.h"
+
+namespace tardigrad {
+
+/// Makes the execution of a run whose server is here, on rank 0, and whose workers are on other ranks, each
+/// with a RankWorker: as make_execution(), on CPUs. The transport outlives it, too.
+Execution make_execution_on_ranks(Transport& transport, const RankLayout& layout, const Objective& objective,
+                                  ServerMemory memory, const Delays& delays, const EventScript& speeds,
+                                  const ExecutionOptions& options, Recording* replay = nullptr);
+
+/// Lets the other ranks leave, however the run ends.
+class EndOfRanks {
+ public:
+  explicit EndOfRanks(Transport& transport) : transport_(transport) {}
+  EndOfRanks(const EndOfRanks&) = delete;
+  EndOfRanks& operator=(const EndOfRanks&) = delete;
+  ~EndOfRanks();
+
+ private:
+  Transport& transport_;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,305 @@
+#include "runtime/ranks/rank_executor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "runtime/ranks/backoff.h"
+
+namespace tardigrad {
+namespace {
+
+/// Where vectors are smaller, to wake a server's thread takes longer than its work.
+constexpr std::size_t least_for_own_thread = 1 << 14;
+
+Stream make_server_stream(bool own_thread) {
+  return own_thread ? Stream(Device{}, "server", Priority::high) : Stream::immediate(Device{}, "server");
+}
+
+/// As LookaheadExecutor shares work out, which adds up by parts, so that a drift has the same bits.
+void one_after_another(std::size_t count, const std::function<void(std::size_t)>& body) {
+  for (std::size_t i = 0; i < count; ++i) body(i);
+}
+
+}  // namespace
+
+RankExecutor::RankExecutor(Transport& transport, RankLayout layout, const Objective& objective,
+                           ServerMemory memory, const ServerOptions& server, std::optional<Wall> wall)
+    : layout_(std::move(layout)),
+      wall_(std::move(wall)),
+      dimension_(objective.dimension()),
+      server_stream_(make_server_stream(wall_ && dimension_ >= least_for_own_thread)),
+      mail_(transport, dimension_, server_stream_.device(),
+            {.on_sent = [this](Replica& replica) { release(replica); },
+             .on_answer = [this](const RankAnswer& answer, Landing* landing,
+                                 const std::string& failure) { take_answer(answer, landing, failure); }}),
+      server_(server_stream_, dimension_, objective.workers(), memory, server,
+              server_stream_.ref().immediate() ? ParallelFor(one_after_another) : ParallelFor()),
+      replicas_(server_stream_.device(), server_stream_.device(), dimension_),
+      models_(static_cast<std::size_t>(transport.size())),
+      workers_(static_cast<std::size_t>(objective.workers())) {
+  server_stream_.ref().synchronize();
+  if (!wall_) return;
+  wall_->events.poll_with([this, backoff = Backoff()]() mutable {
+    const bool any_came = mail_.look();
+    backoff.after(end_stretched() || any_came);
+  });
+}
+
+RankExecutor::~RankExecutor() { RankExecutor::drain({}); }
+
+/// The oldest job of the worker whose end somebody waits for; null if there is none.
+RankExecutor::Flight* RankExecutor::awaited(int worker) {
+  const auto found = std::ranges::find(state(worker).flights, false, &Flight::forgotten);
+  return found == state(worker).flights.end() ? nullptr : &*found;
+}
+
+RankExecutor::Flight RankExecutor::take_out(int worker, std::uint64_t job) {
+  std::vector<Flight>& flights = state(worker).flights;
+  const auto found = std::ranges::find(flights, job, &Flight::job);
+  Flight flight = std::move(*found);
+  flights.erase(found);
+  return flight;
+}
+
+/// Returns the worker's oldest job when its gradient is here. Throws DeviceError where it failed.
+RankExecutor::Flight RankExecutor::wait_for(int worker) {
+  if (!awaited(worker)) start(worker);  // as of a checkpoint
+  Backoff backoff;
+  while (!awaited(worker)->complete) backoff.after(mail_.look());
+  Flight flight = take_out(worker, awaited(worker)->job);
+  if (flight.failure.empty()) return flight;
+  throw DeviceError(server_stream_.device(), flight.failure);
+}
+
+/// Finds out where the models of hand-overs go.
+void RankExecutor::place_jobs(const Orders& orders) {
+  targets_.clear();
+  for (const Orders::OfJob& order : orders.of_jobs()) {
+    if (order.kind == Orders::OfJob::Kind::discard) {
+      discard(order.worker);
+      continue;
+    }
+    bool fresh = false;
+    Replica& replica = replicas_.take(order.job.version, fresh);
+    targets_.push_back(fresh ? &replica : nullptr);
+    state(order.worker).models.push({order.job.number, &replica});
+  }
+}
+
+void RankExecutor::carry_out(const Orders& orders, double lr) {
+  place_jobs(orders);
+  server_.apply(orders.for_server(), lr, targets_, nullptr);
+  for (const int worker : orders.starts()) start(worker);
+}
+
+void RankExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
+  const Flight flight = wait_for(worker);
+  release(*state(worker).models.pop().replica);
+  place_jobs(orders);
+  float** const exchangeable = server_stream_.ref().immediate() ? &flight.landing->values : nullptr;
+  const ArrivedGradient gradient{{flight.landing->values, dimension_, server_stream_.device()},
+                                 nullptr,
+                                 exchangeable,
+                                 &flight.landing->taken};
+  server_.apply(orders.for_server(), lr, targets_, &gradient);
+  mail_.give_back(*flight.landing);
+  losses_.push(flight.loss);
+  computing_s_ = wall_ && wall_->time_jobs ? std::optional(flight.computing_s) : std::nullopt;
+  for (const int started : orders.starts()) start(started);
+}
+
+/// The replica stays as it is until its model has been sent.
+void RankExecutor::start(int worker) {
+  if (state(worker).failed) return;
+  const auto [job, replica] = state(worker).models.front();
+  const int rank = layout_.rank_of(worker);
+  const RankModels::Place place = models_[static_cast<std::size_t>(rank)].take(replica->version);
+  state(worker).flights.push_back({.job = job, .slot = place.slot});
+  mail_.order(rank,
+              {.kind = RankOrder::Kind::start,
+               .worker = worker,
+               .job = job,
+               .slot = place.slot,
+               .model_follows = place.fresh ? 1U : 0U},
+              place.fresh ? &ReplicaPool::share(*replica) : nullptr);
+}
+
+/// The oldest job that is waited for: it is left out where its rank has not begun it, and a throttle ends.
+void RankExecutor::cancel(int worker) {
+  Flight* const flight = awaited(worker);
+  if (!flight || std::exchange(flight->cancelled, true) || flight->answered) return;
+  mail_.order(layout_.rank_of(worker),
+              {.kind = RankOrder::Kind::cancel, .worker = worker, .job = flight->job});
+}
+
+/// In wall time the job's end is heard of once more, and the replica is its own until then.
+void RankExecutor::discard(int worker) {
+  cancel(worker);
+  if (wall_) return;
+  if (Flight* const flight = awaited(worker)) forget(worker, *flight);
+  release(*state(worker).models.pop().replica);
+}
+
+/// In wall time the oldest may go on, until it is retired.
+void RankExecutor::lose(int worker, bool computes) {
+  WorkerJobs& jobs = state(worker);
+  const bool one_goes_on = wall_ && computes && !jobs.failed;
+  if (one_goes_on) {
+    cancel(worker);
+  } else {
+    forget_all(worker);
+  }
+  while (jobs.models.size() > (one_goes_on ? 1 : 0)) release(*jobs.models.pop_back().replica);
+}
+
+void RankExecutor::forget(int worker, Flight& flight) {
+  if (flight.answered) {
+    give_back(take_out(worker, flight.job));
+  } else {
+    flight.forgotten = true;
+  }
+}
+
+void RankExecutor::forget_all(int worker) {
+  while (Flight* const flight = awaited(worker)) {
+    cancel(worker);
+    forget(worker, *flight);
+  }
+}
+
+void RankExecutor::retire_discarded(int worker) {
+  if (!wall_) return;  // it was over at once
+  give_back(take_out(worker, awaited(worker)->job));
+  release(*state(worker).models.pop().replica);
+}
+
+void RankExecutor::give_back(const Flight& flight) {
+  if (flight.landing) mail_.give_back(*flight.landing);
+}
+
+void RankExecutor::release(Replica& replica) {
+  replica_snapshot_.save(replica, server_stream_);
+  replicas_.release(replica);
+}
+
+void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const std::string& failure) {
+  Flight& flight = *std::ranges::find(state(answer.worker).flights, answer.job, &Flight::job);
+  models_[static_cast<std::size_t>(answer.rank)].release(flight.slot);
+  flight.answered = true;
+  flight.landing = landing;
+  if (flight.forgotten) return give_back(take_out(answer.worker, answer.job));
+  flight.loss = answer.loss;
+  flight.computing_s = answer.computing_s;
+  if (answer.kind == RankAnswer::Kind::failed) {
+    flight.failure = fmt::format("job {} of worker {} is lost: rank {}: {}", answer.job, answer.worker,
+                                 answer.rank, failure);
+  }
+  if (wall_ && wall_->throttle && flight.failure.empty() && !flight.cancelled) {
+    stretch(answer.worker, flight);
+  } else {
+    end_job(answer.worker, flight);
+  }
+}
+
+void RankExecutor::end_job(int worker, Flight& flight) {
+  flight.complete = true;
+  if (!wall_) return;
+  if (!flight.failure.empty()) {
+    state(worker).failed = true;
+    failures_.push({worker, flight.failure});
+  }
+  wall_->events.gradient_complete(worker);
+}
+
+/// The job is not over before the time that a throttle gives it.
+void RankExecutor::stretch(int worker, Flight& flight) {
+  const Throttle& throttle = *wall_->throttle;
+  const double now_s = throttle.now();
+  const double began_s = now_s - flight.computing_s;
+  flight.due_s = throttle.end_s(worker, flight.job, began_s);
+  flight.computing_s = std::max(flight.computing_s, flight.due_s - began_s);
+  stretched_.push_back(worker);
+}
+
+/// Returns whether any has ended.
+bool RankExecutor::end_stretched() {
+  if (stretched_.empty()) return false;
+  const double now_s = wall_->throttle->now();
+  return std::erase_if(stretched_, [&](int worker) {
+           Flight* const flight = awaited(worker);
+           if (!flight || !flight->answered || flight->complete) return true;  // another one by now
+           if (now_s < flight->due_s && !flight->cancelled) return false;
+           end_job(worker, *flight);
+           return true;
+         }) > 0;
+}
+
+bool RankExecutor::has_ended(int worker) {
+  const Flight* const flight = awaited(worker);
+  return flight && flight->complete;
+}
+
+std::optional<Executor::Failure> RankExecutor::next_failure() {
+  if (failures_.empty()) return std::nullopt;
+  return failures_.pop();
+}
+
+std::vector<std::uint64_t> RankExecutor::begin_snapshot(Snapshot& snapshot) {
+  for (const WorkerJobs& worker : workers_) {
+    worker.models.for_each(
+        [this](const ModelOfJob& model) { replica_snapshot_.add(*model.replica, server_stream_); });
+  }
+  return replica_snapshot_.begin(snapshot);
+}
+
+/// Where the order of arrivals is known, nobody orders again what had begun before.
+void RankExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
+                                std::span<const std::uint64_t> models) {
+  std::set<std::uint64_t> versions;
+  for (const std::vector<Job>& of_worker : jobs) {
+    for (const Job& job : of_worker) versions.insert(job.version);
+  }
+  const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    for (const Job& job : jobs[i]) {
+      workers_[i].models.push({job.number, &ReplicaPool::share(*replicas.at(job.version))});
+    }
+    if (!wall_ && !jobs[i].empty()) start(static_cast<int>(i));
+  }
+}
+
+bool RankExecutor::drain(const DrainTimeout& timeout) noexcept {
+  try {
+    look_until_drained(timeout);
+    server_stream_.drain();
+    return mail_.at_rest();
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+void RankExecutor::look_until_drained(const DrainTimeout& timeout) {
+  using Clock = std::chrono::steady_clock;
+  for (std::size_t worker = 0; worker < workers_.size(); ++worker) forget_all(static_cast<int>(worker));
+  const auto began = Clock::now();
+  Backoff backoff;
+  while (!mail_.at_rest()) {
+    const std::chrono::duration<double> waited = Clock::now() - began;
+    if (wall_ && timeout && !any_may_end(timeout, waited.count())) return;
+    backoff.after(mail_.look());
+  }
+}
+
+/// Whether there is a worker whose job has time to end yet.
+bool RankExecutor::any_may_end(const DrainTimeout& timeout, double waited_s) {
+  for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
+    if (!workers_[worker].flights.empty() && waited_s <= timeout(static_cast<int>(worker))) return true;
+  }
+  return false;
+}
+
+}  // namespace tardigrad

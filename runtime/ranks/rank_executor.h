@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/fifo.h"
+#include "runtime/device/stream.h"
+#include "runtime/events/wall_events.h"
+#include "runtime/execution/executor.h"
+#include "runtime/execution/throttle.h"
+#include "runtime/objective/objective.h"
+#include "runtime/ranks/rank_layout.h"
+#include "runtime/ranks/rank_mail.h"
+#include "runtime/ranks/rank_models.h"
+#include "runtime/ranks/transport.h"
+#include "runtime/server/replica.h"
+#include "runtime/server/server.h"
+
+namespace tardigrad {
+
+/// Has the server on rank 0 and the workers on other ranks (RankWorker), in wall and in virtual time, on
+/// CPUs.
+///
+/// A job is ordered where it begins, in virtual time, too: so all ranks compute at once, whatever the order
+/// in which their gradients arrive, and what is thrown away meanwhile was computed for nothing. A gradient
+/// is received into the memory that the server reads; a model is sent from its replica as soon as the server
+/// has written that, once to a rank.
+///
+/// The coordinator's thread alone speaks with the other ranks, whenever it waits: for an arrival, or for what
+/// is to happen next. In wall time the server has a thread of its own beside it where vectors are large.
+class RankExecutor final : public Executor {
+ public:
+  /// Of wall time.
+  struct Wall {
+    std::optional<Throttle> throttle;
+    WallEvents& events;  ///< is told of complete gradients, and outlives the executor
+    bool time_jobs;      ///< for computing_s()
+  };
+
+  /// Takes the ranks of the workers; `wall` is nothing where the order of arrivals is known beforehand. The
+  /// transport outlives the executor.
+  RankExecutor(Transport& transport, RankLayout layout, const Objective& objective, ServerMemory memory,
+               const ServerOptions& server, std::optional<Wall> wall);
+  ~RankExecutor() override;
+  RankExecutor(const RankExecutor&) = delete;
+  RankExecutor& operator=(const RankExecutor&) = delete;
+
+  ParameterServer& server() override { return server_; }
+  void carry_out(const Orders& orders, double lr) override;
+  void arrive(int worker, const Job& job, Orders& orders, double lr) override;
+  std::size_t capacity() const override { return 1; }
+  std::optional<double> computing_s() const override { return computing_s_; }
+  float collect() override { return losses_.pop(); }
+  void retire_discarded(int worker) override;
+  void lose(int worker, bool computes) override;
+  std::optional<Failure> next_failure() override;
+  bool is_healthy(int worker) override { return !state(worker).failed; }
+  bool has_ended(int worker) override;
+  std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
+  std::size_t save_more(std::size_t vectors) override { return replica_snapshot_.save_more(vectors); }
+  void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
+                    std::span<const std::uint64_t> models) override;
+  Device device(int) const override { return server_stream_.device(); }
+  void check() override { server_stream_.ref().check(); }
+  bool drain(const DrainTimeout& timeout) noexcept override;
+
+ private:
+  struct ModelOfJob {
+    std::uint64_t job;
+    Replica* replica;
+  };
+
+  /// Is a job that a rank was told to begin, until it arrives, or until its end where nobody waits for it.
+  struct Flight {
+    std::uint64_t job;
+    std::uint32_t slot;  // of the model, at the rank
+    bool cancelled = false;
+    bool forgotten = false;  // nobody waits for it
+    bool answered = false;
+    bool complete = false;  // answered, and no throttle stretches it
+    float loss = 0;
+    double computing_s = 0;
+    double due_s = 0;  // when a throttle lets it end
+    Landing* landing = nullptr;
+    std::string failure = {};
+  };
+
+  struct WorkerJobs {
+    Fifo<ModelOfJob> models;
+    std::vector<Flight> flights;  // the oldest first
+    bool failed = false;          // wall time
+  };
+
+  WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
+  Flight* awaited(int worker);
+  Flight take_out(int worker, std::uint64_t job);
+  Flight wait_for(int worker);
+  void place_jobs(const Orders& orders);
+  void start(int worker);
+  void cancel(int worker);
+  void discard(int worker);
+  void forget(int worker, Flight& flight);
+  void forget_all(int worker);
+  void give_back(const Flight& flight);
+  void release(Replica& replica);
+  void take_answer(const RankAnswer& answer, Landing* landing, const std::string& failure);
+  void end_job(int worker, Flight& flight);
+  void stretch(int worker, Flight& flight);
+  bool end_stretched();
+  void look_until_drained(const DrainTimeout& timeout);
+  bool any_may_end(const DrainTimeout& timeout, double waited_s);
+
+  RankLayout layout_;
+  std::optional<Wall> wall_;
+  std::size_t dimension_;
+  Stream server_stream_;
+  RankMail mail_;  // outlives the server, which may keep gradients' memory as rows
+  Server server_;
+  ReplicaPool replicas_;
+  ReplicaSnapshot replica_snapshot_;
+  std::vector<RankModels> models_;  // of each rank
+  std::vector<WorkerJobs> workers_;
+  std::vector<Replica*> targets_;  // of the hand-overs that are being carried out; null: it is there
+  std::vector<int> stretched_;     // workers whose job waits for a throttle to end it
+  Fifo<float> losses_;
+  std::optional<double> computing_s_;
+  Fifo<Failure> failures_;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,141 @@
+#include "runtime/ranks/rank_mail.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tardigrad {
+
+RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener)
+    : transport_(transport),
+      dimension_(dimension),
+      server_(server),
+      listener_(std::move(listener)),
+      memory_(Stream::immediate(server, "gradients of other ranks")) {}
+
+void RankMail::order(int rank, const RankOrder& order, Replica* model) {
+  std::unique_ptr<Outgoing> one;
+  if (spare_.empty()) {
+    one = std::make_unique<Outgoing>();
+  } else {
+    one = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  one->rank = rank;
+  one->order = order;
+  one->model = model;
+  outbox_.push_back(std::move(one));
+  if (order.kind == RankOrder::Kind::start) {
+    ++unanswered_;
+    await_answer();
+  }
+  send_written();
+}
+
+bool RankMail::look() {
+  const bool any_sent = send_written();
+  const bool any_answered = take_answers();
+  const bool any_complete = take_payloads();
+  return settle_sent() || any_sent || any_answered || any_complete;
+}
+
+/// In their order: the server writes the models in the same.
+bool RankMail::send_written() {
+  bool any = false;
+  while (!outbox_.empty()) {
+    Outgoing& one = *outbox_.front();
+    if (one.model && !one.model->written.complete()) break;
+    one.transfers.push_back(transport_.send(one.rank, tag_order, &one.order, sizeof(one.order)));
+    if (one.model) {
+      one.transfers.push_back(
+          transport_.send(one.rank, tag_model, one.model->model.data(), dimension_ * sizeof(float)));
+    }
+    sent_.push_back(std::move(outbox_.front()));
+    outbox_.pop_front();
+    any = true;
+  }
+  return any;
+}
+
+bool RankMail::settle_sent() {
+  bool any = false;
+  for (auto& one : sent_) {
+    std::erase_if(one->transfers, [this](Transport::Transfer transfer) { return transport_.done(transfer); });
+    if (!one->transfers.empty()) continue;
+    if (one->model) listener_.on_sent(*one->model);
+    spare_.push_back(std::move(one));
+    any = true;
+  }
+  if (any) std::erase(sent_, nullptr);
+  return any;
+}
+
+/// Nothing is received where nothing is awaited, so that nothing is left of it at the end.
+void RankMail::await_answer() {
+  if (unanswered_ == 0 || answer_transfer_) return;
+  answer_transfer_ = transport_.receive(Transport::any_rank, tag_answer, &answer_, sizeof(answer_));
+}
+
+bool RankMail::take_answers() {
+  bool any = false;
+  while (answer_transfer_ && transport_.done(*answer_transfer_)) {
+    const RankAnswer answer = answer_;
+    answer_transfer_.reset();
+    --unanswered_;
+    await_answer();
+    take(answer);
+    any = true;
+  }
+  return any;
+}
+
+void RankMail::take(const RankAnswer& answer) {
+  if (answer.payload_bytes == 0) return listener_.on_answer(answer, nullptr, "");
+  Payload& payload = payloads_.emplace_back();
+  payload.answer = answer;
+  void* target = nullptr;
+  if (answer.kind == RankAnswer::Kind::gradient) {
+    payload.landing = &take_landing();
+    target = payload.landing->values;
+  } else {
+    payload.landing = nullptr;
+    payload.failure = std::make_unique<std::string>(answer.payload_bytes, '\0');
+    target = payload.failure->data();
+  }
+  payload.transfer = transport_.receive(answer.rank, tag_payload, target, answer.payload_bytes);
+}
+
+bool RankMail::take_payloads() {
+  bool any = false;
+  for (std::size_t i = 0; i < payloads_.size();) {
+    if (!transport_.done(payloads_[i].transfer)) {
+      ++i;
+      continue;
+    }
+    const Payload payload = std::move(payloads_[i]);
+    payloads_.erase(payloads_.begin() + static_cast<std::ptrdiff_t>(i));
+    listener_.on_answer(payload.answer, payload.landing, payload.failure ? *payload.failure : "");
+    any = true;
+  }
+  return any;
+}
+
+/// One that the server has read, or else a new one: but for two that it still reads, they are all in use.
+Landing& RankMail::take_landing() {
+  constexpr std::size_t being_read = 2;
+  const auto free = std::ranges::find_if(unused_, [](const Landing* one) { return one->taken.complete(); });
+  if (free != unused_.end()) {
+    Landing& landing = **free;
+    unused_.erase(free);
+    return landing;
+  }
+  if (unused_.size() < being_read) {
+    landings_.push_back(std::make_unique<Landing>(memory_, dimension_, server_));
+    return *landings_.back();
+  }
+  Landing& landing = *unused_.front();
+  unused_.erase(unused_.begin());
+  landing.taken.synchronize();
+  return landing;
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/device/buffer.h"
+#include "runtime/device/event.h"
+#include "runtime/device/stream.h"
+#include "runtime/ranks/messages.h"
+#include "runtime/ranks/transport.h"
+#include "runtime/server/replica.h"
+
+namespace tardigrad {
+
+/// Is memory of rank 0 into which a gradient is received, and from which the server reads it.
+struct Landing {
+  Landing(const StreamRef& memory_of, std::size_t dimension, Device server)
+      : memory(memory_of, dimension), values(memory.ref().data()), taken(server) {}
+
+  Buffer<float> memory;
+  float* values;  ///< the server may exchange it for a row
+  Event taken;    ///< recorded by the server when it has read the gradient
+};
+
+/// Carries orders from rank 0 to the other ranks, and their answers back. It blocks nowhere: look() takes
+/// everything a step further.
+class RankMail {
+ public:
+  /// What its owner is told of, within look() or order().
+  struct Listener {
+    /// The model of a replica has been sent to a rank that it was given for.
+    std::function<void(Replica&)> on_sent;
+    /// A job has come to its end. Of a gradient there is its landing, which is to be given back; of a failure
+    /// there are its words.
+    std::function<void(const RankAnswer&, Landing*, const std::string& failure)> on_answer;
+  };
+
+  /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients.
+  RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener);
+
+  /// Sends an order, behind all before it. Its model, where one follows, is sent when the server has written
+  /// it. Any order but one to start a job has no answer.
+  void order(int rank, const RankOrder& order, Replica* model = nullptr);
+
+  /// Does what can be done at once. Returns whether that was anything.
+  bool look();
+
+  /// Tells whether there are neither orders nor answers on their way.
+  bool at_rest() const { return outbox_.empty() && sent_.empty() && unanswered_ == 0 && payloads_.empty(); }
+
+  /// Takes back the memory of a gradient, which the server may still read.
+  void give_back(Landing& landing) { unused_.push_back(&landing); }
+
+ private:
+  /// Is an order on its way, with the model that it may bring.
+  struct Outgoing {
+    int rank = 0;
+    RankOrder order;
+    Replica* model = nullptr;
+    std::vector<Transport::Transfer> transfers = {};
+  };
+
+  /// Is what follows an answer.
+  struct Payload {
+    RankAnswer answer;
+    Landing* landing;
+    std::unique_ptr<std::string> failure;
+    Transport::Transfer transfer;
+  };
+
+  bool send_written();
+  bool settle_sent();
+  bool take_answers();
+  void take(const RankAnswer& answer);
+  bool take_payloads();
+  void await_answer();
+  Landing& take_landing();
+
+  Transport& transport_;
+  std::size_t dimension_;
+  Device server_;
+  Listener listener_;
+  Stream memory_;
+  std::vector<std::unique_ptr<Landing>> landings_;
+  std::vector<Landing*> unused_;
+  std::deque<std::unique_ptr<Outgoing>> outbox_;  // not sent: the server is to write the first one's model
+  std::vector<std::unique_ptr<Outgoing>> sent_;
+  std::vector<std::unique_ptr<Outgoing>> spare_;
+  std::size_t unanswered_ = 0;
+  RankAnswer answer_;  // that is being received, where any is awaited
+  std::optional<Transport::Transfer> answer_transfer_;
+  std::vector<Payload> payloads_;
+};
+
+}  // namespace tardigrad

@@ -1,0 +1,209 @@
+#include "runtime/ranks/rank_worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "runtime/ranks/backoff.h"
+
+namespace tardigrad {
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::size_t RankWorker::lanes_of(std::size_t workers, std::size_t devices) {
+  return std::min(workers, devices);
+}
+
+RankWorker::RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
+                       const std::vector<Device>& devices, const JobOptions& job)
+    : transport_(transport),
+      dimension_(objective.dimension()),
+      memory_(Stream::immediate(devices.front(), "models and gradients")),
+      lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
+  const std::size_t lanes = lanes_of(workers.size(), devices.size());
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    std::vector<int> there;
+    for (std::size_t i = lane; i < workers.size(); i += lanes) there.push_back(workers[i]);
+    for (const int worker : there) lane_of_worker_[static_cast<std::size_t>(worker)] = lane;
+    const std::string name = fmt::format("workers {}", lane);
+    Stream stream = lanes == 1 ? Stream::immediate(devices.front(), name) : Stream(devices[lane], name);
+    lanes_.push_back(std::make_unique<Lane>(objective, std::move(stream), job, there));
+    spare_.push_back(std::make_unique<Result>(memory_, dimension_));
+  }
+}
+
+RankWorker::~RankWorker() = default;
+
+void RankWorker::serve() {
+  Backoff backoff;
+  order_transfer_ = transport_.receive(0, tag_order, &order_, sizeof(order_));
+  while (!ended_ || !sent_.empty()) backoff.after(look());
+}
+
+/// Returns whether there was anything to do.
+bool RankWorker::look() {
+  bool any = take_orders();
+  for (const auto& lane : lanes_) any = advance(*lane) || any;
+  return settle_sent() || any;
+}
+
+/// All that have come, before a job is begun: some of them may leave jobs out.
+bool RankWorker::take_orders() {
+  bool any = false;
+  while (!ended_ && transport_.done(*order_transfer_)) {
+    any = true;
+    take(order_);
+    if (!ended_) order_transfer_ = transport_.receive(0, tag_order, &order_, sizeof(order_));
+  }
+  return any;
+}
+
+void RankWorker::take(const RankOrder& order) {
+  if (order.kind == RankOrder::Kind::end) {
+    ended_ = true;
+    return;
+  }
+  std::deque<Waiting>& waiting = lane_of(order.worker).waiting;
+  if (order.kind == RankOrder::Kind::cancel) {
+    for (Waiting& one : waiting) {
+      if (one.order.worker == order.worker && one.order.job == order.job) one.left_out = true;
+    }
+    return;
+  }
+  while (models_.size() <= order.slot) models_.push_back({Buffer<float>(memory_, dimension_), std::nullopt});
+  if (order.model_follows != 0) {
+    Model& model = models_[order.slot];
+    model.arriving = transport_.receive(0, tag_model, model.values.ref().data(), dimension_ * sizeof(float));
+  }
+  waiting.push_back({order, false});
+}
+
+bool RankWorker::is_there(std::uint32_t slot) {
+  Model& model = models_[slot];
+  if (model.arriving && transport_.done(*model.arriving)) model.arriving.reset();
+  return !model.arriving;
+}
+
+/// Returns whether there was anything to do.
+bool RankWorker::advance(Lane& lane) {
+  bool any = false;
+  if (lane.current && lane.over.load(std::memory_order_acquire)) {
+    finish(lane);
+    any = true;
+  }
+  // A job that is left out has its model, too: the slot is written anew when rank 0 has heard of its end.
+  while (!lane.current && !lane.waiting.empty() && is_there(lane.waiting.front().order.slot)) {
+    if (lane.waiting.front().left_out) {
+      leave_out(lane.waiting.front().order);
+      lane.waiting.pop_front();
+    } else {
+      begin(lane);
+    }
+    any = true;
+  }
+  return any;
+}
+
+void RankWorker::begin(Lane& lane) {
+  const RankOrder order = lane.waiting.front().order;
+  lane.waiting.pop_front();
+  lane.current = order;
+  lane.result = take_result();
+  lane.over.store(false, std::memory_order_relaxed);
+  Result& result = *lane.result;
+  const StreamRef stream = lane.stream;
+  try {
+    if (std::exchange(lane.gathered, std::nullopt) != order.job) {
+      lane.jobs.enqueue_minibatch(order.worker, order.job);
+    }
+    stream.host("begin", [&result] { result.began_s = seconds_now(); });
+    const Buffer<float>& model = models_[order.slot].values;
+    lane.jobs.enqueue_gradient(order.worker, order.job, model.ref(), result.gradient.ref(),
+                               result.loss.data());
+    stream.host("end", [&result] { result.answer.computing_s = seconds_now() - result.began_s; });
+  } catch (const DeviceError& error) {
+    result.failure = error.what();
+  }
+  stream.notify([&lane] { lane.over.store(true, std::memory_order_release); });
+}
+
+/// The job is over: answers, and gathers the next minibatch meanwhile.
+void RankWorker::finish(Lane& lane) {
+  const RankOrder order = *std::exchange(lane.current, std::nullopt);
+  Result& result = *lane.result;
+  try {
+    lane.stream.ref().check();
+  } catch (const DeviceError& error) {
+    result.failure = error.what();
+  }
+  RankAnswer& answer = result.answer;
+  answer.worker = order.worker;
+  answer.job = order.job;
+  const void* payload = result.gradient.ref().data();
+  if (result.failure.empty()) {
+    answer.kind = RankAnswer::Kind::gradient;
+    answer.loss = *result.loss.data();
+    answer.payload_bytes = dimension_ * sizeof(float);
+  } else {
+    answer.kind = RankAnswer::Kind::failed;
+    answer.payload_bytes = result.failure.size();
+    payload = result.failure.data();
+  }
+  const bool failed = !result.failure.empty();
+  send(std::move(lane.result), payload);
+  if (!lane.has_one_worker || failed) return;
+  try {
+    lane.jobs.enqueue_minibatch(order.worker, order.job + 1);
+    lane.gathered = order.job + 1;
+  } catch (const DeviceError&) {  // the job will fail likewise, and say so
+  }
+}
+
+void RankWorker::leave_out(const RankOrder& order) {
+  std::unique_ptr<Result> result = take_result();
+  result->answer.kind = RankAnswer::Kind::left_out;
+  result->answer.worker = order.worker;
+  result->answer.job = order.job;
+  send(std::move(result), nullptr);
+}
+
+void RankWorker::send(std::unique_ptr<Result> result, const void* payload) {
+  RankAnswer& answer = result->answer;
+  answer.rank = transport_.rank();
+  result->transfers.push_back(transport_.send(0, tag_answer, &answer, sizeof(answer)));
+  if (answer.payload_bytes > 0) {
+    result->transfers.push_back(transport_.send(0, tag_payload, payload, answer.payload_bytes));
+  }
+  sent_.push_back(std::move(result));
+}
+
+/// Returns whether any of the answers has been sent by now.
+bool RankWorker::settle_sent() {
+  bool any = false;
+  for (auto& result : sent_) {
+    std::erase_if(result->transfers, [this](Transport::Transfer one) { return transport_.done(one); });
+    if (!result->transfers.empty()) continue;
+    spare_.push_back(std::move(result));
+    any = true;
+  }
+  std::erase(sent_, nullptr);
+  return any;
+}
+
+std::unique_ptr<RankWorker::Result> RankWorker::take_result() {
+  if (spare_.empty()) return std::make_unique<Result>(memory_, dimension_);
+  std::unique_ptr<Result> result = std::move(spare_.back());
+  spare_.pop_back();
+  result->answer = {};
+  result->failure.clear();
+  return result;
+}
+
+}  // namespace tardigrad

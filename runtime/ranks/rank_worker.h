@@ -1,0 +1,105 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/device/buffer.h"
+#include "runtime/device/stream.h"
+#include "runtime/execution/gradient_jobs.h"
+#include "runtime/execution/job_options.h"
+#include "runtime/objective/objective.h"
+#include "runtime/ranks/messages.h"
+#include "runtime/ranks/transport.h"
+
+namespace tardigrad {
+
+/// Computes, on a rank of its own, the gradients of some of a run's workers as rank 0 orders them, and sends
+/// each of them back.
+///
+/// Jobs are computed on lanes, one for each CPU device that has a worker: in the order of their orders, each
+/// as soon as its model is there. The minibatch of a lane with one worker is gathered before that: behind
+/// the answer to the job before, while rank 0 is at work. One lane alone is this thread itself.
+class RankWorker {
+ public:
+  /// Makes what computes for these workers. Objective and transport outlive it.
+  RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
+             const std::vector<Device>& devices, const JobOptions& job);
+  RankWorker(const RankWorker&) = delete;
+  RankWorker& operator=(const RankWorker&) = delete;
+  ~RankWorker();
+
+  /// Returns how many lanes there are for so many workers and devices; worker i of them is on lane i mod
+  /// that.
+  static std::size_t lanes_of(std::size_t workers, std::size_t devices);
+
+  /// Does what rank 0 orders, until there is nothing more to do.
+  void serve();
+
+ private:
+  /// Is an answer, from the time that its gradient is computed until it has been sent.
+  struct Result {
+    Result(const StreamRef& memory, std::size_t dimension)
+        : gradient(memory, dimension), loss(memory.device(), 1) {}
+    RankAnswer answer;
+    Buffer<float> gradient;
+    PinnedBuffer<float> loss;
+    std::string failure;
+    double began_s = 0;
+    std::vector<Transport::Transfer> transfers = {};
+  };
+
+  struct Waiting {
+    RankOrder order;
+    bool left_out;
+  };
+
+  struct Lane {
+    Lane(Objective& objective, Stream on, const JobOptions& job, std::span<const int> workers)
+        : stream(std::move(on)), jobs(objective, stream, job, workers), has_one_worker(workers.size() == 1) {}
+    Stream stream;
+    GradientJobs jobs;
+    bool has_one_worker;
+    std::deque<Waiting> waiting;
+    std::optional<RankOrder> current;
+    std::unique_ptr<Result> result;  // of that
+    std::atomic<bool> over = false;
+    std::optional<std::uint64_t> gathered;  // of the job whose minibatch is there already
+  };
+
+  struct Model {
+    Buffer<float> values;
+    std::optional<Transport::Transfer> arriving;
+  };
+
+  bool look();
+  bool take_orders();
+  void take(const RankOrder& order);
+  bool is_there(std::uint32_t slot);
+  bool advance(Lane& lane);
+  void begin(Lane& lane);
+  void finish(Lane& lane);
+  void leave_out(const RankOrder& order);
+  void send(std::unique_ptr<Result> result, const void* payload);
+  bool settle_sent();
+  std::unique_ptr<Result> take_result();
+  Lane& lane_of(int worker) { return *lanes_[lane_of_worker_[static_cast<std::size_t>(worker)]]; }
+
+  Transport& transport_;
+  std::size_t dimension_;
+  Stream memory_;
+  std::deque<Model> models_;  // by their slots
+  std::vector<std::size_t> lane_of_worker_;
+  std::vector<std::unique_ptr<Result>> spare_;
+  std::vector<std::unique_ptr<Result>> sent_;
+  RankOrder order_;  // that is being received
+  std::optional<Transport::Transfer> order_transfer_;
+  bool ended_ = false;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // last: their streams use the members above
+};
+
+}  // namespace tardigrad

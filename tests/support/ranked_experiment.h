@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/ranks/execution_on_ranks.h"
+#include "runtime/ranks/rank_worker.h"
+#include "tests/support/experiment.h"
+#include "tests/support/thread_ranks.h"
+
+namespace tardigrad::testing {
+
+/// The same run as MethodExperiment, with its workers on ranks that are threads.
+struct RankedExperiment : MethodExperiment {
+  RankedExperiment(int run_ranks, int workers, const std::string& name, const std::string& compute_time,
+                   const RunOptions& run_options, int devices = 1)
+      : MethodExperiment(workers, name, compute_time, run_options, devices), ranks(run_ranks) {}
+
+  RunSummary go(const std::stop_token& stop = {}) {
+    ThreadRanks job(ranks);
+    const RankLayout layout(objective.workers(), ranks, workers_per_rank);
+    std::vector<std::jthread> threads;
+    for (int rank = 1; rank < ranks; ++rank) {
+      threads.emplace_back([&, rank] {
+        Pull there(objective.workers());
+        there.noise = objective.noise;
+        there.in_gradient = objective.in_gradient;
+        RankWorker worker(job.rank(rank), there, layout.workers_of(rank), cpus, options.job);
+        worker.serve();
+      });
+    }
+    const EndOfRanks end(job.rank(0));
+    make = [&](ServerMemory memory) {
+      return make_execution_on_ranks(job.rank(0), layout, objective, memory, delays, speeds, options, replay);
+    };
+    return MethodExperiment::go(stop);
+  }
+
+  int ranks;
+  std::vector<int> workers_per_rank;
+};
+
+}  // namespace tardigrad::testing

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "runtime/ranks/transport.h"
+
+namespace tardigrad::testing {
+
+/// Ranks that are threads of one process. What is sent is looked at when it is received, and may lie for as
+/// long as that: who changes it too early is found out.
+class ThreadRanks {
+ public:
+  explicit ThreadRanks(int size) {
+    for (int rank = 0; rank < size; ++rank) ranks_.push_back(std::make_unique<Rank>(*this, rank));
+  }
+
+  Transport& rank(int rank) { return *ranks_[static_cast<std::size_t>(rank)]; }
+
+ private:
+  struct Message {
+    int from;
+    int to;
+    int tag;
+    const void* sent = nullptr;
+    void* target = nullptr;
+    std::size_t bytes;
+    bool over = false;
+  };
+  using SharedMessage = std::shared_ptr<Message>;
+
+  class Rank final : public Transport {
+   public:
+    Rank(ThreadRanks& job, int rank) : job_(job), rank_(rank) {}
+    int rank() const override { return rank_; }
+    int size() const override { return static_cast<int>(job_.ranks_.size()); }
+
+    Transfer send(int to, int tag, const void* data, std::size_t bytes) override {
+      return remember(job_.send({.from = rank_, .to = to, .tag = tag, .sent = data, .bytes = bytes}));
+    }
+    Transfer receive(int from, int tag, void* data, std::size_t bytes) override {
+      return remember(job_.receive({.from = from, .to = rank_, .tag = tag, .target = data, .bytes = bytes}));
+    }
+    bool done(Transfer transfer) override {
+      const std::lock_guard lock(job_.mutex_);
+      return transfers_.at(transfer)->over;
+    }
+
+   private:
+    Transfer remember(SharedMessage message) {
+      transfers_.push_back(std::move(message));
+      return static_cast<Transfer>(transfers_.size() - 1);
+    }
+    ThreadRanks& job_;
+    int rank_;
+    std::vector<SharedMessage> transfers_;
+  };
+
+  static bool fit(const Message& sent, const Message& awaited) {
+    return sent.to == awaited.to && sent.tag == awaited.tag &&
+           (awaited.from == Transport::any_rank || awaited.from == sent.from);
+  }
+
+  static void deliver(Message& sent, Message& awaited) {
+    if (sent.bytes != awaited.bytes) throw std::logic_error("a message of another size than expected");
+    if (sent.bytes > 0) std::memcpy(awaited.target, sent.sent, sent.bytes);
+    sent.over = awaited.over = true;
+  }
+
+  /// In the order in which others wait, and were sent.
+  SharedMessage send(const Message& message) {
+    const std::lock_guard lock(mutex_);
+    auto sent = std::make_shared<Message>(message);
+    for (auto awaited = awaited_.begin(); awaited != awaited_.end(); ++awaited) {
+      if (!fit(*sent, **awaited)) continue;
+      deliver(*sent, **awaited);
+      awaited_.erase(awaited);
+      return sent;
+    }
+    sent_.push_back(sent);
+    return sent;
+  }
+
+  SharedMessage receive(const Message& message) {
+    const std::lock_guard lock(mutex_);
+    auto awaited = std::make_shared<Message>(message);
+    for (auto sent = sent_.begin(); sent != sent_.end(); ++sent) {
+      if (!fit(**sent, *awaited)) continue;
+      deliver(**sent, *awaited);
+      sent_.erase(sent);
+      return awaited;
+    }
+    awaited_.push_back(awaited);
+    return awaited;
+  }
+
+  std::mutex mutex_;
+  std::deque<SharedMessage> sent_;
+  std::deque<SharedMessage> awaited_;
+  std::vector<std::unique_ptr<Rank>> ranks_;
+};
+
+}  // namespace tardigrad::testing

@@ -1,0 +1,18 @@
+# MPI (runtime/ranks): TARDIGRAD_HAS_MPI where Open MPI or MPICH is found.
+set(TARDIGRAD_HAS_MPI 0)
+if(NOT TARDIGRAD_MPI STREQUAL "OFF" AND NOT TARDIGRAD_FUZZ)
+  if(TARDIGRAD_SANITIZE STREQUAL "thread" AND TARDIGRAD_MPI STREQUAL "AUTO")
+    message(STATUS "tardigrad: no MPI, which ThreadSanitizer cannot see into")
+  else()
+    set(MPI_CXX_SKIP_MPICXX TRUE)  # the C interface is all that is used
+    find_package(MPI QUIET COMPONENTS CXX)
+    if(MPI_CXX_FOUND)
+      set(TARDIGRAD_HAS_MPI 1)
+      message(STATUS "tardigrad: MPI ${MPI_CXX_VERSION}")
+    elseif(TARDIGRAD_MPI STREQUAL "AUTO")
+      message(STATUS "tardigrad: no MPI, no --ranks (not found; tools/dependencies.sh mpi installs it)")
+    else()
+      message(FATAL_ERROR "TARDIGRAD_MPI=${TARDIGRAD_MPI}, but no MPI was found; hints: MPI_HOME, MPI_CXX_COMPILER")
+    endif()
+  endif()
+endif()
