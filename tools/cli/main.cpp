@@ -15,6 +15,8 @@
 #include "runtime/base/say.h"
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/device/device.h"
+#include "runtime/ranks/agreement.h"
+#include "runtime/ranks/mpi_job.h"
 #include "tools/advise/advise.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/help_page.h"
@@ -29,6 +31,7 @@
 #include "tools/report/report.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/interrupt.h"
+#include "tools/train/on_ranks.h"
 #include "tools/train/train.h"
 #include "tools/train/version.h"
 
@@ -112,7 +115,7 @@ std::string answer_to_request(const TrainOptions& options) {
 /// Runs a command that signals may end. Returns its exit code.
 template <typename Command>
 int until_interrupted(std::string answer, const Command& command) {
-  InterruptWatch interrupts(std::move(answer));
+  InterruptWatch interrupts(std::move(answer), speaks_for_all_ranks());
   try {
     command(interrupts);
   } catch (const StoppedEarlyError& stopped) {
@@ -171,6 +174,12 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
       ->capture_default_str();
   models_command->footer(models_example);
   train_options.command_line = compare_options.shared.command_line = command_line;
+  // All processes of a command that runs something meet, whatever happens to each; others go their own way.
+  const bool meets_ranks = !arguments.empty() &&
+                           (arguments[0] == "train" || arguments[0] == "compare" || arguments[0] == "advise");
+  const auto report_once = [meets_ranks](const auto& print, ExitCode code, const char* message) {
+    return meets_ranks && leaves_it_to_rank_0(message) ? int{code} : print(code, message);
+  };
   const auto runs_something = [&] {
     return train_command->parsed() || compare_command->parsed() || advise_command->parsed();
   };
@@ -190,10 +199,12 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
       });
     }
     if (compare_command->parsed()) {
+      require_one_process("compare");
       return until_interrupted("compare takes no checkpoints; the runs go on",
                                [&](InterruptWatch& interrupts) { compare(compare_options, interrupts); });
     }
     if (advise_command->parsed()) {
+      require_one_process("advise");
       return until_interrupted("advise takes no checkpoints; the runs go on",
                                [&](InterruptWatch& interrupts) { advise(advise_options, interrupts); });
     }
@@ -204,18 +215,20 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   } catch (const CLI::CallForVersion& asked) {
     print_answer(app, asked);
     return ok;
+  } catch (const RefusedByRank0&) {
+    return bad_input;
   } catch (const CLI::ParseError& error) {
-    return report(bad_input, error.what());
+    return report_once(report, bad_input, error.what());
   } catch (const std::invalid_argument& error) {
-    return report(bad_input, error.what());
+    return report_once(report, bad_input, error.what());
   } catch (const DeviceError& error) {
-    return report_of_run(device_lost, error.what());
+    return report_once(report_of_run, device_lost, error.what());
   } catch (const WorkersLostError& error) {
     return report_of_run(device_lost, error.what());
   } catch (const NotFiniteError& error) {
     return report_of_run(not_finite, error.what());
   } catch (const std::exception& error) {
-    return (runs_something() ? report_of_run : report)(internal_error, error.what());
+    return report_once(runs_something() ? report_of_run : report, internal_error, error.what());
   }
 }
 
@@ -231,6 +244,7 @@ int main(int argc, char** argv) {
   app.footer(example);
   const int code =
       after_printing(run(app, {words.begin() + std::min(argc, 1), words.end()}, command_line_of(words)));
+  if (!anything_abandoned()) leave_mpi_job();
   if (!anything_abandoned() && code != exit_code_of(SIGINT)) return code;
   std::fflush(nullptr);
   end_program(code);  // nothing of what a job that hangs may still use comes to its end before

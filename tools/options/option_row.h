@@ -22,6 +22,7 @@ enum class Section {
   method,
   server,
   machine,
+  ranks,  ///< where, over the processes of one run
   length,
   targets,
   log,

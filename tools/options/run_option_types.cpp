@@ -92,6 +92,8 @@ OptionRow batch_size_row(OptionTraits traits) {
   return row;
 }
 
+OptionType<RanksOver> ranks_over() { return one_of<RanksOver>({{"mpi", RanksOver::mpi}}); }
+
 OptionType<SyncOver> sync_over() {
   return one_of<SyncOver>({{"server", SyncOver::server}, {"nccl", SyncOver::nccl}});
 }

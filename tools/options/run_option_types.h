@@ -21,6 +21,7 @@ OptionType<std::string> words_or_file(const std::string& values, const std::stri
 OptionType<std::string> model_name();
 OptionType<std::string> dataset_name();
 OptionType<std::string> method_name();
+OptionType<RanksOver> ranks_over();
 OptionType<SyncOver> sync_over();
 OptionType<std::optional<GradientRoute>> gradient_route();
 OptionType<models::Precision> precision();

@@ -62,6 +62,17 @@ std::vector<OptionRow> run_rows() {
                 .on_resume = always,
                 .says_where = true},
                &Options::workers_per_device, words("N,N,...")),
+      make_row({.name = "ranks",
+                .help = "mpi: over the processes that mpirun starts. Rank 0 keeps the model, the others "
+                        "compute the workers' gradients, each on its own --device",
+                .section = ranks,
+                .record = Record::none},
+               &Options::ranks, ranks_over()),
+      make_row({.name = "workers_per_rank",
+                .help = "How many workers each rank but the first has, such as 4,1 (default: as many each)",
+                .section = ranks,
+                .record = Record::none},
+               &Options::workers_per_rank, words("N,N,...")),
       make_row({.name = "server_device",
                 .help = "Where the server is, such as cuda:0, with workers or without (default: first of "
                         "--device)",

@@ -36,6 +36,7 @@ const char* heading_of(Section section) {
     case Section::server:
       return "How the server steps";
     case Section::machine:
+    case Section::ranks:
       return "Where, and how fast";
     case Section::length:
     case Section::targets:
@@ -82,6 +83,7 @@ CLI::App* add_train_command(CLI::App& app, TrainOptions& options) {
   CLI::App* train = app.add_subcommand("train", train_description);
   add_options(*train, options, choice);
   add_run_options(*train, options);
+  add_options(*train, options, ranks);
   add_options(*train, options, {targets, log, log_format, outputs, checkpoints, quiet, checks});
   OptionGroup(*train, heading_of(checks))
       .mention("--config", "FILE", "Options from this TOML file (lr = 0.05); the command line wins");

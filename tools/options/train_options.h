@@ -23,6 +23,9 @@ enum class Optimizer;
 /// Where the gradients of a round of sync are added up.
 enum class SyncOver { server, nccl };
 
+/// What the processes of a run speak to each other by.
+enum class RanksOver { mpi };
+
 /// Everything `tardigrad train` can be told. Each member is a row of option_table(), which says what it is.
 /// Text stays text where its meaning depends on other options, or on files.
 struct TrainOptions {
@@ -33,6 +36,8 @@ struct TrainOptions {
   std::optional<int> workers;
   std::string device = "auto";
   std::string workers_per_device;  ///< counts; empty: in turn
+  std::optional<RanksOver> ranks;
+  std::string workers_per_rank;  ///< counts; empty: in turn
   std::string server_device;
   std::optional<SyncOver> sync_over;
   std::optional<GradientRoute> gradient_route;  ///< nothing: the faster one

@@ -15,6 +15,7 @@
 #include "runtime/base/output_path.h"
 #include "runtime/base/say.h"
 #include "runtime/base/state_archive.h"
+#include "runtime/ranks/mpi_job.h"
 #include "tools/options/option_records.h"
 #include "tools/resume/option_files.h"
 
@@ -37,7 +38,9 @@ std::shared_ptr<const Checkpoint> newest_in(const fs::path& folder) {
   for (auto one = checkpoints.rbegin(); one != checkpoints.rend(); ++one) {
     try {
       auto checkpoint = read_checkpoint(*one);
-      if (!damage.empty()) say_line("--resume: {}; going on from {}", damage, one->string());
+      if (!damage.empty() && speaks_for_all_ranks()) {
+        say_line("--resume: {}; going on from {}", damage, one->string());
+      }
       return checkpoint;
     } catch (const std::invalid_argument& error) {
       if (damage.empty()) damage = error.what();
@@ -102,7 +105,9 @@ std::shared_ptr<const Checkpoint> find_checkpoint(const std::string& resume,
   if (resume == "latest") {
     if (checkpoint_dir.empty()) refuse_resume("--resume latest needs --checkpoint-dir");
     auto newest = newest_in(checkpoint_dir);
-    if (!newest) say_line("--resume latest: no checkpoint in {} yet: the run begins", checkpoint_dir);
+    if (!newest && speaks_for_all_ranks()) {
+      say_line("--resume latest: no checkpoint in {} yet: the run begins", checkpoint_dir);
+    }
     return newest;
   }
   std::error_code error;

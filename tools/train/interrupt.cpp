@@ -40,16 +40,6 @@ int open_signals() {
   return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-/// Never waits, neither for a reader of stderr nor for a thread that does: whoever sends a signal wants it to
-/// have an effect.
-void tell(int signal, const std::string& text) {
-  const std::string line = fmt::format("\nSIG{}: {}\n", sigabbrev_np(signal), text);
-  pollfd target{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-  if (poll(&target, 1, 0) > 0 && (target.revents & POLLOUT) != 0) {
-    static_cast<void>(!write(STDERR_FILENO, line.data(), line.size()));
-  }
-}
-
 int checked(int descriptor, const char* what) {
   if (descriptor < 0) throw std::system_error(errno, std::generic_category(), what);
   return descriptor;
@@ -59,8 +49,9 @@ int checked(int descriptor, const char* what) {
 
 InterruptWatch::Descriptor::~Descriptor() { close(number_); }
 
-InterruptWatch::InterruptWatch(std::string answer)
+InterruptWatch::InterruptWatch(std::string answer, bool says)
     : answer_(std::move(answer)),
+      says_(says),
       signals_(checked(open_signals(), "signals cannot be watched")),
       ended_(checked(eventfd(0, EFD_CLOEXEC), "signals cannot be watched")),
       watcher_(start_thread("the watch on signals", [this] { watch(); })) {}
@@ -86,6 +77,17 @@ void InterruptWatch::watch() {
     if (read(signals_.number(), &received, sizeof(received)) == sizeof(received)) {
       take(static_cast<int>(received.ssi_signo));
     }
+  }
+}
+
+/// Never waits, neither for a reader of stderr nor for a thread that does: whoever sends a signal wants it to
+/// have an effect.
+void InterruptWatch::tell(int signal, const std::string& text) const {
+  if (!says_) return;
+  const std::string line = fmt::format("\nSIG{}: {}\n", sigabbrev_np(signal), text);
+  pollfd target{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&target, 1, 0) > 0 && (target.revents & POLLOUT) != 0) {
+    static_cast<void>(!write(STDERR_FILENO, line.data(), line.size()));
   }
 }
 

@@ -19,8 +19,9 @@ namespace tardigrad {
 /// thread, so that they inherit the blocked signals.
 class InterruptWatch final : public RunControl {
  public:
-  /// `answer`: said of SIGUSR1 on stderr, a line. Throws ThreadError.
-  explicit InterruptWatch(std::string answer);
+  /// `answer`: said of SIGUSR1 on stderr, a line. Nothing is said of any signal where another process `says`
+  /// it. Throws ThreadError.
+  explicit InterruptWatch(std::string answer, bool says = true);
   ~InterruptWatch() override;
 
   std::stop_token run() override;
@@ -47,8 +48,10 @@ class InterruptWatch final : public RunControl {
 
   void watch();
   void take(int signal);
+  void tell(int signal, const std::string& text) const;
 
   std::string answer_;
+  bool says_;
   Descriptor signals_;
   Descriptor ended_;  // becomes readable when the watch ends
   std::mutex mutex_;  // of running_: a signal comes either before run() or after it

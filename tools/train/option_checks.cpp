@@ -72,6 +72,23 @@ void check_problem(const TrainOptions& options) {
   }
 }
 
+/// Refuses what says where a run takes place in one process, or on several.
+void check_ranks(const TrainOptions& options) {
+  if (!options.ranks) {
+    if (!options.workers_per_rank.empty()) {
+      refuse_options("--workers-per-rank has no use without --ranks mpi");
+    }
+    return;
+  }
+  const TrainOptions defaults;
+  for (const char* name :
+       {"workers_per_device", "server_device", "sync_over", "gradient_route", "completions"}) {
+    const OptionRow& row = row_of(name);
+    if (row.value(options) == row.value(defaults)) continue;
+    refuse_options(fmt::format("{} has no use with --ranks mpi", row.flag()));
+  }
+}
+
 /// Refuses what the server's optimizer has no use for.
 void check_optimizer(const TrainOptions& options) {
   if (options.optimizer == Optimizer::adamw) {
@@ -136,6 +153,7 @@ void check_options(const TrainOptions& options, const OwnParts& own) {
     refuse_options("--compute-time with +network goes with --clock virtual only");
   }
   check_method(options);
+  check_ranks(options);
   check_optimizer(options);
   check_problem(options);
 }

@@ -24,10 +24,12 @@
 #include "runtime/checkpoint/model_import.h"
 #include "runtime/device/start_times.h"
 #include "runtime/objective/epochs.h"
+#include "runtime/ranks/execution_on_ranks.h"
 #include "tools/data/load_data.h"
 #include "tools/options/option_records.h"
 #include "tools/train/abandoned.h"
 #include "tools/train/build_info.h"
+#include "tools/train/on_ranks.h"
 #include "tools/train/version.h"
 
 namespace tardigrad {
@@ -201,6 +203,11 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.lookahead = !planned.wall && setup.devices.server.backend == Backend::cpu;
   planned.fixed_workers =
       is_own_model(options) || (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options)));
+  if (setup.ranks) {
+    const Transport& ranks = *setup.ranks->transport;
+    planned.rank = ranks.rank();
+    planned.workers_on_rank = setup.ranks->layout.workers_of(ranks.rank());
+  }
   planned.engine = [&objective](Device device, std::span<const int> there) {
     return objective.engine_memory(device, there);
   };
@@ -265,7 +272,8 @@ Devices choose_devices(const TrainOptions& options) {
 }
 
 RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
-                    const std::shared_ptr<const data::Dataset>& dataset, const OwnParts& own) {
+                    const std::shared_ptr<const data::Dataset>& dataset, const OwnParts& own,
+                    Transport* ranks) {
   RunSetup setup;
   setup.keeps_memory = own.keeps_memory;
   setup.devices = devices;
@@ -289,6 +297,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
     refuse(fmt::format("--workers-per-device {}: {} in all, and the run has {} workers",
                        options.workers_per_device, devices.places(), workers));
   }
+  if (ranks) setup.ranks = place_on_ranks(options, devices, *setup.objective, *ranks);
   setup.delays = Delays::parse(options.compute_time, workers, options.seed);
   if (!options.events.empty()) setup.speeds = EventScript::read(options.events, workers);
   if (!options.throttle.empty()) setup.speeds.throttle(options.throttle, workers);
@@ -329,11 +338,14 @@ FirstModel first_model(const TrainOptions& options, const Objective& objective) 
 RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float> model,
                    std::vector<RunObserver*> observers, const std::stop_token& stop, Recording* replay,
                    const Checkpoint* resume) {
-  auto coordinator =
-      std::make_shared<Coordinator>(*setup->objective, *setup->method,
-                                    make_execution(*setup->objective, setup->method->memory(), setup->delays,
-                                                   setup->speeds, setup->devices, setup->options, replay),
-                                    setup->options, std::move(observers));
+  Execution execution = setup->ranks
+                            ? make_execution_on_ranks(*setup->ranks->transport, setup->ranks->layout,
+                                                      *setup->objective, setup->method->memory(),
+                                                      setup->delays, setup->speeds, setup->options, replay)
+                            : make_execution(*setup->objective, setup->method->memory(), setup->delays,
+                                             setup->speeds, setup->devices, setup->options, replay);
+  auto coordinator = std::make_shared<Coordinator>(*setup->objective, *setup->method, std::move(execution),
+                                                   setup->options, std::move(observers));
   const struct Keep {  // however the run ends
     std::shared_ptr<const RunSetup> setup;
     std::shared_ptr<const Coordinator> coordinator;

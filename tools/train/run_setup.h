@@ -19,12 +19,20 @@
 #include "runtime/execution/memory_plan.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective/objective.h"
+#include "runtime/ranks/rank_layout.h"
+#include "runtime/ranks/transport.h"
 #include "runtime/telemetry/run_log.h"
 #include "tools/options/train_options.h"
 #include "tools/train/data_classes.h"
 #include "tools/train/own_parts.h"
 
 namespace tardigrad {
+
+/// Says where the workers of a run are that takes place on several ranks.
+struct RunRanks {
+  Transport* transport;
+  RankLayout layout;
+};
 
 /// All that a Coordinator needs for a run.
 struct RunSetup {
@@ -36,6 +44,7 @@ struct RunSetup {
   RunOptions options;
   MemoryPlan memory;
   std::string network;             ///< Architecture::digest() of a network file; empty for other models.
+  std::optional<RunRanks> ranks;   ///< nothing: all in this process
   std::vector<DataClass> classes;  ///< of the training data; none where it has none
   std::function<bool()> keeps_memory = {};  ///< as OwnParts has it
 };
@@ -67,10 +76,11 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
 /// stderr. Throws std::invalid_argument.
 Devices choose_devices(const TrainOptions& options);
 
-/// Makes a run of options that check_options() has passed. Throws std::invalid_argument, also where devices
-/// have too little memory for it.
+/// Makes a run of options that check_options() has passed, or the part of one of the `ranks`, if it is given.
+/// Throws std::invalid_argument, also where devices have too little memory for it.
 RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
-                    const std::shared_ptr<const data::Dataset>& dataset, const OwnParts& own = {});
+                    const std::shared_ptr<const data::Dataset>& dataset, const OwnParts& own = {},
+                    Transport* ranks = nullptr);
 
 /// The log of `--log`; null where none is asked for. `run_json` is that of log_record(); `after`: as RunLog
 /// takes it. Throws std::invalid_argument.

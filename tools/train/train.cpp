@@ -26,6 +26,7 @@
 #include "tools/resume/resumed_options.h"
 #include "tools/tensorboard/tensorboard.h"
 #include "tools/train/guarded_run.h"
+#include "tools/train/on_ranks.h"
 #include "tools/train/option_checks.h"
 #include "tools/train/run_setup.h"
 #include "tools/train/serving.h"
@@ -86,17 +87,22 @@ std::vector<float> model_to_begin_with(const TrainOptions& options, const Object
 
 }  // namespace
 
-void train(const TrainOptions& options, const Checkpoint* checkpoint, RunControl& control,
+void train(const TrainOptions& given, const Checkpoint* checkpoint, RunControl& control,
            const OwnParts& own) {
-  check_options(options, own);
+  check_options(given, own);
+  Transport* const ranks = join_ranks(given, own);
+  const TrainOptions options = ranks ? options_on_rank(given, *ranks) : given;
+  if (ranks && ranks->rank() > 0) return compute_for_rank_0(*ranks, options, control, own);
   check_outputs(options);
   if (const std::string note = note_on_format(options.save); !note.empty()) say_line(note);
   const auto served = serving(options);
   std::optional<Recording> replay;
   if (!options.replay.empty()) replay.emplace(options.replay);
   const Devices devices = choose_devices(options);
-  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, load_data(options), own));
+  const auto dataset = load_data(options);
+  const auto shared_setup = std::make_shared<RunSetup>(set_up_run(options, devices, dataset, own, ranks));
   RunSetup& setup = *shared_setup;
+  const auto end_of_ranks = ranks ? agree_on_run(*ranks, options, setup, dataset.get()) : nullptr;
   if (options.show_memory) {
     say(stdout, "{}\n", show_memory(setup.memory));
     return;

@@ -1,0 +1,162 @@
+// Runs over the ranks of MPI, as mpirun starts them. Each start takes a good part of a second: there are few.
+
+#include <gmock/gmock.h>
+
+#include <random>
+#include <regex>
+
+#include "runtime/ranks/mpi_job.h"
+#include "tests/support/program.h"
+
+namespace tardigrad {
+namespace {
+
+using testing::Finished;
+using ::testing::HasSubstr;
+using testing::read_file;
+
+class Ranks : public testing::QuadraticTest {
+ protected:
+  void SetUp() override {
+    if (!built_with_mpi) GTEST_SKIP() << "this build has no MPI";
+    if (std::system("command -v mpirun >/dev/null") != 0) GTEST_SKIP() << "there is no mpirun";
+  }
+
+  /// What mpirun is to be told here: that there are more ranks than processors, and that the user may be
+  /// root. Libraries of MPI that are unloaded when a program ends leave memory to the system, and
+  /// LeakSanitizer cannot be told of them by name any more; what the project's own parts leave is looked for
+  /// in tests/runtime/ranks.
+  static std::string environment() {
+    return "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+           "OMPI_MCA_rmaps_base_oversubscribe=1 ASAN_OPTIONS=detect_leaks=0";
+  }
+
+  Finished on_ranks(int count, const std::string& arguments) const {
+    return shell(environment() + "\nexec mpirun -n " + std::to_string(count) + " \"$tardigrad\" " +
+                 arguments);
+  }
+
+  /// The same in the background, until a condition of the shell holds; then a command of it, which knows the
+  /// process of mpirun as $job, and those of the ranks by the files rank0, rank1, …
+  Finished in_background(int count, const std::string& arguments, const std::string& until,
+                         const std::string& then) const {
+    write("named.sh", "echo $$ >rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\nexec \"$@\"\n");
+    return shell(environment() + "\nrm -f rank*[0-9]\nmpirun -n " + std::to_string(count) +
+                 " bash named.sh \"$tardigrad\" " + arguments + " &\njob=$!\nuntil " + until +
+                 "; do kill -0 $job || exit 99; done\n" + then + "\nwait $job");
+  }
+
+  static int count(const std::string& text, const std::string& part) {
+    int found = 0;
+    for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+    return found;
+  }
+
+  /// The lines of a log but for wall times, and for what says where and how the run was made.
+  std::vector<std::string> records(const std::string& log) const {
+    std::vector<std::string> lines;
+    for (nlohmann::json record : testing::read_log(path(log))) {
+      if (record.at("event") == "run") continue;
+      record.erase("train_time_s");
+      lines.push_back(json_text(record));
+    }
+    return lines;
+  }
+
+  const std::string run =
+      "train --model quadratic:tridiagonal:50:noise=0.1 --method dude --lr 0.1 --workers 5 --device cpu ";
+  const std::string virtual_run = run + "--clock virtual --compute-time 1,2,3,4,5 --eval-every 20 ";
+};
+
+TEST_F(Ranks, GiveTheBytesOfOneProcessInVirtualTime) {
+  const Finished alone = tardigrad(virtual_run + "--updates 100 --log alone.jsonl --save alone.safetensors");
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  const Finished ranks =
+      on_ranks(3, virtual_run + "--updates 100 --ranks mpi --log ranks.jsonl --save ranks.safetensors");
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  EXPECT_EQ(count(ranks.out, "ended by"), 1) << ranks.out;
+  EXPECT_EQ(read_file(path("ranks.safetensors")), read_file(path("alone.safetensors")));
+  EXPECT_EQ(records("ranks.jsonl"), records("alone.jsonl"));
+}
+
+TEST_F(Ranks, TrainOnImagesInWallTimeAndAreReplayedByOneProcess) {
+  write_images(200, 50);
+  const Finished ranks = on_ranks(
+      3,
+      "train --model mlp:16 --dataset mnist --data-dir . --method dude --lr 0.05 --batch-size 8 --workers 4 "
+      "--workers-per-rank 3,1 --device cpu:2 --updates 60 --eval-every 30 --ranks mpi --verify "
+      "--record run.rec --save ranks.safetensors --log ranks.jsonl --trace trace.json");
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  const Finished again = tardigrad("train --replay run.rec --save again.safetensors");
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(read_file(path("again.safetensors")), read_file(path("ranks.safetensors")));
+}
+
+TEST_F(Ranks, EndARunThatASignalEndsAndSaveIt) {
+  const Finished ended = in_background(
+      3,
+      run +
+          "--ranks mpi --time-limit 600 --compute-time 1,1,1,1,1 --time-unit 0.001 --log log.jsonl "
+          "--save model.safetensors",
+      "grep -q '\"update\":' log.jsonl 2>/dev/null", "kill -TERM $job");
+  EXPECT_THAT(ended.out, HasSubstr("ended by interrupted"));
+  EXPECT_EQ(count(ended.err, "SIGTERM: the run ends"), 1) << ended.err;
+  EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
+}
+
+// As Open MPI has it, which ends the whole job; a run goes on from what there is of it.
+TEST_F(Ranks, GoOnFromTheNewestCheckpointWhenARankIsKilled) {
+  const std::string steps = run + "--clock virtual --compute-time 1,2,3,4,5 --updates 3000 ";
+  const Finished alone = tardigrad(steps + "--save alone.safetensors");
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  const std::string kept = "--ranks mpi --checkpoint-dir checkpoints --checkpoint-every 100u ";
+  const std::string resumed = "train --resume latest " + kept;
+  std::mt19937 random(7);
+  for (int round = 0; round < 2; ++round) {
+    const std::string log = "log" + std::to_string(round) + ".jsonl";
+    const std::string begun =
+        (round == 0 ? steps + kept + "--save ranks.safetensors" : resumed) + " --log " + log;
+    const int digits = std::uniform_int_distribution(10, 99)(random);
+    const int rank = std::uniform_int_distribution(0, 2)(random);
+    const Finished killed = in_background(3, begun,
+                                          "grep -q '\"update\":[0-9]*" + std::to_string(digits) + ",' " +
+                                              log + " 2>/dev/null && ls checkpoints | grep -q ^update-",
+                                          "kill -KILL $(cat rank" + std::to_string(rank) + ")");
+    EXPECT_NE(killed.exit_code, 0) << killed.err;
+    EXPECT_NE(killed.exit_code, 99) << killed.err;
+  }
+  const Finished last = on_ranks(3, resumed + "--log last.jsonl");
+  ASSERT_EQ(last.exit_code, 0) << last.err;
+  EXPECT_EQ(read_file(path("ranks.safetensors")), read_file(path("alone.safetensors")));
+}
+
+TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {
+  struct Case {
+    int ranks;
+    std::string arguments;
+    std::string message;
+  };
+  write("script.sh", "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && cd elsewhere\nexec \"$@\"\n");
+  std::filesystem::create_directory(path("elsewhere"));
+  for (const Case& one :
+       {Case{3, run + "--updates 3", "mpirun has started 3 processes, and each would train"},
+        Case{7, run + "--updates 3 --ranks mpi",
+             "--ranks mpi: 7 ranks, and the run has 5 workers; expected 6 or fewer"}}) {
+    const Finished refused = on_ranks(one.ranks, one.arguments);
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(one.message));
+  }
+  const Finished unread =
+      shell(environment() +
+            "\nexec mpirun -n 3 bash script.sh \"$tardigrad\" train --model "
+            "quadratic:problem.json --method asgd --lr 0.1 --updates 3 --ranks mpi --device cpu");
+  EXPECT_EQ(unread.exit_code, 2) << unread.err;
+  EXPECT_EQ(count(unread.err, "tardigrad: "), 1) << unread.err;
+  EXPECT_TRUE(
+      std::regex_search(unread.err, std::regex("tardigrad: rank 2 on .*problem.json: cannot be read")))
+      << unread.err;
+}
+
+}  // namespace
+}  // namespace tardigrad

@@ -1,0 +1,224 @@
+#include "tools/train/on_ranks.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "runtime/base/json_text.h"
+#include "runtime/base/parse_number.h"
+#include "runtime/base/say.h"
+#include "runtime/ranks/agreement.h"
+#include "runtime/ranks/mpi_job.h"
+#include "runtime/ranks/rank_worker.h"
+#include "tools/options/option_records.h"
+#include "tools/options/option_table.h"
+#include "tools/train/build_info.h"
+#include "tools/train/interrupt.h"
+#include "tools/train/version.h"
+
+namespace tardigrad {
+namespace {
+
+/// Whether this process has called agree(), which it may but once.
+bool& has_agreed() {
+  static bool agreed = false;
+  return agreed;
+}
+
+void agree_once(Transport& ranks, const RankStatus& status) {
+  has_agreed() = true;
+  agree(ranks, status);
+}
+
+/// How many processes were started together, as far as the launcher says so.
+int launched_processes() {
+  const auto launch = launch_of_process();
+  return launch ? launch->size : 1;
+}
+
+class Hash {
+ public:
+  Hash() : state_(XXH3_createState(), &XXH3_freeState) { XXH3_64bits_reset(state_.get()); }
+  template <typename T>
+  void add(std::span<const T> values) {
+    XXH3_64bits_update(state_.get(), values.data(), values.size_bytes());
+  }
+  std::string text() const { return fmt::format("{:016x}", XXH3_64bits_digest(state_.get())); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
+};
+
+std::string hash_of(const data::Images& images) {
+  Hash hash;
+  hash.add(images.bytes());
+  hash.add(std::span<const float>(images.values));
+  hash.add(std::span<const data::Label>(images.labels));
+  return hash.text();
+}
+
+std::string hash_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  Hash hash;
+  hash.add(std::span<const char>(bytes));
+  return hash.text();
+}
+
+/// What a run's numbers depend on, but for what rank 0 alone looks at.
+std::map<std::string, std::string> facts_of(const TrainOptions& options, const RunSetup& setup,
+                                            const data::Dataset* dataset) {
+  std::map<std::string, std::string> facts;
+  facts["the program"] = fmt::format("{} {}", program_version, commit_of_build());
+  for (const OptionRow& row : rows_of(Record::run)) {
+    if (!row.says_where) facts[row.flag()] = text_of(row.value(options));
+  }
+  facts["--workers-per-rank"] = options.workers_per_rank;
+  facts["the number of workers"] = fmt::format("{}", setup.objective->workers());
+  facts["the number of parameters"] = fmt::format("{}", setup.objective->dimension());
+  facts["the network"] = setup.network;
+  if (dataset) facts["the hash of the training data"] = hash_of(dataset->train);
+  facts["the hash of the partition"] = [&] {
+    const std::string shares = json_text(to_json(setup.classes));
+    Hash hash;
+    hash.add(std::span<const char>(shares));
+    return hash.text();
+  }();
+  if (is_quadratic(options)) facts["the hash of the problem"] = hash_of_file(quadratic_source(options));
+  return facts;
+}
+
+/// Which worker is on which rank, as --workers-per-rank says.
+RankLayout lay_out(const TrainOptions& options, int workers, int ranks) {
+  if (workers < ranks - 1) {
+    throw std::invalid_argument(
+        fmt::format("--ranks mpi: {} ranks, and the run has {} workers; expected {} or fewer, one of them "
+                    "without workers",
+                    ranks, workers, workers + 1));
+  }
+  if (options.workers_per_rank.empty()) return {workers, ranks};
+  const auto counts = parse_whole_numbers(options.workers_per_rank, 1, workers);
+  if (!counts || counts->size() != static_cast<std::size_t>(ranks - 1) ||
+      std::accumulate(counts->begin(), counts->end(), 0) != workers) {
+    throw std::invalid_argument(
+        fmt::format("--workers-per-rank {}: expected a whole number, 1 or more, for each of the ranks 1 to "
+                    "{}, in all the {} workers",
+                    options.workers_per_rank, ranks - 1, workers));
+  }
+  return {workers, ranks, *counts};
+}
+
+void require_cpus(const Devices& devices, const Objective& objective, const TrainOptions& options) {
+  const Device first = devices.workers.front();
+  if (first.backend == Backend::cpu && objective.runs_on(first.backend)) return;
+  throw std::invalid_argument(
+      fmt::format("--ranks mpi: gradients are computed on CPUs there, and --device {} is {}", options.device,
+                  first.name()));
+}
+
+std::string name_of_this(const Transport& ranks) {
+  std::array<char, 256> host{};
+  static_cast<void>(gethostname(host.data(), host.size() - 1));
+  return fmt::format("rank {} on {}", ranks.rank(), host.data());
+}
+
+}  // namespace
+
+void require_one_process(const std::string& command) {
+  const int processes = launched_processes();
+  if (processes == 1) return;
+  throw std::invalid_argument(
+      fmt::format("mpirun has started {} processes, and {} is one; expected it without mpirun, or train with "
+                  "--ranks mpi",
+                  processes, command));
+}
+
+Transport* join_ranks(const TrainOptions& options, const OwnParts& own) {
+  const int processes = launched_processes();
+  const bool is_command = !own.take_model;
+  if (!options.ranks) {
+    if (processes == 1 || !is_command) return nullptr;
+    throw std::invalid_argument(fmt::format(
+        "mpirun has started {} processes, and each would train by itself; expected --ranks mpi", processes));
+  }
+  if (!is_command) throw std::invalid_argument("--ranks mpi: it is for the command tardigrad train alone");
+  constexpr const char* expected = "expected 2 or more, such as mpirun -n 5 tardigrad train ... --ranks mpi";
+  const bool launched = launch_of_process() || std::getenv("PMIX_RANK");
+  if (!launched && built_with_mpi) {
+    throw std::invalid_argument(
+        fmt::format("--ranks mpi: this is one process, started by itself; {}", expected));
+  }
+  Transport& ranks = mpi_job();
+  if (ranks.size() < 2) throw std::invalid_argument(fmt::format("--ranks mpi: found one rank; {}", expected));
+  return &ranks;
+}
+
+TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks) {
+  constexpr int most = 1'000'000;
+  TrainOptions here = options;
+  // Rank 0 says that it computes on CPUs, once.
+  if (ranks.rank() > 0 && here.device == "auto") here.device = "cpu";
+  if (here.workers || has_no_data(here)) return here;
+  const auto counts = parse_whole_numbers(here.workers_per_rank, 0, most);
+  if (counts) {
+    here.workers = std::accumulate(counts->begin(), counts->end(), 0);
+  } else if (here.batch_size.sizes().size() == 1 && !Delays::list_length(here.compute_time)) {
+    here.workers = ranks.size() - 1;
+  }
+  return here;
+}
+
+RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
+                        Transport& transport) {
+  require_cpus(devices, objective, options);
+  return {&transport, lay_out(options, objective.workers(), transport.size())};
+}
+
+std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& options, const RunSetup& setup,
+                                         const data::Dataset* dataset) {
+  agree_once(ranks, {.facts = facts_of(options, setup, dataset)});
+  return std::make_unique<EndOfRanks>(ranks);
+}
+
+void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunControl& control,
+                        const OwnParts& own) {
+  const Devices devices = choose_devices(options);
+  const auto dataset = load_data(options);
+  const RunSetup setup = set_up_run(options, devices, dataset, own, &ranks);
+  RankWorker worker(ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()), devices.workers,
+                    setup.options.job);
+  static_cast<void>(control.run());  // a signal that asks all ranks to end is rank 0's to follow
+  agree_once(ranks, {.facts = facts_of(options, setup, dataset.get())});
+  try {
+    worker.serve();
+  } catch (const std::exception& error) {
+    constexpr int internal_error = 1;
+    say_line("tardigrad: {}: {}", name_of_this(ranks), error.what());
+    end_program(internal_error);
+  }
+}
+
+bool leaves_it_to_rank_0(const std::string& trouble) {
+  if (launched_processes() == 1 || has_agreed()) return false;
+  if (built_with_mpi) {
+    try {
+      agree_once(mpi_job(), {.trouble = trouble});
+    } catch (const std::invalid_argument&) {  // this rank's own trouble, or another's besides
+    } catch (const RefusedByRank0&) {
+    }
+  }
+  return !speaks_for_all_ranks();
+}
+
+}  // namespace tardigrad
