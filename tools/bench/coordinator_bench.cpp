@@ -3,51 +3,21 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "runtime/coordinator/coordinator.h"
+#include "tools/bench/free_gradients.h"
 #include "tools/bench/paired.h"
 
 namespace {
 
 using namespace tardigrad;
 
-/// f_i(x) = 0 on one parameter.
-class Nothing final : public Objective {
- public:
-  explicit Nothing(int workers) : workers_(workers) { layout_.add("x", {1}); }
-
-  const ParameterLayout& layout() const override { return layout_; }
-  int workers() const override { return workers_; }
-  bool runs_on(Backend backend) const override { return backend == Backend::cpu; }
-  void initialise(std::span<float> model, std::uint64_t) const override { model[0] = 0; }
-  Evaluation evaluate(std::span<const float>, const BreakOff& /*break_off*/ = {}) override { return {}; }
-  std::size_t examples_per_job(int) const override { return 0; }
-  std::size_t examples() const override { return 0; }
-  std::unique_ptr<GradientEngine> make_engine(const StreamRef&, std::span<const int> = {}) override {
-    return std::make_unique<Engine>();
-  }
-
- private:
-  class Engine final : public GradientEngine {
-   public:
-    void enqueue_minibatch(int, std::uint64_t) override {}
-    void enqueue_gradient(int, BufferRef<const float>, BufferRef<float> gradient, float* loss) override {
-      *gradient.data() = 0;
-      *loss = 0;
-    }
-  };
-
-  int workers_;
-  ParameterLayout layout_;
-};
-
 double arrivals_per_s(const std::string& method_name, int workers, const std::string& compute_time,
                       std::uint64_t arrivals) {
-  Nothing objective(workers);
+  bench::FreeGradients objective(workers, 1);
   const auto method = make_method(method_name, {.workers = workers, .lr = 1});
   const Delays delays = Delays::parse(compute_time, workers, 1);
   const EventScript speeds;
