@@ -208,7 +208,8 @@ NetworkSpeed parse_network(const std::string& value) {
   const NetworkSpeed speed{.latency = number(1), .bandwidth = number(2)};
   if (parts.size() != 3 || !(speed.latency >= 0) || !(speed.bandwidth > 0)) {
     refuse(value,
-           "a network +network:LATENCY:BANDWIDTH, in units of time and in bytes a unit, with numbers of "
+           "a network +network:LATENCY:BANDWIDTH, behind any noise, in units of time and in bytes a unit, "
+           "with numbers of "
            "at least 0 and above 0");
   }
   return speed;
@@ -233,6 +234,7 @@ std::optional<int> Delays::list_length(const std::string& value) {
 Delays Delays::parse(const std::string& value, int workers, std::uint64_t seed) {
   if (!has_network(value)) return parse_times(value, workers, seed);
   const std::string times = times_of(value);
+  if (times.empty() || has_network(times)) refuse(value, "times of gradients, and behind them one network");
   if (times == "measured") refuse(value, "times of gradients beside the network, not measured ones");
   Delays delays = parse_times(times, workers, seed);
   delays.network_ = parse_network(value);

@@ -18,13 +18,34 @@ VirtualEvents::VirtualEvents(const Delays& delays, const EventScript& speeds, in
       winners_(2 * ends_.size()) {
   std::iota(winners_.begin() + leaves_, winners_.end(), 0);
   for (int worker = 0; worker < leaves_; ++worker) replay_matches(worker);
-  if (delays.network()) network_.emplace(*delays.network(), vector_bytes);
+  if (delays.network()) network_.emplace(*delays.network(), vector_bytes, workers);
 }
 
 void VirtualEvents::start_job(int worker, std::uint64_t job) {
   if (worker == over_) over_ = nobody;
-  const double begin = network_ ? network_->send_model(now_) : now_;
-  set_end(worker, speeds_.end_time(worker, begin, delays_.duration(worker, job)));
+  if (network_) {
+    set_end(worker, never);
+    network_->add_model(worker, job, now_);
+  } else {
+    set_end(worker, speeds_.end_time(worker, now_, delays_.duration(worker, job)));
+  }
+}
+
+void VirtualEvents::discard(int worker) {
+  if (network_) {
+    forget_over();
+    network_->discard(worker, now_, ends_[static_cast<std::size_t>(worker)], worker == winners_[1]);
+  }
+  set_end(worker, never);
+}
+
+/// Sends those whose turn begins before anything else comes: until then a job may be thrown away.
+void VirtualEvents::send_models(double deadline) {
+  while (network_ && network_->next_turn() <= std::min({deadline, arrival_of_first(), changes_.time()}) &&
+         network_->next_turn() < never) {
+    const Network::Sent sent = network_->send_model();
+    set_end(sent.worker, speeds_.end_time(sent.worker, sent.there, delays_.duration(sent.worker, sent.job)));
+  }
 }
 
 void VirtualEvents::set_end(int worker, double time) {
@@ -69,6 +90,7 @@ void VirtualEvents::visit_state(StateArchive& state, bool with_jobs) {
 std::optional<EventSource::Event> VirtualEvents::next(double deadline, const std::stop_token& stop) {
   if (stop.stop_requested()) return std::nullopt;
   forget_over();
+  send_models(deadline);
   const int worker = winners_[1];
   const double arrival = arrival_of_first();
   const double time = std::min(arrival, changes_.time());

@@ -22,13 +22,16 @@ namespace tardigrad {
 /// nodes hold the worker below them that ends first. A change costs log₂ n comparisons.
 class VirtualEvents final : public EventSource {
  public:
-  /// Models and gradients are of so many bytes, which only a network asks for.
+  /// Models and gradients are of so many bytes, which only a network asks for. Throws std::invalid_argument
+  /// as Network does.
   VirtualEvents(const Delays& delays, const EventScript& speeds, int workers, double vector_bytes = 0);
 
   double now() const override { return now_; }
   void start_job(int worker, std::uint64_t job) override;
-  void discard(int worker) override { set_end(worker, never); }
-  bool is_computing(int worker) const override { return ends_[static_cast<std::size_t>(worker)] < never; }
+  void discard(int worker) override;
+  bool is_computing(int worker) const override {
+    return ends_[static_cast<std::size_t>(worker)] < never || (network_ && network_->waits(worker));
+  }
   bool lets_discarded_jobs_end() const override { return false; }
   bool expects_changes() const override { return changes_.time() < never; }
   std::vector<int> skip_changes() override { return changes_.skip_to(now_); }
@@ -38,6 +41,7 @@ class VirtualEvents final : public EventSource {
  private:
   static constexpr int nobody = -1;
   double arrival_of_first() const;
+  void send_models(double deadline);
   void set_end(int worker, double time);
   void forget_over();
   void replay_matches(int worker);

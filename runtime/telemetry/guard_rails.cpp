@@ -14,6 +14,7 @@ constexpr double speed_change = 3;
 constexpr std::uint32_t jobs_to_learn = 24;
 constexpr std::uint64_t late_rounds = 10;
 constexpr int most_of_a_kind = 5;
+constexpr double most_updates = 1e18;  // that a row may get old: so many no run makes
 
 /// How old a row may be, per worker, before that is worth a word. A row is of the model that its job began
 /// with, and stays until the next job has ended: it is as old as all make updates in twice the time of a job;
@@ -24,7 +25,8 @@ std::vector<std::uint64_t> oldest_rows(const GuardedRun& run) {
   double rate = 0;
   for (const double time : run.job_times) rate += 1 / time;
   for (std::size_t i = 0; i < run.job_times.size(); ++i) {
-    oldest[i] = std::max(oldest[i], static_cast<std::uint64_t>(1.5 * 2 * run.job_times[i] * rate));
+    const double updates = std::min(most_updates, 1.5 * 2 * run.job_times[i] * rate);
+    oldest[i] = std::max(oldest[i], static_cast<std::uint64_t>(updates));
   }
   return oldest;
 }

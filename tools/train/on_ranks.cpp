@@ -95,6 +95,8 @@ std::map<std::string, std::string> facts_of(const TrainOptions& options, const R
     hash.add(std::span<const char>(shares));
     return hash.text();
   }();
+  facts["--resume"] = options.resume.empty() ? "not given" : "given";
+  if (!options.events.empty()) facts["the hash of --events"] = hash_of_file(options.events);
   if (is_quadratic(options)) facts["the hash of the problem"] = hash_of_file(quadratic_source(options));
   return facts;
 }
@@ -167,8 +169,7 @@ Transport* join_ranks(const TrainOptions& options, const OwnParts& own) {
 TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks) {
   constexpr int most = 1'000'000;
   TrainOptions here = options;
-  // Rank 0 says that it computes on CPUs, once.
-  if (ranks.rank() > 0 && here.device == "auto") here.device = "cpu";
+  if (here.device == "auto") here.device = "cpu";
   if (here.workers || has_no_data(here)) return here;
   const auto counts = parse_whole_numbers(here.workers_per_rank, 0, most);
   if (counts) {

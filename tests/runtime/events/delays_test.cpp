@@ -67,10 +67,13 @@ TEST(Delays, RefusesNetworksThatCannotBe) {
   for (const char* network :
        {"", "1", "1:", "1:0", "-1:1", "1:1:1", "a:b", "1:nan", "nan:1", "0:1+halfnormal"}) {
     EXPECT_THAT(refusal_of_delays(std::string("linear:1:1+network:") + network),
-                HasSubstr("expected a network +network:LATENCY:BANDWIDTH"));
+                HasSubstr("expected a network +network:LATENCY:BANDWIDTH, behind any noise"));
   }
   EXPECT_THAT(refusal_of_delays("measured+network:0:1"), HasSubstr("not measured ones"));
-  EXPECT_THAT(refusal_of_delays("+network:0:1"), HasSubstr("--compute-time"));
+  for (const char* value : {"+network:0:1", "1,2,3+network:0:1+network:0:1"}) {
+    EXPECT_THAT(refusal_of_delays(value),
+                HasSubstr("expected times of gradients, and behind them one network"));
+  }
 }
 
 TEST(Delays, MeasuredEmulatesNothing) {

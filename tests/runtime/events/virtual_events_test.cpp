@@ -101,6 +101,39 @@ TEST(VirtualEvents, AGradientOnItsWayIsLostWithItsWorkerAndTakesNoTurn) {
   EXPECT_EQ(run.next(1), (Sequence{{6.5, 1}}));
 }
 
+// A turn is 10. Of worker 1 the model waits for its turn when it is thrown away, and takes none.
+TEST(VirtualEvents, AModelThatNobodyWaitsForIsNotSent) {
+  Running run("1,1,1+network:0:1", 3, "", 10);
+  run.clock.discard(1);
+  EXPECT_FALSE(run.clock.is_computing(1));
+  EXPECT_TRUE(run.clock.is_computing(2));
+  EXPECT_EQ(run.next(2), (Sequence{{21, 0}, {31, 2}}));
+}
+
+// Worker 0's model would have left at 10.
+TEST(VirtualEvents, AModelOnItsWayIsCutOffWithItsJob) {
+  Running run("1,1+network:0:1", 2, "[[event]]\ntime = 4\nworker = 0\nstate = \"failed\"\n", 10);
+  EXPECT_EQ(run.clock.next(EventSource::never, {})->kind, EventSource::Kind::lost);
+  run.clock.discard(0);
+  EXPECT_EQ(run.next(1), (Sequence{{25, 1}}));  // its model from 4 to 14, its gradient from 15 on
+}
+
+// Worker 0's gradient has had the link from 22 to 31; that of worker 1 has been ready since 23.
+TEST(VirtualEvents, AGradientOnItsWayHasTheLinkUntilItIsCutOff) {
+  Running run("12,3+network:0:8", 2, "[[event]]\ntime = 31\nworker = 0\nstate = \"failed\"\n", 80);
+  EXPECT_EQ(run.clock.next(EventSource::never, {})->kind, EventSource::Kind::lost);
+  run.clock.discard(0);
+  EXPECT_EQ(run.next(1), (Sequence{{41, 1}}));
+}
+
+TEST(VirtualEvents, ANetworkThatTakesForEverIsRefused) {
+  const EventScript speeds;
+  for (const char* network : {"1e308:1", "0:1e-308", "1e100:1"}) {
+    const Delays delays = Delays::parse(std::string("1+network:") + network, 1, 0);
+    EXPECT_THROW(VirtualEvents(delays, speeds, 1, 80), std::invalid_argument) << network;
+  }
+}
+
 TEST(VirtualEvents, AGradientOnItsWayDoesNotComeBeforeADeadline) {
   Running run("1+network:0:1", 1, "", 1);
   EXPECT_FALSE(run.clock.next(2.5, {}));
