@@ -209,8 +209,7 @@ NetworkSpeed parse_network(const std::string& value) {
   if (parts.size() != 3 || !(speed.latency >= 0) || !(speed.bandwidth > 0)) {
     refuse(value,
            "a network +network:LATENCY:BANDWIDTH, behind any noise, in units of time and in bytes a unit, "
-           "with numbers of "
-           "at least 0 and above 0");
+           "with numbers of at least 0 and above 0");
   }
   return speed;
 }

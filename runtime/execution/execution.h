@@ -45,7 +45,7 @@ struct Execution {
   Device server;
 };
 
-/// What says what comes next in a run.
+/// Holds what decides what comes next in a run.
 struct RunEvents {
   std::unique_ptr<Stopwatch> stopwatch;
   std::unique_ptr<EventSource> events;
@@ -54,7 +54,7 @@ struct RunEvents {
   std::optional<WorkerHealth> health;  ///< as Execution has it
 };
 
-/// Makes what says what comes next in a run of that objective. All references outlive it, and so does
+/// Makes what decides what comes next in a run of that objective. All references outlive it, and so does
 /// `replay`, which may be null.
 RunEvents make_events(const Objective& objective, const Delays& delays, const EventScript& speeds,
                       const ExecutionOptions& options, Recording* replay);

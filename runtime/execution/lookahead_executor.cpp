@@ -1,10 +1,10 @@
 #include "runtime/execution/lookahead_executor.h"
 
-#include <set>
 #include <variant>
 
 #include "runtime/base/start_thread.h"
 #include "runtime/device/profiler_range.h"
+#include "runtime/execution/job_versions.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -101,11 +101,7 @@ std::vector<std::uint64_t> LookaheadExecutor::begin_snapshot(Snapshot& snapshot)
 
 void LookaheadExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                                      std::span<const std::uint64_t> models) {
-  std::set<std::uint64_t> versions;
-  for (const std::vector<Job>& of_worker : jobs) {
-    for (const Job& job : of_worker) versions.insert(job.version);
-  }
-  const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
+  const auto replicas = replicas_.restore(vectors, server_stream_, versions_of(jobs), models);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     for (const Job& job : jobs[i]) workers_[i].models.push(&ReplicaPool::share(*replicas.at(job.version)));
   }

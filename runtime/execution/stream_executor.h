@@ -27,7 +27,7 @@ namespace tardigrad {
 /// arrives: one that is thrown away is never computed, and the host runs ahead of the devices.
 class StreamExecutor final : public Executor {
  public:
-  /// Of wall time.
+  /// Holds what a run in wall time has besides.
   struct Wall {
     std::optional<Throttle> throttle;
     WallEvents& events;  ///< is told of complete gradients, and outlives the executor

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <utility>
 
+#include "runtime/execution/job_versions.h"
 #include "runtime/ranks/backoff.h"
 
 namespace tardigrad {
@@ -259,11 +259,7 @@ std::vector<std::uint64_t> RankExecutor::begin_snapshot(Snapshot& snapshot) {
 /// Where the order of arrivals is known, nobody orders again what had begun before.
 void RankExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                                 std::span<const std::uint64_t> models) {
-  std::set<std::uint64_t> versions;
-  for (const std::vector<Job>& of_worker : jobs) {
-    for (const Job& job : of_worker) versions.insert(job.version);
-  }
-  const auto replicas = replicas_.restore(vectors, server_stream_, versions, models);
+  const auto replicas = replicas_.restore(vectors, server_stream_, versions_of(jobs), models);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     for (const Job& job : jobs[i]) {
       workers_[i].models.push({job.number, &ReplicaPool::share(*replicas.at(job.version))});

@@ -32,7 +32,7 @@ namespace tardigrad {
 /// is to happen next. In wall time the server has a thread of its own beside it where vectors are large.
 class RankExecutor final : public Executor {
  public:
-  /// Of wall time.
+  /// Holds what a run in wall time has besides.
   struct Wall {
     std::optional<Throttle> throttle;
     WallEvents& events;  ///< is told of complete gradients, and outlives the executor

@@ -31,7 +31,7 @@ struct Landing {
 /// everything a step further.
 class RankMail {
  public:
-  /// What its owner is told of, within look() or order().
+  /// Says what its owner is told of, within look() or order().
   struct Listener {
     /// The model of a replica has been sent to a rank that it was given for.
     std::function<void(Replica&)> on_sent;

@@ -160,7 +160,7 @@ struct Experiment {
   Recording* replay = nullptr;
   std::filesystem::path checkpoint;  // to go on from
   std::vector<RunObserver*> observers;
-  /// What the run takes place on, for a method that keeps so much.
+  /// Makes what the run takes place on, for a method that keeps so much.
   std::function<Execution(ServerMemory)> make = [this](ServerMemory memory) {
     return make_execution(objective, memory, delays, speeds, cpus, options, replay);
   };

@@ -72,7 +72,7 @@ class ThreadRanks {
     sent.over = awaited.over = true;
   }
 
-  /// In the order in which others wait, and were sent.
+  /// Delivers a message to the first that waits for it, or else keeps it behind those that were sent before.
   SharedMessage send(const Message& message) {
     const std::lock_guard lock(mutex_);
     auto sent = std::make_shared<Message>(message);

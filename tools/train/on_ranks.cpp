@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -15,9 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "models/tridiagonal.h"
 #include "runtime/base/json_text.h"
 #include "runtime/base/parse_number.h"
 #include "runtime/base/say.h"
+#include "runtime/checkpoint/durable_file.h"
 #include "runtime/ranks/agreement.h"
 #include "runtime/ranks/mpi_job.h"
 #include "runtime/ranks/rank_worker.h"
@@ -68,14 +69,6 @@ std::string hash_of(const data::Images& images) {
   return hash.text();
 }
 
-std::string hash_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  Hash hash;
-  hash.add(std::span<const char>(bytes));
-  return hash.text();
-}
-
 /// What a run's numbers depend on, but for what rank 0 alone looks at.
 std::map<std::string, std::string> facts_of(const TrainOptions& options, const RunSetup& setup,
                                             const data::Dataset* dataset) {
@@ -96,8 +89,10 @@ std::map<std::string, std::string> facts_of(const TrainOptions& options, const R
     return hash.text();
   }();
   facts["--resume"] = options.resume.empty() ? "not given" : "given";
-  if (!options.events.empty()) facts["the hash of --events"] = hash_of_file(options.events);
-  if (is_quadratic(options)) facts["the hash of the problem"] = hash_of_file(quadratic_source(options));
+  if (!options.events.empty()) facts["the hash of --events"] = digest_of(options.events).xxh3;
+  if (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options))) {
+    facts["the hash of the problem"] = digest_of(quadratic_source(options)).xxh3;
+  }
   return facts;
 }
 
