@@ -17,6 +17,7 @@
 
 #include "runtime/base/json_text.h"
 #include "tests/support/temporary_file.h"
+#include "tests/tools/program_server.h"
 
 namespace tardigrad::testing {
 
@@ -85,7 +86,9 @@ class ProgramTest : public ::testing::Test {
 
   /// Runs `tardigrad ARGUMENTS` (shell words) in the folder.
   Finished tardigrad(const std::string& arguments) const {
-    return finished(std::system(command(arguments, in_front_).c_str()), in_front_);
+    const std::string name = in_front_;
+    const auto served = serve_program(folder_, arguments, name + ".out", name + ".err");
+    return finished(served ? *served : std::system(command(arguments, name).c_str()), name);
   }
 
   /// Runs a script of bash in the folder, in which "$tardigrad" is the program; the script's own redirections

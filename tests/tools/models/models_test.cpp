@@ -88,18 +88,18 @@ TEST_F(ModelsCommand, AGpuTrainsWhatACpuDoesAndKeepsItsBits) {
   if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
   write_images(40, 10);
   write_network();
-  const Finished one = train("cuda:0", "--deterministic --updates 30 --save one.safetensors");
+  const Finished one = train("cuda:0", "--deterministic --updates 15 --save one.safetensors");
   ASSERT_EQ(one.exit_code, 0) << one.err;
-  const Finished two = train("cuda:0", "--deterministic --updates 13 --checkpoint-dir kept");
+  const Finished two = train("cuda:0", "--deterministic --updates 6 --checkpoint-dir kept");
   ASSERT_EQ(two.exit_code, 0) << two.err;
-  const Finished resumed = tardigrad("train --resume kept --updates 30 --save resumed.safetensors");
+  const Finished resumed = tardigrad("train --resume kept --updates 15 --save resumed.safetensors");
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   const std::string model = read_file(path("one.safetensors"));
-  EXPECT_EQ(read_file(path("resumed.safetensors")), model);
+  EXPECT_TRUE(read_file(path("resumed.safetensors")) == model);
 
-  const Finished on_cpu = train("cpu:1", "--updates 30 --save cpu.safetensors");
+  const Finished on_cpu = train("cpu:1", "--updates 15 --save cpu.safetensors");
   ASSERT_EQ(on_cpu.exit_code, 0) << on_cpu.err;
-  // What rounding makes of thirty updates; with another mask it would be a hundred times as much.
+  // What rounding makes of fifteen updates; with another mask it would be a hundred times as much.
   EXPECT_THAT(numbers_of(model), ::testing::Pointwise(::testing::FloatNear(1e-4F),
                                                       numbers_of(read_file(path("cpu.safetensors")))));
 }
@@ -145,21 +145,21 @@ TEST_F(ModelsCommand, MasksAreThoseOfTheRecordingInAReplay) {
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const Finished replay = tardigrad("train --replay run.jsonl --save again.safetensors");
   ASSERT_EQ(replay.exit_code, 0) << replay.err;
-  EXPECT_EQ(read_file(path("again.safetensors")), read_file(path("run.safetensors")));
+  EXPECT_TRUE(read_file(path("again.safetensors")) == read_file(path("run.safetensors")));
 }
 
 TEST_F(ModelsCommand, ANetworkOfOnesOwnIsTrainedAndKeepsItsBits) {
   write_images(40, 10);
   write_network();
-  const Finished one = train("cpu:1", "--updates 30 --save one.safetensors");
+  const Finished one = train("cpu:1", "--updates 15 --save one.safetensors");
   ASSERT_EQ(one.exit_code, 0) << one.err;
-  const Finished two = train("cpu:2", "--updates 13 --checkpoint-dir kept");
+  const Finished two = train("cpu:2", "--updates 6 --checkpoint-dir kept");
   ASSERT_EQ(two.exit_code, 0) << two.err;
   const std::string model = read_file(path("one.safetensors"));
   EXPECT_THAT(model, HasSubstr("block1.branch.fc1.weight"));
-  const Finished resumed = tardigrad("train --resume kept --updates 30 --save resumed.safetensors");
+  const Finished resumed = tardigrad("train --resume kept --updates 15 --save resumed.safetensors");
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_EQ(read_file(path("resumed.safetensors")), model);
+  EXPECT_TRUE(read_file(path("resumed.safetensors")) == model);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ class MethodFlags : public testing::QuadraticTest {
   nlohmann::json train(const std::string& arguments) const {
     const Finished run = tardigrad(
         "train --model quadratic:problem.json --lr 0.1 --updates 20 --clock virtual "
-        "--compute-time 2,3 --log log.jsonl --save model.safetensors " +
+        "--compute-time 2,3 --device cpu:2 --log log.jsonl --save model.safetensors " +
         arguments);
     EXPECT_EQ(run.exit_code, 0) << run.err;
     return records_of(path("log.jsonl"), "summary").at(0);

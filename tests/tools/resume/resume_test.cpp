@@ -58,7 +58,7 @@ class Resume : public testing::QuadraticTest {
     succeed(
         arguments + " --updates " + std::to_string(updates / 3) +
         " --checkpoint-dir D --save part.safetensors --log run.jsonl --log-detail updates --record run.rec");
-    EXPECT_EQ(bytes("part.safetensors"), read_file(checkpoints().back() / "model.safetensors"));
+    EXPECT_TRUE(bytes("part.safetensors") == read_file(checkpoints().back() / "model.safetensors"));
     succeed("--resume D --save resumed.safetensors" + limit + " " + resumed_with);
     EXPECT_TRUE(bytes("resumed.safetensors") == bytes("whole.safetensors"));
     EXPECT_EQ(records_of(path("run.jsonl"), "update"), records_of(path("whole.jsonl"), "update"));
@@ -115,11 +115,11 @@ TEST_F(Resume, GoesOnWithWorkersThatAreLost) {
 TEST_F(Resume, OnAGpuLeavesTheSameBytesToo) {
   if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
   expect_same_bytes(
-      images_ + "--method dude --clock virtual --compute-time 1,2,3,9 --device cuda --deterministic", 40);
+      images_ + "--method dude --clock virtual --compute-time 1,2,3,9 --device cuda --deterministic", 15);
   expect_same_bytes(images_ +
                         "--method ringleader --clock virtual --compute-time 1,2,3,9 --device cuda:0 "
                         "--server-device cuda:0 --deterministic",
-                    40);
+                    15);
 }
 
 TEST_F(Resume, OnAGpuInWallTimeGoesOn) {

@@ -126,7 +126,8 @@ TEST_F(ResumedOptions, ARunThatDivergesIsWarnedOfAndSavesTheModelItWentOnFrom) {
   EXPECT_EQ(diverged.exit_code, 4);
   EXPECT_THAT(diverged.err, AllOf(HasSubstr("lr 5 may be too large"), HasSubstr("estimated from gradient"),
                                   HasSubstr("the last finite model is that of update 300")));
-  EXPECT_EQ(read_file(path("m.safetensors")), read_file(path("D/update-300-gradient-300/model.safetensors")));
+  EXPECT_TRUE(read_file(path("m.safetensors")) ==
+              read_file(path("D/update-300-gradient-300/model.safetensors")));
 }
 
 // As an older program has left it.
@@ -140,7 +141,7 @@ TEST_F(ResumedOptions, ACheckpointWithoutThatStateGoesOn) {
   write_manifest(checkpoint);
   EXPECT_THAT(succeed("--resume D --updates 100 --save resumed.safetensors").err, Not(HasSubstr("warning")));
   succeed(run + "--updates 100 --save whole.safetensors");
-  EXPECT_EQ(read_file(path("resumed.safetensors")), read_file(path("whole.safetensors")));
+  EXPECT_TRUE(read_file(path("resumed.safetensors")) == read_file(path("whole.safetensors")));
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ TEST_F(TensorBoard, RecordsBetweenHoldEveryGradientOnce) {
   for (const char* method : {"dude", "ringleader", "asgd"}) {
     SCOPED_TRACE(method);
     ASSERT_EQ(train(std::string("--method ") + method +
-                    " --updates 3000 --eval-every 500 --log run.jsonl --tensorboard " + method)
+                    " --updates 600 --eval-every 100 --log run.jsonl --tensorboard " + method)
                   .exit_code,
               0);
     const auto jobs = jobs_of(path("run.jsonl"));

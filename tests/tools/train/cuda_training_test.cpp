@@ -31,7 +31,7 @@ class CudaTraining : public testing::ProgramTest {
   /// The model that a run in virtual time leaves.
   std::string model(const std::string& options) const {
     const Finished run =
-        train("--device cuda:0 --updates 40 --clock virtual --compute-time 1,1,3 " + options);
+        train("--device cuda:0 --updates 12 --clock virtual --compute-time 1,1,3 " + options);
     EXPECT_EQ(run.exit_code, 0) << options << ": " << run.err;
     return run.exit_code == 0 ? testing::read_file(path("x.safetensors")) : options;
   }

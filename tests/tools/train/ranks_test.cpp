@@ -75,7 +75,7 @@ TEST_F(Ranks, GiveTheBytesOfOneProcessInVirtualTime) {
       on_ranks(3, virtual_run + "--updates 100 --ranks mpi --log ranks.jsonl --save ranks.safetensors");
   ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
   EXPECT_EQ(count(ranks.out, "ended by"), 1) << ranks.out;
-  EXPECT_EQ(read_file(path("ranks.safetensors")), read_file(path("alone.safetensors")));
+  EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors")));
   EXPECT_EQ(records("ranks.jsonl"), records("alone.jsonl"));
 }
 
@@ -89,7 +89,7 @@ TEST_F(Ranks, TrainOnImagesInWallTimeAndAreReplayedByOneProcess) {
   ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
   const Finished again = tardigrad("train --replay run.rec --save again.safetensors");
   ASSERT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_EQ(read_file(path("again.safetensors")), read_file(path("ranks.safetensors")));
+  EXPECT_TRUE(read_file(path("again.safetensors")) == read_file(path("ranks.safetensors")));
 }
 
 TEST_F(Ranks, EndARunThatASignalEndsAndSaveIt) {
@@ -127,7 +127,7 @@ TEST_F(Ranks, GoOnFromTheNewestCheckpointWhenARankIsKilled) {
   }
   const Finished last = on_ranks(3, resumed + "--log last.jsonl");
   ASSERT_EQ(last.exit_code, 0) << last.err;
-  EXPECT_EQ(read_file(path("ranks.safetensors")), read_file(path("alone.safetensors")));
+  EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors")));
 }
 
 TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {

@@ -43,7 +43,8 @@ TEST_F(Trace, ReplaysHaveOneToo) {
 
 TEST_F(Trace, SaysWhatALongRunLeavesOut) {
   const Finished run = train(
-      "--updates 20000 --clock virtual --compute-time 1,2 --trace trace.json --trace-size 2 --log log.jsonl");
+      "--updates 20000 --device cpu:2 --clock virtual --compute-time 1,2 --trace trace.json --trace-size 2 "
+      "--log log.jsonl");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("--trace trace.json: holds the beginning, until time "));
   EXPECT_LE(std::filesystem::file_size(path("trace.json")), 2U << 20);
