@@ -1,5 +1,6 @@
 #include "runtime/ranks/execution_on_ranks.h"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -29,13 +30,15 @@ Execution make_execution_on_ranks(Transport& transport, const RankLayout& layout
 }
 
 EndOfRanks::~EndOfRanks() {
-  const RankOrder end{.kind = RankOrder::Kind::end};
+  static const RankOrder end{.kind = RankOrder::Kind::end};  // for as long as it may still be sent
+  constexpr std::chrono::seconds longest{5};
   std::vector<Transport::Transfer> transfers;
   for (int rank = 1; rank < transport_.size(); ++rank) {
     transfers.push_back(transport_.send(rank, tag_order, &end, sizeof(end)));
   }
+  const auto began = std::chrono::steady_clock::now();
   Backoff backoff;
-  while (!transfers.empty()) {
+  while (!transfers.empty() && std::chrono::steady_clock::now() - began < longest) {
     backoff.after(std::erase_if(transfers, [this](Transport::Transfer one) { return transport_.done(one); }) >
                   0);
   }

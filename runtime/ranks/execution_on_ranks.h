@@ -12,7 +12,8 @@ Execution make_execution_on_ranks(Transport& transport, const RankLayout& layout
                                   ServerMemory memory, const Delays& delays, const EventScript& speeds,
                                   const ExecutionOptions& options, Recording* replay = nullptr);
 
-/// Lets the other ranks leave, however the run ends.
+/// Lets the other ranks leave, however the run ends. It waits for some seconds at most: a rank that is cut
+/// off, whose workers are lost by then, is not told.
 class EndOfRanks {
  public:
   explicit EndOfRanks(Transport& transport) : transport_(transport) {}

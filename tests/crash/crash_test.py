@@ -158,7 +158,8 @@ class Test:
         self.program.run([*arguments, *runs.OUTPUTS], self.whole)
         self.run_s = time.time() - began
         began = time.time()
-        self.program.run([*arguments, "--show-memory"], self.whole)
+        with open(self.whole / "errors", "w+") as errors:
+            self.program.start([*arguments, "--show-memory"], self.whole, errors).wait()
         self.startup_s = time.time() - began
         self.counts.interval_s = round(max(0.03, self.run_s / 30), 3)
 
@@ -191,21 +192,22 @@ class Test:
                      "--checkpoint-every", f"{self.counts.interval_s}s"]
         watch = Watch(checkpoints)
         before = watch.newest
+        killed = False
         started_at = time.time()
         with open(folder / "errors", "w+") as errors:
             process = self.program.start(arguments, folder, errors)
             while process.poll() is None:
                 watch.look()
-                if moment(watch, time.time() - started_at):
-                    process.kill()
+                if moment(watch, time.time() - started_at) and self.program.kill(process, self.rng):
+                    killed = True
                     break
                 time.sleep(POLL_S)
-            code = process.wait()
             ended_at = time.time()
+            code = process.wait()
             watch.look()
             errors.seek(0)
-            life = Life(code == -9, started_at, ended_at, errors.read(), watch)
-        assert code in (0, -9), f"exit code {code}: {life.errors}"
+            life = Life(killed and code != 0, started_at, ended_at, errors.read(), watch)
+        assert code == 0 or killed, f"exit code {code}: {life.errors}"
         self.check_the_beginning(life, before)
         return life
 
@@ -296,9 +298,11 @@ def main():
     parser.add_argument("--kills", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="scenarios at the same time")
+    parser.add_argument("--ranks", type=int, default=0, help="runs over so many ranks of MPI, one of which is killed")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tardigrad-crash-"))
-    program = runs.Program(arguments.program.resolve())
+    path = arguments.program.resolve()
+    program = runs.RankedProgram(path, arguments.ranks) if arguments.ranks else runs.Program(path)
     tests = [Test(program, scenario, kills, arguments.seed, folder / scenario.name.replace(", ", "-"))
              for scenario, kills in zip(SCENARIOS, share_of(arguments.kills, SCENARIOS))]
     return runs.report(HEADING, tests, arguments.jobs, folder,

@@ -2,8 +2,10 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import traceback
 
@@ -31,6 +33,48 @@ class Program:
         assert done.returncode in exit_codes, (
             f"exit code {done.returncode}, not of {exit_codes}: {' '.join(arguments)}: {done.stderr}")
         return done.returncode, done.stderr
+
+    def kill(self, process, rng):
+        process.kill()
+        return True
+
+
+class RankedProgram(Program):
+    """The same over ranks of MPI. What run() runs is one process, as the runs that it is compared with."""
+
+    def __init__(self, path, ranks):
+        super().__init__(path)
+        self.ranks = ranks
+
+    def start(self, arguments, folder, errors, environment=None):
+        # More ranks than processors, by root; no shared memory that kills would leave behind.
+        environment = {**(environment or os.environ), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                       "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_btl": "tcp,self"}
+        return subprocess.Popen(["mpirun", "-n", str(self.ranks), self.path, *arguments, "--ranks", "mpi"], cwd=folder,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
+
+    def kill(self, process, rng):
+        """Kills one of the ranks, or nothing where there is none. Returns whether there was."""
+        ranks = [child for child in children_of(process.pid) if "OMPI_COMM_WORLD_RANK=" in environment_of(child)]
+        if not ranks:
+            return False
+        os.kill(rng.choice(ranks), signal.SIGKILL)
+        return True
+
+
+def children_of(process):
+    try:
+        listed = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in listed.split()]
+
+
+def environment_of(process):
+    try:
+        return pathlib.Path(f"/proc/{process}/environ").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def preloaded(libraries):
