@@ -53,8 +53,18 @@ std::uint64_t ByteReader::most_bytes() const {
   return file_bytes > unlimited / most_shrinking ? unlimited : file_bytes * most_shrinking;
 }
 
+/// What a file of this size is likely to hold at most, a few times as much as it has: 0 where that is not
+/// known.
+std::uint64_t ByteReader::likely_bytes() const {
+  constexpr std::uint64_t usual_shrinking = 8;
+  const std::uint64_t most = most_bytes();
+  if (most == std::numeric_limits<std::uint64_t>::max()) return 0;
+  return std::min(most, size_of(path_) * usual_shrinking);
+}
+
 std::vector<std::uint8_t> ByteReader::read(std::uint64_t count) {
   std::vector<std::uint8_t> bytes;
+  if (count > chunk_bytes) bytes.reserve(std::min(count, likely_bytes()));
   while (bytes.size() < count) {
     const std::size_t begin = bytes.size();
     const std::uint64_t wanted = std::min(count - begin, chunk_bytes);

@@ -29,6 +29,8 @@ class ByteReader {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  std::uint64_t likely_bytes() const;
+
   struct Close {
     void operator()(void* file) const;
   };
