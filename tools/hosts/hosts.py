@@ -37,7 +37,7 @@ class Hosts:
     instances = itertools.count()
 
     def __init__(self, count):
-        self.prefix = f"tg{os.getpid() % 100000}.{next(self.instances) % 100}"
+        self.prefix = f"tg{os.getpid() % 100000}x{next(self.instances) % 100}"  # 14 characters, with what follows, of 15
         self.count = count
         self.made = []
 
@@ -124,6 +124,15 @@ class Hosts:
         command("ip", "-n", self.name(host), *words)
 
 
+def link_of(text, hosts, parser):
+    """(host, what shape() is to be told) of an option --link."""
+    host, _, how = text.partition(":")
+    settings = dict(one.partition("=")[::2] for one in how.split(","))
+    if not host.isdecimal() or int(host) >= hosts or not settings.keys() <= {"rate", "delay", "loss"} or not all(settings.values()):
+        parser.error(f"--link {text}: expected HOST:rate=50mbit,delay=20ms,loss=1%, one of them or more, for a host of 0 to {hosts - 1}")
+    return int(host), settings
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, default=3)
@@ -132,15 +141,19 @@ def main():
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("hosts are network namespaces, which root makes: run it by sudo")
+    if not 1 <= options.hosts <= 200:
+        parser.error(f"--hosts {options.hosts}: expected 1 to 200")
+    links = [link_of(text, options.hosts, parser) for text in options.link]
     try:
         with Hosts(options.hosts) as hosts:
-            for link in options.link:
-                host, _, how = link.partition(":")
-                try:
-                    hosts.shape(int(host), **dict(one.split("=") for one in how.split(",")))
-                except (TypeError, ValueError):
-                    parser.error(f"--link {link}: expected HOST:rate=50mbit,delay=20ms,loss=1%, one of them or more")
-            return hosts.mpirun(options.command).wait()
+            for host, how in links:
+                hosts.shape(host, **how)
+            job = hosts.mpirun(options.command)
+            try:
+                return job.wait()
+            except KeyboardInterrupt:  # mpirun got it, too
+                job.wait()
+                return 128 + signal.SIGINT
     except RuntimeError as error:
         print(f"hosts.py: {error}", file=sys.stderr)
         return 1
