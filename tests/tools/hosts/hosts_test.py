@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs over hosts that have nothing in common but a network (tools/hosts): hosts_test.py PROGRAM
 
-Exit code 77: no root, no iproute2, no mpirun, or no network namespaces.
+Exit code 77: no root, no iproute2, no mpirun, or no network namespaces that mpirun can reach.
 """
 
 import json
@@ -102,9 +102,11 @@ def why_not():
         if shutil.which(tool) is None:
             return f"no {tool}"
     try:
-        with hosts_module.Hosts(2):
-            return None
-    except RuntimeError as error:
+        with hosts_module.Hosts(2) as hosts:
+            job = hosts.mpirun(["hostname"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+            printed, _ = job.communicate(timeout=60)
+            return None if job.returncode == 0 else f"mpirun cannot reach such hosts here: {printed}"
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
         return str(error)
 
 
