@@ -77,7 +77,7 @@ class OverHosts(unittest.TestCase):
         return [record for record in self.records(event) if record["worker"] == 1]  # others when the machine stalls
 
     def test_a_host_that_is_cut_off_is_lost_and_the_run_goes_on_to_its_end(self):
-        self.start_to_be_cut_off("--time-limit", "6", "--save", "m.safetensors")
+        self.start_to_be_cut_off("--time-limit", "10", "--save", "m.safetensors")
         self.hosts.cut(2)
         self.wait_until(lambda: (self.folder / "m.safetensors").exists())
         self.assertTrue(self.of_worker_1("worker-lost"))
