@@ -3,7 +3,7 @@
 
     sudo tools/hosts/hosts.py --hosts 3 --link 2:rate=50mbit --link 1:delay=20ms,loss=1% -- \\
         build/tools/tardigrad train --ranks mpi --workers 2 --model mlp --dataset fashion-mnist \\
-        --method dude --lr 0.02 --epochs 1
+        --method dude --lr 0.002 --epochs 3
 
 runs a command with a rank on each host, the first one's on host 0. Host k has the address 10.77.0.(k + 1), a name of its own,
 and no way to the others but by TCP over its link. `rate` is held in both directions by a token bucket (tbf); `delay` and `loss`
