@@ -86,9 +86,8 @@ class Hosts:
             rule = ["tbf", "rate", rate, *QUEUE.split()]
         if not rule:
             return
-        at_switch, at_host = (["tc", "qdisc", "replace", "dev", device, "root", *rule] for device in (self._port(host), "eth0"))
-        command(*at_switch)
-        command("ip", "netns", "exec", self.name(host), *at_host)
+        command("tc", "qdisc", "replace", "dev", self._port(host), "root", *rule)
+        command("tc", "-n", self.name(host), "qdisc", "replace", "dev", "eth0", "root", *rule)
 
     def cut(self, host):
         """Takes the host off the network, until mend()."""
@@ -97,16 +96,14 @@ class Hosts:
     def mend(self, host):
         command("ip", "link", "set", self._port(host), "up")
 
-    def mpirun(self, words, ranks=None, **options):
+    def mpirun(self, words, **options):
         """Starts `mpirun WORDS` (options of it, the command) on host 0, a rank a host, and returns its Popen."""
-        ranks = ranks or self.count
-        environment = {**os.environ, **options.pop("env", {}), "TARDIGRAD_HOSTS": self.prefix,
+        environment = {**os.environ, "TARDIGRAD_HOSTS": self.prefix,
                        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         subnet = f"{NETWORK}.0/24"
         launcher = [str(AGENT), self.address(0), "exec", "mpirun", "--mca", "plm_rsh_agent", str(AGENT), "--host",
-                    ",".join(f"{self.address(host)}:{1 + (ranks - 1 - host) // self.count}" for host in range(min(ranks, self.count))),
-                    "--map-by", "node", "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", subnet, "--mca",
-                    "oob_tcp_if_include", subnet, "-n", str(ranks)]
+                    ",".join(map(self.address, range(self.count))), "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include",
+                    subnet, "--mca", "oob_tcp_if_include", subnet, "-n", str(self.count)]
         return subprocess.Popen([*launcher, *map(str, words)], env=environment, **options)
 
     @property

@@ -21,15 +21,15 @@ METHODS = ("dude", "ringleader", "asgd-delay-adaptive", "sync")
 STEP_SIZES = (0.2, 0.05, 0.0125)
 SEEDS = (1, 2, 3)
 SETTINGS = {"all links alike": None, "one link of 50 Mbit/s": "50mbit"}
-SLOW = "one link of 50 Mbit/s"
+SLOW = list(SETTINGS)[-1]
 OPTIONS = ("--ranks mpi --model mlp --dataset fashion-mnist --workers 4 --partition dirichlet:0.3 --batch-size 32 --device cpu:1 "
            "--compute-time 1,1,1,1 --time-unit 0.01 --eval-every 0.5s --log-detail evaluations --quiet").split()
 
 
-def run(program, rate, method, step_size, seed, seconds):
+def run(program, setting, method, step_size, seed, seconds):
     """(time in s, accuracy) of each evaluation, and the jobs of each worker."""
     with tempfile.TemporaryDirectory() as folder, Hosts(5) as hosts:
-        hosts.shape(4, rate=rate)
+        hosts.shape(4, rate=SETTINGS[setting])
         words = [program, "train", *OPTIONS, "--method", method, "--lr", step_size, "--seed", seed, "--time-limit", f"{seconds}s",
                  "--log", "log.jsonl"]
         job = hosts.mpirun(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -37,8 +37,7 @@ def run(program, rate, method, step_size, seed, seconds):
         if job.returncode not in (0, 4):  # 4: the step size was too large
             sys.exit(f"slow_link.py: {method} ended with exit code {job.returncode}: {printed}")
         records = [json.loads(line) for line in (pathlib.Path(folder) / "log.jsonl").read_text().splitlines()]
-    return {"setting": next(name for name, one in SETTINGS.items() if one == rate), "method": method, "step_size": step_size,
-            "seed": seed, "exit_code": job.returncode,
+    return {"setting": setting, "method": method, "step_size": step_size, "seed": seed, "exit_code": job.returncode,
             "curve": [(r["time"], r["accuracy"]) for r in records if r["event"] == "eval"],
             "jobs": [r["jobs"] for r in records if r["event"] == "worker"]}
 
@@ -80,13 +79,13 @@ def main():
     program = options.program.resolve()
     step_sizes, searched, runs = {}, [], []
     for method in METHODS:
-        tried = [run(program, SETTINGS[SLOW], method, step_size, 0, options.seconds) for step_size in STEP_SIZES]
+        tried = [run(program, SLOW, method, step_size, 0, options.seconds) for step_size in STEP_SIZES]
         step_sizes[method] = max(tried, key=final)["step_size"]
         searched += [{key: one[key] for key in ("method", "step_size", "exit_code")} | {"accuracy": final(one)} for one in tried]
     for seed in SEEDS:
-        for setting, rate in SETTINGS.items():
+        for setting in SETTINGS:
             for method in METHODS:
-                runs.append(run(program, rate, method, step_sizes[method], seed, options.seconds))
+                runs.append(run(program, setting, method, step_sizes[method], seed, options.seconds))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "slow_link.json").write_text(json.dumps(
         {"date": str(datetime.date.today()), "options": OPTIONS, "seconds": options.seconds, "searched": searched, "runs": runs}))

@@ -23,14 +23,9 @@ PROBLEM = {"A": [[[1, 0], [0, 2]], [[2, 0], [0, 1]]], "b": [[1, 0], [0, 1]], "x0
 
 class OverHosts(unittest.TestCase):
     def setUp(self):
-        self.folder = pathlib.Path(self.enterContext_(tempfile.TemporaryDirectory()))
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         (self.folder / "problem.json").write_text(json.dumps(PROBLEM))
-        self.hosts = self.enterContext_(hosts_module.Hosts(3))
-
-    def enterContext_(self, context):
-        entered = context.__enter__()
-        self.addCleanup(context.__exit__, None, None, None)
-        return entered
+        self.hosts = self.enterContext(hosts_module.Hosts(3))
 
     def words(self, *options):
         return [PROGRAM, "train", "--model", "quadratic:problem.json", "--lr", "0.02", "--log", "log.jsonl", *options]
