@@ -137,6 +137,9 @@ class StreamRef {
   /// Blocks the host thread until all enqueued work is over; throws the stream's first error.
   void synchronize() const { impl_->synchronize(); }
 
+  /// Blocks the host thread until all enqueued work is over, whether it failed or not.
+  void drain() const noexcept { impl_->drain(); }
+
  private:
   friend class Stream;
   friend std::shared_ptr<detail::StreamImpl> detail::share(const StreamRef&);
@@ -180,9 +183,6 @@ class Stream {
   operator StreamRef() const { return ref(); }
 
   Device device() const { return impl_->device(); }
-
-  /// Blocks the host thread until all enqueued work is over, whether it failed or not.
-  void drain() const noexcept { impl_->drain(); }
 
  private:
   explicit Stream(std::shared_ptr<detail::StreamImpl> impl) : impl_(std::move(impl)) {}

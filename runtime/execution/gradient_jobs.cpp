@@ -14,6 +14,8 @@ GradientJobs::GradientJobs(Objective& objective, StreamRef stream, const JobOpti
   }
 }
 
+GradientJobs::~GradientJobs() { stream_.drain(); }
+
 void GradientJobs::enqueue_minibatch(int worker, std::uint64_t job) {
   engine_->enqueue_minibatch(worker, job * static_cast<std::uint64_t>(options_.local_steps));
 }

@@ -17,6 +17,11 @@ class GradientJobs {
   /// For jobs of these workers; where `workers` is empty, of all. The stream outlives it.
   GradientJobs(Objective& objective, StreamRef stream, const JobOptions& options,
                std::span<const int> workers = {});
+  GradientJobs(const GradientJobs&) = delete;
+  GradientJobs& operator=(const GradientJobs&) = delete;
+
+  /// Blocks until the stream has come to the end of what is enqueued: it uses the members.
+  ~GradientJobs();
 
   /// The part of a job that needs no model: drawing and gathering its (first) minibatch. Followed by
   /// enqueue_gradient() of the same job.

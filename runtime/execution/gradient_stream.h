@@ -89,7 +89,7 @@ class GradientStream {
   bool drained() const noexcept;
 
   /// Blocks until it has.
-  void drain() noexcept { stream_.drain(); }
+  void drain() noexcept { stream_.ref().drain(); }
 
  private:
   void enqueue_minibatch(int worker, std::uint64_t job);

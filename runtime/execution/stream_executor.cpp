@@ -360,7 +360,7 @@ bool StreamExecutor::drain(const DrainTimeout& timeout) noexcept {
       streams_[i]->drain();
     }
   }
-  for (Stream& stream : server_streams_) stream.drain();
+  for (const Stream& stream : server_streams_) stream.ref().drain();
   return all_over;
 }
 

@@ -28,7 +28,8 @@ struct Evaluation {
 };
 
 /// Computes minibatch gradients on one stream. Owns the scratch for that (activations, the gathered
-/// minibatch), so workers that share a stream may share one: the stream keeps their jobs apart.
+/// minibatch), so workers that share a stream may share one: the stream keeps their jobs apart. An engine
+/// outlives what it has enqueued.
 class GradientEngine {
  public:
   GradientEngine() = default;

@@ -271,7 +271,7 @@ void RankExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFi
 bool RankExecutor::drain(const DrainTimeout& timeout) noexcept {
   try {
     look_until_drained(timeout);
-    server_stream_.drain();
+    server_stream_.ref().drain();
     return mail_.at_rest();
   } catch (const std::exception&) {
     return false;

@@ -60,15 +60,15 @@ class RankWorker {
 
   struct Lane {
     Lane(Objective& objective, Stream on, const JobOptions& job, std::span<const int> workers)
-        : stream(std::move(on)), jobs(objective, stream, job, workers), has_one_worker(workers.size() == 1) {}
+        : stream(std::move(on)), has_one_worker(workers.size() == 1), jobs(objective, stream, job, workers) {}
     Stream stream;
-    GradientJobs jobs;
     bool has_one_worker;
     std::deque<Waiting> waiting;
     std::optional<RankOrder> current;
     std::unique_ptr<Result> result;  // of that
     std::atomic<bool> over = false;
     std::optional<std::uint64_t> gathered;  // of the job whose minibatch is there already
+    GradientJobs jobs;                      // last: what is enqueued uses the members above
   };
 
   struct Model {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -58,8 +59,12 @@ class Pull final : public Objective {
   class Engine final : public GradientEngine {
    public:
     Engine(Pull& owner, StreamRef stream) : owner_(owner), stream_(stream) {}
+    ~Engine() override { *there_ = false; }
     void enqueue_minibatch(int worker, std::uint64_t job) override {
-      stream_.host("minibatch", [this, worker, job] { minibatch_ = {worker, job}; });
+      stream_.host("minibatch", [this, worker, job, there = there_] {
+        ASSERT_TRUE(*there) << "an engine must outlive what it has enqueued";
+        minibatch_ = {worker, job};
+      });
     }
     void enqueue_gradient(int worker, BufferRef<const float> model, BufferRef<float> gradient,
                           float* loss) override {
@@ -79,6 +84,7 @@ class Pull final : public Objective {
     Pull& owner_;
     StreamRef stream_;
     std::pair<int, std::uint64_t> minibatch_;
+    std::shared_ptr<std::atomic<bool>> there_ = std::make_shared<std::atomic<bool>>(true);
   };
 
   int workers_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/support/experiment.h"
+#include "tests/support/gate.h"
 
 namespace tardigrad {
 namespace {
@@ -92,6 +93,17 @@ TEST_P(GradientJobsContract, JobsOfOtherWorkersDoNotDisturb) {
 
 INSTANTIATE_TEST_SUITE_P(Streams, GradientJobsContract, ::testing::Bool(),
                          [](const auto& tested) { return tested.param ? "immediate" : "queued"; });
+
+// Pull's engine says when it has gone before what it has enqueued.
+TEST(GradientJobs, OutliveMinibatchesThatNobodyAsksFor) {
+  Pull objective(2);
+  const Stream stream({}, "test");
+  GradientJobs jobs(objective, stream, {});
+  Gate gate;
+  stream.ref().host("gate", gate.pass());
+  for (std::uint64_t job = 0; job < 1000; ++job) jobs.enqueue_minibatch(1, job);
+  gate.open();
+}
 
 }  // namespace
 }  // namespace tardigrad

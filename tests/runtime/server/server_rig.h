@@ -169,7 +169,7 @@ class ServerRig {
     const std::vector<float> values = rounded(gradient);
     const struct Drain {  // also where actions are refused: the copy of the gradient is under way then
       const Stream& stream;
-      ~Drain() { stream.drain(); }
+      ~Drain() { stream.ref().drain(); }
     } before_values_go{stream_};
     const ArrivedGradient arrived = arrive(values, exchange);
     server.apply(actions, lr, replicas, &arrived);
