@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "runtime/device/stream.h"
@@ -38,16 +39,17 @@ TEST(StartThread, SaysWhatForAndWhichLimits) {
 }
 
 TEST(StartThread, HelpersAreAsManyAsThereAre) {
+  constexpr const char* what = "sums of helpers";  // no other test is told of
   std::atomic<std::size_t> sum = 0;
   const auto add = [&](std::size_t helper) { sum += helper + 1; };
-  EXPECT_EQ(start_helpers("sums", 3, add).size(), 3U);  // and joined
+  EXPECT_EQ(start_helpers(what, 3, add).size(), 3U);  // and joined
   EXPECT_EQ(sum, 6U);
   const NoThreads none;
   ::testing::internal::CaptureStderr();
-  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0U);
-  EXPECT_EQ(start_helpers("sums", 3, add).size(), 0U);
+  EXPECT_EQ(start_helpers(what, 3, add).size(), 0U);
+  EXPECT_EQ(start_helpers(what, 3, add).size(), 0U);
   const std::string said = ::testing::internal::GetCapturedStderr();
-  EXPECT_THAT(said, HasSubstr("no thread can be started for sums: "));
+  EXPECT_THAT(said, HasSubstr(std::string("no thread can be started for ") + what + ": "));
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << "once is enough: " << said;
 }
 
