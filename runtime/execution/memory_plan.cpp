@@ -56,13 +56,15 @@ class Planner {
 
   /// Rank 0 has a gradient of each worker at the most, and two that the server reads. Another has its models
   /// in slots, of which a worker's job takes one, and gradients that are computed, and as many on their way.
+  /// Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
     const Device device = run_.devices.workers.front();
     plan_shared_data(device);
     if (*run_.rank == 0) {
       constexpr std::size_t being_read = 2;
       plan_server(device);
-      add(device, "gradients", (workers_ + being_read) * vector_bytes_);
+      if (run_.replicated_on_ranks) add(device, "part of the sum of all ranks", vector_bytes_);
+      add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + being_read) * vector_bytes_);
       plan_replicas(device, workers_);
       return;
     }
@@ -73,7 +75,11 @@ class Planner {
       for (std::size_t i = lane; i < here.size(); i += lanes) on_lane.push_back(here[i]);
       plan_engine(device, on_lane);
     }
-    add(device, "gradients", 2 * lanes * vector_bytes_);
+    if (run_.replicated_on_ranks) {
+      plan_server(device);
+      add(device, "part of the sum of all ranks", vector_bytes_);
+    }
+    add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
     add(device, "models handed over", (here.size() + 1) * vector_bytes_);
   }
 

@@ -29,7 +29,8 @@ struct PlannedRun {
   /// the others have these (RankExecutor, RankWorker).
   std::optional<int> rank = {};
   std::vector<int> workers_on_rank = {};
-  bool fixed_workers = false;  ///< the problem is of that many workers
+  bool replicated_on_ranks = false;  ///< all of them keep the model (AllReduceServer)
+  bool fixed_workers = false;        ///< the problem is of that many workers
   /// What an engine for these workers takes, or for all where there are none (Objective::engine_memory).
   std::function<EngineMemory(Device, std::span<const int> workers)> engine =
       [](Device, std::span<const int>) { return EngineMemory{}; };

@@ -1,15 +1,14 @@
 #pragma once
 
 #include "runtime/execution/execution.h"
-#include "runtime/ranks/rank_layout.h"
-#include "runtime/ranks/transport.h"
+#include "runtime/ranks/run_ranks.h"
 
 namespace tardigrad {
 
 /// Makes the execution of a run whose server is here, on rank 0, and whose workers are on other ranks, each
 /// with a RankWorker: as make_execution(), on CPUs. The transport outlives it, too.
-Execution make_execution_on_ranks(Transport& transport, const RankLayout& layout, const Objective& objective,
-                                  ServerMemory memory, const Delays& delays, const EventScript& speeds,
+Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
+                                  const Delays& delays, const EventScript& speeds,
                                   const ExecutionOptions& options, Recording* replay = nullptr);
 
 /// Lets the other ranks leave, however the run ends. It waits for some seconds at most: a rank that is cut

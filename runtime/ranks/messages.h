@@ -14,15 +14,28 @@ enum RankTag : int { tag_status = 1, tag_text, tag_verdict, tag_order, tag_model
 /// Is what rank 0 wants of a rank.
 struct RankOrder {
   enum class Kind : std::uint32_t {
-    start,   ///< compute a job; its model follows, or lies in its slot already
+    start,   ///< compute a job
     cancel,  ///< leave a job out if it has not begun
     end,     ///< leave: there is nothing more to do
+    // Where every rank keeps the model (AllReduceServer), and a gradient stays where it was computed:
+    set_state,   ///< all that steps depend on follows, as of version `job`
+    add_to_sum,  ///< add `number` times the gradient of a job to the sum
+    drop,        ///< the gradient of a job is not wanted
+    scale_sum,   ///< scale the sum by `number`
+    step,        ///< add up the sums of all ranks, and make a step of size `number` along that
+  };
+  /// Says where a job has its model.
+  enum class Model : std::uint32_t {
+    in_slot,  ///< it is in its slot already
+    follows,  ///< it follows the order, for that slot
+    own,      ///< it is what the rank itself keeps, as of all orders before, for that slot
   };
   Kind kind = Kind::end;
   std::int32_t worker = 0;
   std::uint64_t job = 0;
-  std::uint32_t slot = 0;  ///< of those in which the rank keeps models
-  std::uint32_t model_follows = 0;
+  std::uint32_t slot = 0;  ///< of those in which the rank keeps models of jobs
+  Model model = Model::in_slot;
+  double number = 0;
 };
 
 /// Is what becomes of a job: each that was started has one answer.

@@ -24,29 +24,49 @@ void one_after_another(std::size_t count, const std::function<void(std::size_t)>
   for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
+/// Where a rank has a model from that is in none of its slots: from the one that it keeps, if it does and
+/// that is as new.
+RankOrder::Model source_of(const Replica& replica, const AllReduceServer* all_reduce) {
+  const bool kept_there = all_reduce && replica.version == all_reduce->version();
+  return kept_there ? RankOrder::Model::own : RankOrder::Model::follows;
+}
+
 }  // namespace
 
-RankExecutor::RankExecutor(Transport& transport, RankLayout layout, const Objective& objective,
-                           ServerMemory memory, const ServerOptions& server, std::optional<Wall> wall)
-    : layout_(std::move(layout)),
+RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
+                           const ServerOptions& server, std::optional<Wall> wall)
+    : layout_(ranks.layout),
       wall_(std::move(wall)),
       dimension_(objective.dimension()),
       server_stream_(make_server_stream(wall_ && dimension_ >= least_for_own_thread)),
-      mail_(transport, dimension_, server_stream_.device(),
+      mail_(*ranks.transport, dimension_, server_stream_.device(),
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
-      server_(server_stream_, dimension_, objective.workers(), memory, server,
-              server_stream_.ref().immediate() ? ParallelFor(one_after_another) : ParallelFor()),
       replicas_(server_stream_.device(), server_stream_.device(), dimension_),
-      models_(static_cast<std::size_t>(transport.size())),
+      models_(static_cast<std::size_t>(ranks.transport->size())),
       workers_(static_cast<std::size_t>(objective.workers())) {
+  make_server(ranks, objective.workers(), memory, server);
   server_stream_.ref().synchronize();
   if (!wall_) return;
   wall_->events.poll_with([this, backoff = Backoff()]() mutable {
     const bool any_came = mail_.look();
     backoff.after(end_stretched() || any_came);
   });
+}
+
+void RankExecutor::make_server(const RunRanks& ranks, int workers, ServerMemory memory,
+                               const ServerOptions& options) {
+  if (ranks.replicated) {
+    auto server = std::make_unique<AllReduceServer>(*ranks.transport, mail_, server_stream_, dimension_,
+                                                    workers, options);
+    all_reduce_ = server.get();
+    server_ = std::move(server);
+    return;
+  }
+  server_ = std::make_unique<Server>(
+      server_stream_, dimension_, workers, memory, options,
+      server_stream_.ref().immediate() ? ParallelFor(one_after_another) : ParallelFor());
 }
 
 RankExecutor::~RankExecutor() { RankExecutor::drain({}); }
@@ -92,7 +112,7 @@ void RankExecutor::place_jobs(const Orders& orders) {
 
 void RankExecutor::carry_out(const Orders& orders, double lr) {
   place_jobs(orders);
-  server_.apply(orders.for_server(), lr, targets_, nullptr);
+  server_->apply(orders.for_server(), lr, targets_, nullptr);
   for (const int worker : orders.starts()) start(worker);
 }
 
@@ -100,16 +120,24 @@ void RankExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
   const Flight flight = wait_for(worker);
   release(*state(worker).models.pop().replica);
   place_jobs(orders);
+  apply(worker, flight, orders, lr);
+  losses_.push(flight.loss);
+  computing_s_ = wall_ && wall_->time_jobs ? std::optional(flight.computing_s) : std::nullopt;
+  for (const int started : orders.starts()) start(started);
+}
+
+void RankExecutor::apply(int worker, const Flight& flight, const Orders& orders, double lr) {
+  if (all_reduce_) {
+    all_reduce_->take_arrival({layout_.rank_of(worker), worker, flight.job});
+    return all_reduce_->apply(orders.for_server(), lr, targets_, nullptr);
+  }
   float** const exchangeable = server_stream_.ref().immediate() ? &flight.landing->values : nullptr;
   const ArrivedGradient gradient{{flight.landing->values, dimension_, server_stream_.device()},
                                  nullptr,
                                  exchangeable,
                                  &flight.landing->taken};
-  server_.apply(orders.for_server(), lr, targets_, &gradient);
+  server_->apply(orders.for_server(), lr, targets_, &gradient);
   mail_.give_back(*flight.landing);
-  losses_.push(flight.loss);
-  computing_s_ = wall_ && wall_->time_jobs ? std::optional(flight.computing_s) : std::nullopt;
-  for (const int started : orders.starts()) start(started);
 }
 
 /// The replica stays as it is until its model has been sent.
@@ -118,14 +146,12 @@ void RankExecutor::start(int worker) {
   const auto [job, replica] = state(worker).models.front();
   const int rank = layout_.rank_of(worker);
   const RankModels::Place place = models_[static_cast<std::size_t>(rank)].take(replica->version);
+  const RankOrder::Model model = place.fresh ? source_of(*replica, all_reduce_) : RankOrder::Model::in_slot;
   state(worker).flights.push_back({.job = job, .slot = place.slot});
-  mail_.order(rank,
-              {.kind = RankOrder::Kind::start,
-               .worker = worker,
-               .job = job,
-               .slot = place.slot,
-               .model_follows = place.fresh ? 1U : 0U},
-              place.fresh ? &ReplicaPool::share(*replica) : nullptr);
+  mail_.order(
+      rank,
+      {.kind = RankOrder::Kind::start, .worker = worker, .job = job, .slot = place.slot, .model = model},
+      model == RankOrder::Model::follows ? &ReplicaPool::share(*replica) : nullptr);
 }
 
 /// The oldest job that is waited for: it is left out where its rank has not begun it, and a throttle ends.
@@ -158,7 +184,7 @@ void RankExecutor::lose(int worker, bool computes) {
 
 void RankExecutor::forget(int worker, Flight& flight) {
   if (flight.answered) {
-    give_back(take_out(worker, flight.job));
+    give_back(worker, take_out(worker, flight.job));
   } else {
     flight.forgotten = true;
   }
@@ -173,12 +199,16 @@ void RankExecutor::forget_all(int worker) {
 
 void RankExecutor::retire_discarded(int worker) {
   if (!wall_) return;  // it was over at once
-  give_back(take_out(worker, awaited(worker)->job));
+  give_back(worker, take_out(worker, awaited(worker)->job));
   release(*state(worker).models.pop().replica);
 }
 
-void RankExecutor::give_back(const Flight& flight) {
+void RankExecutor::give_back(int worker, const Flight& flight) {
   if (flight.landing) mail_.give_back(*flight.landing);
+  if (flight.kept) {
+    mail_.order(layout_.rank_of(worker),
+                {.kind = RankOrder::Kind::drop, .worker = worker, .job = flight.job});
+  }
 }
 
 void RankExecutor::release(Replica& replica) {
@@ -191,7 +221,8 @@ void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const
   models_[static_cast<std::size_t>(answer.rank)].release(flight.slot);
   flight.answered = true;
   flight.landing = landing;
-  if (flight.forgotten) return give_back(take_out(answer.worker, answer.job));
+  flight.kept = all_reduce_ && answer.kind == RankAnswer::Kind::gradient;
+  if (flight.forgotten) return give_back(answer.worker, take_out(answer.worker, answer.job));
   flight.loss = answer.loss;
   flight.computing_s = answer.computing_s;
   if (answer.kind == RankAnswer::Kind::failed) {

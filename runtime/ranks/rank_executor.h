@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,10 +12,11 @@
 #include "runtime/execution/executor.h"
 #include "runtime/execution/throttle.h"
 #include "runtime/objective/objective.h"
+#include "runtime/ranks/all_reduce_server.h"
 #include "runtime/ranks/rank_layout.h"
 #include "runtime/ranks/rank_mail.h"
 #include "runtime/ranks/rank_models.h"
-#include "runtime/ranks/transport.h"
+#include "runtime/ranks/run_ranks.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/server.h"
 
@@ -28,6 +30,9 @@ namespace tardigrad {
 /// is received into the memory that the server reads; a model is sent from its replica as soon as the server
 /// has written that, once to a rank.
 ///
+/// Where every rank keeps the model (AllReduceServer), gradients stay where they are computed, and a job
+/// starts from the model of its rank.
+///
 /// The coordinator's thread alone speaks with the other ranks, whenever it waits: for an arrival, or for what
 /// is to happen next. In wall time the server has a thread of its own beside it where vectors are large.
 class RankExecutor final : public Executor {
@@ -39,15 +44,14 @@ class RankExecutor final : public Executor {
     bool time_jobs;      ///< for computing_s()
   };
 
-  /// Takes the ranks of the workers; `wall` is nothing where the order of arrivals is known beforehand. The
-  /// transport outlives the executor.
-  RankExecutor(Transport& transport, RankLayout layout, const Objective& objective, ServerMemory memory,
+  /// `wall` is nothing where the order of arrivals is known beforehand. The transport outlives the executor.
+  RankExecutor(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
                const ServerOptions& server, std::optional<Wall> wall);
   ~RankExecutor() override;
   RankExecutor(const RankExecutor&) = delete;
   RankExecutor& operator=(const RankExecutor&) = delete;
 
-  ParameterServer& server() override { return server_; }
+  ParameterServer& server() override { return *server_; }
   void carry_out(const Orders& orders, double lr) override;
   void arrive(int worker, const Job& job, Orders& orders, double lr) override;
   std::size_t capacity() const override { return 1; }
@@ -80,6 +84,7 @@ class RankExecutor final : public Executor {
     bool forgotten = false;  // nobody waits for it
     bool answered = false;
     bool complete = false;  // answered, and no throttle stretches it
+    bool kept = false;      // the gradient has stayed on its rank
     float loss = 0;
     double computing_s = 0;
     double due_s = 0;  // when a throttle lets it end
@@ -97,13 +102,15 @@ class RankExecutor final : public Executor {
   Flight* awaited(int worker);
   Flight take_out(int worker, std::uint64_t job);
   Flight wait_for(int worker);
+  void make_server(const RunRanks& ranks, int workers, ServerMemory memory, const ServerOptions& options);
   void place_jobs(const Orders& orders);
+  void apply(int worker, const Flight& flight, const Orders& orders, double lr);
   void start(int worker);
   void cancel(int worker);
   void discard(int worker);
   void forget(int worker, Flight& flight);
   void forget_all(int worker);
-  void give_back(const Flight& flight);
+  void give_back(int worker, const Flight& flight);
   void release(Replica& replica);
   void take_answer(const RankAnswer& answer, Landing* landing, const std::string& failure);
   void end_job(int worker, Flight& flight);
@@ -117,7 +124,8 @@ class RankExecutor final : public Executor {
   std::size_t dimension_;
   Stream server_stream_;
   RankMail mail_;  // outlives the server, which may keep gradients' memory as rows
-  Server server_;
+  std::unique_ptr<ParameterServer> server_;
+  AllReduceServer* all_reduce_ = nullptr;  // the same, where every rank keeps the model
   ReplicaPool replicas_;
   ReplicaSnapshot replica_snapshot_;
   std::vector<RankModels> models_;  // of each rank

@@ -22,11 +22,13 @@ std::size_t RankWorker::lanes_of(std::size_t workers, std::size_t devices) {
 }
 
 RankWorker::RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
-                       const std::vector<Device>& devices, const JobOptions& job)
+                       const std::vector<Device>& devices, const JobOptions& job,
+                       const std::optional<ServerOptions>& server)
     : transport_(transport),
       dimension_(objective.dimension()),
       memory_(Stream::immediate(devices.front(), "models and gradients")),
       lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
+  if (server) server_.emplace(transport, devices.front(), dimension_, objective.workers(), *server);
   const std::size_t lanes = lanes_of(workers.size(), devices.size());
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     std::vector<int> there;
@@ -54,10 +56,11 @@ bool RankWorker::look() {
   return settle_sent() || any;
 }
 
-/// All that have come, before a job is begun: some of them may leave jobs out.
+/// All that have come, before a job is begun: some of them may leave jobs out. What comes behind a step waits
+/// for it.
 bool RankWorker::take_orders() {
   bool any = false;
-  while (!ended_ && transport_.done(*order_transfer_)) {
+  while (!ended_ && !(server_ && server_->busy()) && transport_.done(*order_transfer_)) {
     any = true;
     take(order_);
     if (!ended_) order_transfer_ = transport_.receive(0, tag_order, &order_, sizeof(order_));
@@ -66,23 +69,44 @@ bool RankWorker::take_orders() {
 }
 
 void RankWorker::take(const RankOrder& order) {
-  if (order.kind == RankOrder::Kind::end) {
-    ended_ = true;
-    return;
-  }
-  std::deque<Waiting>& waiting = lane_of(order.worker).waiting;
-  if (order.kind == RankOrder::Kind::cancel) {
-    for (Waiting& one : waiting) {
-      if (one.order.worker == order.worker && one.order.job == order.job) one.left_out = true;
+  using Kind = RankOrder::Kind;
+  switch (order.kind) {
+    case Kind::start:
+      return take_job(order);
+    case Kind::cancel:
+      for (Waiting& one : lane_of(order.worker).waiting) {
+        if (one.order.worker == order.worker && one.order.job == order.job) one.left_out = true;
+      }
+      return;
+    case Kind::end:
+      ended_ = true;
+      return;
+    case Kind::set_state:
+      return server_.value().receive_state(order.job);
+    case Kind::add_to_sum: {
+      std::unique_ptr<Result> result = take_kept(order);
+      server_.value().add_to_sum(static_cast<float>(order.number), result->gradient.ref());
+      spare_.push_back(std::move(result));
+      return;
     }
-    return;
+    case Kind::drop:
+      spare_.push_back(take_kept(order));
+      return;
+    case Kind::scale_sum:
+      return server_.value().scale_sum(order.number);
+    case Kind::step:
+      return server_.value().begin_step(order.number);
   }
+}
+
+void RankWorker::take_job(const RankOrder& order) {
   while (models_.size() <= order.slot) models_.push_back({Buffer<float>(memory_, dimension_), std::nullopt});
-  if (order.model_follows != 0) {
-    Model& model = models_[order.slot];
+  Model& model = models_[order.slot];
+  if (order.model == RankOrder::Model::own) server_.value().hand_over(model.values.ref());
+  if (order.model == RankOrder::Model::follows) {
     model.arriving = transport_.receive(0, tag_model, model.values.ref().data(), dimension_ * sizeof(float));
   }
-  waiting.push_back({order, false});
+  lane_of(order.worker).waiting.push_back({order, false});
 }
 
 bool RankWorker::is_there(std::uint32_t slot) {
@@ -150,7 +174,7 @@ void RankWorker::finish(Lane& lane) {
   if (result.failure.empty()) {
     answer.kind = RankAnswer::Kind::gradient;
     answer.loss = *result.loss.data();
-    answer.payload_bytes = dimension_ * sizeof(float);
+    if (!server_) answer.payload_bytes = dimension_ * sizeof(float);
   } else {
     answer.kind = RankAnswer::Kind::failed;
     answer.payload_bytes = result.failure.size();
@@ -190,7 +214,8 @@ bool RankWorker::settle_sent() {
   for (auto& result : sent_) {
     std::erase_if(result->transfers, [this](Transport::Transfer one) { return transport_.done(one); });
     if (!result->transfers.empty()) continue;
-    spare_.push_back(std::move(result));
+    const bool stays = server_ && result->answer.kind == RankAnswer::Kind::gradient;
+    (stays ? kept_ : spare_).push_back(std::move(result));
     any = true;
   }
   std::erase(sent_, nullptr);
@@ -204,6 +229,21 @@ std::unique_ptr<RankWorker::Result> RankWorker::take_result() {
   result->answer = {};
   result->failure.clear();
   return result;
+}
+
+/// Rank 0 has its answer by now, whether or not this rank knows that it has been sent.
+std::unique_ptr<RankWorker::Result> RankWorker::take_kept(const RankOrder& order) {
+  while (true) {
+    const auto found = std::ranges::find_if(kept_, [&order](const std::unique_ptr<Result>& one) {
+      return one->answer.worker == order.worker && one->answer.job == order.job;
+    });
+    if (found != kept_.end()) {
+      std::unique_ptr<Result> result = std::move(*found);
+      kept_.erase(found);
+      return result;
+    }
+    settle_sent();
+  }
 }
 
 }  // namespace tardigrad

@@ -14,21 +14,24 @@
 #include "runtime/execution/job_options.h"
 #include "runtime/objective/objective.h"
 #include "runtime/ranks/messages.h"
+#include "runtime/ranks/rank_server.h"
 #include "runtime/ranks/transport.h"
 
 namespace tardigrad {
 
 /// Computes, on a rank of its own, the gradients of some of a run's workers as rank 0 orders them, and sends
-/// each of them back.
+/// each of them back, or keeps it for the sum that all ranks add up.
 ///
 /// Jobs are computed on lanes, one for each CPU device that has a worker: in the order of their orders, each
 /// as soon as its model is there. The minibatch of a lane with one worker is gathered before that: behind
 /// the answer to the job before, while rank 0 is at work. One lane alone is this thread itself.
 class RankWorker {
  public:
-  /// Makes what computes for these workers. Objective and transport outlive it.
+  /// Makes what computes for these workers. With `server` this rank keeps the model, too, and its gradients
+  /// stay here (AllReduceServer). Objective and transport outlive it.
   RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
-             const std::vector<Device>& devices, const JobOptions& job);
+             const std::vector<Device>& devices, const JobOptions& job,
+             const std::optional<ServerOptions>& server = {});
   RankWorker(const RankWorker&) = delete;
   RankWorker& operator=(const RankWorker&) = delete;
   ~RankWorker();
@@ -79,6 +82,7 @@ class RankWorker {
   bool look();
   bool take_orders();
   void take(const RankOrder& order);
+  void take_job(const RankOrder& order);
   bool is_there(std::uint32_t slot);
   bool advance(Lane& lane);
   void begin(Lane& lane);
@@ -87,6 +91,7 @@ class RankWorker {
   void send(std::unique_ptr<Result> result, const void* payload);
   bool settle_sent();
   std::unique_ptr<Result> take_result();
+  std::unique_ptr<Result> take_kept(const RankOrder& order);
   Lane& lane_of(int worker) { return *lanes_[lane_of_worker_[static_cast<std::size_t>(worker)]]; }
 
   Transport& transport_;
@@ -96,7 +101,9 @@ class RankWorker {
   std::vector<std::size_t> lane_of_worker_;
   std::vector<std::unique_ptr<Result>> spare_;
   std::vector<std::unique_ptr<Result>> sent_;
-  RankOrder order_;  // that is being received
+  std::optional<RankServer> server_;
+  std::vector<std::unique_ptr<Result>> kept_;  // until the server adds them up
+  RankOrder order_;                            // that is being received
   std::optional<Transport::Transfer> order_transfer_;
   bool ended_ = false;
   std::vector<std::unique_ptr<Lane>> lanes_;  // last: their streams use the members above

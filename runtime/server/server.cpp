@@ -319,6 +319,13 @@ void Server::visit_state(StateArchive& state) {
   }
 }
 
+std::vector<BufferRef<float>> Server::step_state() {
+  std::vector<BufferRef<float>> state = {model_.ref()};
+  if (momentum_) state.push_back(momentum_->ref());
+  if (second_moment_) state.push_back(second_moment_->ref());
+  return state;
+}
+
 void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
   version_ = version;
   std::vector<float> values(model_.size());

@@ -84,6 +84,11 @@ class Server final : public ParameterServer {
 
   StreamRef stream() const { return stream_; }
 
+  /// Returns what a step depends on besides its direction, itself, to be used on stream(): x [d], and then
+  /// what the optimizer keeps, each [d].
+  std::vector<BufferRef<float>> step_state();
+  void set_version(std::uint64_t version) { version_ = version; }
+
   /// Returns x itself [d], and mean() ū itself [d], to be used on stream(). mean() throws
   /// std::bad_optional_access where no mean is kept.
   BufferRef<float> model() { return model_.ref(); }

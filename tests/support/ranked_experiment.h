@@ -26,19 +26,22 @@ struct RankedExperiment : MethodExperiment {
         Pull there(objective.workers());
         there.noise = objective.noise;
         there.in_gradient = objective.in_gradient;
-        RankWorker worker(job.rank(rank), there, layout.workers_of(rank), cpus, options.job);
+        RankWorker worker(job.rank(rank), there, layout.workers_of(rank), cpus, options.job,
+                          replicated ? std::optional(options.server) : std::nullopt);
         worker.serve();
       });
     }
     const EndOfRanks end(job.rank(0));
     make = [&](ServerMemory memory) {
-      return make_execution_on_ranks(job.rank(0), layout, objective, memory, delays, speeds, options, replay);
+      return make_execution_on_ranks({&job.rank(0), layout, replicated}, objective, memory, delays, speeds,
+                                     options, replay);
     };
     return MethodExperiment::go(stop);
   }
 
   int ranks;
   std::vector<int> workers_per_rank;
+  bool replicated = false;
 };
 
 }  // namespace tardigrad::testing

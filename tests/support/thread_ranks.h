@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,6 +48,14 @@ class ThreadRanks {
     Transfer receive(int from, int tag, void* data, std::size_t bytes) override {
       return remember(job_.receive({.from = from, .to = rank_, .tag = tag, .target = data, .bytes = bytes}));
     }
+    Transfer all_reduce(const float* values, float* sum, std::size_t count) override {
+      return remember(job_.all_reduce(reductions_++, {.from = rank_,
+                                                      .to = rank_,
+                                                      .tag = 0,
+                                                      .sent = values,
+                                                      .target = sum,
+                                                      .bytes = count * sizeof(float)}));
+    }
     bool done(Transfer transfer) override {
       const std::lock_guard lock(job_.mutex_);
       return transfers_.at(transfer)->over;
@@ -59,6 +69,7 @@ class ThreadRanks {
     ThreadRanks& job_;
     int rank_;
     std::vector<SharedMessage> transfers_;
+    std::size_t reductions_ = 0;  // begun
   };
 
   static bool fit(const Message& sent, const Message& awaited) {
@@ -99,7 +110,29 @@ class ThreadRanks {
     return awaited;
   }
 
+  /// Adds up when the last rank has come to its reduction of that number.
+  SharedMessage all_reduce(std::size_t number, const Message& message) {
+    const std::lock_guard lock(mutex_);
+    auto here = std::make_shared<Message>(message);
+    std::vector<SharedMessage>& all = reductions_[number];
+    all.push_back(here);
+    if (all.size() < ranks_.size()) return here;
+    std::ranges::sort(all, {}, &Message::from);
+    std::vector<float> sum(message.bytes / sizeof(float));
+    for (const SharedMessage& one : all) {
+      if (one->bytes != message.bytes) throw std::logic_error("a reduction of vectors of several sizes");
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<const float*>(one->sent)[i];
+    }
+    for (const SharedMessage& one : all) {
+      std::memcpy(one->target, sum.data(), message.bytes);
+      one->over = true;
+    }
+    reductions_.erase(number);
+    return here;
+  }
+
   std::mutex mutex_;
+  std::map<std::size_t, std::vector<SharedMessage>> reductions_;  // that have begun, by their numbers
   std::deque<SharedMessage> sent_;
   std::deque<SharedMessage> awaited_;
   std::vector<std::unique_ptr<Rank>> ranks_;

@@ -57,11 +57,12 @@ std::optional<double> rate_on_ranks(Transport& ranks, const Case& one) {
   }
   const EndOfRanks end(ranks);
   const auto method = make_method(one.method, {.workers = one.workers, .lr = 1});
-  const RunSummary summary = run(
-      one, objective, *method,
-      [&](const Delays& delays, const EventScript& speeds, const RunOptions& options) {
-        return make_execution_on_ranks(ranks, layout, objective, method->memory(), delays, speeds, options);
-      });
+  const RunSummary summary =
+      run(one, objective, *method,
+          [&](const Delays& delays, const EventScript& speeds, const RunOptions& options) {
+            return make_execution_on_ranks({&ranks, layout}, objective, method->memory(), delays, speeds,
+                                           options);
+          });
   return static_cast<double>(summary.gradients) / summary.train_time_s;
 }
 

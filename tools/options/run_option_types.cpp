@@ -95,7 +95,7 @@ OptionRow batch_size_row(OptionTraits traits) {
 OptionType<RanksOver> ranks_over() { return one_of<RanksOver>({{"mpi", RanksOver::mpi}}); }
 
 OptionType<SyncOver> sync_over() {
-  return one_of<SyncOver>({{"server", SyncOver::server}, {"nccl", SyncOver::nccl}});
+  return one_of<SyncOver>({{"server", SyncOver::server}, {"nccl", SyncOver::nccl}, {"mpi", SyncOver::mpi}});
 }
 
 OptionType<std::optional<GradientRoute>> gradient_route() {

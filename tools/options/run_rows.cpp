@@ -82,8 +82,8 @@ std::vector<OptionRow> run_rows() {
                 .says_where = true},
                &Options::server_device, words("DEVICE")),
       make_row({.name = "sync_over",
-                .help = "sync: server (default), or nccl: every GPU keeps the model, and an all-reduce adds "
-                        "up a round",
+                .help = "sync: server (default), or every GPU (nccl) or rank (mpi) keeps the model, and an "
+                        "all-reduce adds up a round",
                 .section = machine,
                 .feature = Feature::all_reduce,
                 .on_replay = always},

@@ -21,7 +21,7 @@ enum class TableType;
 enum class Optimizer;
 
 /// Where the gradients of a round of sync are added up.
-enum class SyncOver { server, nccl };
+enum class SyncOver { server, nccl, mpi };
 
 /// What the processes of a run speak to each other by.
 enum class RanksOver { mpi };

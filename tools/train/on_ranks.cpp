@@ -178,7 +178,8 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
 RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
                         Transport& transport) {
   require_cpus(devices, objective, options);
-  return {&transport, lay_out(options, objective.workers(), transport.size())};
+  return {&transport, lay_out(options, objective.workers(), transport.size()),
+          options.sync_over == SyncOver::mpi};
 }
 
 std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& options, const RunSetup& setup,
@@ -193,7 +194,8 @@ void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunContro
   const auto dataset = load_data(options);
   const RunSetup setup = set_up_run(options, devices, dataset, own, &ranks);
   RankWorker worker(ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()), devices.workers,
-                    setup.options.job);
+                    setup.options.job,
+                    setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt);
   static_cast<void>(control.run());  // a signal that asks all ranks to end is rank 0's to follow
   agree_once(ranks, {.facts = facts_of(options, setup, dataset.get())});
   try {

@@ -78,11 +78,19 @@ void check_ranks(const TrainOptions& options) {
     if (!options.workers_per_rank.empty()) {
       refuse_options("--workers-per-rank has no use without --ranks mpi");
     }
+    if (options.sync_over == SyncOver::mpi) {
+      refuse_options("--sync-over mpi has no use without --ranks mpi; expected both, or --sync-over server");
+    }
     return;
   }
+  if (options.sync_over == SyncOver::nccl) {
+    refuse_options("--sync-over nccl: works between the GPUs of one process; expected --sync-over mpi");
+  }
+  if (options.sync_over == SyncOver::mpi && options.worker_timeout_s) {
+    refuse_options("--worker-timeout has no use with --sync-over mpi: an all-reduce waits for every rank");
+  }
   const TrainOptions defaults;
-  for (const char* name :
-       {"workers_per_device", "server_device", "sync_over", "gradient_route", "completions"}) {
+  for (const char* name : {"workers_per_device", "server_device", "gradient_route", "completions"}) {
     const OptionRow& row = row_of(name);
     if (row.value(options) == row.value(defaults)) continue;
     refuse_options(fmt::format("{} has no use with --ranks mpi", row.flag()));

@@ -207,6 +207,7 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
     const Transport& ranks = *setup.ranks->transport;
     planned.rank = ranks.rank();
     planned.workers_on_rank = setup.ranks->layout.workers_of(ranks.rank());
+    planned.replicated_on_ranks = setup.ranks->replicated;
   }
   planned.engine = [&objective](Device device, std::span<const int> there) {
     return objective.engine_memory(device, there);
@@ -338,12 +339,11 @@ FirstModel first_model(const TrainOptions& options, const Objective& objective) 
 RunSummary execute(const std::shared_ptr<const RunSetup>& setup, std::span<float> model,
                    std::vector<RunObserver*> observers, const std::stop_token& stop, Recording* replay,
                    const Checkpoint* resume) {
-  Execution execution = setup->ranks
-                            ? make_execution_on_ranks(*setup->ranks->transport, setup->ranks->layout,
-                                                      *setup->objective, setup->method->memory(),
-                                                      setup->delays, setup->speeds, setup->options, replay)
-                            : make_execution(*setup->objective, setup->method->memory(), setup->delays,
-                                             setup->speeds, setup->devices, setup->options, replay);
+  Execution execution =
+      setup->ranks ? make_execution_on_ranks(*setup->ranks, *setup->objective, setup->method->memory(),
+                                             setup->delays, setup->speeds, setup->options, replay)
+                   : make_execution(*setup->objective, setup->method->memory(), setup->delays, setup->speeds,
+                                    setup->devices, setup->options, replay);
   auto coordinator = std::make_shared<Coordinator>(*setup->objective, *setup->method, std::move(execution),
                                                    setup->options, std::move(observers));
   const struct Keep {  // however the run ends

@@ -19,20 +19,13 @@
 #include "runtime/execution/memory_plan.h"
 #include "runtime/methods/method.h"
 #include "runtime/objective/objective.h"
-#include "runtime/ranks/rank_layout.h"
-#include "runtime/ranks/transport.h"
+#include "runtime/ranks/run_ranks.h"
 #include "runtime/telemetry/run_log.h"
 #include "tools/options/train_options.h"
 #include "tools/train/data_classes.h"
 #include "tools/train/own_parts.h"
 
 namespace tardigrad {
-
-/// Says where the workers of a run are that takes place on several ranks.
-struct RunRanks {
-  Transport* transport;
-  RankLayout layout;
-};
 
 /// All that a Coordinator needs for a run.
 struct RunSetup {

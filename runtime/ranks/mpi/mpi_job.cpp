@@ -50,6 +50,15 @@ class MpiTransport final : public Transport {
     });
   }
 
+  /// Not in place: Open MPI would then send whole vectors up and down a tree, and not parts around a ring.
+  Transfer all_reduce(const float* values, float* sum, std::size_t count) override {
+    return begin(count * sizeof(float), [&](std::size_t offset, int bytes, MPI_Request* request) {
+      const std::size_t first = offset / sizeof(float);
+      MPI_Iallreduce(values + first, sum + first, bytes / static_cast<int>(sizeof(float)), MPI_FLOAT, MPI_SUM,
+                     MPI_COMM_WORLD, request);
+    });
+  }
+
   bool done(Transfer transfer) override {
     std::vector<MPI_Request>& parts = transfers_[transfer];
     int all = 0;
@@ -69,7 +78,7 @@ class MpiTransport final : public Transport {
   template <typename Begin>
   Transfer begin(std::size_t bytes, const Begin& begin_part) {
     constexpr std::size_t most = std::size_t{1} << 30;
-    static_assert(most <= std::numeric_limits<int>::max());
+    static_assert(most <= std::numeric_limits<int>::max() && most % sizeof(float) == 0);
     if (unused_.empty()) {
       unused_.push_back(static_cast<Transfer>(transfers_.size()));
       transfers_.emplace_back();

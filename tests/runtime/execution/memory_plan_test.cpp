@@ -82,6 +82,28 @@ TEST(MemoryPlan, ARankNeedsWhatItsPartOfTheRunTakes) {
                                                          {"models handed over", 20'000'000}}));
 }
 
+TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
+  PlannedRun run = two_gpus();
+  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
+  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
+  run.replicated_on_ranks = true;
+  run.rank = 0;
+  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"model", 4'000'000},
+                                                         {"mean", 4'000'000},
+                                                         {"part of the sum of all ranks", 4'000'000},
+                                                         {"data that all workers share", 5000},
+                                                         {"models handed over", 4'000'000}}));
+  run.rank = 1;
+  run.workers_on_rank = {0, 3, 6, 9};
+  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"model", 4'000'000},
+                                                         {"mean", 4'000'000},
+                                                         {"part of the sum of all ranks", 4'000'000},
+                                                         {"gradients", 24'000'000},
+                                                         {"scratch of gradients", 1400},
+                                                         {"data that all workers share", 5000},
+                                                         {"models handed over", 20'000'000}}));
+}
+
 TEST(MemoryPlan, FollowsTheOptions) {
   PlannedRun run = two_gpus();
   run.devices.server = gpu(0);

@@ -92,6 +92,22 @@ TEST_F(Ranks, TrainOnImagesInWallTimeAndAreReplayedByOneProcess) {
   EXPECT_TRUE(read_file(path("again.safetensors")) == read_file(path("ranks.safetensors")));
 }
 
+// The sum of a rank's workers comes first, and so is rounded otherwise: 100 steps of 2⁻²⁴ of their size (1).
+TEST_F(Ranks, AddUpRoundsOfSyncWithoutAServer) {
+  const std::string sync =
+      "train --model quadratic:tridiagonal:50:noise=0.1 --method sync --lr 0.1 --momentum 0.5 --workers 5 "
+      "--device cpu --clock virtual --compute-time 1,2,3,4,5 --eval-every 20 --updates 100 ";
+  const Finished alone = tardigrad(sync + "--log alone.jsonl");
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  const Finished ranks = on_ranks(3, sync + "--ranks mpi --sync-over mpi --log ranks.jsonl --verify");
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  constexpr double tolerance = 100 * 6e-8;
+  const auto final_loss = [this](const std::string& log) {
+    return testing::records_of(path(log), "summary").at(0).at("final_loss").get<double>();
+  };
+  EXPECT_NEAR(final_loss("ranks.jsonl"), final_loss("alone.jsonl"), tolerance);
+}
+
 TEST_F(Ranks, EndARunThatASignalEndsAndSaveIt) {
   const Finished ended = in_background(
       3,

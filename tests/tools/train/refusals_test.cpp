@@ -46,6 +46,15 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{
             "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --device cpu --sync-over nccl",
             "--sync-over nccl: works between GPUs, and the workers are on cpu:0"},
+        Refusal{"--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --sync-over mpi",
+                "--sync-over mpi has no use without --ranks mpi"},
+        Refusal{
+            "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --ranks mpi --sync-over nccl",
+            "--sync-over nccl: works between the GPUs of one process; expected --sync-over mpi"},
+        Refusal{
+            "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --ranks mpi --sync-over mpi "
+            "--worker-timeout 5",
+            "--worker-timeout has no use with --sync-over mpi"},
         Refusal{quadratic_run + "--gradient-route tunnel", "--gradient-route tunnel: unknown"},
         Refusal{quadratic_run + "--init absent.safetensors", "absent.safetensors: cannot be read"},
         Refusal{quadratic_run + "--init problem.json", "problem.json: not a safetensors file"},

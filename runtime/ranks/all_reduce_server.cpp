@@ -1,0 +1,115 @@
+#include "runtime/ranks/all_reduce_server.h"
+
+#include <stdexcept>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "runtime/ranks/backoff.h"
+#include "runtime/ranks/messages.h"
+
+namespace tardigrad {
+
+AllReduceServer::AllReduceServer(Transport& transport, RankMail& mail, StreamRef stream,
+                                 std::size_t dimension, int workers, const ServerOptions& options)
+    : transport_(transport),
+      mail_(mail),
+      server_(stream, dimension, workers, {.tables = 0, .mean = true}, options),
+      zeros_(stream, dimension) {
+  stream.zero(zeros_.ref());
+}
+
+void AllReduceServer::set_model(std::span<const float> values) {
+  server_.set_model(values);
+  send_state();
+}
+
+void AllReduceServer::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+  server_.restore(vectors, version, what);
+  send_state();
+}
+
+void AllReduceServer::order_all(const RankOrder& order) {
+  for (int rank = 1; rank < transport_.size(); ++rank) mail_.order(rank, order);
+}
+
+void AllReduceServer::wait_for(Transport::Transfer transfer) {
+  Backoff backoff;
+  while (!transport_.done(transfer)) backoff.after(mail_.look());
+}
+
+void AllReduceServer::send_state() {
+  server_.stream().synchronize();
+  order_all({.kind = RankOrder::Kind::set_state, .job = server_.version()});
+  std::vector<Transport::Transfer> transfers;
+  for (const BufferRef<float> vector : server_.step_state()) {
+    for (int rank = 1; rank < transport_.size(); ++rank) {
+      transfers.push_back(transport_.send(rank, tag_model, vector.data(), vector.size() * sizeof(float)));
+    }
+  }
+  for (const Transport::Transfer transfer : transfers) wait_for(transfer);
+}
+
+void AllReduceServer::add_up() {
+  server_.stream().synchronize();
+  wait_for(transport_.all_reduce(zeros_.ref().data(), server_.mean().data(), zeros_.size()));
+}
+
+/// Deals out actions: what is about gradients to the ranks that have them, steps to all, hand-overs to this
+/// one, whose replicas checkpoints save. Every other rank hands over to its own jobs as they start.
+class AllReduceServer::Distribution {
+ public:
+  Distribution(AllReduceServer& owner, double lr) : owner_(owner), lr_(lr) {}
+
+  void add(const Accumulate& accumulate) {
+    const auto arrived = std::exchange(owner_.arrived_, std::nullopt);
+    if (!arrived) throw std::logic_error("no gradient to accumulate");
+    if (accumulate.restart != owner_.added_up_) {
+      throw std::logic_error("a sum on several ranks begins behind a step, and nowhere else");
+    }
+    owner_.added_up_ = false;
+    owner_.mail_.order(arrived->rank, {.kind = RankOrder::Kind::add_to_sum,
+                                       .worker = arrived->worker,
+                                       .job = arrived->job,
+                                       .number = accumulate.weight});
+  }
+
+  void add(const ScaleMean& scale) {
+    owner_.order_all({.kind = RankOrder::Kind::scale_sum, .number = scale.factor});
+  }
+
+  void add(const Step& step) {
+    if (std::exchange(owner_.added_up_, true)) throw std::logic_error("a second step along one sum");
+    owner_.order_all({.kind = RankOrder::Kind::step, .number = lr_ * step.scale});
+    owner_.add_up();
+    here_.emplace_back(step);
+  }
+
+  void add(const HandOver& hand_over) { here_.emplace_back(hand_over); }
+
+  void add(const Discard&) {}
+
+  template <typename Other>
+  void add(const Other&) {
+    throw std::logic_error("models on several ranks are kept by sums alone, without tables");
+  }
+
+  void carry_out(std::span<Replica* const> replicas) { owner_.server_.apply(here_, lr_, replicas, nullptr); }
+
+ private:
+  AllReduceServer& owner_;
+  double lr_;
+  Actions here_;
+};
+
+void AllReduceServer::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
+                            const ArrivedGradient*) {
+  Distribution distribution(*this, lr);
+  for (const Action& action : actions) std::visit([&](const auto& one) { distribution.add(one); }, action);
+  distribution.carry_out(replicas);
+  if (const auto unused = std::exchange(arrived_, std::nullopt)) {
+    mail_.order(unused->rank, {.kind = RankOrder::Kind::drop, .worker = unused->worker, .job = unused->job});
+  }
+}
+
+}  // namespace tardigrad

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "runtime/ranks/rank_mail.h"
+#include "runtime/ranks/transport.h"
+#include "runtime/server/server.h"
+
+namespace tardigrad {
+
+/// Keeps the model on every rank (data parallelism), and is rank 0's: all take the same steps. A gradient
+/// stays on the rank that has computed it, which adds it up there (RankServer); before a step, one all-reduce
+/// adds up what the ranks have. It is for methods whose steps are along sums that begin anew after each, as
+/// ReplicatedServer is: Accumulate, ScaleMean, one Step and HandOver. The sum is rounded in another order
+/// than one server's.
+class AllReduceServer final : public ParameterServer {
+ public:
+  /// Is the gradient of an arrival, where it lies.
+  struct Arrived {
+    int rank;
+    int worker;
+    std::uint64_t job;
+  };
+
+  /// Transport, mail and stream outlive it.
+  AllReduceServer(Transport& transport, RankMail& mail, StreamRef stream, std::size_t dimension, int workers,
+                  const ServerOptions& options);
+
+  /// Says whose gradient the next apply() is about.
+  void take_arrival(const Arrived& arrived) { arrived_ = arrived; }
+
+  /// Blocks until every rank has the model.
+  void set_model(std::span<const float> values) override;
+
+  /// Carries out actions, of which a step blocks until every rank has come to it. `gradient` is null: see
+  /// take_arrival(). Throws std::logic_error for other actions.
+  void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
+             const ArrivedGradient* gradient) override;
+
+  void read_model(std::span<float> values) override { server_.read_model(values); }
+  std::optional<double> largest_drift() override { return std::nullopt; }
+  bool at_rest() const override { return added_up_; }
+  void begin_snapshot(Snapshot& snapshot) override { server_.begin_snapshot(snapshot); }
+  std::size_t save_more(std::size_t) override { return 0; }
+
+  /// Blocks until every rank has what was saved.
+  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
+
+  std::uint64_t version() const override { return server_.version(); }
+
+ private:
+  class Distribution;
+
+  void order_all(const RankOrder& order);
+  void wait_for(Transport::Transfer transfer);
+  void send_state();
+  void add_up();
+
+  Transport& transport_;
+  RankMail& mail_;
+  Server server_;
+  Buffer<float> zeros_;  // rank 0's part of every sum
+  std::optional<Arrived> arrived_;
+  bool added_up_ = true;  // there is no sum, or a step has been taken along it: the next begins anew
+};
+
+}  // namespace tardigrad
