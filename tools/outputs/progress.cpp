@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 
@@ -21,6 +22,15 @@ constexpr auto plain_period = std::chrono::seconds(5);
 std::string percent(const std::optional<double>& share) {
   return share ? fmt::format("{:.2f} %", 100 * *share) : std::string("-");
 }
+
+/// With so many decimals, where it is not so large that they say nothing.
+std::string shown(double value, int decimals) {
+  constexpr double large = 1e9;
+  return std::abs(value) < large ? fmt::format("{:.{}f}", value, decimals) : fmt::format("{:.4e}", value);
+}
+
+std::string shown_time(double time) { return shown(time, 1); }
+std::string shown_loss(double loss) { return shown(loss, 4); }
 
 /// The classes that are known worst and best; nothing where there are none.
 void print_classes(std::FILE* out, const Evaluation& evaluation) {
@@ -58,9 +68,9 @@ void Progress::on_update(const UpdateRecord& record) {
 void Progress::show(double time, SteadyClock::time_point now) {
   const double elapsed_s = std::chrono::duration<double>(now - shown_at_).count();
   const double rate = static_cast<double>(gradients_ - gradients_shown_) / elapsed_s;
-  const std::string line =
-      fmt::format("update {}  time {:.1f} {}  loss {:.4f}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}",
-                  update_, time, time_unit_, loss_.value_or(0), percent(accuracy_), rate, staleness_max_);
+  const std::string line = fmt::format(
+      "update {}  time {} {}  loss {}  accuracy {}  {:.0f} gradients/s  staleness ≤ {}", update_,
+      shown_time(time), time_unit_, shown_loss(loss_.value_or(0)), percent(accuracy_), rate, staleness_max_);
   if (!terminal_) return say_line(line);
   say(stderr, "\r\033[K{}", line);
   std::fflush(stderr);
@@ -72,8 +82,9 @@ void Progress::on_evaluation(const EvaluationRecord& record) {
   accuracy_ = record.evaluation.accuracy;
   clear_line();
   const auto& norm_sq = record.evaluation.gradient_norm_sq;
-  say_line("evaluation at update {}  time {:.1f} {}: loss {:.4f}{}{}", record.update, record.time, time_unit_,
-           record.evaluation.loss, accuracy_ ? "  accuracy " + percent(accuracy_) : "",
+  say_line("evaluation at update {}  time {} {}: loss {}{}{}", record.update, shown_time(record.time),
+           time_unit_, shown_loss(record.evaluation.loss),
+           accuracy_ ? "  accuracy " + percent(accuracy_) : "",
            norm_sq ? fmt::format("  ||grad f||^2 {:.4g}", *norm_sq) : "");
 }
 
@@ -99,12 +110,11 @@ void Progress::on_summary(const RunSummary& summary) {
   clear_line();
   if (!result_) return;
   say(result_, "\n{}", worker_table(summary.workers, time_unit_));
-  say(result_,
-      "\n{} updates from {} gradients in {:.1f} {} (training took {:.1f} s of wall time; ended by {})\n",
-      summary.updates, summary.gradients, summary.time, time_unit_, summary.train_time_s,
+  say(result_, "\n{} updates from {} gradients in {} {} (training took {:.1f} s of wall time; ended by {})\n",
+      summary.updates, summary.gradients, shown_time(summary.time), time_unit_, summary.train_time_s,
       to_string(summary.stop_reason));
   const bool whole = summary.evaluated_update == summary.updates;
-  say(result_, "{} {:.4f}", whole ? "final loss" : "loss", summary.final_evaluation.loss);
+  say(result_, "{} {}", whole ? "final loss" : "loss", shown_loss(summary.final_evaluation.loss));
   if (summary.final_evaluation.accuracy) {
     say(result_, "  accuracy {}", percent(summary.final_evaluation.accuracy));
   }
@@ -120,8 +130,8 @@ void Progress::on_summary(const RunSummary& summary) {
 
 void Progress::on_resume(const ResumeRecord& record) {
   clear_line();
-  say_line("going on at update {}, time {:.1f} {}, from checkpoint {}", record.checkpoint.update,
-           record.checkpoint.time, time_unit_, record.path);
+  say_line("going on at update {}, time {} {}, from checkpoint {}", record.checkpoint.update,
+           shown_time(record.checkpoint.time), time_unit_, record.path);
   accuracy_ = record.evaluation.evaluation.accuracy;
 }
 

@@ -67,5 +67,14 @@ TEST_F(Stdout, ThatIsClosedIsSaid) {
   EXPECT_EQ(run.err, "tardigrad: stdout: cannot be written: Bad file descriptor\n");
 }
 
+TEST_F(Stdout, ShowsLargeNumbersInFewDigits) {
+  const Finished run = tardigrad(
+      "train --method asgd --model quadratic:problem.json --clock virtual --compute-time 4e12,4e12 "
+      "--updates 6 --lr 0.1 --eval-every 2");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("6 updates from 6 gradients in 1.2000e+13 units"));
+  EXPECT_THAT(run.err, HasSubstr("evaluation at update 4  time 8.0000e+12 units: loss -0.0555"));
+}
+
 }  // namespace
 }  // namespace tardigrad
