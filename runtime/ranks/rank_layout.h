@@ -21,6 +21,9 @@ class RankLayout {
     }
   }
 
+  /// Returns the rank of each worker.
+  const std::vector<int>& of_workers() const { return of_worker_; }
+
   int rank_of(int worker) const { return of_worker_[static_cast<std::size_t>(worker)]; }
 
   std::vector<int> workers_of(int rank) const {

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "runtime/base/json_text.h"
@@ -15,7 +16,8 @@
 namespace tardigrad {
 namespace {
 
-// Viewers show tracks by these numbers; the process is 1.
+// Viewers show processes and tracks by these numbers; of several ranks each is one behind the other.
+constexpr int first_process = 1;
 constexpr int server_track = 1;
 constexpr int evaluation_track = 2;
 constexpr int first_worker_track = 100;
@@ -43,13 +45,17 @@ TraceEvents::TraceEvents(const std::string& run_json) {
   const Json run = parse_own_json<Json>(run_json);
   std::string name = "tardigrad " + run.value("method", "");
   if (run.value("clock", "") == "virtual") name += ", virtual time (a unit is drawn as a second)";
-  text_ = json_text(Json{{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", name}}}});
+  ranks_ = run.value("rank_of_worker", std::vector<int>());
+  name_process(first_process, ranks_.empty() ? name : "rank 0: " + name);
+  for (const int rank : std::set<int>(ranks_.begin(), ranks_.end())) {
+    name_process(first_process + rank, fmt::format("rank {}", rank));
+  }
   name_track(server_track, "server");
   name_track(evaluation_track, "evaluation");
   text_ += ",\n" + json_text(Json{{"name", "run"},
                                   {"ph", "i"},
                                   {"s", "p"},
-                                  {"pid", 1},
+                                  {"pid", first_process},
                                   {"tid", server_track},
                                   {"ts", 0},
                                   {"args", {{"command", run.value("command", "")}}}});
@@ -97,8 +103,8 @@ void TraceEvents::add(const EvaluationRecord& record) {
   const std::int64_t time_ns = to_ns(record.time);
   fmt::format_to(std::back_inserter(text_),
                  ",\n"
-                 R"({{"name":"evaluation","ph":"i","s":"t","pid":1,"tid":{},"ts":{}.{:03},"args":{{{}}}}})",
-                 evaluation_track, time_ns / 1000, time_ns % 1000, evaluation_args(record));
+                 R"({{"name":"evaluation","ph":"i","s":"t","pid":{},"tid":{},"ts":{}.{:03},"args":{{{}}}}})",
+                 first_process, evaluation_track, time_ns / 1000, time_ns % 1000, evaluation_args(record));
 }
 
 void TraceEvents::add(const LeftOut& record) {
@@ -121,8 +127,9 @@ TraceEvents::Slice TraceEvents::slice(int track, const char* name, std::int64_t 
   fmt::format_to(
       std::back_inserter(text_),
       FMT_COMPILE(",\n"
-                  R"({{"name":"{}","ph":"X","pid":1,"tid":{},"ts":{}.{:03},"dur":{}.{:03},"args":{{{}}}}})"),
-      name, track, begin_ns / 1000, begin_ns % 1000, width_ns / 1000, width_ns % 1000, args);
+                  R"({{"name":"{}","ph":"X","pid":{},"tid":{},"ts":{}.{:03},"dur":{}.{:03},"args":{{{}}}}})"),
+      name, process_of(track), track, begin_ns / 1000, begin_ns % 1000, width_ns / 1000, width_ns % 1000,
+      args);
   return {begin_ns, end_ns};
 }
 
@@ -131,12 +138,13 @@ void TraceEvents::arrow(const char* name, Point from, Point to) {
   ++arrows_;
   fmt::format_to(
       std::back_inserter(text_),
-      FMT_COMPILE(",\n"
-                  R"({{"name":"{}","cat":"flow","ph":"s","id":{},"pid":1,"tid":{},"ts":{}.{:03}}},)"
-                  "\n"
-                  R"({{"name":"{}","cat":"flow","ph":"f","bp":"e","id":{},"pid":1,"tid":{},"ts":{}.{:03}}})"),
-      name, arrows_, from.track, from.time_ns / 1000, from.time_ns % 1000, name, arrows_, to.track,
-      to.time_ns / 1000, to.time_ns % 1000);
+      FMT_COMPILE(
+          ",\n"
+          R"({{"name":"{}","cat":"flow","ph":"s","id":{},"pid":{},"tid":{},"ts":{}.{:03}}},)"
+          "\n"
+          R"({{"name":"{}","cat":"flow","ph":"f","bp":"e","id":{},"pid":{},"tid":{},"ts":{}.{:03}}})"),
+      name, arrows_, process_of(from.track), from.track, from.time_ns / 1000, from.time_ns % 1000, name,
+      arrows_, process_of(to.track), to.track, to.time_ns / 1000, to.time_ns % 1000);
 }
 
 /// From the update that made the version, if its slice is there, to the beginning of the job.
@@ -160,14 +168,29 @@ int TraceEvents::worker_track(int worker) {
   return track;
 }
 
+int TraceEvents::process_of(int track) const {
+  if (track < first_worker_track || ranks_.empty()) return first_process;
+  return first_process + ranks_.at(static_cast<std::size_t>(track - first_worker_track));
+}
+
+void TraceEvents::name_process(int process, const std::string& name) {
+  using Json = nlohmann::ordered_json;
+  const auto say = [&](const char* what, const Json& args) {
+    if (!text_.empty()) text_ += ",\n";
+    text_ += json_text(Json{{"name", what}, {"ph", "M"}, {"pid", process}, {"args", args}});
+  };
+  say("process_name", {{"name", name}});
+  if (!ranks_.empty()) say("process_sort_index", {{"sort_index", process}});
+}
+
 void TraceEvents::name_track(int track, const std::string& name) {
   end_of(track) = 0;
   fmt::format_to(std::back_inserter(text_),
                  ",\n"
-                 R"({{"name":"thread_name","ph":"M","pid":1,"tid":{},"args":{{"name":"{}"}}}},)"
+                 R"({{"name":"thread_name","ph":"M","pid":{},"tid":{},"args":{{"name":"{}"}}}},)"
                  "\n"
-                 R"({{"name":"thread_sort_index","ph":"M","pid":1,"tid":{},"args":{{"sort_index":{}}}}})",
-                 track, name, track, track);
+                 R"({{"name":"thread_sort_index","ph":"M","pid":{},"tid":{},"args":{{"sort_index":{}}}}})",
+                 process_of(track), track, name, process_of(track), track, track);
 }
 
 }  // namespace tardigrad

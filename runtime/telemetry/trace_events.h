@@ -19,12 +19,14 @@ namespace tardigrad {
 /// the latest 1,000 before an update); arrows "model" from an update to the jobs that begin on its model.
 /// Both ends of an arrow lie in slices that are there.
 ///
+/// The run is a process; one over several ranks is a process for each, with the server on rank 0.
+///
 /// Times are microseconds with three digits; a second of wall time is a second, and so is a unit of virtual
 /// time. Slices of a track never overlap. Copies go on independently.
 class TraceEvents {
  public:
   /// Begins a trace. `run_json` is an object with the members of the run record; its method, clock and
-  /// command are named.
+  /// command are named, and its ranks are the processes.
   explicit TraceEvents(const std::string& run_json);
 
   void add(const GradientRecord& record);
@@ -61,9 +63,12 @@ class TraceEvents {
   void model_arrow(std::uint64_t version, int track, Slice job);
   std::int64_t& end_of(int track);
   int worker_track(int worker);
+  int process_of(int track) const;
+  void name_process(int process, const std::string& name);
   void name_track(int track, const std::string& name);
 
   std::string text_;
+  std::vector<int> ranks_;             // of the workers, in a run over several
   std::vector<std::int64_t> ends_ns_;  // of each track's last slice, by track; −1: the track has no name yet
   std::uint64_t arrows_ = 0;
   double queue_time_ = 0;      // of the gradient that made the next update

@@ -383,6 +383,7 @@ std::string log_record(const TrainOptions& options, const RunSetup& setup) {
   for (const Device device : setup.memory.devices()) {
     record["memory_bytes"][device.name()] = setup.memory.total(device);
   }
+  if (setup.ranks) record["rank_of_worker"] = setup.ranks->layout.of_workers();
   if (!setup.classes.empty()) record["classes"] = to_json(setup.classes);
   record["command"] = repeat_command(options);
   record["command_line"] = options.command_line;

@@ -70,6 +70,10 @@ struct Trace {
   void add(const json& event, std::size_t position) {
     const std::string phase = event.at("ph");
     if (phase == "M" && event.at("name") == "thread_name") tracks[event.at("tid")] = event["args"]["name"];
+    if (phase == "M" && event.at("name") == "process_name") {
+      processes[event.at("pid")] = event["args"]["name"];
+    }
+    if (event.contains("tid")) processes_of[event.at("tid")].insert(event.at("pid").get<int>());
     if (phase == "i" && event.at("name") == "evaluation") ++evaluations;
     if (phase == "X") {
       const std::int64_t begin_ns = to_ns(event.at("ts"));
@@ -106,6 +110,8 @@ struct Trace {
     return *(&slice + 1);
   }
 
+  std::map<int, std::string> processes;
+  std::map<int, std::set<int>> processes_of;  // of each track
   std::map<int, std::string> tracks;
   std::map<int, std::vector<Slice>> slices;
   std::map<std::uint64_t, Arrow> arrows;
@@ -229,6 +235,23 @@ TEST_P(TraceOfMethod, ShowsAllOfARunInWallTime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TraceOfMethod, ::testing::ValuesIn(method_names()), testing::method_title);
+
+TEST(TraceFile, HasAProcessForEachRank) {
+  testing::MethodExperiment experiment(3, "dude", "1,2,3", testing::in_virtual_time(30), 1);
+  const TemporaryFile file;
+  TraceFile trace(file.path(), R"({"method":"dude","clock":"wall","rank_of_worker":[1,2,1]})", plenty);
+  experiment.observers = {&trace};
+  experiment.go();
+  const Trace read(testing::read_file(file.path()));
+  EXPECT_EQ(read.processes,
+            (std::map<int, std::string>{{1, "rank 0: tardigrad dude"}, {2, "rank 1"}, {3, "rank 2"}}));
+  for (const auto& [track, processes] : read.processes_of) {
+    const std::string& name = read.tracks.at(track);
+    const int process = name == "worker 1" ? 3 : name.starts_with("worker") ? 2 : 1;
+    EXPECT_EQ(processes, (std::set<int>{process})) << name;
+  }
+  expect_structure(read);
+}
 
 // Updates of one moment are drawn side by side; no arrow points back in time.
 TEST(TraceFile, DrawsArrivalsOfOneMoment) {

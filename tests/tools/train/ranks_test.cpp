@@ -87,6 +87,7 @@ TEST_F(Ranks, TrainOnImagesInWallTimeAndAreReplayedByOneProcess) {
       "--workers-per-rank 3,1 --device cpu:2 --updates 60 --eval-every 30 --ranks mpi --verify "
       "--record run.rec --save ranks.safetensors --log ranks.jsonl --trace trace.json");
   ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  EXPECT_THAT(read_file(path("trace.json")), HasSubstr("\"name\":\"rank 2\""));
   const Finished again = tardigrad("train --replay run.rec --save again.safetensors");
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_TRUE(read_file(path("again.safetensors")) == read_file(path("ranks.safetensors")));

@@ -3,7 +3,7 @@
 /// Of the run record: what is drawn by the seed, follows from the rest, or says where things lie, and when, where and
 /// how it was started.
 const notConfiguration = new Set(
-  ["event", "seed", "command", "compute_times", "gradient_routes", "memory_bytes", "data_dir", "table",
+  ["event", "seed", "command", "compute_times", "rank_of_worker", "gradient_routes", "memory_bytes", "data_dir", "table",
     "command_line", "commit", "build", "date", "host"]);
 
 /// In virtual time it does not matter on which device of a kind a run was, and with several side by side that is
