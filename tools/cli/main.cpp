@@ -177,14 +177,18 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
   // All processes of a command that runs something meet, whatever happens to each; others go their own way.
   const bool meets_ranks = !arguments.empty() &&
                            (arguments[0] == "train" || arguments[0] == "compare" || arguments[0] == "advise");
-  const auto report_once = [meets_ranks](const auto& print, ExitCode code, const char* message) {
-    return meets_ranks && leaves_it_to_rank_0(message) ? int{code} : print(code, message);
+  bool understood = false;  // the command line, which is the same for all of them
+  const auto report_once = [&](const auto& print, ExitCode code, const char* message) {
+    const bool others_say_it =
+        meets_ranks ? leaves_it_to_rank_0(message) : !understood && !speaks_for_all_ranks();
+    return others_say_it ? int{code} : print(code, message);
   };
   const auto runs_something = [&] {
     return train_command->parsed() || compare_command->parsed() || advise_command->parsed();
   };
   try {
     const auto checkpoint = read_command_line(app, arguments);
+    understood = true;
     if (devices_command->parsed()) print_devices();
     if (table_command->parsed()) {
       (by_class ? print_class_table : csv ? print_csv : print_accuracy_table)(logs);

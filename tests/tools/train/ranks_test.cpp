@@ -158,7 +158,8 @@ TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {
   for (const Case& one :
        {Case{3, run + "--updates 3", "mpirun has started 3 processes, and each would train"},
         Case{7, run + "--updates 3 --ranks mpi",
-             "--ranks mpi: 7 ranks, and the run has 5 workers; expected 6 or fewer"}}) {
+             "--ranks mpi: 7 ranks, and the run has 5 workers; expected 6 or fewer"},
+        Case{2, "report --colour log.jsonl", "--colour"}}) {
     const Finished refused = on_ranks(one.ranks, one.arguments);
     EXPECT_EQ(refused.exit_code, 2) << refused.err;
     EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
