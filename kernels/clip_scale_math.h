@@ -4,17 +4,11 @@
 #include <limits>
 
 #include "kernels/clip_scale.h"
-#include "kernels/lane_sum.h"
 
 namespace tardigrad {
 
-/// Counts the lanes of the sums (lane_sum.h), within a chunk and over the chunks: a block's threads on a GPU.
+/// Counts the lanes of the sum over chunks (lane_sum.h): a block's threads on a GPU.
 inline constexpr std::size_t clip_lanes = 256;
-
-/// Returns the elements of the chunk that begins at `first`.
-TARDIGRAD_HOST_DEVICE inline std::size_t chunk_size(std::size_t dimension, std::size_t first) {
-  return dimension - first < ClipScale::chunk ? dimension - first : ClipScale::chunk;
-}
 
 TARDIGRAD_HOST_DEVICE inline float scale_for(double sum_of_squares, float max_norm) {
   if (!(sum_of_squares < std::numeric_limits<double>::infinity())) {

@@ -10,6 +10,8 @@
 namespace tardigrad {
 namespace {
 
+static_assert(MeanOfRows::chunk == std::size_t{4} * threads_per_block, "a block takes a chunk at once");
+
 /// Rows whose loads are in flight at once: with four columns of floats a thread, 128 bytes.
 constexpr int rows_at_once = 8;
 
@@ -85,26 +87,31 @@ __device__ void replace_mean(std::size_t first, std::size_t count, const Row* co
   }
 }
 
-/// A thread takes four columns at a time, and the first threads one of the rest.
+/// A block takes a chunk at a time, each thread four of its columns, and the first threads one of the rest.
 template <typename Row, bool with_drift>
 __global__ void __launch_bounds__(threads_per_block)
     mean_of_rows_kernel(std::size_t dimension, std::size_t offset, std::size_t count,
                         const Row* const* __restrict__ rows, float* __restrict__ mean,
                         double* __restrict__ drift) {
-  Drift own;
-  const std::size_t packs = dimension / 4;
-  for (std::size_t i = grid_first(); i < packs; i += grid_stride()) {
-    replace_mean<4, with_drift>(offset + 4 * i, count, rows, mean, own);
-  }
-  if (const std::size_t i = 4 * packs + grid_first(); i < dimension) {
-    replace_mean<1, with_drift>(offset + i, count, rows, mean, own);
-  }
-  if constexpr (with_drift) {
-    own.off_squares = block_sum(own.off_squares);
-    own.exact_squares = block_sum(own.exact_squares);
-    if (threadIdx.x == 0) {
-      atomicAdd(&drift[0], own.off_squares);
-      atomicAdd(&drift[1], own.exact_squares);
+  const std::size_t chunks = MeanOfRows::chunks(dimension);
+  for (std::size_t index = blockIdx.x; index < chunks; index += gridDim.x) {
+    const std::size_t first = index * MeanOfRows::chunk;
+    const std::size_t size = dimension - first < MeanOfRows::chunk ? dimension - first : MeanOfRows::chunk;
+    const std::size_t packs = size / 4;
+    Drift own;
+    if (threadIdx.x < packs) {
+      replace_mean<4, with_drift>(offset + first + std::size_t{4} * threadIdx.x, count, rows, mean, own);
+    }
+    if (const std::size_t i = 4 * packs + threadIdx.x; i < size) {
+      replace_mean<1, with_drift>(offset + first + i, count, rows, mean, own);
+    }
+    if constexpr (with_drift) {
+      own.off_squares = block_sum(own.off_squares);
+      own.exact_squares = block_sum(own.exact_squares);
+      if (threadIdx.x == 0) {
+        drift[2 * index] = own.off_squares;
+        drift[2 * index + 1] = own.exact_squares;
+      }
     }
   }
 }
@@ -114,13 +121,9 @@ __global__ void __launch_bounds__(threads_per_block)
 void MeanOfRows::launch(CudaStream stream) const {
   if (dimension == 0) return;
   check(*this);
-  if (drift != nullptr) {
-    check_cuda(cudaMemsetAsync(drift, 0, 2 * sizeof(double), stream), name, "cudaMemsetAsync");
-  }
   visit_rows(*this, [&]<typename Row>(const Row* const* pointers) {
     const auto kernel = drift != nullptr ? mean_of_rows_kernel<Row, true> : mean_of_rows_kernel<Row, false>;
-    launch_kernel(name, kernel, grid_for((dimension + 3) / 4), stream, dimension, offset, count, pointers,
-                  mean, drift);
+    launch_kernel(name, kernel, {chunks(dimension)}, stream, dimension, offset, count, pointers, mean, drift);
   });
 }
 

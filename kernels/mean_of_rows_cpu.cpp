@@ -13,6 +13,7 @@ namespace {
 
 /// Elements whose sums are kept while all rows pass by: 16 KiB of float64 stay in the first cache.
 constexpr std::size_t block = 2048;
+static_assert(block % MeanOfRows::chunk == 0, "a chunk is of one block");
 
 /// Rows added at once: each sum is loaded and stored once for all of them, and as many streams of memory are
 /// under way.
@@ -67,12 +68,13 @@ void divide(std::size_t size, std::size_t count, const double* __restrict sums, 
   for (std::size_t i = 0; i < size; ++i) exact[i] = mean_of(sums[i], count);
 }
 
-void add_drift(std::size_t size, const float* mean, const float* exact, double* drift) {
-  drift[0] += lane_sum<warp_lanes>(size, [&](double sum, std::size_t i) {
+/// The sums of one chunk.
+void sum_drift(std::size_t size, const float* mean, const float* exact, double* drift) {
+  drift[0] = lane_sum<warp_lanes>(size, [&](double sum, std::size_t i) {
     const double off = distance(mean[i], exact[i]);
     return sum + off * off;
   });
-  drift[1] += lane_sum<warp_lanes>(
+  drift[1] = lane_sum<warp_lanes>(
       size, [&](double sum, std::size_t i) { return add_product(sum, exact[i], exact[i]); });
 }
 
@@ -80,16 +82,17 @@ template <typename Row>
 void compute(const MeanOfRows& m, const Row* const* rows) {
   double sums[block];
   float exact[block];
-  double drift[2] = {};
   for (std::size_t first = 0; first < m.dimension; first += block) {
     const std::size_t size = std::min(block, m.dimension - first);
     float* const mean = m.mean + m.offset + first;
     sum_columns(m.offset + first, size, m.count, rows, sums);
     divide(size, m.count, sums, exact);
-    if (m.drift != nullptr) add_drift(size, mean, exact, drift);
+    for (std::size_t i = 0; m.drift != nullptr && i < size; i += MeanOfRows::chunk) {
+      double* const drift = m.drift + 2 * ((first + i) / MeanOfRows::chunk);
+      sum_drift(std::min(MeanOfRows::chunk, size - i), mean + i, exact + i, drift);
+    }
     std::copy_n(exact, size, mean);
   }
-  if (m.drift != nullptr) std::copy_n(drift, 2, m.drift);
 }
 
 }  // namespace

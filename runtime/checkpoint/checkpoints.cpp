@@ -19,6 +19,9 @@ constexpr std::chrono::seconds longest_pause{300};
 /// Vectors that one call has saved, as many as an update moves in about the same time.
 constexpr std::size_t vectors_at_once = 3;
 
+/// Of what is on its way to the disk: larger vectors go in pieces.
+constexpr std::size_t most_buffer_bytes = std::size_t{64} << 20;
+
 /// For people, and for tests of how much a kill can lose: no run depends on it.
 double unix_time_s() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -39,7 +42,7 @@ Checkpoints::Checkpoints(CheckpointOptions options, const ParameterLayout& layou
     : options_(std::move(options)),
       layout_(layout),
       folder_(options_.folder),
-      pool_(device, layout.dimension() * sizeof(float)),
+      pool_(device, std::min(layout.dimension() * sizeof(float), most_buffer_bytes)),
       run_(run),
       observers_(observers),
       begun_at_(SteadyClock::now()) {}

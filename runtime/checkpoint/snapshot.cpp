@@ -60,14 +60,16 @@ Snapshot::~Snapshot() {
 }
 
 Snapshot::Place Snapshot::add(const std::string& name, ElementType type, std::optional<std::size_t> rows) {
-  const Place place{.model = false, .position = announced_bytes_};
+  const auto [announced, is_new] =
+      places_.try_emplace(name, Place{.model = false, .position = announced_bytes_});
+  if (!is_new) return announced->second;
   std::vector<std::int64_t> shape;
   if (rows) shape.push_back(static_cast<std::int64_t>(*rows));
   shape.push_back(static_cast<std::int64_t>(dimension_));
   const std::uint64_t bytes = rows.value_or(1) * dimension_ * element_bytes(type);
   (*tensors_)[name] = safetensors_entry(dtype_of(type), shape, announced_bytes_, bytes);
   announced_bytes_ += bytes;
-  return place;
+  return announced->second;
 }
 
 Snapshot::Place Snapshot::row(Place first, ElementType type, std::size_t row) const {
@@ -113,9 +115,13 @@ std::shared_ptr<StagingPool::Buffer> Snapshot::take_buffer() {
 }
 
 void Snapshot::save(std::span<const float> vector, Place place) {
-  auto buffer = take_buffer();
-  std::memcpy(buffer->data(), vector.data(), vector.size_bytes());
-  submit({place, vector.size_bytes(), std::move(buffer)});
+  const auto bytes = std::as_bytes(vector);
+  for (std::size_t begin = 0; begin < bytes.size(); begin += pool_.buffer_bytes()) {
+    const auto piece = bytes.subspan(begin, std::min(pool_.buffer_bytes(), bytes.size() - begin));
+    auto buffer = take_buffer();
+    std::memcpy(buffer->data(), piece.data(), piece.size());
+    submit({{place.model, place.position + begin}, piece.size(), std::move(buffer)});
+  }
 }
 
 /// Under the lock to its end: when the last piece is written this may be destroyed.

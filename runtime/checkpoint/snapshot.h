@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,7 +30,8 @@ class StagingPool {
  public:
   using Buffer = PinnedBuffer<std::byte>;
 
-  /// Allocates the first buffers. Throws DeviceError if the memory cannot be had.
+  /// Allocates the first buffers, which may be smaller than a vector. Throws DeviceError if the memory cannot
+  /// be had.
   StagingPool(Device device, std::size_t buffer_bytes);
 
   std::shared_ptr<Buffer> take();
@@ -48,10 +51,10 @@ class StagingPool {
 /// Takes the vectors of a run as they are at one moment to two files of a folder, `model.safetensors` and
 /// `state.safetensors`, while the run goes on.
 ///
-/// First all vectors are announced, and start() is called; then each is handed over once, in any order, and
-/// seal() is called. A thread of its own writes; when everything is written it calls `complete` there, with
-/// the files on the disk. What fails shows in failure() when it is over; the rest is then taken and thrown
-/// away, so that whoever hands over need not know.
+/// First all vectors are announced, and start() is called; then each is handed over once, whole or in parts,
+/// in any order, and seal() is called. A thread of its own writes; when everything is written it calls
+/// `complete` there, with the files on the disk. What fails shows in failure() when it is over; the rest is
+/// then taken and thrown away, so that whoever hands over need not know.
 class Snapshot {
  public:
   /// Says where a vector goes.
@@ -70,18 +73,24 @@ class Snapshot {
 
   static constexpr Place model() { return {.model = true, .position = 0}; }
 
-  /// Announces a tensor [d], or [rows, d], and returns where its first row goes.
+  /// Announces a tensor [d], or [rows, d], and returns where its first row goes. One of that name may have
+  /// been announced before: it is the same, and its rows come in parts.
   Place add(const std::string& name, ElementType type = ElementType::f32,
             std::optional<std::size_t> rows = {});
 
   /// Returns where row `row` of a tensor goes.
   Place row(Place first, ElementType type, std::size_t row) const;
 
+  /// Returns where the elements from `index` on go of a vector whose place that is.
+  static Place element(Place vector, ElementType type, std::size_t index) {
+    return {.model = vector.model, .position = vector.position + index * element_bytes(type)};
+  }
+
   /// Starts the thread that writes. Where no thread is to be had that is the failure.
   void start();
 
-  /// Copies a vector [d], as it is behind all that is enqueued on the stream by now. Any thread that may use
-  /// the stream may call it.
+  /// Copies a vector [d], or a part of one, as it is behind all that is enqueued on the stream by now. Any
+  /// thread that may use the stream may call it.
   void save(const StreamRef& stream, BufferRef<const float> vector, Place place) {
     copy(stream, vector, place);
   }
@@ -108,14 +117,19 @@ class Snapshot {
     std::shared_ptr<StagingPool::Buffer> buffer;
   };
 
+  /// In pieces that fit into a buffer.
   template <typename T>
   void copy(const StreamRef& stream, BufferRef<const T> vector, Place place) {
-    auto buffer = take_buffer();
-    T* const target = reinterpret_cast<T*>(buffer->data());
-    stream.copy(host_view(target, vector.size()), vector);
-    stream.notify([this, place, bytes = vector.size() * sizeof(T), buffer = std::move(buffer)] {
-      submit({place, bytes, buffer});
-    });
+    const std::size_t most = pool_.buffer_bytes() / sizeof(T);
+    for (std::size_t begin = 0; begin < vector.size(); begin += most) {
+      const BufferRef<const T> piece = vector.subview(begin, std::min(most, vector.size() - begin));
+      auto buffer = take_buffer();
+      stream.copy(host_view(reinterpret_cast<T*>(buffer->data()), piece.size()), piece);
+      stream.notify([this, to = Place{place.model, place.position + begin * sizeof(T)},
+                     bytes = piece.size() * sizeof(T), buffer = std::move(buffer)] {
+        submit({to, bytes, buffer});
+      });
+    }
   }
 
   bool is_over() const;
@@ -131,6 +145,7 @@ class Snapshot {
   std::size_t dimension_;
   std::string model_header_;
   std::unique_ptr<SafetensorsContents::Json> tensors_;  // of the header of the state
+  std::map<std::string, Place> places_;                 // of their first rows
   std::uint64_t announced_bytes_ = 0;
 
   mutable std::mutex mutex_;  // for what follows

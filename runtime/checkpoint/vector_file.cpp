@@ -46,23 +46,25 @@ bool VectorFile::has(const std::string& name, ElementType type, std::size_t rows
   return found != tensors_.end() && found->second.type == type && found->second.rows == rows;
 }
 
-void VectorFile::read(const std::string& name, std::size_t row, std::span<float> values) {
-  read_bytes(name, row, ElementType::f32, std::as_writable_bytes(values));
+void VectorFile::read(const std::string& name, std::size_t row, std::span<float> values, std::size_t begin) {
+  read_bytes(name, row, ElementType::f32, std::as_writable_bytes(values), begin);
 }
 
-void VectorFile::read(const std::string& name, std::size_t row, std::span<Bf16> values) {
-  read_bytes(name, row, ElementType::bf16, std::as_writable_bytes(values));
+void VectorFile::read(const std::string& name, std::size_t row, std::span<Bf16> values, std::size_t begin) {
+  read_bytes(name, row, ElementType::bf16, std::as_writable_bytes(values), begin);
 }
 
 void VectorFile::read_bytes(const std::string& name, std::size_t row, ElementType type,
-                            std::span<std::byte> bytes) {
+                            std::span<std::byte> bytes, std::size_t begin) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) refuse(name, "it to be there");
   const Tensor& tensor = found->second;
-  if (tensor.type != type || row >= tensor.rows || bytes.size() != dimension_ * element_bytes(type)) {
+  const std::size_t count = bytes.size() / element_bytes(type);
+  if (tensor.type != type || row >= tensor.rows || begin > dimension_ || count > dimension_ - begin) {
     refuse(name, fmt::format("{} with more than {} rows", dtype_of(type), row));
   }
-  file_.seekg(static_cast<std::streamoff>(tensor.begin + row * bytes.size()));
+  const std::uint64_t first = row * dimension_ + begin;
+  file_.seekg(static_cast<std::streamoff>(tensor.begin + first * element_bytes(type)));
   file_.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   if (!file_) refuse(name, "bytes that can be read");
 }

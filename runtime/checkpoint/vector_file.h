@@ -33,9 +33,10 @@ class VectorFile {
   /// Tells whether it has a tensor of that name, type and number of rows.
   bool has(const std::string& name, ElementType type, std::size_t rows) const;
 
-  /// Reads values [d] ← that row. Throws std::invalid_argument, naming the tensor, if it is not there.
-  void read(const std::string& name, std::size_t row, std::span<float> values);
-  void read(const std::string& name, std::size_t row, std::span<Bf16> values);
+  /// Reads values ← the elements of that row from `begin` on. Throws std::invalid_argument, naming the
+  /// tensor, if they are not there.
+  void read(const std::string& name, std::size_t row, std::span<float> values, std::size_t begin = 0);
+  void read(const std::string& name, std::size_t row, std::span<Bf16> values, std::size_t begin = 0);
 
  private:
   struct Tensor {
@@ -45,7 +46,8 @@ class VectorFile {
   };
   Tensor tensor(const std::string& name, const SafetensorsEntry& entry,
                 const SafetensorsContents& contents) const;
-  void read_bytes(const std::string& name, std::size_t row, ElementType type, std::span<std::byte> bytes);
+  void read_bytes(const std::string& name, std::size_t row, ElementType type, std::span<std::byte> bytes,
+                  std::size_t begin);
   [[noreturn]] void refuse(const std::string& name, const std::string& expected) const;
 
   std::filesystem::path path_;

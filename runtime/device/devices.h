@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -53,8 +54,25 @@ struct Devices {
     return {workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(std::min(n, workers.size()))};
   }
 
+  /// Returns the device of shard i: the server's first, and then the others of workers, in turn.
+  Device of_shard(std::size_t i) const {
+    std::vector<Device> all{server};
+    std::ranges::remove_copy(workers, std::back_inserter(all), server);
+    return all[i % all.size()];
+  }
+
+  /// Returns the devices that have a shard, each once.
+  std::vector<Device> of_server() const {
+    std::vector<Device> all;
+    for (std::size_t i = 0; i < server_shards; ++i) {
+      if (std::ranges::find(all, of_shard(i)) == all.end()) all.push_back(of_shard(i));
+    }
+    return all;
+  }
+
   std::vector<Device> workers;  ///< devices of workers, each once
   Device server;
+  std::size_t server_shards = 1;  ///< parts of the model, each on a stream of its own (ShardedServer)
   bool replicated = false;  ///< there is no server: every worker's GPU keeps the model (ReplicatedServer)
 
  private:

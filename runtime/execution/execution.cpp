@@ -18,7 +18,7 @@ namespace {
 std::unique_ptr<Executor> make_executor_of_known_order(Objective& objective, ServerMemory memory,
                                                        const Devices& devices,
                                                        const ExecutionOptions& options) {
-  if (devices.workers.front().backend == Backend::cpu) {
+  if (runs_ahead_on_threads(devices)) {
     return std::make_unique<LookaheadExecutor>(objective, devices.workers, memory, options.server,
                                                options.job);
   }
@@ -27,6 +27,10 @@ std::unique_ptr<Executor> make_executor_of_known_order(Objective& objective, Ser
 }
 
 }  // namespace
+
+bool runs_ahead_on_threads(const Devices& devices) {
+  return devices.server.backend == Backend::cpu && devices.server_shards == 1;
+}
 
 RunEvents make_events(const Objective& objective, const Delays& delays, const EventScript& speeds,
                       const ExecutionOptions& options, Recording* replay) {

@@ -59,8 +59,12 @@ struct RunEvents {
 RunEvents make_events(const Objective& objective, const Delays& delays, const EventScript& speeds,
                       const ExecutionOptions& options, Recording* replay);
 
-/// Makes the execution of a run. In wall time, and on GPUs, workers and server have streams (StreamExecutor);
-/// in virtual time on the CPU, threads compute ahead of the server (LookaheadExecutor). A recording is
+/// Tells whether a run on these devices whose order of arrivals is known has a LookaheadExecutor.
+bool runs_ahead_on_threads(const Devices& devices);
+
+/// Makes the execution of a run. In wall time, on GPUs, and where the server has shards, workers and server
+/// have streams (StreamExecutor); in virtual time on the CPU, threads compute ahead of the server
+/// (LookaheadExecutor). A recording is
 /// repeated like virtual time, in its own order.
 ///
 /// All references outlive it, and so does `replay`, which may be null. Throws DeviceError where a device or

@@ -87,14 +87,14 @@ void LookaheadExecutor::place_jobs(const Orders& orders, std::uint64_t number,
 }
 
 void LookaheadExecutor::release(Replica& replica) {
-  replica_snapshot_.save(replica, server_stream_);
+  replica_snapshot_.save(replica, server_);
   replicas_.release(replica);
 }
 
 /// What is planned from here on is ordered behind all replicas as they are.
 std::vector<std::uint64_t> LookaheadExecutor::begin_snapshot(Snapshot& snapshot) {
   for (const WorkerJobs& worker : workers_) {
-    worker.models.for_each([this](Replica* replica) { replica_snapshot_.add(*replica, server_stream_); });
+    worker.models.for_each([this](Replica* replica) { replica_snapshot_.add(*replica); });
   }
   return replica_snapshot_.begin(snapshot);
 }

@@ -16,6 +16,7 @@
 #include "runtime/execution/job_options.h"
 #include "runtime/objective/objective.h"
 #include "runtime/server/replica.h"
+#include "runtime/server/replica_snapshot.h"
 #include "runtime/server/server.h"
 
 namespace tardigrad {
@@ -49,7 +50,9 @@ class LookaheadExecutor final : public Executor {
   float collect() override;
   void lose(int worker, bool computes) override;
   std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
-  std::size_t save_more(std::size_t vectors) override { return replica_snapshot_.save_more(vectors); }
+  std::size_t save_more(std::size_t vectors) override {
+    return replica_snapshot_.save_more(vectors, server_);
+  }
   void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                     std::span<const std::uint64_t> models) override;
   Device device(int) const override { return server_.stream().device(); }

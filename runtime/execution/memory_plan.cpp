@@ -10,10 +10,12 @@
 #include <string_view>
 #include <utility>
 
-#include "kernels/clip_scale.h"
+#include "kernels/mean_of_rows.h"
+#include "kernels/square_sums.h"
 #include "runtime/execution/lookahead_executor.h"
 #include "runtime/execution/stream_layout.h"
 #include "runtime/server/replica.h"
+#include "runtime/server/shard.h"
 
 namespace tardigrad {
 namespace {
@@ -43,9 +45,9 @@ class Planner {
  private:
   void plan_process() {
     if (run_.devices.replicated) {
-      for (const Device device : run_.devices.in_use(workers_)) plan_server(device);
+      for (const Device device : run_.devices.in_use(workers_)) plan_server(device, run_.dimension);
     } else {
-      plan_server(run_.devices.server);
+      plan_shards();
     }
     if (run_.lookahead) {
       plan_threads();
@@ -62,7 +64,7 @@ class Planner {
     plan_shared_data(device);
     if (*run_.rank == 0) {
       constexpr std::size_t being_read = 2;
-      plan_server(device);
+      plan_server(device, run_.dimension);
       if (run_.replicated_on_ranks) add(device, "part of the sum of all ranks", vector_bytes_);
       add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + being_read) * vector_bytes_);
       plan_replicas(device, workers_);
@@ -76,7 +78,7 @@ class Planner {
       plan_engine(device, on_lane);
     }
     if (run_.replicated_on_ranks) {
-      plan_server(device);
+      plan_server(device, run_.dimension);
       add(device, "part of the sum of all ranks", vector_bytes_);
     }
     add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
@@ -88,17 +90,32 @@ class Planner {
     if (bytes > 0) bytes_[{owner, what}] += bytes;
   }
 
-  void plan_server(Device device) {
-    add(device, "model", vector_bytes_);
-    if (run_.memory.mean) add(device, "mean", vector_bytes_);
-    if (run_.memory.corrected) add(device, "corrected mean", vector_bytes_);
-    if (run_.server.momentum != 0) add(device, "momentum", vector_bytes_);
-    if (run_.server.optimizer == Optimizer::adamw) add(device, "moments of AdamW", 2 * vector_bytes_);
-    if (run_.server.clip_norm) {
-      add(device, "sums for clipping", ClipScale::chunks(run_.dimension) * sizeof(double) + sizeof(float));
+  /// Where a step is clipped, several shards meet at the first.
+  void plan_shards() {
+    const std::vector<Shard> shards = cut_into_shards(run_.dimension, run_.devices.server_shards);
+    for (std::size_t i = 0; i < shards.size(); ++i) plan_server(run_.devices.of_shard(i), shards[i].size);
+    if (shards.size() > 1) plan_clipping(run_.devices.server, run_.dimension);
+  }
+
+  void plan_clipping(Device device, std::size_t dimension) {
+    if (!run_.server.clip_norm) return;
+    add(device, "sums for clipping", SquareSums::chunks(dimension) * sizeof(double) + sizeof(float));
+  }
+
+  /// A server, or a shard of it, of so many elements.
+  void plan_server(Device device, std::size_t dimension) {
+    const std::size_t vector = dimension * sizeof(float);
+    add(device, "model", vector);
+    if (run_.memory.mean) add(device, "mean", vector);
+    if (run_.memory.corrected) add(device, "corrected mean", vector);
+    if (run_.server.momentum != 0) add(device, "momentum", vector);
+    if (run_.server.optimizer == Optimizer::adamw) add(device, "moments of AdamW", 2 * vector);
+    plan_clipping(device, dimension);
+    if (run_.server.resum_every) {
+      add(device, "sums of the drift", 2 * MeanOfRows::chunks(dimension) * sizeof(double));
     }
     const bool narrow = run_.server.table_type == TableType::bf16;
-    const std::size_t row = vector_stride(run_.dimension);
+    const std::size_t row = vector_stride(dimension);
     const std::size_t address = device.backend == Backend::cuda ? sizeof(float*) : 0;
     const auto tables = static_cast<std::size_t>(run_.memory.tables);
     add(device, narrow ? "gradient table (bf16)" : "gradient table (f32)",
@@ -106,14 +123,14 @@ class Planner {
     add(device, "rows kept for corrections",
         static_cast<std::size_t>(run_.memory.kept_rows) * (row * sizeof(float) + address));
     if (!run_.devices.replicated && copies_gradients(device)) {
-      add(device, "copy of another GPU's gradient", vector_bytes_);
+      add(device, "copy of another GPU's gradient", vector);
     }
   }
 
   bool copies_gradients(Device server) const {
     return std::ranges::any_of(run_.devices.in_use(workers_), [&](Device device) {
       if (device.backend == Backend::cpu || device == server) return false;
-      const auto route = run_.server.routes.find(device);
+      const auto route = run_.server.routes.find({server, device});
       return route == run_.server.routes.end() || route->second == GradientRoute::copy;
     });
   }
@@ -205,9 +222,21 @@ std::optional<int> workers_that_fit(PlannedRun run, const FreeMemory& free) {
 
 std::optional<Device> server_that_fits(PlannedRun run, const FreeMemory& free) {
   if (run.devices.server.backend == Backend::cpu || run.devices.replicated) return std::nullopt;
-  for (int i = cuda_device_count() - 1; i >= 0; --i) {  // the last are the likeliest to carry no workers
+  if (run.devices.server_shards > 1) return std::nullopt;  // they lie on all GPUs
+  for (int i = cuda_device_count() - 1; i >= 0; --i) {     // the last are the likeliest to carry no workers
     run.devices.server = {Backend::cuda, i};
     if (fits(run, free)) return run.devices.server;
+  }
+  return std::nullopt;
+}
+
+/// The fewest shards that fit, a GPU each at the most.
+std::optional<std::size_t> shards_that_fit(PlannedRun run, const FreeMemory& free) {
+  if (run.devices.server.backend == Backend::cpu || run.devices.replicated) return std::nullopt;
+  const std::size_t most = std::min(run.devices.workers.size(), most_shards(run.dimension));
+  for (std::size_t shards = run.devices.server_shards + 1; shards <= most; ++shards) {
+    run.devices.server_shards = shards;
+    if (fits(run, free)) return shards;
   }
   return std::nullopt;
 }
@@ -229,6 +258,9 @@ std::vector<std::string> what_would_fit(const PlannedRun& run, const FreeMemory&
     ways.push_back(fmt::format("--table-dtype bf16, which needs {}", format_bytes(most_on_a_device(narrow))));
   }
   try_both(run, "");
+  if (const auto shards = shards_that_fit(run, free)) {
+    ways.push_back(fmt::format("--server-shards {}", *shards));
+  }
   if (ways.empty() && can_be_narrow) try_both(narrow, "--table-dtype bf16 with ");
   return ways;
 }
@@ -274,8 +306,9 @@ void require_memory(const PlannedRun& run, const FreeMemory& free) {
   }
   for (const Device device : devices) message += list_items(plan, device);
   const std::vector<std::string> ways = what_would_fit(run, free);
-  message += ways.empty() ? "\nneither fewer workers nor another server device or table would make it fit"
-                          : fmt::format("\nwhat would fit: {}", fmt::join(ways, "; "));
+  message += ways.empty()
+                 ? "\nneither fewer workers nor another server device, table or shards would make it fit"
+                 : fmt::format("\nwhat would fit: {}", fmt::join(ways, "; "));
   throw std::invalid_argument(message);
 }
 

@@ -10,6 +10,7 @@
 
 #include "runtime/execution/stream_layout.h"
 #include "runtime/server/replicated_server.h"
+#include "runtime/server/sharded_server.h"
 
 namespace tardigrad {
 namespace {
@@ -78,18 +79,29 @@ ReplicaPool* StreamExecutor::find_replicas(Device device) const {
 
 void StreamExecutor::make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
                                  const ServerOptions& options) {
+  if (devices.replicated) return make_replicated_server(objective, devices, options);
   const std::size_t dimension = objective.dimension();
-  if (!devices.replicated) {
-    server_streams_.emplace_back(devices.server, "server", Priority::high);
+  server_streams_.emplace_back(devices.server, "server", Priority::high);
+  if (devices.server_shards == 1) {
     server_ =
         std::make_unique<Server>(server_streams_.front(), dimension, objective.workers(), memory, options);
     return;
   }
+  for (std::size_t i = 0; i < devices.server_shards; ++i) {
+    server_streams_.emplace_back(devices.of_shard(i), fmt::format("server's shard {}", i), Priority::high);
+  }
+  const std::vector<StreamRef> streams(server_streams_.begin() + 1, server_streams_.end());
+  server_ = std::make_unique<ShardedServer>(server_streams_.front(), streams, dimension, objective.workers(),
+                                            memory, options);
+}
+
+void StreamExecutor::make_replicated_server(const Objective& objective, const Devices& devices,
+                                            const ServerOptions& options) {
   for (const Device device : devices.in_use(workers_.size())) {
     server_streams_.emplace_back(device, "server of " + device.name(), Priority::high);
   }
   const std::vector<StreamRef> streams(server_streams_.begin(), server_streams_.end());
-  server_ = std::make_unique<ReplicatedServer>(streams, make_collectives(streams), dimension,
+  server_ = std::make_unique<ReplicatedServer>(streams, make_collectives(streams), objective.dimension(),
                                                objective.workers(), options);
 }
 
@@ -133,10 +145,12 @@ void StreamExecutor::apply(const Orders& orders, double lr, const ArrivedGradien
   try {
     server_->apply(orders.for_server(), lr, targets_, gradient);
   } catch (const DeviceError& error) {
-    const auto struck = std::find_if(server_streams_.begin(), server_streams_.end(),
-                                     [&](const Stream& stream) { return stream.device() == error.device(); });
-    if (struck == server_streams_.end()) throw;
-    throw DeviceError(error.device(), told_by(struck->ref(), error));
+    for (const Stream& stream : server_streams_) {
+      if (stream.device() != error.device()) continue;
+      const std::string known = told_by(stream, error);
+      if (known != error.what()) throw DeviceError(error.device(), known);
+    }
+    throw;
   }
 }
 
@@ -207,14 +221,14 @@ std::optional<Executor::Failure> StreamExecutor::next_failure() {
 }
 
 void StreamExecutor::release(const WorkerJobs& worker, Replica& replica) {
-  replica_snapshot_.save(replica, server_stream(replica.model.device()));
+  replica_snapshot_.save(replica, *server_);
   worker.replicas->release(replica);
 }
 
 /// Whatever writes the job's replica next is ordered behind the gradient.
 void StreamExecutor::release_oldest(WorkerJobs& worker) { release(worker, *worker.models.pop().replica); }
 
-/// The one that writes replicas in that device's memory.
+/// The one of that device, on which events of replicas are recorded.
 StreamRef StreamExecutor::server_stream(Device device) const {
   for (const Stream& stream : server_streams_) {
     if (stream.device() == device) return stream;
@@ -224,9 +238,7 @@ StreamRef StreamExecutor::server_stream(Device device) const {
 
 std::vector<std::uint64_t> StreamExecutor::begin_snapshot(Snapshot& snapshot) {
   for (const WorkerJobs& worker : workers_) {
-    worker.models.for_each([this](const ModelOfJob& model) {
-      replica_snapshot_.add(*model.replica, server_stream(model.replica->model.device()));
-    });
+    worker.models.for_each([this](const ModelOfJob& model) { replica_snapshot_.add(*model.replica); });
   }
   return replica_snapshot_.begin(snapshot);
 }
@@ -240,7 +252,7 @@ void StreamExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, Vector
       for (const Job& job : jobs[i]) versions.insert(job.version);
     }
     if (versions.empty()) continue;
-    const auto replicas = pool->restore(vectors, server_stream(pool->device()), versions, models);
+    const auto replicas = pool->restore(vectors, server_stream(pool->server()), versions, models);
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       if (workers_[i].replicas != pool.get()) continue;
       for (const Job& job : jobs[i]) {

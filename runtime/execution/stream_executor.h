@@ -15,6 +15,7 @@
 #include "runtime/objective/objective.h"
 #include "runtime/server/parameter_server.h"
 #include "runtime/server/replica.h"
+#include "runtime/server/replica_snapshot.h"
 #include "runtime/server/server.h"
 
 namespace tardigrad {
@@ -54,7 +55,9 @@ class StreamExecutor final : public Executor {
   bool is_healthy(int worker) override;
   bool has_ended(int worker) override;
   std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
-  std::size_t save_more(std::size_t vectors) override { return replica_snapshot_.save_more(vectors); }
+  std::size_t save_more(std::size_t vectors) override {
+    return replica_snapshot_.save_more(vectors, *server_);
+  }
   void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                     std::span<const std::uint64_t> models) override;
   Device device(int worker) const override { return state(worker).stream->device(); }
@@ -79,6 +82,8 @@ class StreamExecutor final : public Executor {
   ReplicaPool* find_replicas(Device device) const;
   void make_server(const Objective& objective, const Devices& devices, ServerMemory memory,
                    const ServerOptions& options);
+  void make_replicated_server(const Objective& objective, const Devices& devices,
+                              const ServerOptions& options);
   void place_jobs(const Orders& orders);
   void apply(const Orders& orders, double lr, const ArrivedGradient* gradient);
   void start(const std::vector<int>& workers);
@@ -98,7 +103,8 @@ class StreamExecutor final : public Executor {
   std::size_t capacity_;
   std::optional<Wall> wall_;
   std::optional<PinnedBuffer<PauseState>> pauses_;
-  std::vector<Stream> server_streams_;  // one, or one for each GPU that keeps the model
+  /// One, or one for each GPU that keeps the model, or one on which shards meet and one for each of them.
+  std::vector<Stream> server_streams_;
   std::unique_ptr<ParameterServer> server_;
   std::vector<std::unique_ptr<GradientStream>> streams_;
   std::vector<std::unique_ptr<ReplicaPool>> replicas_;  // one for each memory

@@ -44,6 +44,9 @@ class AllReduceServer final : public ParameterServer {
   bool at_rest() const override { return added_up_; }
   void begin_snapshot(Snapshot& snapshot) override { server_.begin_snapshot(snapshot); }
   std::size_t save_more(std::size_t) override { return 0; }
+  void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) override {
+    server_.save_replica(snapshot, replica, place);
+  }
 
   /// Blocks until every rank has what was saved.
   void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;

@@ -212,7 +212,7 @@ void RankExecutor::give_back(int worker, const Flight& flight) {
 }
 
 void RankExecutor::release(Replica& replica) {
-  replica_snapshot_.save(replica, server_stream_);
+  replica_snapshot_.save(replica, *server_);
   replicas_.release(replica);
 }
 
@@ -281,8 +281,7 @@ std::optional<Executor::Failure> RankExecutor::next_failure() {
 
 std::vector<std::uint64_t> RankExecutor::begin_snapshot(Snapshot& snapshot) {
   for (const WorkerJobs& worker : workers_) {
-    worker.models.for_each(
-        [this](const ModelOfJob& model) { replica_snapshot_.add(*model.replica, server_stream_); });
+    worker.models.for_each([this](const ModelOfJob& model) { replica_snapshot_.add(*model.replica); });
   }
   return replica_snapshot_.begin(snapshot);
 }

@@ -18,6 +18,7 @@
 #include "runtime/ranks/rank_models.h"
 #include "runtime/ranks/run_ranks.h"
 #include "runtime/server/replica.h"
+#include "runtime/server/replica_snapshot.h"
 #include "runtime/server/server.h"
 
 namespace tardigrad {
@@ -63,7 +64,9 @@ class RankExecutor final : public Executor {
   bool is_healthy(int worker) override { return !state(worker).failed; }
   bool has_ended(int worker) override;
   std::vector<std::uint64_t> begin_snapshot(Snapshot& snapshot) override;
-  std::size_t save_more(std::size_t vectors) override { return replica_snapshot_.save_more(vectors); }
+  std::size_t save_more(std::size_t vectors) override {
+    return replica_snapshot_.save_more(vectors, *server_);
+  }
   void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                     std::span<const std::uint64_t> models) override;
   Device device(int) const override { return server_stream_.device(); }

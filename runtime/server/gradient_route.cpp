@@ -23,7 +23,8 @@ constexpr int measured_rounds = 9;
 class Rival {
  public:
   Rival(StreamRef stream, std::size_t dimension, Device workers, GradientRoute route)
-      : server_(stream, dimension, 1, {.tables = 0, .mean = true}, {.routes = {{workers, route}}}),
+      : server_(stream, dimension, 1, {.tables = 0, .mean = true},
+                {.routes = {{{stream.device(), workers}, route}}}),
         start_(stream.device()),
         end_(stream.device()) {
     server_.set_model(std::vector<float>(dimension));
@@ -93,13 +94,16 @@ GradientRoutes choose_routes(const Devices& devices, std::size_t dimension,
                              std::optional<GradientRoute> forced) {
   GradientRoutes routes;
   if (devices.replicated) return routes;
-  for (const Device workers : devices.workers) {
-    if (workers.backend == Backend::cpu || workers == devices.server) continue;
-    if (forced == GradientRoute::peer && !peer_access(devices.server, workers)) {
-      throw std::invalid_argument(fmt::format("--gradient-route peer: {} has no access to the memory of {}",
-                                              devices.server.name(), workers.name()));
+  for (const Device server : devices.of_server()) {
+    for (const Device workers : devices.workers) {
+      if (workers.backend == Backend::cpu || workers == server) continue;
+      if (forced == GradientRoute::peer && !peer_access(server, workers)) {
+        throw std::invalid_argument(fmt::format("--gradient-route peer: {} has no access to the memory of {}",
+                                                server.name(), workers.name()));
+      }
+      routes[{server, workers}] =
+          forced ? *forced : measured_route(server, workers, dimension / devices.server_shards);
     }
-    routes[workers] = forced ? *forced : measured_route(devices.server, workers, dimension);
   }
   return routes;
 }

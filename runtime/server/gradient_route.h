@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -17,8 +18,15 @@ enum class GradientRoute {
   copy,  ///< the gradient is copied to the server's GPU first, and the model to the replica afterwards
 };
 
-/// Maps devices of workers to routes. Devices that are not in it are copied from and to.
-using GradientRoutes = std::map<Device, GradientRoute>;
+/// Names a device of a server, or of a shard of it, and one of workers.
+struct ServerAndWorkers {
+  Device server;
+  Device workers;
+  auto operator<=>(const ServerAndWorkers&) const = default;
+};
+
+/// Maps pairs of devices to routes. Vectors are copied where a pair is not in it.
+using GradientRoutes = std::map<ServerAndWorkers, GradientRoute>;
 
 /// Returns "peer" or "copy".
 std::string name_of(GradientRoute route);
@@ -29,9 +37,9 @@ std::string name_of(GradientRoute route);
 /// back. Throws DeviceError.
 GradientRoute faster_route(Device server, Device workers, std::size_t dimension);
 
-/// Returns the routes of every worker device that is another GPU than the server's: `forced`, or else the
-/// faster, measured once a process for the same devices and d. Throws std::invalid_argument where `forced` is
-/// peer and there is no peer access.
+/// Returns the routes between every device of the server and every worker device that is another GPU:
+/// `forced`, or else the faster, measured once a process for the same devices and d. Throws
+/// std::invalid_argument where `forced` is peer and there is no peer access.
 GradientRoutes choose_routes(const Devices& devices, std::size_t dimension,
                              std::optional<GradientRoute> forced);
 

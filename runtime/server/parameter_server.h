@@ -71,6 +71,9 @@ class ParameterServer {
   /// Saves up to `vectors` more vectors, and returns how many there were.
   virtual std::size_t save_more(std::size_t vectors) = 0;
 
+  /// Saves a replica as it is before any later action writes it.
+  virtual void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) = 0;
+
   /// Visits what belongs to the tables and is no vector.
   virtual void visit_state(StateArchive&) {}
 

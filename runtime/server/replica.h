@@ -8,7 +8,6 @@
 #include <optional>
 #include <set>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "runtime/checkpoint/snapshot.h"
@@ -31,59 +30,8 @@ struct Replica {
   std::optional<Snapshot::Place> unsaved = {};  ///< where a snapshot that is being taken is to have it
 };
 
-/// Saves the models of jobs in flight, each version once: some at a time, or when its replica may be written
-/// anew.
-class ReplicaSnapshot {
- public:
-  static constexpr const char* name = "models";
-
-  /// Adds a replica. It is called before begin(); `stream` is one that the replica's next writer is ordered
-  /// behind.
-  void add(Replica& replica, StreamRef stream) {
-    if (versions_.insert(replica.version).second) waiting_.push_back({&replica, stream});
-  }
-
-  /// Announces the replicas, and returns their versions in the order of the rows.
-  std::vector<std::uint64_t> begin(Snapshot& snapshot) {
-    snapshot_ = &snapshot;
-    versions_.clear();
-    std::vector<std::uint64_t> rows;
-    if (waiting_.empty()) return rows;
-    const Snapshot::Place first = snapshot.add(name, ElementType::f32, waiting_.size());
-    for (const Waiting& one : waiting_) {
-      one.replica->unsaved = snapshot.row(first, ElementType::f32, rows.size());
-      rows.push_back(one.replica->version);
-    }
-    return rows;
-  }
-
-  /// Saves a replica if it is not saved yet. Returns whether it did.
-  bool save(Replica& replica, StreamRef stream) {
-    if (!replica.unsaved) return false;
-    stream.wait(replica.written);
-    snapshot_->save(stream, replica.model, *std::exchange(replica.unsaved, std::nullopt));
-    return true;
-  }
-
-  /// Saves up to `count` more replicas, and returns how many it did.
-  std::size_t save_more(std::size_t count) {
-    std::size_t saved = 0;
-    while (saved < count && !waiting_.empty()) {
-      if (save(*waiting_.back().replica, waiting_.back().stream)) ++saved;
-      waiting_.pop_back();
-    }
-    return saved;
-  }
-
- private:
-  struct Waiting {
-    Replica* replica;
-    StreamRef stream;
-  };
-  Snapshot* snapshot_ = nullptr;
-  std::vector<Waiting> waiting_;
-  std::set<std::uint64_t> versions_;
-};
+/// Names the tensor that snapshots have of replicas.
+inline constexpr const char* replicas_in_snapshots = "models";
 
 /// Owns the replicas of one device: at most one more than there are jobs. One that is no longer used is the
 /// next to be written, while the caches still hold it.
@@ -96,6 +44,9 @@ class ReplicaPool {
         dimension_(dimension) {}
 
   Device device() const { return memory_.device(); }
+
+  /// Returns the device whose streams write the replicas.
+  Device server() const { return server_; }
 
   /// Returns the replica of a version, which only grows, for one more job. `fresh` tells whether it is new,
   /// and so is still to be written, `order` to be set. Throws DeviceError if memory cannot be had.
@@ -127,7 +78,7 @@ class ReplicaPool {
     std::vector<float> values(dimension_);
     for (const std::uint64_t version : versions) {
       const auto row = std::ranges::find(rows, version) - rows.begin();
-      vectors.read(ReplicaSnapshot::name, static_cast<std::size_t>(row), values);
+      vectors.read(replicas_in_snapshots, static_cast<std::size_t>(row), values);
       Replica& replica = unused();
       replica.version = version;
       stream.copy(replica.model, host_view(values.data(), values.size()));

@@ -34,6 +34,9 @@ class ReplicatedServer final : public ParameterServer {
   bool at_rest() const override { return added_up_; }
   void begin_snapshot(Snapshot& snapshot) override { servers_.front()->server.begin_snapshot(snapshot); }
   std::size_t save_more(std::size_t) override { return 0; }
+  void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) override {
+    member(replica.model.device()).server.save_replica(snapshot, replica, place);
+  }
   void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
   std::uint64_t version() const override { return servers_.front()->server.version(); }
   void check() const override { collectives_->check(); }

@@ -1,13 +1,12 @@
 #include "runtime/server/server.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 
-#include "kernels/clip_scale.h"
+#include "kernels/square_sums.h"
 
 namespace tardigrad {
 namespace {
@@ -61,43 +60,40 @@ void Server::GradientTable::count_row(std::size_t worker, bool row_counts) {
   counts[worker] = row_counts;
 }
 
-Server::Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
-               const ServerOptions& options, ParallelFor parallel_for)
+Server::Server(StreamRef stream, Shard shard, int workers, ServerMemory memory, const ServerOptions& options,
+               ParallelFor parallel_for)
     : stream_(stream),
+      shard_(shard),
       memory_(memory),
       options_(options),
       workers_(workers),
       parallel_for_(std::move(parallel_for)),
-      model_(stream, dimension),
-      drift_(stream.device(), 2),
+      model_(stream, shard.size),
       resummed_(stream.device()) {
   if (options.resum_every && (memory.tables == 0 || !memory.mean)) {
     throw std::logic_error("a mean is to be summed anew from its rows, but there is no table");
   }
-  if (memory.mean) {
-    mean_.emplace(stream_, dimension);
-    stream_.zero(mean_->ref());
-  }
+  const auto make_zeros = [&](std::optional<Buffer<float>>& vector) {
+    vector.emplace(stream_, shard.size);
+    stream_.zero(vector->ref());
+  };
+  if (memory.mean) make_zeros(mean_);
   const auto rows = static_cast<std::size_t>(workers);
   for (int i = 0; i < memory.tables; ++i) tables_.push_back(make_table(rows, options.table_type));
-  if (memory.corrected) {
-    corrected_.emplace(stream_, dimension);
-    stream_.zero(corrected_->ref());
-  }
+  if (memory.corrected) make_zeros(corrected_);
   const auto kept_rows = static_cast<std::size_t>(memory.kept_rows);
   if (kept_rows > 0) kept_ = make_table(kept_rows, TableType::f32);
   const bool adamw = options.optimizer == Optimizer::adamw;
-  if (options.momentum != 0 || adamw) {
-    momentum_.emplace(stream_, dimension);
-    stream_.zero(momentum_->ref());
-  }
-  if (adamw) {
-    second_moment_.emplace(stream_, dimension);
-    stream_.zero(second_moment_->ref());
-  }
+  if (options.momentum != 0 || adamw) make_zeros(momentum_);
+  if (adamw) make_zeros(second_moment_);
   if (options.clip_norm) {
     clip_scale_.emplace(stream_, 1);
-    clip_sums_.emplace(stream_, ClipScale::chunks(dimension));
+    square_sums_.emplace(stream_, SquareSums::chunks(shard.size));
+  }
+  if (options.resum_every) {
+    const std::size_t sums = 2 * MeanOfRows::chunks(shard.size);
+    drift_sums_.emplace(stream_, sums);
+    drift_.emplace(stream_.device(), sums);
   }
 }
 
@@ -146,7 +142,7 @@ const float* Server::direction(const float* gradient) {
 /// Whether this stream's kernels use memory of the other device as their own.
 bool Server::reaches(Device other) const {
   if (other.backend == Backend::cpu || other == stream_.device()) return true;
-  const auto route = options_.routes.find(other);
+  const auto route = options_.routes.find({stream_.device(), other});
   return route != options_.routes.end() && route->second == GradientRoute::peer;
 }
 
@@ -185,43 +181,37 @@ void Server::average_no_rows(double* drift) {
   if (drift) stream_.zero(drift_sums_->ref());
 }
 
-/// By columns, in parts that do not depend on the number of threads.
+/// By columns. Parts have whole chunks, so that the drift is what it would be in one.
 void Server::average_rows_in_parallel(const MeanOfRows& whole) {
-  constexpr std::size_t part_size = 8192;
+  constexpr std::size_t part_size = 8 * MeanOfRows::chunk;
   const std::size_t parts = (whole.dimension + part_size - 1) / part_size;
-  std::vector<std::array<double, 2>> drifts(whole.drift ? parts : 0);
   parallel_for_(parts, [&](std::size_t i) {
     MeanOfRows part = whole;
     part.offset = i * part_size;
     part.dimension = std::min(part_size, whole.dimension - part.offset);
-    if (whole.drift) part.drift = drifts[i].data();
+    if (whole.drift) part.drift = whole.drift + 2 * (part.offset / MeanOfRows::chunk);
     part.run();
   });
-  if (!whole.drift) return;
-  std::fill_n(whole.drift, 2, 0.0);
-  for (const auto& drift : drifts) {
-    whole.drift[0] += drift[0];
-    whole.drift[1] += drift[1];
-  }
 }
 
 /// The sums are looked at when the next resum comes, long after; the host does not wait for the device here.
 void Server::resum() {
-  note_drift();
-  if (!drift_sums_) drift_sums_.emplace(stream_, 2);
   average_rows(drift_sums_->ref().data());
-  stream_.copy(host_view(drift_.data(), 2), drift_sums_->ref());
+  stream_.copy(host_view(drift_->data(), drift_sums_->size()), drift_sums_->ref());
   stream_.record(resummed_);
   drift_pending_ = true;
 }
 
-void Server::note_drift() {
-  if (!drift_pending_) return;
+void Server::add_to(Drift& drift) const {
   resummed_.synchronize();
-  drift_pending_ = false;
-  const double norm = drift_.data()[1];
-  const double drift = norm > 0 ? std::sqrt(drift_.data()[0] / norm) : 0;
-  largest_drift_ = std::max(largest_drift_.value_or(0), drift);
+  drift.add({drift_->data(), drift_sums_->size()});
+}
+
+void Server::note_drift() {
+  if (!std::exchange(drift_pending_, false)) return;
+  Drift drift;
+  add_to(drift);
+  largest_drift_ = drift.or_larger(largest_drift_);
 }
 
 std::optional<double> Server::largest_drift() {
@@ -229,32 +219,46 @@ std::optional<double> Server::largest_drift() {
   return largest_drift_;
 }
 
-void Server::read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) {
-  if (tables_.empty() || !mean_) return;
-  std::vector<float> values(model_.size());
-  const auto read = [this](auto& target, const auto* source) {
-    stream_.copy(host_view(target.data(), target.size()), BufferRef(source, target.size(), stream_.device()));
+std::vector<std::size_t> Server::rows_in_mean() const {
+  std::vector<std::size_t> rows;
+  const GradientTable& main = *tables_.front();
+  for (std::size_t i = 0; i < main.counts.size(); ++i) {
+    if (main.counts[i]) rows.push_back(i);
+  }
+  return rows;
+}
+
+void Server::read_mean(std::span<float> values) const {
+  stream_.copy(host_view(values.data(), values.size()), mean_.value().ref());
+  stream_.synchronize();
+}
+
+void Server::read_row(std::size_t row, std::span<float> values) const {
+  const GradientTable& main = *tables_.front();
+  const auto read = [&](auto* target, const auto* source) {
+    stream_.copy(host_view(target, values.size()), BufferRef(source, values.size(), stream_.device()));
     stream_.synchronize();
   };
-  read(values, static_cast<const float*>(mean_->ref().data()));
+  if (main.f32) return read(values.data(), static_cast<const float*>(main.f32->pointers[row]));
+  std::vector<Bf16> narrow(values.size());
+  read(narrow.data(), static_cast<const Bf16*>(main.bf16->pointers[row]));
+  std::ranges::transform(narrow, values.begin(), [](Bf16 value) { return widen(value); });
+}
+
+void Server::read_mean_and_rows(const VectorVisitor& mean, const VectorVisitor& row) {
+  if (!has_mean_of_rows()) return;
+  std::vector<float> values(model_.size());
+  read_mean(values);
   mean(values);
-  const GradientTable& main = *tables_.front();
-  std::vector<Bf16> narrow(main.bf16 ? values.size() : 0);
-  for (std::size_t i = 0; i < main.counts.size(); ++i) {
-    if (!main.counts[i]) continue;
-    if (main.f32) {
-      read(values, static_cast<const float*>(main.f32->pointers[i]));
-    } else {
-      read(narrow, static_cast<const Bf16*>(main.bf16->pointers[i]));
-      std::ranges::transform(narrow, values.begin(), [](Bf16 value) { return widen(value); });
-    }
+  for (const std::size_t i : rows_in_mean()) {
+    read_row(i, values);
     row(values);
   }
 }
 
 void Server::begin_snapshot(Snapshot& snapshot) {
   const auto save = [&](BufferRef<const float> vector, Snapshot::Place place) {
-    snapshot.save(stream_, vector, place);
+    snapshot.save(stream_, vector, Snapshot::element(place, ElementType::f32, shard_.begin));
   };
   save(model_.ref(), Snapshot::model());
   if (mean_) save(mean_->ref(), snapshot.add("mean"));
@@ -265,7 +269,8 @@ void Server::begin_snapshot(Snapshot& snapshot) {
   snapshot_tables_.clear();
   looked_at_ = 0;
   const auto begin = [&](GradientTable& table, const char* name) {
-    table.place = snapshot.add(name, table.type(), table.states.size());
+    const Snapshot::Place first = snapshot.add(name, table.type(), table.states.size());
+    table.place = Snapshot::element(first, table.type(), shard_.begin);
     for (auto& state : table.states) state.store(RowState::unsaved);
     snapshot_tables_.push_back(&table);
   };
@@ -309,9 +314,19 @@ bool Server::save_row(GradientTable& table, std::size_t row) {
   return true;
 }
 
+void Server::save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) {
+  stream_.wait(replica.written);
+  snapshot.save(stream_, replica.model.subview(shard_.begin, shard_.size),
+                Snapshot::element(place, ElementType::f32, shard_.begin));
+}
+
 void Server::visit_state(StateArchive& state) {
   note_drift();
   state.real("largest_drift", largest_drift_);
+  visit_tables(state);
+}
+
+void Server::visit_tables(StateArchive& state) {
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     GradientTable& table = *tables_[i];
     state.flags(table_names[i], table.counts, table.counts.size());
@@ -330,7 +345,7 @@ void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) 
   version_ = version;
   std::vector<float> values(model_.size());
   const auto read = [&](const char* name, BufferRef<float> target) {
-    vectors.read(name, 0, values);
+    vectors.read(name, 0, values, shard_.begin);
     stream_.copy(target, host_view(values.data(), values.size()));
     stream_.synchronize();
   };
@@ -347,7 +362,7 @@ void Server::restore_table(GradientTable& table, const std::string& name, Vector
   const auto restore = [&](auto& rows, auto zero) {
     std::vector<decltype(zero)> values(model_.size());
     for (std::size_t i = 0; i < rows.pointers.size(); ++i) {
-      vectors.read(name, i, values);
+      vectors.read(name, i, values, shard_.begin);
       stream_.copy(BufferRef(rows.pointers[i], values.size(), stream_.device()),
                    host_view(values.data(), values.size()));
       stream_.synchronize();

@@ -17,9 +17,11 @@
 #include "runtime/device/event.h"
 #include "runtime/device/stream.h"
 #include "runtime/methods/method.h"
+#include "runtime/server/drift.h"
 #include "runtime/server/gradient_route.h"
 #include "runtime/server/parameter_server.h"
 #include "runtime/server/replica.h"
+#include "runtime/server/shard.h"
 
 namespace tardigrad {
 
@@ -54,14 +56,15 @@ struct ServerOptions {
 using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)>& body)>;
 
 /// Does the arithmetic of all methods: keeps the model and what the method needs besides, in the memory of
-/// one device, and carries out actions as fused kernels on one stream.
+/// one device, and carries out actions as fused kernels on one stream. Vectors are whole ones [d], or those
+/// elements that are its shard.
 class Server final : public ParameterServer {
  public:
   /// Makes a server on a stream, which outlives it. Throws std::logic_error for a resum of a table that there
   /// is not. With `parallel_for`, which needs an immediate stream, long work is shared out; that changes no
   /// bit.
-  Server(StreamRef stream, std::size_t dimension, int workers, ServerMemory memory,
-         const ServerOptions& options, ParallelFor parallel_for = {});
+  Server(StreamRef stream, Shard shard, int workers, ServerMemory memory, const ServerOptions& options,
+         ParallelFor parallel_for = {});
 
   void set_model(std::span<const float> values) override;
 
@@ -79,24 +82,50 @@ class Server final : public ParameterServer {
   std::uint64_t version() const override { return version_; }
   void begin_snapshot(Snapshot& snapshot) override;
   std::size_t save_more(std::size_t vectors) override;
+  void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) override;
   void visit_state(StateArchive& state) override;
   void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
 
   StreamRef stream() const { return stream_; }
+
+  // What follows is for whoever keeps several servers, of devices or of shards, and drives them together.
+
+  class Fusion;
+
+  /// Return x itself, ū itself, the sums of Fusion::sum_squares() and the scale [1] that steps take with
+  /// ServerOptions::clip_norm, all to be used on stream(). They throw std::bad_optional_access where there is
+  /// none.
+  BufferRef<float> model() { return model_.ref(); }
+  BufferRef<float> mean() { return mean_.value().ref(); }
+  BufferRef<const double> square_sums() const { return square_sums_.value().ref(); }
+  BufferRef<float> clip_scale() { return clip_scale_.value().ref(); }
 
   /// Returns what a step depends on besides its direction, itself, to be used on stream(): x [d], and then
   /// what the optimizer keeps, each [d].
   std::vector<BufferRef<float>> step_state();
   void set_version(std::uint64_t version) { version_ = version; }
 
-  /// Returns x itself [d], and mean() ū itself [d], to be used on stream(). mean() throws
-  /// std::bad_optional_access where no mean is kept.
-  BufferRef<float> model() { return model_.ref(); }
-  BufferRef<float> mean() { return mean_.value().ref(); }
+  /// Tells whether a resum belongs behind the latest step.
+  bool resum_is_due() const { return options_.resum_every && version_ % *options_.resum_every == 0; }
+
+  /// Adds what the latest resum found. Blocks until it is done.
+  void add_to(Drift& drift) const;
+
+  /// Tells whether ū is that of a table's rows.
+  bool has_mean_of_rows() const { return mean_ && !tables_.empty(); }
+
+  /// Returns the rows of the main table that count in ū.
+  std::vector<std::size_t> rows_in_mean() const;
+
+  /// Read ū, and a row of the main table, as of all actions so far into `values`, in host memory. They block
+  /// until those are done.
+  void read_mean(std::span<float> values) const;
+  void read_row(std::size_t row, std::span<float> values) const;
+
+  /// Visits what belongs to the tables alone.
+  void visit_tables(StateArchive& state);
 
  private:
-  class Fusion;
-
   /// Keeps a gradient table: rows where they lie, and the same as the device reads it.
   template <typename T>
   struct Rows {
@@ -139,6 +168,7 @@ class Server final : public ParameterServer {
   void note_drift();
 
   StreamRef stream_;
+  Shard shard_;
   ServerMemory memory_;
   ServerOptions options_;
   int workers_;
@@ -149,7 +179,7 @@ class Server final : public ParameterServer {
   std::optional<Buffer<float>> momentum_;  // or AdamW's first moment
   std::optional<Buffer<float>> second_moment_;
   std::optional<Buffer<float>> clip_scale_;             // one number
-  std::optional<Buffer<double>> clip_sums_;             // scratch
+  std::optional<Buffer<double>> square_sums_;           // of the direction
   std::vector<std::unique_ptr<GradientTable>> tables_;  // main, next
   std::optional<Buffer<float>> corrected_;              // s
   std::unique_ptr<GradientTable> kept_;                 // K, in fp32
@@ -158,8 +188,8 @@ class Server final : public ParameterServer {
   std::size_t looked_at_ = 0;                           // rows of the last of them
   std::optional<Buffer<float>> staging_;                // for gradients of other devices
 
-  std::optional<Buffer<double>> drift_sums_;  // of a resum, two
-  PinnedBuffer<double> drift_;                // the latest, for the host
+  std::optional<Buffer<double>> drift_sums_;   // of a resum
+  std::optional<PinnedBuffer<double>> drift_;  // the latest, for the host
   Event resummed_;
   bool drift_pending_ = false;
   std::optional<double> largest_drift_;

@@ -7,8 +7,10 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <span>
 #include <stdexcept>
 
+#include "kernels/square_sums.h"
 #include "tests/kernels/backend.h"
 
 namespace tardigrad {
@@ -18,11 +20,13 @@ using namespace ::tardigrad::testing;
 
 float computed(Backend backend, const std::vector<float>& values, float max_norm, std::size_t offset = 0) {
   const Guarded<float> vector(backend, values, offset);
-  const Guarded<double> partial_sums(backend, std::vector<double>(ClipScale::chunks(values.size())));
+  const std::size_t chunks = SquareSums::chunks(values.size());
+  const Guarded<double> sums(backend, std::vector<double>(chunks));
   const Guarded<float> scale(backend, {-1}, offset);
-  execute(backend, ClipScale{values.size(), vector.data(), max_norm, partial_sums.data(), scale.data()});
+  execute(backend, SquareSums{values.size(), vector.data(), sums.data()});
+  execute(backend, ClipScale{chunks, sums.data(), max_norm, scale.data()});
   EXPECT_TRUE(same_bits(vector.values(), values));
-  static_cast<void>(partial_sums.values());  // its guard bands
+  static_cast<void>(sums.values());  // its guard bands
   return scale.values()[0];
 }
 
@@ -47,8 +51,8 @@ double sum_by_lanes(const std::vector<double>& terms) {
 
 double norm_by_chunks(const std::vector<float>& values) {
   std::vector<double> chunks;
-  for (std::size_t first = 0; first < values.size(); first += ClipScale::chunk) {
-    const std::size_t last = std::min(first + ClipScale::chunk, values.size());
+  for (std::size_t first = 0; first < values.size(); first += SquareSums::chunk) {
+    const std::size_t last = std::min(first + SquareSums::chunk, values.size());
     std::vector<double> squares;
     for (std::size_t i = first; i < last; ++i) {
       squares.push_back(static_cast<double>(values[i]) * static_cast<double>(values[i]));
@@ -115,15 +119,47 @@ TEST_P(ClipScaleContract, IsNanIfTheNormIsNotFinite) {
   }
 }
 
+// Parts that begin at multiples of a chunk, and end anywhere.
+TEST_P(ClipScaleContract, PartsHaveTheSumsOfTheWhole) {
+  const std::vector<float> values = random_values(5 * SquareSums::chunk + 17);
+  const auto sums_of = [](std::span<const float> part) {
+    const Guarded<float> vector(GetParam(), {part.begin(), part.end()});
+    const Guarded<double> sums(GetParam(), std::vector<double>(SquareSums::chunks(part.size())));
+    execute(GetParam(), SquareSums{part.size(), vector.data(), sums.data()});
+    return sums.values();
+  };
+  std::vector<double> together;
+  const std::span<const float> whole(values);
+  for (const auto& [begin, end] : {std::pair{0UL, 2UL}, {2UL, 3UL}, {3UL, 6UL}}) {
+    const std::size_t first = begin * SquareSums::chunk;
+    const auto part = sums_of(whole.subspan(first, std::min(end * SquareSums::chunk, whole.size()) - first));
+    together.insert(together.end(), part.begin(), part.end());
+  }
+  EXPECT_TRUE(same_bits(together, sums_of(whole)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, ClipScaleContract, every_backend, ::testing::PrintToStringParamName());
 
+TEST(SquareSums, RefusesWrongArguments) {
+  const float value = 0;
+  double sum = 0;
+  const SquareSums complete{1, &value, &sum};
+  SquareSums squares = complete;
+  squares.vector = nullptr;
+  expect_refused(squares, "vector is null");
+  squares = complete;
+  squares.sums = nullptr;
+  expect_refused(squares, "sums is null");
+  EXPECT_NO_THROW(complete.run());
+}
+
 TEST(ClipScale, RefusesWrongArguments) {
-  float values[2] = {};
-  double partial_sum = 0;
-  const ClipScale complete{1, &values[0], 1, &partial_sum, &values[1]};
+  double sum = 0;
+  float scale = 0;
+  const ClipScale complete{1, &sum, 1, &scale};
   ClipScale clip = complete;
-  clip.vector = nullptr;
-  expect_refused(clip, "vector is null");
+  clip.square_sums = nullptr;
+  expect_refused(clip, "square_sums is null");
   clip = complete;
   clip.scale = nullptr;
   expect_refused(clip, "scale is null");
@@ -135,28 +171,24 @@ TEST(ClipScale, RefusesWrongArguments) {
   EXPECT_NO_THROW(complete.run());
 }
 
-TEST(ClipScale, NeedsPartialSumsOnAGpuOnly) {
-  float values[2] = {};
-  const ClipScale clip{1, &values[0], 1, nullptr, &values[1]};
-  EXPECT_NO_THROW(clip.run());
-#if TARDIGRAD_CUDA
-  EXPECT_THAT([&] { clip.launch(nullptr); },
-              ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr("partial_sums is null")));
-#endif
-}
-
 TEST(ClipScale, DoesNothingForNoParameters) {
+  EXPECT_NO_THROW(SquareSums{}.run());
   EXPECT_NO_THROW(ClipScale{}.run());
 #if TARDIGRAD_CUDA
+  EXPECT_NO_THROW(SquareSums{}.launch(nullptr));
   EXPECT_NO_THROW(ClipScale{}.launch(nullptr));
 #endif
 }
 
 TEST(ClipScale, CountsBytesAndFlops) {
+  SquareSums squares;
+  squares.dimension = 1000;
+  EXPECT_EQ(squares.bytes(), 4000);
+  EXPECT_EQ(squares.flops(), 2000);
   ClipScale clip;
-  clip.dimension = 1000;
-  EXPECT_EQ(clip.bytes(), 4000);
-  EXPECT_EQ(clip.flops(), 2000);
+  clip.count = 10;
+  EXPECT_EQ(clip.bytes(), 80);
+  EXPECT_EQ(clip.flops(), 10);
 }
 
 }  // namespace

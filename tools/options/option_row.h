@@ -132,6 +132,16 @@ OptionRow make_row(OptionTraits traits, Member member, OptionType<Value> type) {
   return row;
 }
 
+/// Makes the row of an option that says where a run takes place: a replay, or a resumed run, may have
+/// another.
+template <typename Member, typename Value>
+OptionRow make_where_row(OptionTraits traits, Member member, OptionType<Value> type) {
+  traits.on_replay = MayDiffer::always;
+  traits.on_resume = MayDiffer::always;
+  traits.says_where = true;
+  return make_row(std::move(traits), member, std::move(type));
+}
+
 /// Makes the row of an option that has no value.
 OptionRow make_switch_row(OptionTraits traits, bool TrainOptions::*is_on);
 

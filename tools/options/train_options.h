@@ -39,6 +39,7 @@ struct TrainOptions {
   std::optional<RanksOver> ranks;
   std::string workers_per_rank;  ///< counts; empty: in turn
   std::string server_device;
+  int server_shards = 1;
   std::optional<SyncOver> sync_over;
   std::optional<GradientRoute> gradient_route;  ///< nothing: the faster one
   models::Precision precision = models::Precision::fp32;

@@ -45,8 +45,8 @@ std::string speed_origin(const TrainOptions& options) {
   std::array<char, 256> host{};
   static_cast<void>(gethostname(host.data(), host.size() - 1));
   return script + host.data() +
-         values_of(options, {"time_unit", "device", "server_device", "gradient_route", "precision",
-                             "deterministic", "cuda_graphs", "completions"});
+         values_of(options, {"time_unit", "device", "server_device", "server_shards", "gradient_route",
+                             "precision", "deterministic", "cuda_graphs", "completions"});
 }
 
 /// GuardedRun::job_times.

@@ -97,6 +97,15 @@ void check_ranks(const TrainOptions& options) {
   }
 }
 
+/// Refuses shards of a server that is on every GPU, or on a rank.
+void check_shards(const TrainOptions& options) {
+  if (options.server_shards == 1) return;
+  if (options.sync_over == SyncOver::nccl) {
+    refuse_options("--server-shards has no use with --sync-over nccl: every GPU of a worker keeps the model");
+  }
+  if (options.ranks) refuse_options("--server-shards works in one process so far, and not with --ranks mpi");
+}
+
 /// Refuses what the server's optimizer has no use for.
 void check_optimizer(const TrainOptions& options) {
   if (options.optimizer == Optimizer::adamw) {
@@ -162,6 +171,7 @@ void check_options(const TrainOptions& options, const OwnParts& own) {
   }
   check_method(options);
   check_ranks(options);
+  check_shards(options);
   check_optimizer(options);
   check_problem(options);
 }

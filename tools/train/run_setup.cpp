@@ -200,7 +200,7 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.job = setup.options.job;
   planned.devices = setup.devices;
   planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
-  planned.lookahead = !planned.wall && setup.devices.server.backend == Backend::cpu;
+  planned.lookahead = !planned.wall && runs_ahead_on_threads(setup.devices);
   planned.fixed_workers =
       is_own_model(options) || (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options)));
   if (setup.ranks) {
@@ -279,6 +279,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   setup.keeps_memory = own.keeps_memory;
   setup.devices = devices;
   setup.devices.replicated = options.sync_over == SyncOver::nccl;
+  setup.devices.server_shards = static_cast<std::size_t>(options.server_shards);
   if (is_quadratic(options)) {
     setup.objective = make_quadratic(options);
   } else if (is_own_model(options)) {
@@ -377,8 +378,10 @@ std::string run_record(const TrainOptions& options, const RunSetup& setup) {
 
 std::string log_record(const TrainOptions& options, const RunSetup& setup) {
   auto record = parse_own_json<nlohmann::ordered_json>(run_record(options, setup));
-  for (const auto& [device, route] : setup.options.server.routes) {
-    record["gradient_routes"][device.name()] = name_of(route);
+  for (const auto& [between, route] : setup.options.server.routes) {
+    const std::string to =
+        between.server == setup.devices.server ? "" : fmt::format(" to {}", between.server.name());
+    record["gradient_routes"][between.workers.name() + to] = name_of(route);
   }
   for (const Device device : setup.memory.devices()) {
     record["memory_bytes"][device.name()] = setup.memory.total(device);

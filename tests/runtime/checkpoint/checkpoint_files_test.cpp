@@ -44,10 +44,12 @@ void write(const fs::path& file, const std::string& text) { std::ofstream(file, 
 class CheckpointFiles : public ::testing::Test {
  protected:
   /// A checkpoint with a model, a vector, and a table of three rows in bf16.
-  fs::path make(const std::string& name = CheckpointFolder::name(3, 4)) {
+  fs::path make(const std::string& name = CheckpointFolder::name(3, 4)) { return make(name, pool_); }
+
+  fs::path make(const std::string& name, StagingPool& pool) {
     const fs::path unnamed = folder_.path() / ("." + name + ".partial");
     const fs::path named = folder_.path() / name;
-    Snapshot snapshot(unnamed, layout_, pool_, [&] {
+    Snapshot snapshot(unnamed, layout_, pool, [&] {
       complete_checkpoint(unnamed, named, {{"run", {{"method", "dude"}}}});
     });
     const auto mean = snapshot.add("mean");
@@ -105,6 +107,42 @@ TEST_F(CheckpointFiles, GiveBackWhatWasSaved) {
   EXPECT_THROW(vectors.read("table.main", 0, values), std::invalid_argument);
   EXPECT_THROW(vectors.read("table.next", 0, row), std::invalid_argument);
   EXPECT_THROW(checkpoint.vectors(vector_length + 1), std::invalid_argument);
+}
+
+TEST_F(CheckpointFiles, AreTheSameWhereVectorsGoInPieces) {
+  StagingPool small({Backend::cpu, 0}, 10);
+  const fs::path whole = make();
+  const fs::path pieces = make(CheckpointFolder::name(5, 6), small);
+  for (const char* name : {"model.safetensors", "state.safetensors"}) {
+    EXPECT_TRUE(testing::read_file(pieces / name) == testing::read_file(whole / name)) << name;
+  }
+}
+
+TEST_F(CheckpointFiles, TakeAndGiveBackPartsOfVectors) {
+  const fs::path unnamed = folder_.path() / ".parts.partial";
+  const fs::path named = folder_.path() / CheckpointFolder::name(1, 1);
+  Snapshot snapshot(unnamed, layout_, pool_, [&] { complete_checkpoint(unnamed, named, {{"run", {}}}); });
+  const std::vector<float> values = counting_from(10);
+  const Stream stream = Stream::immediate({Backend::cpu, 0}, "test");
+  const auto first = snapshot.add("rows", ElementType::f32, 2);
+  const auto again = snapshot.add("rows", ElementType::f32, 2);
+  snapshot.start();
+  for (const std::size_t row : {std::size_t{1}, std::size_t{0}}) {
+    const auto begin = Snapshot::element(snapshot.row(first, ElementType::f32, row), ElementType::f32, 0);
+    const auto middle = snapshot.row(Snapshot::element(again, ElementType::f32, 4), ElementType::f32, row);
+    snapshot.save(stream, host_view(values.data() + 4, vector_length - 4), middle);
+    snapshot.save(stream, host_view(values.data(), 4), begin);
+  }
+  snapshot.save(values, Snapshot::model());
+  snapshot.seal();
+  snapshot.wait();
+  ASSERT_EQ(snapshot.failure(), std::nullopt);
+  VectorFile vectors = Checkpoint::read(named).vectors(vector_length);
+  EXPECT_TRUE(vectors.has("rows", ElementType::f32, 2));
+  std::vector<float> part(3);
+  vectors.read("rows", 1, part, 2);
+  EXPECT_EQ(part, std::vector<float>(values.begin() + 2, values.begin() + 5));
+  EXPECT_THROW(vectors.read("rows", 1, part, vector_length - 2), std::invalid_argument);
 }
 
 TEST_F(CheckpointFiles, AreRefusedWhateverBitChanges) {

@@ -37,5 +37,20 @@ TEST(Devices, TakeTurnsForAsLongAsTheyHaveRoom) {
   EXPECT_THAT(devices.in_use(2), ElementsAre(a, b));
 }
 
+TEST(Devices, HaveTheShardsOfAServerInTurnItsOwnFirst) {
+  Devices devices({a, b, c}, b);
+  const auto shards = [&] {
+    std::vector<Device> list;
+    for (std::size_t i = 0; i < 5; ++i) list.push_back(devices.of_shard(i));
+    return list;
+  };
+  EXPECT_THAT(shards(), ElementsAre(b, a, c, b, a));
+  EXPECT_THAT(devices.of_server(), ElementsAre(b));
+  devices.server_shards = 5;
+  EXPECT_THAT(devices.of_server(), ElementsAre(b, a, c));
+  devices = Devices({a, b}, c);
+  EXPECT_THAT(shards(), ElementsAre(c, a, b, c, a));
+}
+
 }  // namespace
 }  // namespace tardigrad

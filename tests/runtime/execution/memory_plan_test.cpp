@@ -108,7 +108,7 @@ TEST(MemoryPlan, FollowsTheOptions) {
   PlannedRun run = two_gpus();
   run.devices.server = gpu(0);
   run.server = {.momentum = 0.9, .clip_norm = 1, .table_type = TableType::bf16};
-  run.server.routes = {{gpu(1), GradientRoute::peer}, {gpu(2), GradientRoute::peer}};
+  run.server.routes = {{{gpu(0), gpu(1)}, GradientRoute::peer}, {{gpu(0), gpu(2)}, GradientRoute::peer}};
   run.job.local_steps = 2;
   run.memory.jobs = JobSpread::rounds;
   const MemoryPlan plan = plan_memory(run);
@@ -138,6 +138,24 @@ TEST(MemoryPlan, OfModelsOnEveryGpu) {
                                              {"data that all workers share", 5000},
                                              {"models handed over", 4'000'000}}));
   }
+}
+
+// Blocks are 4096 elements: of 245, shards have 81, 82 and 82, the last of which is not full. The first and
+// the third lie on the server's GPU.
+TEST(MemoryPlan, OfAServerInShards) {
+  PlannedRun run = two_gpus();
+  run.devices.server_shards = 3;
+  run.server.clip_norm = 1;
+  const MemoryPlan plan = plan_memory(run);
+  constexpr std::size_t second = 82 * 4096;
+  constexpr std::size_t others = 1'000'000 - second;
+  EXPECT_EQ(items_of(plan, gpu(1)).at("model"), 4 * others);
+  EXPECT_EQ(items_of(plan, gpu(1)).at("sums for clipping"), (245 + 163) * 8 + 3 * 4U);
+  EXPECT_EQ(items_of(plan, gpu(2)).at("model"), 4 * second);
+  EXPECT_EQ(items_of(plan, gpu(2)).at("mean"), 4 * second);
+  EXPECT_EQ(items_of(plan, gpu(2)).at("sums for clipping"), 82 * 8 + 4U);
+  EXPECT_EQ(items_of(plan, gpu(2)).at("gradient table (f32)"), 40 * vector_stride(second) + 80);
+  EXPECT_EQ(items_of(plan, gpu(2)).at("copy of another GPU's gradient"), 4 * second);
 }
 
 std::string refusal(const PlannedRun& run, std::size_t free_bytes) {
@@ -174,6 +192,14 @@ TEST(RequireMemory, ListsWhatTakesHowMuchAndWhatWouldFit) {
   EXPECT_NE(refusal(fewer, 100'000'000), "accepted");
 }
 
+TEST(RequireMemory, NamesTheFewestShardsThatFit) {
+  const std::string message = refusal(two_gpus(), 100'000'000);
+  EXPECT_THAT(message, HasSubstr("--server-shards 2"));
+  PlannedRun shards = two_gpus();
+  shards.devices.server_shards = 2;
+  EXPECT_EQ(refusal(shards, 100'000'000), "accepted");
+}
+
 TEST(RequireMemory, SaysSoWhereNothingWouldFit) {
   EXPECT_THAT(refusal(two_gpus(), 1'000'000), HasSubstr("neither fewer workers nor"));
   PlannedRun fixed = two_gpus();
@@ -201,7 +227,6 @@ class HeldBytes final : public RunObserver {
 class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, std::string>> {
  protected:
   static constexpr int workers = 7;  // their replicas, doubled until there is one more, are 8
-  static constexpr std::size_t dimension = 100;
 
   void SetUp() override {
     if (std::get<0>(GetParam()) == Backend::cuda && cuda_device_count() == 0) {
@@ -217,8 +242,21 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     return devices;
   }
 
+  static RunOptions options_of_run(std::uint64_t updates) {
+    RunOptions options = std::get<1>(GetParam()) ? in_wall_time(updates) : in_virtual_time(updates);
+    options.lr = 0.01;
+    options.server = {.momentum = 0.5, .clip_norm = 1};
+    if (std::get<2>(GetParam()) == "sync") options.server = {.optimizer = Optimizer::adamw, .clip_norm = 1};
+    if (std::get<2>(GetParam()) == "fedbuff") options.job = {.local_steps = 2, .local_lr = 0.1};
+    if (make_method(std::get<2>(GetParam()), {.workers = workers})->memory().tables > 0) {
+      options.server.resum_every = 50;
+    }
+    return options;
+  }
+
   /// Also runs it; `held` is what the run held at its end.
-  static MemoryPlan plan(const RunOptions& options, std::map<Device, std::size_t>& held) {
+  static MemoryPlan plan(const RunOptions& options, std::map<Device, std::size_t>& held,
+                         std::size_t dimension = 100, std::size_t shards = 1) {
     const auto method = make_method(std::get<2>(GetParam()), {.workers = workers});
     Chain objective(workers, dimension);
     PlannedRun run;
@@ -228,8 +266,9 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.server = options.server;
     run.job = options.job;
     run.devices = Devices(devices());
+    run.devices.server_shards = shards;
     run.wall = options.clock == ClockKind::wall;
-    run.lookahead = !run.wall && devices().front().backend == Backend::cpu;
+    run.lookahead = !run.wall && runs_ahead_on_threads(run.devices);
     run.engine = [&](Device device, std::span<const int> of) { return objective.engine_memory(device, of); };
     HeldBytes observer(devices());
     const Delays delays = Delays::parse(run.wall ? "measured" : "linear:1:0.1", workers, 0);
@@ -245,21 +284,13 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
 };
 
 TEST_P(PlannedMemory, IsWhatRunsAllocate) {
-  RunOptions options = std::get<1>(GetParam()) ? in_wall_time(200) : in_virtual_time(200);
-  options.lr = 0.01;
-  options.server = {.momentum = 0.5, .clip_norm = 1};
-  if (std::get<2>(GetParam()) == "sync") options.server = {.optimizer = Optimizer::adamw, .clip_norm = 1};
-  if (std::get<2>(GetParam()) == "fedbuff") options.job = {.local_steps = 2, .local_lr = 0.1};
-  if (make_method(std::get<2>(GetParam()), {.workers = workers})->memory().tables > 0) {
-    options.server.resum_every = 50;
-  }
+  const RunOptions options = options_of_run(200);
   std::map<Device, std::size_t> held;
   const MemoryPlan planned = plan(options, held);
   for (const auto& [device, bytes] : held) {
     if (device != planned.devices().front() && device.backend == Backend::cpu) continue;  // counted together
-    // The plan leaves out single numbers: two sums of a resum, and a time for each of at most 2 jobs a
-    // worker.
-    constexpr std::size_t numbers = (2 + 2 * workers) * sizeof(double);
+    // The plan leaves out single numbers: a time for each of at most 2 jobs a worker.
+    constexpr std::size_t numbers = 2 * workers * sizeof(double);
     // It allows for more models in flight than there may have been.
     const std::size_t in_flight = items_of(planned, device).at("models handed over");
     EXPECT_LE(bytes, planned.total(device) + numbers) << device.name();
@@ -269,6 +300,18 @@ TEST_P(PlannedMemory, IsWhatRunsAllocate) {
     if (exact && one_memory && !std::get<1>(GetParam())) {
       EXPECT_GE(bytes, planned.total(device));
     }
+  }
+}
+
+TEST_P(PlannedMemory, IsWhatRunsInShardsAllocate) {
+  const RunOptions options = options_of_run(20);
+  std::map<Device, std::size_t> held;
+  const MemoryPlan planned = plan(options, held, 3 * shard_block, 3);
+  for (const auto& [device, bytes] : held) {
+    if (device != planned.devices().front() && device.backend == Backend::cpu) continue;  // counted together
+    constexpr std::size_t numbers = 2 * workers * sizeof(double);
+    EXPECT_LE(bytes, planned.total(device) + numbers) << device.name();
+    EXPECT_GT(bytes, planned.total(device) - items_of(planned, device).at("models handed over"));
   }
 }
 

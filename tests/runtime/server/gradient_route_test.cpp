@@ -66,7 +66,7 @@ class TwoGpus : public testing::GpusTest<2> {
   }
 
   static ServerOptions by(GradientRoute route, ServerOptions options = {}) {
-    options.routes = {{gpu(1), route}};
+    options.routes = {{{gpu(0), gpu(1)}, route}};
     return options;
   }
 };
@@ -89,9 +89,9 @@ TEST_F(TwoGpus, TheFasterRouteIsMeasuredWhereThereIsPeerAccess) {
   const GradientRoutes routes = choose_routes(devices, dimension, std::nullopt);
   ASSERT_EQ(routes.size(), 1U);
   EXPECT_EQ(choose_routes(devices, dimension, std::nullopt), routes);
-  EXPECT_EQ(choose_routes(devices, dimension, GradientRoute::copy).at(gpu(1)), GradientRoute::copy);
+  EXPECT_EQ(choose_routes(devices, dimension, GradientRoute::copy).at({gpu(0), gpu(1)}), GradientRoute::copy);
   if (!peer_access(gpu(0), gpu(1))) {
-    EXPECT_EQ(routes.at(gpu(1)), GradientRoute::copy);
+    EXPECT_EQ(routes.at({gpu(0), gpu(1)}), GradientRoute::copy);
   }
 }
 

@@ -146,7 +146,7 @@ TEST(OptionTable, RecordsAreWhatTheyWere) {
   EXPECT_EQ(
       to_json({}),
       R"({"model":"","dataset":"","data_dir":"","method":"","workers":null,"device":"auto",)"
-      R"("workers_per_device":"","server_device":"",)"
+      R"("workers_per_device":"","server_device":"","server_shards":1,)"
       R"("sync_over":null,"gradient_route":"auto","precision":"fp32","deterministic":false,"cuda_graphs":"on",)"
       R"("partition":"iid","problem_seed":null,"batch_size":32,"augment":false,"test_share":null,"normalise":"","image_size":null,)"
       R"("colour":"auto","skip_broken":false,"lr":0.0,"gather":null,"delay_threshold":null,)"

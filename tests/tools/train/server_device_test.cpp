@@ -17,10 +17,11 @@ using ::testing::HasSubstr;
 class ServerDevice : public testing::ProgramTest {
  protected:
   /// The model that a run with these options leaves; its record in `run_`.
-  std::string bytes(const std::string& options) {
+  std::string bytes(const std::string& options, int dimension = 3001) {
     const Finished run = tardigrad(
-        "train --model quadratic:tridiagonal:3001:noise=0.1 --workers 5 --method dude --lr 0.01 --updates 60 "
-        "--clock virtual --compute-time linear:1:1 --momentum 0.9 --save x.safetensors --log x.jsonl " +
+        "train --model quadratic:tridiagonal:" + std::to_string(dimension) +
+        ":noise=0.1 --workers 5 --method dude --lr 0.01 --updates 60 --clock virtual --compute-time "
+        "linear:1:1 --momentum 0.9 --save x.safetensors --log x.jsonl " +
         options);
     EXPECT_EQ(run.exit_code, 0) << options << ": " << run.err;
     if (run.exit_code != 0) return options;
@@ -37,6 +38,27 @@ TEST_F(ServerDevice, IsNoMatterOnTheCpu) {
   EXPECT_FALSE(run_.contains("gradient_routes"));
   EXPECT_TRUE(bytes("--device cpu:2 --server-device cpu:7") == expected);
   EXPECT_EQ(run_.at("server"), "cpu:7");
+}
+
+TEST_F(ServerDevice, MayBeInShards) {
+  constexpr int three_blocks = 9001;
+  for (const std::string device : {"cpu:2", "auto"}) {
+    const std::string on = "--clip-norm 1 --verify --device " + device;
+    const std::string expected = bytes(on, three_blocks);
+    EXPECT_EQ(run_.at("server_shards"), 1);
+    EXPECT_TRUE(bytes(on + " --server-shards 3", three_blocks) == expected) << device;
+    EXPECT_EQ(run_.at("server_shards"), 3);
+  }
+}
+
+// Its part of the model and of the table is reckoned for each GPU.
+TEST_F(ServerDevice, ShardsAreShownWithTheMemoryTheyTake) {
+  if (cuda_device_count() < 2) GTEST_SKIP() << "needs 2 GPUs, and there are " << cuda_device_count();
+  const Finished run = tardigrad(
+      "train --model quadratic:tridiagonal:8192 --workers 2 --method dude --lr 0.01 --updates 1 --device "
+      "cuda:0,1 --server-shards 2 --show-memory");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out + run.err, ::testing::ContainsRegex("cuda:1 +16.0 KiB  model"));
 }
 
 TEST_F(ServerDevice, HasAsManyWorkersOnEachDeviceAsAsked) {
@@ -111,6 +133,9 @@ TEST_F(ServerDevice, IsNoneWhereEveryGpuKeepsTheModel) {
   const Finished refused = tardigrad(sync + "--sync-over nccl --server-device cuda:0");
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("--server-device has no use with --sync-over nccl"));
+  const Finished sharded = tardigrad(sync + "--sync-over nccl --server-shards 2");
+  EXPECT_EQ(sharded.exit_code, 2);
+  EXPECT_THAT(sharded.err, HasSubstr("--server-shards has no use with --sync-over nccl"));
 }
 
 TEST_F(ServerDevice, RoutesGiveTheSameBits) {

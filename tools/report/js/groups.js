@@ -8,7 +8,7 @@ const notConfiguration = new Set(
 
 /// In virtual time it does not matter on which device of a kind a run was, and with several side by side that is
 /// another for each.
-const notOfVirtualTime = new Set(["device", "server_device", "gradient_route", "completions", "cuda_graphs"]);
+const notOfVirtualTime = new Set(["device", "server_device", "server_shards", "gradient_route", "completions", "cuda_graphs"]);
 const kindsOf = (devices) => [...new Set([devices].flat().map((device) => String(device).split(":")[0]))];
 
 function settings(run) {
