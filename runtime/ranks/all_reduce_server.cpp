@@ -71,7 +71,7 @@ class AllReduceServer::Distribution {
     owner_.mail_.order(arrived->rank, {.kind = RankOrder::Kind::add_to_sum,
                                        .worker = arrived->worker,
                                        .job = arrived->job,
-                                       .number = accumulate.weight});
+                                       .number = static_cast<double>(accumulate.weight)});
   }
 
   void add(const ScaleMean& scale) {

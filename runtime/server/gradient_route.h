@@ -22,7 +22,7 @@ enum class GradientRoute {
 struct ServerAndWorkers {
   Device server;
   Device workers;
-  auto operator<=>(const ServerAndWorkers&) const = default;
+  auto operator<=>(const ServerAndWorkers&) const = default;  // NOLINT(modernize-use-nullptr): there is none
 };
 
 /// Maps pairs of devices to routes. Vectors are copied where a pair is not in it.
