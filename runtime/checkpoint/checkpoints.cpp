@@ -87,7 +87,12 @@ void Checkpoints::save_the_end() {
   if (in_progress()) wait();
   const CheckpointRecord now = run_.position();
   const bool there = whole_ && begun_.update == now.update && begun_.gradients == now.gradients;
-  if (there || !run_.at_rest()) return;
+  if (there) return;
+  if (!run_.at_rest()) {
+    const std::string text =
+        fmt::format("no checkpoint of the end, which lies within a round; {}", last_good(options_.folder));
+    return observers_.on_warning({Warning::Kind::checkpoint, now.update, now.time, text});
+  }
   begin();
   wait();
 }

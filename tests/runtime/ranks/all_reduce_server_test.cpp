@@ -137,6 +137,21 @@ TEST(AllReduceServer, GoesOnWithoutWorkersThatAreLost) {
   EXPECT_EQ(run.recorder.changes.size(), 3U);
 }
 
+// The parts of its sum are on the ranks.
+TEST(AllReduceServer, SaysThatARunWhichEndsWithinARoundLeavesNoCheckpointOfThat) {
+  const TemporaryFolder folder;
+  AllReduced run(3, 5, times, in_virtual_time(40));
+  run.options.max_gradients = 13;
+  run.options.checkpoints.folder = folder.path();
+  run.options.checkpoints.every_updates = 2;
+  run.options.checkpoints.run_json = "{}";
+  run.go();
+  ASSERT_EQ(run.recorder.warnings.size(), 1U);
+  EXPECT_THAT(run.recorder.warnings[0].text,
+              AllOf(HasSubstr("no checkpoint of the end, which lies within a round; "),
+                    HasSubstr("update-2-gradient-10")));
+}
+
 TEST(AllReduceServer, LosesAWorkerWhoseJobFailsInWallTime) {
   AllReduced run(3, 3, "measured", in_wall_time(30));
   run.objective.in_gradient = [](int worker, std::uint64_t job) {
