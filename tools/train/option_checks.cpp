@@ -79,7 +79,7 @@ void check_ranks(const TrainOptions& options) {
       refuse_options("--workers-per-rank has no use without --ranks mpi");
     }
     if (options.sync_over == SyncOver::mpi) {
-      refuse_options("--sync-over mpi has no use without --ranks mpi; expected both, or --sync-over server");
+      refuse_options("--sync-over mpi needs --ranks mpi: an all-reduce is over the processes of mpirun");
     }
     return;
   }

@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
             "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --device cpu --sync-over nccl",
             "--sync-over nccl: works between GPUs, and the workers are on cpu:0"},
         Refusal{"--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --sync-over mpi",
-                "--sync-over mpi has no use without --ranks mpi"},
+                "--sync-over mpi needs --ranks mpi: an all-reduce is over the processes of mpirun"},
         Refusal{
             "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --ranks mpi --sync-over nccl",
             "--sync-over nccl: works between the GPUs of one process; expected --sync-over mpi"},
