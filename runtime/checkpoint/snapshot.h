@@ -117,7 +117,7 @@ class Snapshot {
     std::shared_ptr<StagingPool::Buffer> buffer;
   };
 
-  /// In pieces that fit into a buffer.
+  /// Copies a vector in pieces that fit into a buffer.
   template <typename T>
   void copy(const StreamRef& stream, BufferRef<const T> vector, Place place) {
     const std::size_t most = pool_.buffer_bytes() / sizeof(T);

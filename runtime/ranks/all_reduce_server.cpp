@@ -107,9 +107,11 @@ void AllReduceServer::apply(const Actions& actions, double lr, std::span<Replica
   Distribution distribution(*this, lr);
   for (const Action& action : actions) std::visit([&](const auto& one) { distribution.add(one); }, action);
   distribution.carry_out(replicas);
-  if (const auto unused = std::exchange(arrived_, std::nullopt)) {
-    mail_.order(unused->rank, {.kind = RankOrder::Kind::drop, .worker = unused->worker, .job = unused->job});
-  }
+  if (const auto unused = std::exchange(arrived_, std::nullopt)) drop(*unused);
+}
+
+void AllReduceServer::drop(const Arrived& arrived) {
+  mail_.order(arrived.rank, {.kind = RankOrder::Kind::drop, .worker = arrived.worker, .job = arrived.job});
 }
 
 }  // namespace tardigrad

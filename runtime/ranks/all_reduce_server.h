@@ -31,6 +31,9 @@ class AllReduceServer final : public ParameterServer {
   /// Says whose gradient the next apply() is about.
   void take_arrival(const Arrived& arrived) { arrived_ = arrived; }
 
+  /// Says that a gradient is not wanted.
+  void drop(const Arrived& arrived);
+
   /// Blocks until every rank has the model.
   void set_model(std::span<const float> values) override;
 

@@ -205,10 +205,7 @@ void RankExecutor::retire_discarded(int worker) {
 
 void RankExecutor::give_back(int worker, const Flight& flight) {
   if (flight.landing) mail_.give_back(*flight.landing);
-  if (flight.kept) {
-    mail_.order(layout_.rank_of(worker),
-                {.kind = RankOrder::Kind::drop, .worker = worker, .job = flight.job});
-  }
+  if (flight.kept) all_reduce_->drop({layout_.rank_of(worker), worker, flight.job});
 }
 
 void RankExecutor::release(Replica& replica) {

@@ -181,6 +181,12 @@ inline std::string method_title(const ::testing::TestParamInfo<std::string>& tes
   return title;
 }
 
+/// Gives a run what is special about its method.
+inline void set_special_options(const std::string& method, MethodOptions& of_method, RunOptions& of_run) {
+  if (method == "mifa") of_method.availability = 0.5;
+  if (method == "fedbuff" || method == "ca2fl") of_run.job = {.local_steps = 3, .local_lr = 0.1};
+}
+
 /// A run with what is special about each method, and of inexact numbers.
 struct MethodExperiment : Experiment {
   MethodExperiment(int workers, const std::string& name, const std::string& compute_time,
@@ -188,8 +194,7 @@ struct MethodExperiment : Experiment {
       : Experiment(workers, name, compute_time, run_options, devices) {
     objective.noise = 0.01F;
     options.lr = 0.05;
-    if (name == "mifa") method_options.availability = 0.5;
-    if (name == "fedbuff" || name == "ca2fl") options.job = {.local_steps = 3, .local_lr = 0.1};
+    set_special_options(name, method_options, options);
   }
 };
 

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include "runtime/base/state_archive.h"
 #include "runtime/telemetry/buffered_observer.h"
 #include "tests/support/experiment.h"
+#include "tests/support/patient_run.h"
 #include "tests/support/temporary_file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -54,26 +54,6 @@ Diverged run_to_divergence(Experiment& run) {
   throw std::logic_error("the run did not diverge");
 }
 
-/// Lets a run go on only when what it has begun to write is there.
-class WaitsForCheckpoints final : public RunObserver {
- public:
-  explicit WaitsForCheckpoints(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  void on_checkpoint(const CheckpointRecord& record) override {
-    latest_ = record.name;
-    arrivals_ = 0;
-  }
-  void on_arrival(const JobRecord&) override {
-    constexpr int enough = 4;  // for all its vectors
-    if (latest_.empty() || ++arrivals_ != enough) return;
-    while (!std::filesystem::exists(folder_ / latest_)) std::this_thread::yield();
-  }
-
- private:
-  std::filesystem::path folder_;
-  std::string latest_;
-  int arrivals_ = 0;
-};
-
 std::vector<float> model_in(const std::filesystem::path& checkpoint, const Pull& objective) {
   std::vector<float> model(Pull::dimension);
   Checkpoint::read(checkpoint).read_model(objective.layout(), model);
@@ -98,7 +78,7 @@ TEST_F(ResumeState, OfARunThatDivergesLeavesTheNewestFiniteCheckpoint) {
   Experiment rest(2, "asgd", "1,2", in_virtual_time(100000));
   rest.checkpoint = newest();
   rest.options.checkpoints = checkpoints(1);
-  WaitsForCheckpoints patience(folder_.path());
+  PatientRun patience(folder_.path(), 4);  // enough for all its vectors
   rest.observers = {&patience};
   const Diverged diverged = run_to_divergence(rest);
   ASSERT_TRUE(diverged.update);

@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
-#include <thread>
 
 #include "tests/support/experiment.h"
 #include "tests/support/gate.h"
+#include "tests/support/patient_run.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tardigrad {
@@ -56,28 +56,6 @@ void expect_equal(const RunSummary& one, const RunSummary& other) {
     EXPECT_EQ(one.workers[i].staleness.median(), other.workers[i].staleness.median());
   }
 }
-
-/// Lets a run not get further from a checkpoint than a dozen arrivals before that is on the disk; it has all
-/// its vectors by then.
-class PatientRun final : public RunObserver {
- public:
-  explicit PatientRun(std::filesystem::path folder) : folder_(std::move(folder)) {}
-
-  void on_checkpoint(const CheckpointRecord& record) override {
-    latest_ = record.name;
-    arrivals_ = 0;
-  }
-  void on_arrival(const JobRecord&) override {
-    constexpr int most = 12;
-    if (latest_.empty() || ++arrivals_ != most) return;
-    while (!std::filesystem::exists(folder_ / latest_)) std::this_thread::yield();
-  }
-
- private:
-  std::filesystem::path folder_;
-  std::string latest_;
-  int arrivals_ = 0;
-};
 
 class Resume : public ::testing::TestWithParam<std::string> {
  protected:

@@ -6,13 +6,13 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/server/shard.h"
 #include "tests/runtime/device/backends.h"
 #include "tests/support/chain.h"
 #include "tests/support/experiment.h"
+#include "tests/support/patient_run.h"
 #include "tests/support/temporary_file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -31,8 +31,7 @@ struct ShardedRun {
     devices.server_shards = shards;
     options.lr = 0.05;
     options.evaluate_every_updates = 10;
-    if (name == "mifa") method_options.availability = 0.5;
-    if (name == "fedbuff" || name == "ca2fl") options.job = {.local_steps = 3, .local_lr = 0.1};
+    set_special_options(name, method_options, options);
     if (has_feature(name, Feature::lost_rows)) method_options.lost_rows = LostRows::drop;
   }
 
@@ -194,28 +193,6 @@ TEST_P(ShardedRuns, LeaveTheCheckpointsOfOneServer) {
     EXPECT_EQ(Checkpoint::read(last[1]).state()["server"], Checkpoint::read(last[0]).state()["server"]);
   }
 }
-
-/// Lets a run not get further from a checkpoint than some arrivals before that is on the disk; it has all its
-/// vectors by then.
-class PatientRun final : public RunObserver {
- public:
-  explicit PatientRun(std::filesystem::path folder) : folder_(std::move(folder)) {}
-
-  void on_checkpoint(const CheckpointRecord& record) override {
-    latest_ = record.name;
-    arrivals_ = 0;
-  }
-  void on_arrival(const JobRecord&) override {
-    constexpr int most = 12;
-    if (latest_.empty() || ++arrivals_ != most) return;
-    while (!std::filesystem::exists(folder_ / latest_)) std::this_thread::yield();
-  }
-
- private:
-  std::filesystem::path folder_;
-  std::string latest_;
-  int arrivals_ = 0;
-};
 
 // Each is taken while the run goes on, and rows and replicas are written anew.
 TEST_P(ShardedRuns, GoOnFromACheckpointWithAnyNumberOfShards) {

@@ -89,7 +89,7 @@ class AnyActions {
     actions.emplace_back(CountRow{row, counts, true});
   }
 
-  /// As a row that enters the mean does it.
+  /// Folds a gradient into a row, which then enters the mean if it is not in it.
   void fold_and_count(Actions& actions) {
     const int row = pick();
     actions.emplace_back(FoldRow{row, 1, Table::main, false});

@@ -2,14 +2,14 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <random>
 #include <regex>
 
+#include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/ranks/mpi_job.h"
 #include "tests/support/program.h"
+#include "tools/resume/resume.h"
 
 namespace tardigrad {
 namespace {
@@ -64,18 +64,6 @@ class Ranks : public testing::QuadraticTest {
       lines.push_back(json_text(record));
     }
     return lines;
-  }
-
-  /// The updates of the newest in the folder "checkpoints", by its name.
-  int newest_checkpoint() const {
-    int newest = 0;
-    for (const auto& folder : std::filesystem::directory_iterator(path("checkpoints"))) {
-      int update = 0;
-      if (std::sscanf(folder.path().filename().c_str(), "update-%d-", &update) == 1) {
-        newest = std::max(newest, update);
-      }
-    }
-    return newest;
   }
 
   const std::string run =
@@ -156,7 +144,8 @@ TEST_F(Ranks, GoOnFromTheNewestCheckpointWhenARankIsKilled) {
     EXPECT_NE(killed.exit_code, 0) << killed.err;
     EXPECT_NE(killed.exit_code, 99) << killed.err;
   }
-  const std::string end = "--updates " + std::to_string(newest_checkpoint() + 250) + " ";
+  const auto newest = Checkpoint::read(CheckpointFolder::list(path("checkpoints")).back());
+  const std::string end = "--updates " + std::to_string(record_of(newest).update + 250) + " ";
   const Finished last = on_ranks(3, resumed + end + "--save ranks.safetensors");
   ASSERT_EQ(last.exit_code, 0) << last.err;
   const Finished alone = tardigrad(steps + end + "--save alone.safetensors");
