@@ -79,12 +79,12 @@ class ServedRun : public testing::QuadraticTest {
     return answer.substr(answer.find(end_of_head) + end_of_head.size());
   }
 
-  /// Once the first gradients have arrived.
+  /// Once the first update has been made.
   nlohmann::json health(const std::string& query = "") const {
     nlohmann::json health;
     do {
       health = parse_own_json(body_of(answer_to("/health" + query)));
-    } while (health.at("state") == "starting" && !HasFailure());
+    } while (health.at("update") == 0 && !HasFailure());
     return health;
   }
 
