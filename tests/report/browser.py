@@ -58,7 +58,7 @@ class Browser:
     def close(self):
         try:
             self.call("Browser.close")
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
         finally:
             self.process.kill()
             self.process.wait()
@@ -95,7 +95,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait(self, condition, timeout_s=10):
+    def wait(self, condition, timeout_s=60):
         """Until a JavaScript expression is true."""
         end = time.monotonic() + timeout_s
         while not self.evaluate(condition):

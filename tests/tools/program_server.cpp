@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <wordexp.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
@@ -125,6 +126,9 @@ std::optional<int> serve_program(const std::filesystem::path& folder, const std:
 }  // namespace tardigrad::testing
 
 int main(int argc, char** argv) {
+  // A shell that runs the tests in the background, or nohup, has them ignore these, and every program with
+  // them.
+  for (const int interrupt : {SIGHUP, SIGINT, SIGQUIT}) signal(interrupt, SIG_DFL);
   tardigrad::testing::start_program_server();
   ::testing::InitGoogleMock(&argc, argv);
   return RUN_ALL_TESTS();

@@ -144,7 +144,7 @@ TEST_F(Events, ManyLostWorkersAreCounted) {
 TEST_F(Events, InWallTimeARunWhoseWorkersAreAllLostEnds) {
   Experiment run(2, "asgd", "1,1", in_wall_time(1U << 20));
   run.options.time_unit_s = 1e-3;
-  run.speeds = script({{0, 1, failed}, {20, 0, failed}}, 2);
+  run.speeds = script({{0, 1, failed}, {300, 0, failed}}, 2);  // longer than a machine stalls
   EXPECT_THROW(run.go(), WorkersLostError);
   EXPECT_GT(run.recorder.updates.size(), 0U);
 }

@@ -54,7 +54,7 @@ struct LosingRun : Experiment {
       if (job < from_job || std::find(workers.begin(), workers.end(), worker) == workers.end()) return;
       gate.pass()();
     };
-    options.worker_timeout_s = 0.25;  // longer than a machine stalls
+    options.worker_timeout_s = 1;  // longer than a machine stalls, mostly
   }
 
   Gate gate;
@@ -105,35 +105,44 @@ TEST_P(LostWorkers, WhereAllThrowTheNewestModelIsLeft) {
   EXPECT_NE(run.model, std::vector<float>(Pull::dimension));
 }
 
-// It stands in its fourth job, is taken out, and comes back when that has ended.
+// It stands in its fourth job, is taken out, and comes back when that has ended. Where the machine stalls
+// others are taken out, too, and so may it be for another job.
 TEST_P(LostWorkers, OneThatHangsIsBackWhenItsJobEnds) {
   LosingRun run(3, GetParam());
   run.hang({1}, 3);
-  std::vector<std::uint64_t> jobs_after;  // of worker 1, after the loss
+  std::vector<WorkerChange> changes;      // of worker 1, from that job on
+  std::uint64_t losses = 0;               // of worker 1
+  std::vector<std::uint64_t> jobs_after;  // of worker 1, after that
   run.listener.change = [&](const WorkerChange& change) {
-    EXPECT_EQ(change.worker, 1);
-    if (change.lost) run.gate.open();
+    if (change.worker != 1) return;
+    losses += change.lost ? 1 : 0;
+    const bool by_the_gate = change.lost && change.reason.find("no end of job 3 after") != std::string::npos;
+    if (by_the_gate) run.gate.open();
+    if (by_the_gate || !changes.empty()) changes.push_back(change);
   };
   run.listener.arrival = [&](const JobRecord& record) {
-    if (run.recorder.changes.empty() || record.worker != 1) return;
-    EXPECT_EQ(run.recorder.changes.size(), 2U) << "an arrival of a lost worker";
+    if (changes.empty() || record.worker != 1) return;
+    EXPECT_FALSE(changes.back().lost) << "an arrival of a lost worker";
     jobs_after.push_back(record.job);
     if (jobs_after.size() == 5) run.enough.request_stop();
   };
   const RunSummary summary = run.run();
-  ASSERT_GE(run.recorder.changes.size(), 2U);
-  EXPECT_THAT(run.recorder.changes[0].reason,
-              AllOf(HasSubstr("no end of job 3 after"), HasSubstr("0.25 s by --worker-timeout")));
-  EXPECT_FALSE(run.recorder.changes[1].lost);
-  EXPECT_EQ(jobs_after, (std::vector<std::uint64_t>{4, 5, 6, 7, 8}));
-  EXPECT_EQ(summary.workers[1].discarded_jobs, 1U);
+  ASSERT_GE(changes.size(), 2U);
+  EXPECT_THAT(changes[0].reason, HasSubstr("1 s by --worker-timeout"));
+  EXPECT_FALSE(changes[1].lost);
+  ASSERT_EQ(jobs_after.size(), 5U);
+  EXPECT_EQ(jobs_after.back(), 3 + 5 + (changes.size() - 2) / 2) << "one number for each that is thrown away";
+  EXPECT_GE(jobs_after.front(), 4U);
+  EXPECT_EQ(summary.workers[1].discarded_jobs, losses);
   EXPECT_FALSE(run.coordinator->hung());
 }
 
 TEST_P(LostWorkers, TheEndOfARunDoesNotWaitForOneThatHangs) {
   LosingRun run(3, GetParam());
   run.hang({1}, 3);
-  run.listener.change = [&](const WorkerChange&) { run.enough.request_stop(); };
+  run.listener.change = [&](const WorkerChange& change) {
+    if (change.worker == 1) run.enough.request_stop();
+  };
   const RunSummary summary = run.run();
   EXPECT_EQ(summary.stop_reason, StopReason::interrupted);
   EXPECT_TRUE(run.coordinator->hung());

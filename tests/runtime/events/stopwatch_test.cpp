@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <ctime>
 #include <limits>
 #include <thread>
@@ -79,6 +80,9 @@ TEST(Stopwatch, ShowsItsPauses) {
   stopwatch.pause();
   EXPECT_EQ(shown.paused, 1U);
   EXPECT_EQ(shown.paused_ns, before);
+  const auto paused_at = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() == paused_at) {
+  }
   stopwatch.resume();
   EXPECT_GT(shown.paused_ns, before);
   stopwatch.show_pauses(nullptr);

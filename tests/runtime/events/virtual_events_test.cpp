@@ -330,11 +330,16 @@ TEST(WallEvents, WhatHasArrivedBeforeALossComesFirst) {
   while (stopwatch.elapsed_s() < 4e-3) {
   }
   clock.gradient_complete(0);
-  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::end_of_job);
+  const auto next_kind = [&clock] {  // nothing comes now and then, first of all where the machine stalls
+    auto next = clock.next(EventSource::never, {});
+    while (!next) next = clock.next(EventSource::never, {});
+    return next->kind;
+  };
+  EXPECT_EQ(next_kind(), Kind::end_of_job);
   EXPECT_FALSE(clock.next(2e-3, {}));
-  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::lost);
-  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::lost);
-  EXPECT_EQ(clock.next(EventSource::never, {})->kind, Kind::end_of_job);
+  EXPECT_EQ(next_kind(), Kind::lost);
+  EXPECT_EQ(next_kind(), Kind::lost);
+  EXPECT_EQ(next_kind(), Kind::end_of_job);
 }
 
 TEST(VirtualEvents, ArrivalsComeInOrderOfTimeThenWorker) {

@@ -8,6 +8,13 @@
 namespace tardigrad {
 namespace {
 
+/// The next arrival, for whoever stands still for half a second: nothing comes before it then.
+EventSource::Event next_arrival(WallEvents& clock) {
+  auto arrived = clock.next(EventSource::never, {});
+  while (!arrived) arrived = clock.next(EventSource::never, {});
+  return *arrived;
+}
+
 TEST(WallEvents, HandsOutArrivalsInTheirOrder) {
   Stopwatch stopwatch;
   stopwatch.resume();
@@ -18,11 +25,10 @@ TEST(WallEvents, HandsOutArrivalsInTheirOrder) {
   });
   double last = 0;
   for (int worker : {2, 0, 1}) {
-    auto arrived = clock.next(EventSource::never, {});
-    while (!arrived) arrived = clock.next(EventSource::never, {});
-    EXPECT_EQ(arrived->worker, worker);
-    EXPECT_GE(arrived->time, last);
-    last = arrived->time;
+    const EventSource::Event arrived = next_arrival(clock);
+    EXPECT_EQ(arrived.worker, worker);
+    EXPECT_GE(arrived.time, last);
+    last = arrived.time;
   }
 }
 
@@ -35,9 +41,7 @@ TEST(WallEvents, KeepsWhatComesAfterTheDeadline) {
   WallEvents clock(stopwatch, speeds, 1);
   clock.gradient_complete(5);
   EXPECT_FALSE(clock.next(5e-5, {}));
-  const auto arrived = clock.next(EventSource::never, {});
-  ASSERT_TRUE(arrived);
-  EXPECT_EQ(arrived->worker, 5);
+  EXPECT_EQ(next_arrival(clock).worker, 5);
 }
 
 TEST(WallEvents, AStopEndsTheWait) {
@@ -61,11 +65,8 @@ TEST(WallEvents, AsksForWhatIsComplete) {
       clock.gradient_complete(1);
     }
   });
-  const auto first = clock.next(EventSource::never, {});
-  const auto second = clock.next(EventSource::never, {});
-  ASSERT_TRUE(first && second);
-  EXPECT_EQ(first->worker, 4);
-  EXPECT_EQ(second->worker, 1);
+  EXPECT_EQ(next_arrival(clock).worker, 4);
+  EXPECT_EQ(next_arrival(clock).worker, 1);
   EXPECT_GE(asked, 3);
 }
 

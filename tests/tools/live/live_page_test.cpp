@@ -83,6 +83,8 @@ TEST_F(LivePageConnections, AHeadHasNoBody) {
 }
 
 TEST_F(LivePageConnections, EventsFollowTheDataAndEndWithTheRun) {
+  close();
+  open({.period = 5ms, .patience = 30s});  // for its threads, on a machine that stalls
   Connection connection(port());
   connection.get(port(), "/events");
   EXPECT_THAT(connection.read_until("\r\n\r\n"), HasSubstr("Content-Type: text/event-stream"));

@@ -2,13 +2,14 @@
 """Problems that Python computes."""
 
 import json
+import threading
 import traceback
 import unittest
 
 import numpy as np
 
 import tardigrad as td
-from package_case import VIRTUAL, FullAccuracy, LeastSquares, PackageCase, Returns
+from package_case import VIRTUAL, FullAccuracy, Gives, LeastSquares, PackageCase, Returns
 
 
 class Objectives(PackageCase):
@@ -140,12 +141,19 @@ class Objectives(PackageCase):
 
     def test_errors_may_cost_a_worker_instead(self):
         class Fails(LeastSquares):
+            thread_safe = True
+
             def gradient(self, worker, job, x):
                 if worker == 2 and job == 3:
                     raise ValueError("worker 2 has had enough")
+                if job > 3:  # however slow worker 2 is
+                    is_known.wait(60)
                 return super().gradient(worker, job, x)
 
-        run = self.train(Fails(), "asgd", errors="lose", device="cpu:2", clock="wall", compute_time=None, updates=300)
+        is_known, own = threading.Event(), Gives()
+        own.lose = lambda worker: is_known.set() or []
+        run = self.train(Fails(), own, errors="lose", device="cpu:2", clock="wall", compute_time=None, updates=300,
+                         worker_timeout=60)
         self.assertEqual(run.summary["updates"], 300)
         log = [json.loads(line) for line in run.log.read_text().splitlines()]
         lost = [record for record in log if record["event"] == "worker-lost"]

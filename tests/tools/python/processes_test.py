@@ -9,6 +9,9 @@ import unittest
 
 from package_case import PackageCase
 
+# A shell that runs the tests in the background has them ignore it, and every process with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Process(PackageCase):
     """What is seen in a process of its own."""
