@@ -113,7 +113,7 @@ void Checkpoints::begin() {
     complete_checkpoint(unnamed, named, *state);
     folder_.prune(options_.keep);
   };
-  snapshot_ = std::make_unique<Snapshot>(folder_.unnamed(record.name), layout_, pool_, complete);
+  snapshot_ = std::make_unique<FileSnapshot>(folder_.unnamed(record.name), layout_, pool_, complete);
   *state = run_.save(*snapshot_);
   (*state)["run"] = parse_own_json<nlohmann::ordered_json>(options_.run_json);
   (*state)["taken_at"] = unix_time_s();

@@ -11,7 +11,7 @@
 
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/checkpoint_request.h"
-#include "runtime/checkpoint/snapshot.h"
+#include "runtime/checkpoint/file_snapshot.h"
 #include "runtime/telemetry/telemetry.h"
 
 namespace tardigrad {
@@ -98,7 +98,7 @@ class Checkpoints {
   bool trouble_ = false;
   std::chrono::seconds pause_{};  // before the next try
   bool sealed_ = false;           // the one in progress has all its vectors
-  std::unique_ptr<Snapshot> snapshot_;
+  std::unique_ptr<FileSnapshot> snapshot_;
 };
 
 }  // namespace tardigrad

@@ -1,24 +1,19 @@
 #pragma once
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "kernels/bf16.h"
 #include "runtime/checkpoint/safetensors.h"
-#include "runtime/checkpoint/vector_file.h"
+#include "runtime/checkpoint/vector_source.h"
 #include "runtime/device/buffer.h"
 #include "runtime/device/stream.h"
 
@@ -48,13 +43,8 @@ class StagingPool {
   std::vector<std::shared_ptr<Buffer>> free_;
 };
 
-/// Takes the vectors of a run as they are at one moment to two files of a folder, `model.safetensors` and
-/// `state.safetensors`, while the run goes on.
-///
-/// First all vectors are announced, and start() is called; then each is handed over once, whole or in parts,
-/// in any order, and seal() is called. A thread of its own writes; when everything is written it calls
-/// `complete` there, with the files on the disk. What fails shows in failure() when it is over; the rest is
-/// then taken and thrown away, so that whoever hands over need not know.
+/// Takes the vectors of a run as they are at one moment to where they are kept (FileSnapshot), while the run
+/// goes on. First all vectors are announced; then each is handed over once, whole or in parts, in any order.
 class Snapshot {
  public:
   /// Says where a vector goes.
@@ -63,13 +53,16 @@ class Snapshot {
     std::uint64_t position = 0;  ///< of its first byte in the data of that file
   };
 
-  /// Creates `folder`. `complete` may throw what then counts as the failure. The pool outlives the snapshot.
-  Snapshot(std::filesystem::path folder, const ParameterLayout& layout, StagingPool& pool,
-           std::function<void()> complete);
+  /// Is what is handed over at once: a vector, or a part of one.
+  struct Piece {
+    Place place;
+    std::size_t bytes;
+    std::shared_ptr<StagingPool::Buffer> buffer;  ///< of the pool, to which it is given back
+  };
+
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
-  /// Gives up what is not written yet. No stream may have work of the snapshot left.
-  ~Snapshot();
+  virtual ~Snapshot();
 
   static constexpr Place model() { return {.model = true, .position = 0}; }
 
@@ -78,6 +71,9 @@ class Snapshot {
   Place add(const std::string& name, ElementType type = ElementType::f32,
             std::optional<std::size_t> rows = {});
 
+  /// Returns the bytes of all that has been announced: where the next tensor goes.
+  std::uint64_t announced_bytes() const { return announced_bytes_; }
+
   /// Returns where row `row` of a tensor goes.
   Place row(Place first, ElementType type, std::size_t row) const;
 
@@ -85,9 +81,6 @@ class Snapshot {
   static Place element(Place vector, ElementType type, std::size_t index) {
     return {.model = vector.model, .position = vector.position + index * element_bytes(type)};
   }
-
-  /// Starts the thread that writes. Where no thread is to be had that is the failure.
-  void start();
 
   /// Copies a vector [d], or a part of one, as it is behind all that is enqueued on the stream by now. Any
   /// thread that may use the stream may call it.
@@ -99,24 +92,25 @@ class Snapshot {
   }
 
   /// Copies a vector [d] of the host at once.
-  void save(std::span<const float> vector, Place place);
+  void save(std::span<const float> vector, Place place) { save(std::as_bytes(vector), place); }
 
-  /// Says that nothing more will be handed over.
-  void seal();
+  /// Copies a part of a vector, as its bytes, at once.
+  void save(std::span<const std::byte> bytes, Place place);
 
-  /// Tells whether it has succeeded or failed.
-  bool over() const;
-  /// Blocks until it is over. It is called after seal(), and when the streams have done their copies.
-  void wait() const;
-  std::optional<std::string> failure() const;
+ protected:
+  /// Announces what goes behind so many bytes. The pool outlives the snapshot.
+  Snapshot(std::size_t dimension, StagingPool& pool, std::uint64_t announced_bytes = 0);
+
+  /// Returns a buffer for a piece that will be submitted. Any thread may call it.
+  virtual std::shared_ptr<StagingPool::Buffer> take_buffer() { return pool_.take(); }
+
+  /// Takes a piece that is complete, on any thread.
+  virtual void submit(Piece piece) = 0;
+
+  StagingPool& pool() const { return pool_; }
+  const SafetensorsContents::Json& announced() const { return *tensors_; }
 
  private:
-  struct Piece {
-    Place place;
-    std::size_t bytes;
-    std::shared_ptr<StagingPool::Buffer> buffer;
-  };
-
   /// Copies a vector in pieces that fit into a buffer.
   template <typename T>
   void copy(const StreamRef& stream, BufferRef<const T> vector, Place place) {
@@ -132,31 +126,11 @@ class Snapshot {
     }
   }
 
-  bool is_over() const;
-  std::shared_ptr<StagingPool::Buffer> take_buffer();
-  void submit(Piece piece);
-  void run(const std::stop_token& stop);
-  void write_files(const std::stop_token& stop);
-  std::optional<Piece> next_piece(const std::stop_token& stop);
-
-  std::filesystem::path folder_;
   StagingPool& pool_;
-  std::function<void()> complete_;
   std::size_t dimension_;
-  std::string model_header_;
   std::unique_ptr<SafetensorsContents::Json> tensors_;  // of the header of the state
   std::map<std::string, Place> places_;                 // of their first rows
-  std::uint64_t announced_bytes_ = 0;
-
-  mutable std::mutex mutex_;  // for what follows
-  mutable std::condition_variable_any changed_;
-  std::deque<Piece> pieces_;
-  std::uint64_t outstanding_ = 0;  // handed over, and not written yet
-  bool sealed_ = false;
-  bool over_ = false;
-  bool without_writer_ = false;
-  std::optional<std::string> failure_;
-  std::jthread writer_;
+  std::uint64_t announced_bytes_;
 };
 
 }  // namespace tardigrad

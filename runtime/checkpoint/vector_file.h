@@ -8,23 +8,13 @@
 #include <span>
 #include <string>
 
-#include "kernels/bf16.h"
 #include "runtime/checkpoint/safetensors.h"
+#include "runtime/checkpoint/vector_source.h"
 
 namespace tardigrad {
 
-enum class ElementType { f32, bf16 };
-
-/// Returns the name that safetensors have for the type.
-inline const char* dtype_of(ElementType type) { return type == ElementType::f32 ? "F32" : "BF16"; }
-
-/// Returns the bytes of an element.
-inline std::size_t element_bytes(ElementType type) {
-  return type == ElementType::f32 ? sizeof(float) : sizeof(Bf16);
-}
-
 /// Reads the vectors of a run's state by name from a safetensors file: tensors [d] and [rows, d].
-class VectorFile {
+class VectorFile final : public VectorSource {
  public:
   /// Opens the file. Throws std::invalid_argument naming it if it is no safetensors file, claims more than it
   /// holds, or has tensors of another kind.
@@ -33,10 +23,9 @@ class VectorFile {
   /// Tells whether it has a tensor of that name, type and number of rows.
   bool has(const std::string& name, ElementType type, std::size_t rows) const;
 
-  /// Reads values ← the elements of that row from `begin` on. Throws std::invalid_argument, naming the
-  /// tensor, if they are not there.
-  void read(const std::string& name, std::size_t row, std::span<float> values, std::size_t begin = 0);
-  void read(const std::string& name, std::size_t row, std::span<Bf16> values, std::size_t begin = 0);
+  void read(const std::string& name, std::size_t row, std::span<float> values,
+            std::size_t begin = 0) override;
+  void read(const std::string& name, std::size_t row, std::span<Bf16> values, std::size_t begin = 0) override;
 
  private:
   struct Tensor {

@@ -24,7 +24,7 @@ void AllReduceServer::set_model(std::span<const float> values) {
   send_state();
 }
 
-void AllReduceServer::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+void AllReduceServer::restore(VectorSource& vectors, std::uint64_t version, Restored what) {
   server_.restore(vectors, version, what);
   send_state();
 }

@@ -52,7 +52,7 @@ class AllReduceServer final : public ParameterServer {
   }
 
   /// Blocks until every rank has what was saved.
-  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
+  void restore(VectorSource& vectors, std::uint64_t version, Restored what) override;
 
   std::uint64_t version() const override { return server_.version(); }
 

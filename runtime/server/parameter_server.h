@@ -82,7 +82,7 @@ class ParameterServer {
 
   /// Takes what was saved. The model by itself is set by set_model(). Throws std::invalid_argument where it
   /// does not fit.
-  virtual void restore(VectorFile& vectors, std::uint64_t version, Restored what) = 0;
+  virtual void restore(VectorSource& vectors, std::uint64_t version, Restored what) = 0;
 
   /// Throws DeviceError for a failure that no stream would show.
   virtual void check() const {}

@@ -71,7 +71,7 @@ class ReplicaPool {
   /// Makes replicas of these versions, each as a snapshot has it, and without jobs: whoever shares them first
   /// must do it before the next take(). It is called before the first take(); `stream` is the server's.
   /// Throws std::invalid_argument if a vector is not there.
-  std::map<std::uint64_t, Replica*> restore(VectorFile& vectors, StreamRef stream,
+  std::map<std::uint64_t, Replica*> restore(VectorSource& vectors, StreamRef stream,
                                             const std::set<std::uint64_t>& versions,
                                             std::span<const std::uint64_t> rows) {
     std::map<std::uint64_t, Replica*> replicas;

@@ -24,7 +24,7 @@ void ReplicatedServer::set_model(std::span<const float> values) {
   for (const auto& one : servers_) one->server.stream().synchronize();
 }
 
-void ReplicatedServer::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+void ReplicatedServer::restore(VectorSource& vectors, std::uint64_t version, Restored what) {
   for (const auto& one : servers_) one->server.restore(vectors, version, what);
 }
 

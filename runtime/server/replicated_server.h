@@ -37,7 +37,7 @@ class ReplicatedServer final : public ParameterServer {
   void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) override {
     member(replica.model.device()).server.save_replica(snapshot, replica, place);
   }
-  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
+  void restore(VectorSource& vectors, std::uint64_t version, Restored what) override;
   std::uint64_t version() const override { return servers_.front()->server.version(); }
   void check() const override { collectives_->check(); }
 

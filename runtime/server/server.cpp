@@ -202,15 +202,15 @@ void Server::resum() {
   drift_pending_ = true;
 }
 
-void Server::add_to(Drift& drift) const {
+std::span<const double> Server::drift_sums() const {
   resummed_.synchronize();
-  drift.add({drift_->data(), drift_sums_->size()});
+  return {drift_->data(), drift_sums_->size()};
 }
 
 void Server::note_drift() {
   if (!std::exchange(drift_pending_, false)) return;
   Drift drift;
-  add_to(drift);
+  drift.add(drift_sums());
   largest_drift_ = drift.or_larger(largest_drift_);
 }
 
@@ -341,7 +341,7 @@ std::vector<BufferRef<float>> Server::step_state() {
   return state;
 }
 
-void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+void Server::restore(VectorSource& vectors, std::uint64_t version, Restored what) {
   version_ = version;
   std::vector<float> values(model_.size());
   const auto read = [&](const char* name, BufferRef<float> target) {
@@ -358,7 +358,7 @@ void Server::restore(VectorFile& vectors, std::uint64_t version, Restored what) 
   if (kept_) restore_table(*kept_, kept_name, vectors);
 }
 
-void Server::restore_table(GradientTable& table, const std::string& name, VectorFile& vectors) {
+void Server::restore_table(GradientTable& table, const std::string& name, VectorSource& vectors) {
   const auto restore = [&](auto& rows, auto zero) {
     std::vector<decltype(zero)> values(model_.size());
     for (std::size_t i = 0; i < rows.pointers.size(); ++i) {

@@ -84,7 +84,7 @@ class Server final : public ParameterServer {
   std::size_t save_more(std::size_t vectors) override;
   void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) override;
   void visit_state(StateArchive& state) override;
-  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
+  void restore(VectorSource& vectors, std::uint64_t version, Restored what) override;
 
   StreamRef stream() const { return stream_; }
 
@@ -108,8 +108,8 @@ class Server final : public ParameterServer {
   /// Tells whether a resum belongs behind the latest step.
   bool resum_is_due() const { return options_.resum_every && version_ % *options_.resum_every == 0; }
 
-  /// Adds what the latest resum found. Blocks until it is done.
-  void add_to(Drift& drift) const;
+  /// Returns what the latest resum found (MeanOfRows::drift). Blocks until it is done.
+  std::span<const double> drift_sums() const;
 
   /// Tells whether ū is that of a table's rows.
   bool has_mean_of_rows() const { return mean_ && !tables_.empty(); }
@@ -155,7 +155,7 @@ class Server final : public ParameterServer {
 
   std::unique_ptr<GradientTable> make_table(std::size_t rows, TableType type) const;
   bool save_row(GradientTable& table, std::size_t row);
-  void restore_table(GradientTable& table, const std::string& name, VectorFile& vectors);
+  void restore_table(GradientTable& table, const std::string& name, VectorSource& vectors);
   bool reaches(Device other) const;
   GradientTable& table(Table which) const;
   std::size_t kept_row(int index) const;

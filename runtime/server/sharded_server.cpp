@@ -121,7 +121,7 @@ void ShardedServer::read_model(std::span<float> values) {
 void ShardedServer::note_drift() {
   if (!std::exchange(drift_pending_, false)) return;
   Drift drift;
-  for (const auto& part : parts_) part->server.add_to(drift);
+  for (const auto& part : parts_) drift.add(part->server.drift_sums());
   largest_drift_ = drift.or_larger(largest_drift_);
 }
 
@@ -163,7 +163,7 @@ void ShardedServer::visit_state(StateArchive& state) {
   for (const auto& part : parts_) part->server.visit_tables(state);
 }
 
-void ShardedServer::restore(VectorFile& vectors, std::uint64_t version, Restored what) {
+void ShardedServer::restore(VectorSource& vectors, std::uint64_t version, Restored what) {
   for (const auto& part : parts_) part->server.restore(vectors, version, what);
 }
 

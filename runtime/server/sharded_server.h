@@ -38,7 +38,7 @@ class ShardedServer final : public ParameterServer {
   std::size_t save_more(std::size_t vectors) override;
   void save_replica(Snapshot& snapshot, const Replica& replica, Snapshot::Place place) override;
   void visit_state(StateArchive& state) override;
-  void restore(VectorFile& vectors, std::uint64_t version, Restored what) override;
+  void restore(VectorSource& vectors, std::uint64_t version, Restored what) override;
 
  private:
   /// Holds a shard's server, and what it tells the others.

@@ -89,7 +89,7 @@ class FakeServer final : public ParameterServer {
   void begin_snapshot(Snapshot&) override {}
   std::size_t save_more(std::size_t) override { return 0; }
   void save_replica(Snapshot&, const Replica&, Snapshot::Place) override {}
-  void restore(VectorFile&, std::uint64_t version, Restored) override { version_ = version; }
+  void restore(VectorSource&, std::uint64_t version, Restored) override { version_ = version; }
 
  private:
   Happened& happened_;

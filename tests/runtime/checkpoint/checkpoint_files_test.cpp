@@ -12,7 +12,7 @@
 #include "runtime/base/json_text.h"
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/durable_file.h"
-#include "runtime/checkpoint/snapshot.h"
+#include "runtime/checkpoint/file_snapshot.h"
 #include "tests/support/temporary_file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -49,7 +49,7 @@ class CheckpointFiles : public ::testing::Test {
   fs::path make(const std::string& name, StagingPool& pool) {
     const fs::path unnamed = folder_.path() / ("." + name + ".partial");
     const fs::path named = folder_.path() / name;
-    Snapshot snapshot(unnamed, layout_, pool, [&] {
+    FileSnapshot snapshot(unnamed, layout_, pool, [&] {
       complete_checkpoint(unnamed, named, {{"run", {{"method", "dude"}}}});
     });
     const auto mean = snapshot.add("mean");
@@ -121,7 +121,7 @@ TEST_F(CheckpointFiles, AreTheSameWhereVectorsGoInPieces) {
 TEST_F(CheckpointFiles, TakeAndGiveBackPartsOfVectors) {
   const fs::path unnamed = folder_.path() / ".parts.partial";
   const fs::path named = folder_.path() / CheckpointFolder::name(1, 1);
-  Snapshot snapshot(unnamed, layout_, pool_, [&] { complete_checkpoint(unnamed, named, {{"run", {}}}); });
+  FileSnapshot snapshot(unnamed, layout_, pool_, [&] { complete_checkpoint(unnamed, named, {{"run", {}}}); });
   const std::vector<float> values = counting_from(10);
   const Stream stream = Stream::immediate({Backend::cpu, 0}, "test");
   const auto first = snapshot.add("rows", ElementType::f32, 2);
@@ -210,7 +210,7 @@ TEST_F(CheckpointFiles, TakeThePlaceOfOneOfTheSameName) {
 
 TEST_F(CheckpointFiles, ASnapshotThatFailsLeavesNothingAndTakesTheRest) {
   const fs::path unnamed = folder_.path() / "missing" / "partial";
-  Snapshot snapshot(unnamed, layout_, pool_, [] {});
+  FileSnapshot snapshot(unnamed, layout_, pool_, [] {});
   const auto mean = snapshot.add("mean");
   snapshot.start();
   for (std::size_t i = 0; i < 3 * StagingPool::kept; ++i) snapshot.save(counting_from(1), mean);
