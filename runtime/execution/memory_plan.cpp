@@ -56,18 +56,23 @@ class Planner {
     }
   }
 
-  /// Rank 0 has a gradient of each worker at the most, and two that the server reads. Another has its models
-  /// in slots, of which a worker's job takes one, and gradients that are computed, and as many on their way.
-  /// Where every rank keeps the model, gradients stay on the others until they are added up.
+  /// A rank that keeps the model, or a shard of it, has a gradient of each worker at the most, and two that
+  /// the server reads. Another has its models in slots, of which a worker's job takes one, and gradients that
+  /// are computed, and as many on their way. Where every rank keeps the model, gradients stay on the others
+  /// until they are added up.
   void plan_rank() {
     const Device device = run_.devices.workers.front();
     plan_shared_data(device);
-    if (*run_.rank == 0) {
+    const std::vector<Shard> shards = cut_into_shards(run_.dimension, run_.devices.server_shards);
+    const auto rank = static_cast<std::size_t>(*run_.rank);
+    if (rank < shards.size()) {
       constexpr std::size_t being_read = 2;
-      plan_server(device, run_.dimension);
+      const std::size_t here = shards[rank].size;
+      plan_server(device, here);
+      if (rank == 0 && shards.size() > 1) plan_clipping(device, run_.dimension);
       if (run_.replicated_on_ranks) add(device, "part of the sum of all ranks", vector_bytes_);
-      add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + being_read) * vector_bytes_);
-      plan_replicas(device, workers_);
+      add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + being_read) * here * sizeof(float));
+      plan_replicas(device, workers_, here);
       return;
     }
     const std::vector<int>& here = run_.workers_on_rank;
@@ -177,9 +182,13 @@ class Planner {
   }
 
   void plan_replicas(Device device, std::size_t workers_there) {
+    plan_replicas(device, workers_there, run_.dimension);
+  }
+
+  void plan_replicas(Device device, std::size_t workers_there, std::size_t dimension) {
     const std::size_t jobs = run_.memory.jobs == JobSpread::anywhere ? workers_ : workers_there;
     const std::size_t models = run_.memory.jobs == JobSpread::rounds ? 1 : jobs + 1;
-    add(device, "models handed over", ReplicaPool::bytes(run_.dimension, models));
+    add(device, "models handed over", ReplicaPool::bytes(dimension, models));
   }
 
   const PlannedRun& run_;
@@ -320,6 +329,25 @@ std::string show_memory(const MemoryPlan& plan, const FreeMemory& free) {
     text += list_items(plan, device);
   }
   return text;
+}
+
+std::string show_memory_of_ranks(std::span<const MemoryPlan> plans) {
+  const auto describe = [](const MemoryPlan& plan) {
+    std::string text;
+    for (const Device device : plan.devices()) {
+      text += fmt::format("{}{}", format_bytes(plan.total(device)), list_items(plan, device));
+    }
+    return text;
+  };
+  std::string all;
+  for (std::size_t first = 0, next = 0; first < plans.size(); first = next) {
+    const std::string text = describe(plans[first]);
+    while (next < plans.size() && describe(plans[next]) == text) ++next;
+    const std::string who = next == first + 1 ? fmt::format("rank {}", first)
+                                              : fmt::format("ranks {} to {}, each", first, next - 1);
+    all += fmt::format("{}{}: {}", all.empty() ? "" : "\n", who, text);
+  }
+  return all;
 }
 
 std::string format_bytes(std::size_t bytes) {

@@ -25,7 +25,7 @@ struct PlannedRun {
   Devices devices;
   bool wall = true;        ///< each worker has a stream of its own
   bool lookahead = false;  ///< CPU threads compute ahead of the server (LookaheadExecutor)
-  /// Of a run on several ranks: which of them this is, of which the first has the server and no workers, and
+  /// Of a run on several ranks: which of them this is, of which the first have the server and no workers, and
   /// the others have these (RankExecutor, RankWorker).
   std::optional<int> rank = {};
   std::vector<int> workers_on_rank = {};
@@ -63,6 +63,9 @@ void require_memory(const PlannedRun& run, const FreeMemory& free = free_memory)
 
 /// The plan as a table, with what is free.
 std::string show_memory(const MemoryPlan& plan, const FreeMemory& free = free_memory);
+
+/// Shows the plans of all ranks of a run, from rank 0 on, those of consecutive ones that are alike once.
+std::string show_memory_of_ranks(std::span<const MemoryPlan> plans);
 
 /// "1.5 GiB", "20.0 MiB", "16 B".
 std::string format_bytes(std::size_t bytes);

@@ -7,6 +7,7 @@
 #include "runtime/ranks/backoff.h"
 #include "runtime/ranks/messages.h"
 #include "runtime/ranks/rank_executor.h"
+#include "runtime/ranks/servers/shard_messages.h"
 
 namespace tardigrad {
 
@@ -29,11 +30,14 @@ Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& object
 }
 
 EndOfRanks::~EndOfRanks() {
-  static const RankOrder end{.kind = RankOrder::Kind::end};  // for as long as it may still be sent
+  // For as long as they may still be sent:
+  static const RankOrder end{.kind = RankOrder::Kind::end};
+  static const ShardOrder end_of_shard{.kind = ShardOrder::Kind::end};
   constexpr std::chrono::seconds longest{5};
   std::vector<Transport::Transfer> transfers;
   for (int rank = 1; rank < transport_.size(); ++rank) {
-    transfers.push_back(transport_.send(rank, tag_order, &end, sizeof(end)));
+    transfers.push_back(rank < shards_ ? transport_.send(rank, tag_order, &end_of_shard, sizeof(end_of_shard))
+                                       : transport_.send(rank, tag_order, &end, sizeof(end)));
   }
   const auto began = std::chrono::steady_clock::now();
   Backoff backoff;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "runtime/execution/execution.h"
 #include "runtime/ranks/run_ranks.h"
 
@@ -15,13 +17,16 @@ Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& object
 /// off, whose workers are lost by then, is not told.
 class EndOfRanks {
  public:
-  explicit EndOfRanks(Transport& transport) : transport_(transport) {}
+  /// The transport outlives it. The first ranks keep so many shards of the model.
+  explicit EndOfRanks(Transport& transport, std::size_t shards = 1)
+      : transport_(transport), shards_(static_cast<int>(shards)) {}
   EndOfRanks(const EndOfRanks&) = delete;
   EndOfRanks& operator=(const EndOfRanks&) = delete;
   ~EndOfRanks();
 
  private:
   Transport& transport_;
+  int shards_;
 };
 
 }  // namespace tardigrad

@@ -9,7 +9,17 @@ namespace tardigrad {
 // all ranks have found out by then that they are the same program, on processors of the same byte order.
 
 /// Says what a message is, so that each kind is received where it is expected.
-enum RankTag : int { tag_status = 1, tag_text, tag_verdict, tag_order, tag_model, tag_answer, tag_payload };
+enum RankTag : int {
+  tag_status = 1,
+  tag_text,
+  tag_verdict,
+  tag_order,
+  tag_model,
+  tag_answer,
+  tag_payload,
+  tag_report,  ///< of a shard (shard_messages.h), and tag_vector what it is asked for
+  tag_vector
+};
 
 /// Is what rank 0 wants of a rank.
 struct RankOrder {

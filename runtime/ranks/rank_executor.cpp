@@ -37,7 +37,8 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
                            const ServerOptions& server, std::optional<Wall> wall)
     : layout_(ranks.layout),
       wall_(std::move(wall)),
-      dimension_(objective.dimension()),
+      shards_(cut_into_shards(objective.dimension(), ranks.shards)),
+      dimension_(shards_.front().size),
       server_stream_(make_server_stream(wall_ && dimension_ >= least_for_own_thread)),
       mail_(*ranks.transport, dimension_, server_stream_.device(),
             {.on_sent = [this](Replica& replica) { release(replica); },
@@ -60,7 +61,14 @@ void RankExecutor::make_server(const RunRanks& ranks, int workers, ServerMemory 
   if (ranks.replicated) {
     auto server = std::make_unique<AllReduceServer>(*ranks.transport, mail_, server_stream_, dimension_,
                                                     workers, options);
-    all_reduce_ = server.get();
+    of_ranks_ = all_reduce_ = server.get();
+    server_ = std::move(server);
+    return;
+  }
+  if (shards_.size() > 1) {
+    auto server = std::make_unique<ServerOfShards>(*ranks.transport, mail_, server_stream_, shards_, workers,
+                                                   memory, options);
+    of_ranks_ = of_shards_ = server.get();
     server_ = std::move(server);
     return;
   }
@@ -127,10 +135,8 @@ void RankExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
 }
 
 void RankExecutor::apply(int worker, const Flight& flight, const Orders& orders, double lr) {
-  if (all_reduce_) {
-    all_reduce_->take_arrival({layout_.rank_of(worker), worker, flight.job});
-    return all_reduce_->apply(orders.for_server(), lr, targets_, nullptr);
-  }
+  if (of_ranks_) of_ranks_->take_arrival({layout_.rank_of(worker), worker, flight.job});
+  if (!flight.landing) return server_->apply(orders.for_server(), lr, targets_, nullptr);
   float** const exchangeable = server_stream_.ref().immediate() ? &flight.landing->values : nullptr;
   const ArrivedGradient gradient{{flight.landing->values, dimension_, server_stream_.device()},
                                  nullptr,
@@ -148,10 +154,12 @@ void RankExecutor::start(int worker) {
   const RankModels::Place place = models_[static_cast<std::size_t>(rank)].take(replica->version);
   const RankOrder::Model model = place.fresh ? source_of(*replica, all_reduce_) : RankOrder::Model::in_slot;
   state(worker).flights.push_back({.job = job, .slot = place.slot});
+  const bool follows = model == RankOrder::Model::follows;
+  if (follows && of_shards_) of_shards_->send_model(*replica, rank);
   mail_.order(
       rank,
       {.kind = RankOrder::Kind::start, .worker = worker, .job = job, .slot = place.slot, .model = model},
-      model == RankOrder::Model::follows ? &ReplicaPool::share(*replica) : nullptr);
+      follows ? &ReplicaPool::share(*replica) : nullptr);
 }
 
 /// The oldest job that is waited for: it is left out where its rank has not begun it, and a throttle ends.
@@ -205,7 +213,7 @@ void RankExecutor::retire_discarded(int worker) {
 
 void RankExecutor::give_back(int worker, const Flight& flight) {
   if (flight.landing) mail_.give_back(*flight.landing);
-  if (flight.kept) all_reduce_->drop({layout_.rank_of(worker), worker, flight.job});
+  if (flight.kept) of_ranks_->drop({layout_.rank_of(worker), worker, flight.job});
 }
 
 void RankExecutor::release(Replica& replica) {
@@ -218,7 +226,7 @@ void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const
   models_[static_cast<std::size_t>(answer.rank)].release(flight.slot);
   flight.answered = true;
   flight.landing = landing;
-  flight.kept = all_reduce_ && answer.kind == RankAnswer::Kind::gradient;
+  flight.kept = of_ranks_ && answer.kind == RankAnswer::Kind::gradient;
   if (flight.forgotten) return give_back(answer.worker, take_out(answer.worker, answer.job));
   flight.loss = answer.loss;
   flight.computing_s = answer.computing_s;
@@ -287,6 +295,11 @@ std::vector<std::uint64_t> RankExecutor::begin_snapshot(Snapshot& snapshot) {
 void RankExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                                 std::span<const std::uint64_t> models) {
   const auto replicas = replicas_.restore(vectors, server_stream_, versions_of(jobs), models);
+  for (const auto& [version, replica] : replicas) {
+    if (!of_shards_) break;
+    const auto row = std::ranges::find(models, version) - models.begin();
+    of_shards_->restore_replica(*replica, vectors, static_cast<std::size_t>(row));
+  }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     for (const Job& job : jobs[i]) {
       workers_[i].models.push({job.number, &ReplicaPool::share(*replicas.at(job.version))});

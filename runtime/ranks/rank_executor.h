@@ -12,11 +12,13 @@
 #include "runtime/execution/executor.h"
 #include "runtime/execution/throttle.h"
 #include "runtime/objective/objective.h"
-#include "runtime/ranks/all_reduce_server.h"
 #include "runtime/ranks/rank_layout.h"
 #include "runtime/ranks/rank_mail.h"
 #include "runtime/ranks/rank_models.h"
 #include "runtime/ranks/run_ranks.h"
+#include "runtime/ranks/servers/all_reduce_server.h"
+#include "runtime/ranks/servers/server_of_ranks.h"
+#include "runtime/ranks/servers/server_of_shards.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/replica_snapshot.h"
 #include "runtime/server/server.h"
@@ -32,7 +34,8 @@ namespace tardigrad {
 /// has written that, once to a rank.
 ///
 /// Where every rank keeps the model (AllReduceServer), gradients stay where they are computed, and a job
-/// starts from the model of its rank.
+/// starts from the model of its rank. Where the model is in shards (ServerOfShards), all vectors here are the
+/// first one's parts.
 ///
 /// The coordinator's thread alone speaks with the other ranks, whenever it waits: for an arrival, or for what
 /// is to happen next. In wall time the server has a thread of its own beside it where vectors are large.
@@ -87,7 +90,7 @@ class RankExecutor final : public Executor {
     bool forgotten = false;  // nobody waits for it
     bool answered = false;
     bool complete = false;  // answered, and no throttle stretches it
-    bool kept = false;      // the gradient has stayed on its rank
+    bool kept = false;      // the gradient, or parts of it, lie on other ranks
     float loss = 0;
     double computing_s = 0;
     double due_s = 0;  // when a throttle lets it end
@@ -124,11 +127,15 @@ class RankExecutor final : public Executor {
 
   RankLayout layout_;
   std::optional<Wall> wall_;
-  std::size_t dimension_;
+  std::vector<Shard> shards_;
+  std::size_t dimension_;  // of the first, which is here
   Stream server_stream_;
   RankMail mail_;  // outlives the server, which may keep gradients' memory as rows
   std::unique_ptr<ParameterServer> server_;
-  AllReduceServer* all_reduce_ = nullptr;  // the same, where every rank keeps the model
+  // The same, where it is of several ranks:
+  ServerOfRanks* of_ranks_ = nullptr;
+  AllReduceServer* all_reduce_ = nullptr;
+  ServerOfShards* of_shards_ = nullptr;
   ReplicaPool replicas_;
   ReplicaSnapshot replica_snapshot_;
   std::vector<RankModels> models_;  // of each rank

@@ -23,9 +23,10 @@ std::size_t RankWorker::lanes_of(std::size_t workers, std::size_t devices) {
 
 RankWorker::RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
                        const std::vector<Device>& devices, const JobOptions& job,
-                       const std::optional<ServerOptions>& server)
+                       const std::optional<ServerOptions>& server, std::size_t shards)
     : transport_(transport),
       dimension_(objective.dimension()),
+      shards_(cut_into_shards(dimension_, shards)),
       memory_(Stream::immediate(devices.front(), "models and gradients")),
       lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
   if (server) server_.emplace(transport, devices.front(), dimension_, objective.workers(), *server);
@@ -100,19 +101,23 @@ void RankWorker::take(const RankOrder& order) {
 }
 
 void RankWorker::take_job(const RankOrder& order) {
-  while (models_.size() <= order.slot) models_.push_back({Buffer<float>(memory_, dimension_), std::nullopt});
+  while (models_.size() <= order.slot) models_.push_back({Buffer<float>(memory_, dimension_)});
   Model& model = models_[order.slot];
   if (order.model == RankOrder::Model::own) server_.value().hand_over(model.values.ref());
   if (order.model == RankOrder::Model::follows) {
-    model.arriving = transport_.receive(0, tag_model, model.values.ref().data(), dimension_ * sizeof(float));
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      model.arriving.push_back(transport_.receive(static_cast<int>(i), tag_model,
+                                                  model.values.ref().data() + shards_[i].begin,
+                                                  shards_[i].size * sizeof(float)));
+    }
   }
   lane_of(order.worker).waiting.push_back({order, false});
 }
 
 bool RankWorker::is_there(std::uint32_t slot) {
   Model& model = models_[slot];
-  if (model.arriving && transport_.done(*model.arriving)) model.arriving.reset();
-  return !model.arriving;
+  std::erase_if(model.arriving, [this](Transport::Transfer one) { return transport_.done(one); });
+  return model.arriving.empty();
 }
 
 /// Returns whether there was anything to do.
@@ -174,7 +179,8 @@ void RankWorker::finish(Lane& lane) {
   if (result.failure.empty()) {
     answer.kind = RankAnswer::Kind::gradient;
     answer.loss = *result.loss.data();
-    if (!server_) answer.payload_bytes = dimension_ * sizeof(float);
+    if (!server_) answer.payload_bytes = shards_.front().size * sizeof(float);
+    send_to_shards(result);
   } else {
     answer.kind = RankAnswer::Kind::failed;
     answer.payload_bytes = result.failure.size();
@@ -187,6 +193,20 @@ void RankWorker::finish(Lane& lane) {
     lane.jobs.enqueue_minibatch(order.worker, order.job + 1);
     lane.gathered = order.job + 1;
   } catch (const DeviceError&) {  // the job will fail likewise, and say so
+  }
+}
+
+/// All parts but that of rank 0, which comes behind the answer.
+void RankWorker::send_to_shards(Result& result) {
+  result.header = {.kind = ShardOrder::Kind::gradient,
+                   .rank = transport_.rank(),
+                   .worker = result.answer.worker,
+                   .number = result.answer.job};
+  for (std::size_t i = 1; i < shards_.size(); ++i) {
+    const int rank = static_cast<int>(i);
+    result.transfers.push_back(transport_.send(rank, tag_order, &result.header, sizeof(result.header)));
+    result.transfers.push_back(transport_.send(
+        rank, tag_payload, result.gradient.ref().data() + shards_[i].begin, shards_[i].size * sizeof(float)));
   }
 }
 

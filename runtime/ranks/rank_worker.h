@@ -14,13 +14,15 @@
 #include "runtime/execution/job_options.h"
 #include "runtime/objective/objective.h"
 #include "runtime/ranks/messages.h"
-#include "runtime/ranks/rank_server.h"
+#include "runtime/ranks/servers/rank_server.h"
+#include "runtime/ranks/servers/shard_messages.h"
 #include "runtime/ranks/transport.h"
+#include "runtime/server/shard.h"
 
 namespace tardigrad {
 
 /// Computes, on a rank of its own, the gradients of some of a run's workers as rank 0 orders them, and sends
-/// each of them back, or keeps it for the sum that all ranks add up.
+/// each of them back, to every shard its part, or keeps it for the sum that all ranks add up.
 ///
 /// Jobs are computed on lanes, one for each CPU device that has a worker: in the order of their orders, each
 /// as soon as its model is there. The minibatch of a lane with one worker is gathered before that: behind
@@ -28,10 +30,11 @@ namespace tardigrad {
 class RankWorker {
  public:
   /// Makes what computes for these workers. With `server` this rank keeps the model, too, and its gradients
-  /// stay here (AllReduceServer). Objective and transport outlive it.
+  /// stay here (AllReduceServer). The model is in `shards` shards, on as many ranks (ServerOfShards).
+  /// Objective and transport outlive it.
   RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
              const std::vector<Device>& devices, const JobOptions& job,
-             const std::optional<ServerOptions>& server = {});
+             const std::optional<ServerOptions>& server = {}, std::size_t shards = 1);
   RankWorker(const RankWorker&) = delete;
   RankWorker& operator=(const RankWorker&) = delete;
   ~RankWorker();
@@ -49,6 +52,7 @@ class RankWorker {
     Result(const StreamRef& memory, std::size_t dimension)
         : gradient(memory, dimension), loss(memory.device(), 1) {}
     RankAnswer answer;
+    ShardOrder header;  // of the gradient, to other shards than rank 0's
     Buffer<float> gradient;
     PinnedBuffer<float> loss;
     std::string failure;
@@ -76,7 +80,7 @@ class RankWorker {
 
   struct Model {
     Buffer<float> values;
-    std::optional<Transport::Transfer> arriving;
+    std::vector<Transport::Transfer> arriving = {};
   };
 
   bool look();
@@ -89,6 +93,7 @@ class RankWorker {
   void finish(Lane& lane);
   void leave_out(const RankOrder& order);
   void send(std::unique_ptr<Result> result, const void* payload);
+  void send_to_shards(Result& result);
   bool settle_sent();
   std::unique_ptr<Result> take_result();
   std::unique_ptr<Result> take_kept(const RankOrder& order);
@@ -96,6 +101,7 @@ class RankWorker {
 
   Transport& transport_;
   std::size_t dimension_;
+  std::vector<Shard> shards_;  // by the ranks that keep them
   Stream memory_;
   std::deque<Model> models_;  // by their slots
   std::vector<std::size_t> lane_of_worker_;

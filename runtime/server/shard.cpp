@@ -10,8 +10,8 @@ std::vector<Shard> cut_into_shards(std::size_t dimension, std::size_t count) {
   const std::size_t blocks = most_shards(dimension);
   if (count > 1 && count > blocks) {
     throw std::invalid_argument(
-        fmt::format("--server-shards {}: {} parameters are {} blocks of {}, expected as many shards or fewer",
-                    count, dimension, blocks, shard_block));
+        fmt::format("--server-shards {}: expected {} or fewer, one for each {} of the {} parameters", count,
+                    blocks, shard_block, dimension));
   }
   const auto begin = [&](std::size_t i) { return i == count ? dimension : i * blocks / count * shard_block; };
   std::vector<Shard> shards;

@@ -60,11 +60,12 @@ std::vector<OptionRow> run_rows() {
                 .section = ranks,
                 .record = Record::none},
                &Options::ranks, ranks_over()),
-      make_row({.name = "workers_per_rank",
-                .help = "How many workers each rank but the first has, such as 4,1 (default: as many each)",
-                .section = ranks,
-                .record = Record::none},
-               &Options::workers_per_rank, words("N,N,...")),
+      make_row(
+          {.name = "workers_per_rank",
+           .help = "How many workers each rank behind the server's has, such as 4,1 (default: as many each)",
+           .section = ranks,
+           .record = Record::none},
+          &Options::workers_per_rank, words("N,N,...")),
       make_where_row(
           {.name = "server_device",
            .help = "Where the server is, such as cuda:0, with workers or without (default: first of "
@@ -74,7 +75,7 @@ std::vector<OptionRow> run_rows() {
       make_where_row(
           {.name = "server_shards",
            .help = "Cuts model and tables into so many parts, each with a stream of its own and the next "
-                   "of the GPUs, the server's first. No bit depends on it",
+                   "of the GPUs, the server's first, or on one of the first ranks. No bit depends on it",
            .section = machine},
           &Options::server_shards, whole_number(1, 1000)),
       make_row({.name = "sync_over",

@@ -4,13 +4,17 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +26,7 @@
 #include "runtime/ranks/agreement.h"
 #include "runtime/ranks/mpi_job.h"
 #include "runtime/ranks/rank_worker.h"
+#include "runtime/ranks/servers/rank_shard.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
 #include "tools/train/build_info.h"
@@ -78,6 +83,7 @@ std::map<std::string, std::string> facts_of(const TrainOptions& options, const R
     if (!row.says_where) facts[row.flag()] = text_of(row.value(options));
   }
   facts["--workers-per-rank"] = options.workers_per_rank;
+  facts["--server-shards"] = fmt::format("{}", options.server_shards);
   facts["the number of workers"] = fmt::format("{}", setup.objective->workers());
   facts["the number of parameters"] = fmt::format("{}", setup.objective->dimension());
   facts["the network"] = setup.network;
@@ -98,22 +104,29 @@ std::map<std::string, std::string> facts_of(const TrainOptions& options, const R
 
 /// Which worker is on which rank, as --workers-per-rank says.
 RankLayout lay_out(const TrainOptions& options, int workers, int ranks) {
-  if (workers < ranks - 1) {
+  const int servers = options.server_shards;
+  if (ranks <= servers) {
     throw std::invalid_argument(
-        fmt::format("--ranks mpi: {} ranks, and the run has {} workers; expected {} or fewer, one of them "
-                    "without workers",
-                    ranks, workers, workers + 1));
+        fmt::format("--server-shards {}: each is on a rank without workers, and there are {} ranks; expected "
+                    "{} or more",
+                    servers, ranks, servers + 1));
   }
-  if (options.workers_per_rank.empty()) return {workers, ranks};
+  if (workers < ranks - servers) {
+    throw std::invalid_argument(
+        fmt::format("--ranks mpi: {} ranks, and the run has {} workers; expected {} or fewer, {} of them "
+                    "without workers",
+                    ranks, workers, workers + servers, servers == 1 ? "one" : std::to_string(servers)));
+  }
+  if (options.workers_per_rank.empty()) return {workers, ranks, {}, servers};
   const auto counts = parse_whole_numbers(options.workers_per_rank, 1, workers);
-  if (!counts || counts->size() != static_cast<std::size_t>(ranks - 1) ||
+  if (!counts || counts->size() != static_cast<std::size_t>(ranks - servers) ||
       std::accumulate(counts->begin(), counts->end(), 0) != workers) {
     throw std::invalid_argument(
-        fmt::format("--workers-per-rank {}: expected a whole number, 1 or more, for each of the ranks 1 to "
+        fmt::format("--workers-per-rank {}: expected a whole number, 1 or more, for each of the ranks {} to "
                     "{}, in all the {} workers",
-                    options.workers_per_rank, ranks - 1, workers));
+                    options.workers_per_rank, servers, ranks - 1, workers));
   }
-  return {workers, ranks, *counts};
+  return {workers, ranks, *counts, servers};
 }
 
 void require_cpus(const Devices& devices, const Objective& objective, const TrainOptions& options) {
@@ -122,6 +135,24 @@ void require_cpus(const Devices& devices, const Objective& objective, const Trai
   throw std::invalid_argument(
       fmt::format("--ranks mpi: gradients are computed on CPUs there, and --device {} is {}", options.device,
                   first.name()));
+}
+
+/// Makes what this rank has of the run, and returns what it does until rank 0 lets it leave.
+std::function<void()> what_to_serve(Transport& ranks, const Devices& devices, const RunSetup& setup) {
+  const std::size_t shards = setup.ranks->shards;
+  const auto rank = static_cast<std::size_t>(ranks.rank());
+  const std::size_t dimension = setup.objective->dimension();
+  if (rank < shards) {
+    auto shard =
+        std::make_shared<RankShard>(ranks, dimension, cut_into_shards(dimension, shards)[rank],
+                                    setup.objective->workers(), setup.method->memory(), setup.options.server);
+    return [shard] { shard->serve(); };
+  }
+  auto worker = std::make_shared<RankWorker>(
+      ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()), devices.workers,
+      setup.options.job, setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt,
+      shards);
+  return [worker] { worker->serve(); };
 }
 
 std::string name_of_this(const Transport& ranks) {
@@ -170,7 +201,7 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
   if (counts) {
     here.workers = std::accumulate(counts->begin(), counts->end(), 0);
   } else if (here.batch_size.sizes().size() == 1 && !Delays::list_length(here.compute_time)) {
-    here.workers = ranks.size() - 1;
+    here.workers = std::max(1, ranks.size() - here.server_shards);
   }
   return here;
 }
@@ -179,13 +210,24 @@ RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, con
                         Transport& transport) {
   require_cpus(devices, objective, options);
   return {&transport, lay_out(options, objective.workers(), transport.size()),
-          options.sync_over == SyncOver::mpi};
+          options.sync_over == SyncOver::mpi, static_cast<std::size_t>(options.server_shards)};
+}
+
+std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ranks) {
+  std::vector<MemoryPlan> plans;
+  for (int rank = 0; rank < ranks.transport->size(); ++rank) {
+    run.rank = rank;
+    run.workers_on_rank = ranks.layout.workers_of(rank);
+    plans.push_back(plan_memory(run));
+  }
+  return plans;
 }
 
 std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& options, const RunSetup& setup,
                                          const data::Dataset* dataset) {
   agree_once(ranks, {.facts = facts_of(options, setup, dataset)});
-  return std::make_unique<EndOfRanks>(ranks);
+  if (options.show_memory) return nullptr;  // the others leave by themselves
+  return std::make_unique<EndOfRanks>(ranks, setup.ranks->shards);
 }
 
 void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunControl& control,
@@ -193,13 +235,11 @@ void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunContro
   const Devices devices = choose_devices(options);
   const auto dataset = load_data(options);
   const RunSetup setup = set_up_run(options, devices, dataset, own, &ranks);
-  RankWorker worker(ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()), devices.workers,
-                    setup.options.job,
-                    setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt);
+  const auto serve = options.show_memory ? std::function([] {}) : what_to_serve(ranks, devices, setup);
   static_cast<void>(control.run());  // a signal that asks all ranks to end is rank 0's to follow
   agree_once(ranks, {.facts = facts_of(options, setup, dataset.get())});
   try {
-    worker.serve();
+    serve();
   } catch (const std::exception& error) {
     constexpr int internal_error = 1;
     say_line("tardigrad: {}: {}", name_of_this(ranks), error.what());

@@ -2,8 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
+#include "runtime/execution/memory_plan.h"
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/transport.h"
 #include "tools/options/train_options.h"
@@ -29,8 +31,11 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
 RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
                         Transport& transport);
 
-/// Compares the run with that of the other ranks (agree()), and returns what lets them leave. Throws what
-/// agree() throws.
+/// Plans the memory of all ranks, given the run of any of them.
+std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ranks);
+
+/// Compares the run with that of the other ranks (agree()), and returns what lets them leave; null with
+/// --show-memory, where they do so by themselves. Throws what agree() throws.
 std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& options, const RunSetup& setup,
                                          const data::Dataset* dataset);
 

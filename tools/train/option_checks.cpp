@@ -97,13 +97,15 @@ void check_ranks(const TrainOptions& options) {
   }
 }
 
-/// Refuses shards of a server that is on every GPU, or on a rank.
+/// Refuses shards of a server that is on every GPU, or on every rank.
 void check_shards(const TrainOptions& options) {
   if (options.server_shards == 1) return;
   if (options.sync_over == SyncOver::nccl) {
     refuse_options("--server-shards has no use with --sync-over nccl: every GPU of a worker keeps the model");
   }
-  if (options.ranks) refuse_options("--server-shards works in one process so far, and not with --ranks mpi");
+  if (options.sync_over == SyncOver::mpi) {
+    refuse_options("--server-shards has no use with --sync-over mpi: every rank keeps the model");
+  }
 }
 
 /// Refuses what the server's optimizer has no use for.

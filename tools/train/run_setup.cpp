@@ -204,9 +204,8 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.fixed_workers =
       is_own_model(options) || (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options)));
   if (setup.ranks) {
-    const Transport& ranks = *setup.ranks->transport;
-    planned.rank = ranks.rank();
-    planned.workers_on_rank = setup.ranks->layout.workers_of(ranks.rank());
+    planned.rank = setup.ranks->transport->rank();
+    planned.workers_on_rank = setup.ranks->layout.workers_of(*planned.rank);
     planned.replicated_on_ranks = setup.ranks->replicated;
   }
   planned.engine = [&objective](Device device, std::span<const int> there) {
@@ -317,6 +316,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   planned.server.routes = choose_routes(setup.devices, planned.dimension, options.gradient_route);
   setup.options.server.routes = planned.server.routes;
   setup.memory = plan_memory(planned);
+  if (ranks && options.show_memory) setup.memory_of_ranks = plan_memory_of_ranks(planned, *setup.ranks);
   return setup;
 }
 

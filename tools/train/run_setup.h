@@ -35,7 +35,8 @@ struct RunSetup {
   Delays delays;
   EventScript speeds;
   RunOptions options;
-  MemoryPlan memory;
+  MemoryPlan memory;                        ///< of this process
+  std::vector<MemoryPlan> memory_of_ranks;  ///< of all of them, with --show-memory
   std::string network;             ///< Architecture::digest() of a network file; empty for other models.
   std::optional<RunRanks> ranks;   ///< nothing: all in this process
   std::vector<DataClass> classes;  ///< of the training data; none where it has none

@@ -104,7 +104,7 @@ void train(const TrainOptions& given, const Checkpoint* checkpoint, RunControl& 
   RunSetup& setup = *shared_setup;
   const auto end_of_ranks = ranks ? agree_on_run(*ranks, options, setup, dataset.get()) : nullptr;
   if (options.show_memory) {
-    say(stdout, "{}\n", show_memory(setup.memory));
+    say(stdout, "{}\n", ranks ? show_memory_of_ranks(setup.memory_of_ranks) : show_memory(setup.memory));
     return;
   }
   const std::string record = run_record(options, setup);

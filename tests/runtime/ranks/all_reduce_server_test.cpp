@@ -1,6 +1,6 @@
 // The method sync with a model on every rank, against one server.
 
-#include "runtime/ranks/all_reduce_server.h"
+#include "runtime/ranks/servers/all_reduce_server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

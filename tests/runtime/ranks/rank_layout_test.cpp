@@ -20,6 +20,12 @@ TEST(RankLayout, RanksBehindTheFirstTakeTurns) {
   EXPECT_EQ(layout.rank_of(3), 2);
 }
 
+TEST(RankLayout, RanksThatKeepShardsHaveNoWorkers) {
+  const RankLayout layout(5, 4, {2, 3}, 2);
+  EXPECT_THAT(layout.of_workers(), ElementsAre(2, 3, 2, 3, 3));
+  EXPECT_THAT(RankLayout(3, 5, {}, 3).of_workers(), ElementsAre(3, 4, 3));
+}
+
 TEST(RankLayout, RanksHaveAsManyAsTheyAreGiven) {
   const RankLayout layout(5, 3, {1, 4});
   EXPECT_THAT(layout.workers_of(1), ElementsAre(0));

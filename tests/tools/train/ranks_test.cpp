@@ -112,7 +112,9 @@ TEST_F(Ranks, AddUpRoundsOfSyncWithoutAServer) {
   EXPECT_NEAR(final_loss("ranks.jsonl"), final_loss("alone.jsonl"), tolerance);
 }
 
+// mpirun kills ranks that have not ended in a second, by default: too little on a machine that stalls.
 TEST_F(Ranks, EndARunThatASignalEndsAndSaveIt) {
+  setenv("OMPI_MCA_odls_base_sigkill_timeout", "3", 1);
   const Finished ended = in_background(
       3,
       run +
@@ -120,8 +122,28 @@ TEST_F(Ranks, EndARunThatASignalEndsAndSaveIt) {
           "--save model.safetensors",
       "grep -q '\"update\":' log.jsonl 2>/dev/null", "kill -TERM $job");
   EXPECT_THAT(ended.out, HasSubstr("ended by interrupted"));
+  unsetenv("OMPI_MCA_odls_base_sigkill_timeout");
   EXPECT_EQ(count(ended.err, "SIGTERM: the run ends"), 1) << ended.err;
   EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
+}
+
+// Its checkpoint is that of one process, which goes on from it.
+TEST_F(Ranks, KeepTheModelInShards) {
+  const std::string sharded =
+      "train --model quadratic:tridiagonal:9000:noise=0.1 --method dude --lr 0.1 --clip-norm 3 --workers 3 "
+      "--device cpu --clock virtual --compute-time 1,2,3 --eval-every 20 ";
+  const Finished alone = tardigrad(sharded + "--updates 100 --log alone.jsonl --save alone.safetensors");
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  const Finished ranks = on_ranks(
+      4, sharded + "--updates 60 --ranks mpi --server-shards 2 --verify --checkpoint-dir checkpoints");
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  const Finished rest = on_ranks(
+      5, "train --resume latest --ranks mpi --server-shards 3 --checkpoint-dir checkpoints --updates 80");
+  ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  const Finished last =
+      tardigrad("train --resume latest --checkpoint-dir checkpoints --updates 100 --save last.safetensors");
+  ASSERT_EQ(last.exit_code, 0) << last.err;
+  EXPECT_TRUE(read_file(path("last.safetensors")) == read_file(path("alone.safetensors")));
 }
 
 // As Open MPI has it, which ends the whole job; a run goes on from what there is of it. Until it has been
@@ -165,6 +187,11 @@ TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {
        {Case{3, run + "--updates 3", "mpirun has started 3 processes, and each would train"},
         Case{7, run + "--updates 3 --ranks mpi",
              "--ranks mpi: 7 ranks, and the run has 5 workers; expected 6 or fewer"},
+        Case{3, run + "--updates 3 --ranks mpi --server-shards 3",
+             "--server-shards 3: each is on a rank without workers, and there are 3 ranks; expected 4 or "
+             "more"},
+        Case{4, run + "--updates 3 --ranks mpi --server-shards 2",
+             "--server-shards 2: expected 1 or fewer, one for each 4096 of the 50 parameters"},
         Case{2, "report --colour log.jsonl", "--colour"}}) {
     const Finished refused = on_ranks(one.ranks, one.arguments);
     EXPECT_EQ(refused.exit_code, 2) << refused.err;

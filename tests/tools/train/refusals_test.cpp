@@ -57,9 +57,9 @@ INSTANTIATE_TEST_SUITE_P(
             "--worker-timeout has no use with --sync-over mpi"},
         Refusal{"--model quadratic:tridiagonal:9000 --workers 2 --method dude --lr 0.1 --updates 3 --device "
                 "cpu --server-shards 4",
-                "--server-shards 4: 9000 parameters are 3 blocks of 4096, expected as many shards or fewer"},
-        Refusal{quadratic_run + "--ranks mpi --server-shards 2",
-                "--server-shards works in one process so far, and not with --ranks mpi"},
+                "--server-shards 4: expected 3 or fewer, one for each 4096 of the 9000 parameters"},
+        Refusal{quadratic_run + "--ranks mpi --sync-over mpi --method sync --server-shards 2",
+                "--server-shards has no use with --sync-over mpi: every rank keeps the model"},
         Refusal{quadratic_run + "--server-shards 0", "--server-shards: 0 is not a whole number from 1 to"},
         Refusal{quadratic_run + "--gradient-route tunnel", "--gradient-route tunnel: unknown"},
         Refusal{quadratic_run + "--init absent.safetensors", "absent.safetensors: cannot be read"},

@@ -1,4 +1,4 @@
-#include "runtime/ranks/rank_server.h"
+#include "runtime/ranks/servers/rank_server.h"
 
 #include <utility>
 

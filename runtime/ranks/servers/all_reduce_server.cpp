@@ -1,4 +1,4 @@
-#include "runtime/ranks/all_reduce_server.h"
+#include "runtime/ranks/servers/all_reduce_server.h"
 
 #include <stdexcept>
 #include <utility>
@@ -62,7 +62,7 @@ class AllReduceServer::Distribution {
   Distribution(AllReduceServer& owner, double lr) : owner_(owner), lr_(lr) {}
 
   void add(const Accumulate& accumulate) {
-    const auto arrived = std::exchange(owner_.arrived_, std::nullopt);
+    const auto arrived = owner_.arrived();
     if (!arrived) throw std::logic_error("no gradient to accumulate");
     if (accumulate.restart != owner_.added_up_) {
       throw std::logic_error("a sum on several ranks begins behind a step, and nowhere else");
@@ -107,7 +107,7 @@ void AllReduceServer::apply(const Actions& actions, double lr, std::span<Replica
   Distribution distribution(*this, lr);
   for (const Action& action : actions) std::visit([&](const auto& one) { distribution.add(one); }, action);
   distribution.carry_out(replicas);
-  if (const auto unused = std::exchange(arrived_, std::nullopt)) drop(*unused);
+  if (const auto unused = arrived()) drop(*unused);
 }
 
 void AllReduceServer::drop(const Arrived& arrived) {

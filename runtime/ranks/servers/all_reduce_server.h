@@ -1,10 +1,9 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <span>
 
 #include "runtime/ranks/rank_mail.h"
+#include "runtime/ranks/servers/server_of_ranks.h"
 #include "runtime/ranks/transport.h"
 #include "runtime/server/server.h"
 
@@ -15,24 +14,13 @@ namespace tardigrad {
 /// adds up what the ranks have. It is for methods whose steps are along sums that begin anew after each, as
 /// ReplicatedServer is: Accumulate, ScaleMean, one Step and HandOver. The sum is rounded in another order
 /// than one server's.
-class AllReduceServer final : public ParameterServer {
+class AllReduceServer final : public ServerOfRanks {
  public:
-  /// Is the gradient of an arrival, where it lies.
-  struct Arrived {
-    int rank;
-    int worker;
-    std::uint64_t job;
-  };
-
   /// Transport, mail and stream outlive it.
   AllReduceServer(Transport& transport, RankMail& mail, StreamRef stream, std::size_t dimension, int workers,
                   const ServerOptions& options);
 
-  /// Says whose gradient the next apply() is about.
-  void take_arrival(const Arrived& arrived) { arrived_ = arrived; }
-
-  /// Says that a gradient is not wanted.
-  void drop(const Arrived& arrived);
+  void drop(const Arrived& arrived) override;
 
   /// Blocks until every rank has the model.
   void set_model(std::span<const float> values) override;
@@ -67,8 +55,7 @@ class AllReduceServer final : public ParameterServer {
   Transport& transport_;
   RankMail& mail_;
   Server server_;
-  Buffer<float> zeros_;  // rank 0's part of every sum
-  std::optional<Arrived> arrived_;
+  Buffer<float> zeros_;   // rank 0's part of every sum
   bool added_up_ = true;  // there is no sum, or a step has been taken along it: the next begins anew
 };
 

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "runtime/server/parameter_server.h"
+
+namespace tardigrad {
+
+/// Is a server of which rank 0 has but a part, so that gradients, or parts of them, stay on other ranks until
+/// it says what becomes of them.
+class ServerOfRanks : public ParameterServer {
+ public:
+  /// Is the gradient of an arrival, where it was computed.
+  struct Arrived {
+    int rank;
+    int worker;
+    std::uint64_t job;
+  };
+
+  /// Says whose gradient the next apply() is about.
+  void take_arrival(const Arrived& arrived) { arrived_ = arrived; }
+
+  /// Says that a gradient is not wanted.
+  virtual void drop(const Arrived& arrived) = 0;
+
+ protected:
+  /// Returns that of the present apply(), once.
+  std::optional<Arrived> arrived() { return std::exchange(arrived_, std::nullopt); }
+
+ private:
+  std::optional<Arrived> arrived_;
+};
+
+}  // namespace tardigrad

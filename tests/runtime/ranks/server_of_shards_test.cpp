@@ -1,0 +1,191 @@
+// Whole runs whose server is in shards on ranks: the bits and the checkpoints are those of one process.
+
+#include "runtime/ranks/servers/server_of_shards.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+#include "runtime/ranks/execution_on_ranks.h"
+#include "runtime/ranks/rank_worker.h"
+#include "runtime/ranks/servers/rank_shard.h"
+#include "tests/support/patient_run.h"
+#include "tests/support/sharded_run.h"
+#include "tests/support/temporary_file.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thread_ranks.h"
+
+namespace tardigrad {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace ::tardigrad::testing;
+
+/// The same run, on ranks that are threads: each shard on one, and the workers on as many others.
+struct RankedShards final : ShardedRun {
+  RankedShards(const std::string& name, std::size_t rank_shards, int worker_ranks,
+               const RunOptions& run_options)
+      : ShardedRun(Backend::cpu, name, 1, run_options),
+        shards(rank_shards),
+        ranks(static_cast<int>(rank_shards) + worker_ranks) {}
+
+  void go(RunObserver* observer = nullptr, Recording* replay = nullptr) override {
+    ThreadRanks job(ranks);
+    const auto servers = static_cast<int>(shards);
+    const RankLayout layout(workers, ranks, {}, servers);
+    const ServerMemory memory = make_method(method_name, method_options)->memory();
+    std::vector<std::jthread> threads;
+    for (int rank = 1; rank < servers; ++rank) {
+      threads.emplace_back([&, rank, here = cut_into_shards(dimension, shards)[rank]] {
+        RankShard(job.rank(rank), dimension, here, workers, memory, options.server).serve();
+      });
+    }
+    for (int rank = servers; rank < ranks; ++rank) {
+      threads.emplace_back([&, rank] {
+        Chain objective(workers, dimension);
+        RankWorker(job.rank(rank), objective, layout.workers_of(rank), devices.workers, options.job, {},
+                   shards)
+            .serve();
+      });
+    }
+    const EndOfRanks end(job.rank(0), shards);
+    transport = &job.rank(0);
+    ShardedRun::go(observer, replay);
+  }
+
+  Execution execution(Objective& objective, ServerMemory memory, Recording* replay) override {
+    const RankLayout layout(workers, ranks, {}, static_cast<int>(shards));
+    return make_execution_on_ranks({transport, layout, false, shards}, objective, memory, delays, speeds,
+                                   options, replay);
+  }
+
+  std::size_t shards;
+  int ranks;
+  Transport* transport = nullptr;
+};
+
+RunOptions options_of(const std::string& method, std::uint64_t updates) {
+  RunOptions options = in_virtual_time(updates);
+  options.server = everything(method);
+  return options;
+}
+
+class ServerOfShardsMethods : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(ServerOfShardsMethods, GiveTheBitsOfOneProcess) {
+  const TemporaryFile file;
+  const EventScript speeds = EventScript::read(file.write(loss_and_return), ShardedRun::workers);
+  ShardedRun one(Backend::cpu, GetParam(), 1, options_of(GetParam(), 40));
+  one.speeds = speeds;
+  one.go();
+  RankedShards several(GetParam(), 3, 2, one.options);
+  several.speeds = speeds;
+  several.go();
+  EXPECT_TRUE(several.model == one.model);
+  EXPECT_EQ(several.sequence(), one.sequence());
+  EXPECT_EQ(several.recorder.summary.largest_drift, one.recorder.summary.largest_drift);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, ServerOfShardsMethods, ::testing::ValuesIn(method_names()), method_title);
+
+TEST(ServerOfShards, TakesPlainStepsAsOneProcessDoes) {
+  for (const std::string method : {"dude", "asgd"}) {
+    ShardedRun one(Backend::cpu, method, 1, in_virtual_time(40));
+    one.go();
+    for (const std::size_t shards : {2U, 4U}) {
+      RankedShards several(method, shards, 1, in_virtual_time(40));
+      several.go();
+      EXPECT_TRUE(several.model == one.model) << method << ", " << shards;
+    }
+  }
+}
+
+// The order of arrivals is all that a run in wall time depends on.
+TEST(ServerOfShards, InWallTimeGivesWhatTheirOrderSays) {
+  const TemporaryFile file;
+  for (const std::string method : {"dude", "ringleader", "asgd"}) {
+    RunOptions options = in_wall_time(40);
+    options.server = everything(method);
+    RankedShards several(method, 3, 2, options);
+    several.delays = Delays::parse("measured", ShardedRun::workers, 0);
+    {
+      RunRecorder recorder(file.path(), R"({"clock":"wall"})");
+      several.go(&recorder);
+    }
+    ShardedRun one(Backend::cpu, method, 1, options);
+    one.delays = several.delays;
+    Recording recording(file.path());
+    one.go(nullptr, &recording);
+    EXPECT_TRUE(one.model == several.model) << method;
+  }
+}
+
+TEST(ServerOfShards, LeavesTheCheckpointsOfOneProcess) {
+  const TemporaryFolder folder;
+  for (const std::string method : {"dude", "ca2fl", "sync"}) {
+    ShardedRun one(Backend::cpu, method, 1, options_of(method, 30));
+    RankedShards several(method, 3, 2, options_of(method, 30));
+    std::vector<std::filesystem::path> last;
+    for (ShardedRun* run : {&one, static_cast<ShardedRun*>(&several)}) {
+      const auto into = folder.path() / (method + std::to_string(last.size()));
+      run->options.checkpoints = all_checkpoints_in(into, 1000);
+      run->go();
+      last.push_back(CheckpointFolder::list(into).back());
+    }
+    for (const char* name : {"model.safetensors", "state.safetensors"}) {
+      EXPECT_FALSE(bytes_of(last[0] / name).empty());
+      EXPECT_TRUE(bytes_of(last[1] / name) == bytes_of(last[0] / name)) << method << ", " << name;
+    }
+    EXPECT_EQ(Checkpoint::read(last[1]).state()["server"], Checkpoint::read(last[0]).state()["server"]);
+  }
+}
+
+// Each is taken while the run goes on, and rows and replicas are written anew.
+TEST(ServerOfShards, GoesOnFromACheckpointWithAnyNumberOfShards) {
+  constexpr std::uint64_t updates = 40;
+  const TemporaryFile file;
+  const EventScript speeds = EventScript::read(file.write(loss_and_return), ShardedRun::workers);
+  for (const std::string method : {"dude", "ca2fl", "asgd-uniform"}) {
+    const TemporaryFolder folder;
+    RankedShards whole(method, 3, 2, options_of(method, updates));
+    whole.speeds = speeds;
+    whole.options.checkpoints = all_checkpoints_in(folder.path(), 1);
+    PatientRun patience(folder.path());
+    whole.go(&patience);
+    const auto checkpoints = CheckpointFolder::list(folder.path());
+    ASSERT_GE(checkpoints.size(), 2U);
+    for (std::size_t i = 0; i < checkpoints.size(); ++i) {
+      RankedShards ranks(method, (i + 2) % 3 + 2, 1 + static_cast<int>(i) % 3, options_of(method, updates));
+      ShardedRun process(Backend::cpu, method, 1, options_of(method, updates));
+      ShardedRun& rest = i % 3 == 2 ? process : ranks;
+      rest.speeds = speeds;
+      rest.checkpoint = checkpoints[i];
+      rest.go();
+      EXPECT_TRUE(rest.model == whole.model) << checkpoints[i];
+      EXPECT_EQ(rest.recorder.summary.largest_drift, whole.recorder.summary.largest_drift);
+    }
+  }
+}
+
+/// Fails in the middle of a checkpoint, whose vectors are then on their way.
+struct FailsWithinACheckpoint final : RunObserver {
+  void on_checkpoint(const CheckpointRecord&) override { throw std::runtime_error("it fell over"); }
+};
+
+TEST(ServerOfShards, LetsTheShardsLeaveHoweverARunEnds) {
+  const TemporaryFolder folder;
+  RankedShards run("dude", 3, 2, options_of("dude", 40));
+  run.options.checkpoints = all_checkpoints_in(folder.path(), 10);
+  FailsWithinACheckpoint observer;
+  EXPECT_THROW(run.go(&observer), std::runtime_error);
+}
+
+TEST(ServerOfShards, AreNotMoreThanTheBlocksOfAVector) {
+  RankedShards run("dude", 5, 1, options_of("dude", 40));
+  EXPECT_THROW(run.go(), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tardigrad

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "runtime/coordinator/coordinator.h"
+#include "runtime/server/shard.h"
+#include "tests/support/chain.h"
+#include "tests/support/experiment.h"
+
+namespace tardigrad::testing {
+
+/// A run of a method on Chain, with what is special about it, on all devices of a backend (two of the CPU).
+struct ShardedRun {
+  ShardedRun(Backend backend, const std::string& name, std::size_t shards, const RunOptions& run_options)
+      : method_name(name),
+        method_options{.workers = workers},
+        options(run_options),
+        devices(parse_devices(backend == Backend::cpu ? "cpu:2" : "cuda")) {
+    devices.server_shards = shards;
+    options.lr = 0.05;
+    options.evaluate_every_updates = 10;
+    set_special_options(name, method_options, options);
+    if (has_feature(name, Feature::lost_rows)) method_options.lost_rows = LostRows::drop;
+  }
+
+  virtual ~ShardedRun() = default;
+
+  virtual void go(RunObserver* observer = nullptr, Recording* replay = nullptr) {
+    Chain objective(workers, dimension);
+    method_options.lr = options.lr;
+    auto method = std::make_unique<VerifiedMethod>(make_method(method_name, method_options), method_name,
+                                                   method_options);
+    options.verified = method.get();
+    std::vector<RunObserver*> observers{&recorder};
+    if (observer) observers.push_back(observer);
+    model.assign(dimension, 1.0F);
+    Coordinator coordinator(objective, *method, execution(objective, method->memory(), replay), options,
+                            observers);
+    if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
+    coordinator.run(model, {});
+  }
+
+  /// What the run takes place on.
+  virtual Execution execution(Objective& objective, ServerMemory memory, Recording* replay) {
+    return make_execution(objective, memory, delays, speeds, devices, options, replay);
+  }
+
+  /// (time, worker, staleness, loss) of every update.
+  std::vector<std::tuple<double, int, std::uint64_t, float>> sequence() const {
+    std::vector<std::tuple<double, int, std::uint64_t, float>> updates;
+    for (const UpdateRecord& update : recorder.updates) {
+      updates.emplace_back(update.time, update.worker, update.staleness, update.loss);
+    }
+    return updates;
+  }
+
+  static constexpr int workers = 4;
+  static constexpr std::size_t dimension = 3 * shard_block + 331;
+  std::string method_name;
+  MethodOptions method_options;
+  Delays delays = Delays::parse("linear:1:0.7+exponential:0.5", workers, 0);
+  EventScript speeds;
+  RunOptions options;
+  Devices devices;
+  std::filesystem::path checkpoint;  // to go on from
+  Recorder recorder;
+  std::vector<float> model;
+};
+
+/// All that the server can add to a method.
+inline ServerOptions everything(const std::string& method) {
+  ServerOptions options{.momentum = 0.5, .weight_decay = 0.01, .clip_norm = 2};
+  if (!has_feature(method, Feature::table)) return options;
+  options.table_type = TableType::bf16;
+  options.resum_every = 7;
+  return options;
+}
+
+/// An event script: a worker fails, and comes back.
+inline constexpr const char* loss_and_return =
+    "[[event]]\ntime = 9\nworker = 2\nstate = \"failed\"\n"
+    "[[event]]\ntime = 16\nworker = 2\nstate = \"working\"\n";
+
+inline std::string bytes_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Checkpoints in that folder, all of which are kept.
+inline CheckpointOptions all_checkpoints_in(const std::filesystem::path& folder,
+                                            std::uint64_t every_updates) {
+  CheckpointOptions options;
+  options.folder = folder;
+  options.every_updates = every_updates;
+  options.keep = 1000;
+  options.run_json = "{}";
+  return options;
+}
+
+}  // namespace tardigrad::testing
