@@ -51,7 +51,7 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
   server_stream_.ref().synchronize();
   if (!wall_) return;
   wall_->events.poll_with([this, backoff = Backoff()]() mutable {
-    const bool any_came = mail_.look();
+    const bool any_came = look();
     backoff.after(end_stretched() || any_came);
   });
 }
@@ -79,26 +79,22 @@ void RankExecutor::make_server(const RunRanks& ranks, int workers, ServerMemory 
 
 RankExecutor::~RankExecutor() { RankExecutor::drain({}); }
 
-/// The oldest job of the worker whose end somebody waits for; null if there is none.
-RankExecutor::Flight* RankExecutor::awaited(int worker) {
-  const auto found = std::ranges::find(state(worker).flights, false, &Flight::forgotten);
-  return found == state(worker).flights.end() ? nullptr : &*found;
-}
-
-RankExecutor::Flight RankExecutor::take_out(int worker, std::uint64_t job) {
-  std::vector<Flight>& flights = state(worker).flights;
-  const auto found = std::ranges::find(flights, job, &Flight::job);
-  Flight flight = std::move(*found);
-  flights.erase(found);
-  return flight;
+bool RankExecutor::look() {
+  const bool any = mail_.look();
+  if (!of_shards_) return any;
+  const auto take_part = [this](int worker, std::uint64_t job) {  // it may come before the answer
+    Flight& flight = flights(worker).of(job);
+    if (--flight.missing_parts == 0 && flight.answer) finish(worker, flight);
+  };
+  return of_shards_->look(take_part) || any;
 }
 
 /// Returns the worker's oldest job when its gradient is here. Throws DeviceError where it failed.
-RankExecutor::Flight RankExecutor::wait_for(int worker) {
-  if (!awaited(worker)) start(worker);  // as of a checkpoint
+Flight RankExecutor::wait_for(int worker) {
+  if (!flights(worker).awaited()) start(worker);  // as of a checkpoint
   Backoff backoff;
-  while (!awaited(worker)->complete) backoff.after(mail_.look());
-  Flight flight = take_out(worker, awaited(worker)->job);
+  while (!flights(worker).awaited()->complete) backoff.after(look());
+  Flight flight = flights(worker).take_out(flights(worker).awaited()->job);
   if (flight.failure.empty()) return flight;
   throw DeviceError(server_stream_.device(), flight.failure);
 }
@@ -129,7 +125,7 @@ void RankExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
   release(*state(worker).models.pop().replica);
   place_jobs(orders);
   apply(worker, flight, orders, lr);
-  losses_.push(flight.loss);
+  losses_.push(flight.answer->loss);
   computing_s_ = wall_ && wall_->time_jobs ? std::optional(flight.computing_s) : std::nullopt;
   for (const int started : orders.starts()) start(started);
 }
@@ -153,7 +149,7 @@ void RankExecutor::start(int worker) {
   const int rank = layout_.rank_of(worker);
   const RankModels::Place place = models_[static_cast<std::size_t>(rank)].take(replica->version);
   const RankOrder::Model model = place.fresh ? source_of(*replica, all_reduce_) : RankOrder::Model::in_slot;
-  state(worker).flights.push_back({.job = job, .slot = place.slot});
+  flights(worker).begin(job, place.slot);
   const bool follows = model == RankOrder::Model::follows;
   if (follows && of_shards_) of_shards_->send_model(*replica, rank);
   mail_.order(
@@ -164,7 +160,7 @@ void RankExecutor::start(int worker) {
 
 /// The oldest job that is waited for: it is left out where its rank has not begun it, and a throttle ends.
 void RankExecutor::cancel(int worker) {
-  Flight* const flight = awaited(worker);
+  Flight* const flight = flights(worker).awaited();
   if (!flight || std::exchange(flight->cancelled, true) || flight->answered) return;
   mail_.order(layout_.rank_of(worker),
               {.kind = RankOrder::Kind::cancel, .worker = worker, .job = flight->job});
@@ -174,7 +170,7 @@ void RankExecutor::cancel(int worker) {
 void RankExecutor::discard(int worker) {
   cancel(worker);
   if (wall_) return;
-  if (Flight* const flight = awaited(worker)) forget(worker, *flight);
+  if (Flight* const flight = flights(worker).awaited()) forget(worker, *flight);
   release(*state(worker).models.pop().replica);
 }
 
@@ -192,14 +188,14 @@ void RankExecutor::lose(int worker, bool computes) {
 
 void RankExecutor::forget(int worker, Flight& flight) {
   if (flight.answered) {
-    give_back(worker, take_out(worker, flight.job));
+    give_back(worker, flights(worker).take_out(flight.job));
   } else {
     flight.forgotten = true;
   }
 }
 
 void RankExecutor::forget_all(int worker) {
-  while (Flight* const flight = awaited(worker)) {
+  while (Flight* const flight = flights(worker).awaited()) {
     cancel(worker);
     forget(worker, *flight);
   }
@@ -207,7 +203,7 @@ void RankExecutor::forget_all(int worker) {
 
 void RankExecutor::retire_discarded(int worker) {
   if (!wall_) return;  // it was over at once
-  give_back(worker, take_out(worker, awaited(worker)->job));
+  give_back(worker, flights(worker).take_out(flights(worker).awaited()->job));
   release(*state(worker).models.pop().replica);
 }
 
@@ -222,22 +218,27 @@ void RankExecutor::release(Replica& replica) {
 }
 
 void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const std::string& failure) {
-  Flight& flight = *std::ranges::find(state(answer.worker).flights, answer.job, &Flight::job);
+  Flight& flight = flights(answer.worker).of(answer.job);
   models_[static_cast<std::size_t>(answer.rank)].release(flight.slot);
-  flight.answered = true;
+  flight.answer = answer;
   flight.landing = landing;
   flight.kept = of_ranks_ && answer.kind == RankAnswer::Kind::gradient;
-  if (flight.forgotten) return give_back(answer.worker, take_out(answer.worker, answer.job));
-  flight.loss = answer.loss;
-  flight.computing_s = answer.computing_s;
   if (answer.kind == RankAnswer::Kind::failed) {
     flight.failure = fmt::format("job {} of worker {} is lost: rank {}: {}", answer.job, answer.worker,
                                  answer.rank, failure);
   }
+  if (of_shards_ && flight.kept) flight.missing_parts += of_shards_->other_shards();
+  if (flight.missing_parts == 0) finish(answer.worker, flight);
+}
+
+void RankExecutor::finish(int worker, Flight& flight) {
+  flight.answered = true;
+  if (flight.forgotten) return give_back(worker, flights(worker).take_out(flight.job));
+  flight.computing_s = flight.answer->computing_s;
   if (wall_ && wall_->throttle && flight.failure.empty() && !flight.cancelled) {
-    stretch(answer.worker, flight);
+    stretch(worker, flight);
   } else {
-    end_job(answer.worker, flight);
+    end_job(worker, flight);
   }
 }
 
@@ -266,7 +267,7 @@ bool RankExecutor::end_stretched() {
   if (stretched_.empty()) return false;
   const double now_s = wall_->throttle->now();
   return std::erase_if(stretched_, [&](int worker) {
-           Flight* const flight = awaited(worker);
+           Flight* const flight = flights(worker).awaited();
            if (!flight || !flight->answered || flight->complete) return true;  // another one by now
            if (now_s < flight->due_s && !flight->cancelled) return false;
            end_job(worker, *flight);
@@ -275,7 +276,7 @@ bool RankExecutor::end_stretched() {
 }
 
 bool RankExecutor::has_ended(int worker) {
-  const Flight* const flight = awaited(worker);
+  const Flight* const flight = flights(worker).awaited();
   return flight && flight->complete;
 }
 
@@ -310,32 +311,33 @@ void RankExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFi
 
 bool RankExecutor::drain(const DrainTimeout& timeout) noexcept {
   try {
-    look_until_drained(timeout);
+    const bool over = look_until_drained(timeout);
     server_stream_.ref().drain();
-    return mail_.at_rest();
+    return over;
   } catch (const std::exception&) {
     return false;
   }
 }
 
-void RankExecutor::look_until_drained(const DrainTimeout& timeout) {
+/// Returns whether nothing is on its way any more.
+bool RankExecutor::look_until_drained(const DrainTimeout& timeout) {
   using Clock = std::chrono::steady_clock;
   for (std::size_t worker = 0; worker < workers_.size(); ++worker) forget_all(static_cast<int>(worker));
+  const auto may_end = [&](double waited_s) {  // whether any job has time for that yet
+    for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
+      if (!workers_[worker].flights.empty() && waited_s <= timeout(static_cast<int>(worker))) return true;
+    }
+    return false;
+  };
   const auto began = Clock::now();
   Backoff backoff;
-  while (!mail_.at_rest()) {
+  const auto is_over = [](const WorkerJobs& worker) { return worker.flights.empty(); };
+  while (!mail_.at_rest() || !std::ranges::all_of(workers_, is_over)) {
     const std::chrono::duration<double> waited = Clock::now() - began;
-    if (wall_ && timeout && !any_may_end(timeout, waited.count())) return;
-    backoff.after(mail_.look());
+    if (wall_ && timeout && !may_end(waited.count())) return false;
+    backoff.after(look());
   }
-}
-
-/// Whether there is a worker whose job has time to end yet.
-bool RankExecutor::any_may_end(const DrainTimeout& timeout, double waited_s) {
-  for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
-    if (!workers_[worker].flights.empty() && waited_s <= timeout(static_cast<int>(worker))) return true;
-  }
-  return false;
+  return true;
 }
 
 }  // namespace tardigrad

@@ -12,6 +12,7 @@
 #include "runtime/execution/executor.h"
 #include "runtime/execution/throttle.h"
 #include "runtime/objective/objective.h"
+#include "runtime/ranks/flights.h"
 #include "runtime/ranks/rank_layout.h"
 #include "runtime/ranks/rank_mail.h"
 #include "runtime/ranks/rank_models.h"
@@ -82,31 +83,14 @@ class RankExecutor final : public Executor {
     Replica* replica;
   };
 
-  /// Is a job that a rank was told to begin, until it arrives, or until its end where nobody waits for it.
-  struct Flight {
-    std::uint64_t job;
-    std::uint32_t slot;  // of the model, at the rank
-    bool cancelled = false;
-    bool forgotten = false;  // nobody waits for it
-    bool answered = false;
-    bool complete = false;  // answered, and no throttle stretches it
-    bool kept = false;      // the gradient, or parts of it, lie on other ranks
-    float loss = 0;
-    double computing_s = 0;
-    double due_s = 0;  // when a throttle lets it end
-    Landing* landing = nullptr;
-    std::string failure = {};
-  };
-
   struct WorkerJobs {
     Fifo<ModelOfJob> models;
-    std::vector<Flight> flights;  // the oldest first
-    bool failed = false;          // wall time
+    Flights flights;
+    bool failed = false;  // wall time
   };
 
+  Flights& flights(int worker) { return state(worker).flights; }
   WorkerJobs& state(int worker) { return workers_[static_cast<std::size_t>(worker)]; }
-  Flight* awaited(int worker);
-  Flight take_out(int worker, std::uint64_t job);
   Flight wait_for(int worker);
   void make_server(const RunRanks& ranks, int workers, ServerMemory memory, const ServerOptions& options);
   void place_jobs(const Orders& orders);
@@ -119,11 +103,12 @@ class RankExecutor final : public Executor {
   void give_back(int worker, const Flight& flight);
   void release(Replica& replica);
   void take_answer(const RankAnswer& answer, Landing* landing, const std::string& failure);
+  void finish(int worker, Flight& flight);
+  bool look();
   void end_job(int worker, Flight& flight);
   void stretch(int worker, Flight& flight);
   bool end_stretched();
-  void look_until_drained(const DrainTimeout& timeout);
-  bool any_may_end(const DrainTimeout& timeout, double waited_s);
+  bool look_until_drained(const DrainTimeout& timeout);
 
   RankLayout layout_;
   std::optional<Wall> wall_;

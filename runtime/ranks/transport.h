@@ -30,6 +30,9 @@ class Transport {
   /// Begins to receive; whoever asks for a message of any rank must find out from it whose it is.
   virtual Transfer receive(int from, int tag, void* data, std::size_t bytes) = 0;
 
+  /// Gives up a receive that may never come to an end. It is forgotten, and its memory free, on return.
+  virtual void cancel(Transfer receive) = 0;
+
   /// Begins to add up a vector over all ranks: sum ← everybody's values [count] added up, the same bits on
   /// each. All ranks begin theirs in the same order.
   virtual Transfer all_reduce(const float* values, float* sum, std::size_t count) = 0;

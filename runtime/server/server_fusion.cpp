@@ -293,18 +293,12 @@ void Server::fold(const FoldRow& fold, const ArrivedGradient& gradient) {
 void Server::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
                    const ArrivedGradient* gradient) {
   Fusion fusion(*this, lr, replicas, gradient);
-  for (const Action& action : actions) {
-    const bool steps = std::holds_alternative<Step>(action);
-    if (steps && options_.clip_norm) {
-      fusion.sum_squares();
-      fusion.clip();
-    }
-    fusion.add(action);
-    if (steps && resum_is_due()) {
-      note_drift();
-      fusion.resum();
-    }
-  }
+  fusion.add_all(
+      actions, [&] { fusion.clip(); },
+      [&] {
+        note_drift();
+        fusion.resum();
+      });
   fusion.finish();
 }
 

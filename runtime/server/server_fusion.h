@@ -14,9 +14,9 @@ namespace tardigrad {
 /// one kernel can do them in their order: fold or accumulate, then step, then hand over. Steps with momentum,
 /// weight decay or clipping, and AdamW's, are kernels of their own.
 ///
-/// Whoever adds the actions sees to what a step needs of all shards: with ServerOptions::clip_norm
-/// sum_squares() comes before it, and then the scale, of clip() where there is one shard; resum() comes
-/// behind it where one is due.
+/// Whoever adds the actions sees to what a step needs of all shards, as add_all() does for one: with
+/// ServerOptions::clip_norm sum_squares() comes before it, and then the scale, of clip() where there is one
+/// shard; resum() comes behind it where one is due.
 class Server::Fusion {
  public:
   /// `gradient` is looked at here alone; all else outlives the fusion.
@@ -24,6 +24,21 @@ class Server::Fusion {
 
   void add(const Action& action) {
     std::visit([this](const auto& one) { add(one); }, action);
+  }
+
+  /// Adds actions in their order. `clip` sees to the scale of a step, behind sum_squares(), and `resum` is
+  /// called where a resum is due.
+  template <typename Clip, typename Resum>
+  void add_all(const Actions& actions, const Clip& clip, const Resum& resum) {
+    for (const Action& action : actions) {
+      const bool steps = std::holds_alternative<Step>(action);
+      if (steps && server_.options_.clip_norm) {
+        sum_squares();
+        clip();
+      }
+      add(action);
+      if (steps && server_.resum_is_due()) resum();
+    }
   }
 
   /// Enqueues the sums of squares of the direction that the next step goes along.

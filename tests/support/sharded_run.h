@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -45,7 +46,7 @@ struct ShardedRun {
     Coordinator coordinator(objective, *method, execution(objective, method->memory(), replay), options,
                             observers);
     if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
-    coordinator.run(model, {});
+    coordinator.run(model, stop);
   }
 
   /// What the run takes place on.
@@ -71,6 +72,7 @@ struct ShardedRun {
   RunOptions options;
   Devices devices;
   std::filesystem::path checkpoint;  // to go on from
+  std::stop_token stop;
   Recorder recorder;
   std::vector<float> model;
 };

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "runtime/ranks/transport.h"
@@ -23,6 +24,19 @@ class ThreadRanks {
   }
 
   Transport& rank(int rank) { return *ranks_[static_cast<std::size_t>(rank)]; }
+
+  /// Keeps what one rank sends to another on its way, until mend().
+  void cut(int from, int to) {
+    const std::lock_guard lock(mutex_);
+    cut_ = {from, to};
+  }
+
+  void mend() {
+    const std::lock_guard lock(mutex_);
+    cut_.reset();
+    for (const SharedMessage& sent : held_) carry(sent);
+    held_.clear();
+  }
 
  private:
   struct Message {
@@ -61,6 +75,11 @@ class ThreadRanks {
       return transfers_.at(transfer)->over;
     }
 
+    void cancel(Transfer receive) override {
+      const std::lock_guard lock(job_.mutex_);
+      std::erase(job_.awaited_, transfers_.at(receive));
+    }
+
    private:
     Transfer remember(SharedMessage message) {
       transfers_.push_back(std::move(message));
@@ -83,18 +102,26 @@ class ThreadRanks {
     sent.over = awaited.over = true;
   }
 
-  /// Delivers a message to the first that waits for it, or else keeps it behind those that were sent before.
   SharedMessage send(const Message& message) {
     const std::lock_guard lock(mutex_);
     auto sent = std::make_shared<Message>(message);
+    if (cut_ == std::pair(sent->from, sent->to)) {
+      held_.push_back(sent);
+    } else {
+      carry(sent);
+    }
+    return sent;
+  }
+
+  /// Delivers a message to the first that waits for it, or else keeps it behind those that were sent before.
+  void carry(const SharedMessage& sent) {
     for (auto awaited = awaited_.begin(); awaited != awaited_.end(); ++awaited) {
       if (!fit(*sent, **awaited)) continue;
       deliver(*sent, **awaited);
       awaited_.erase(awaited);
-      return sent;
+      return;
     }
     sent_.push_back(sent);
-    return sent;
   }
 
   SharedMessage receive(const Message& message) {
@@ -133,6 +160,8 @@ class ThreadRanks {
 
   std::mutex mutex_;
   std::map<std::size_t, std::vector<SharedMessage>> reductions_;  // that have begun, by their numbers
+  std::optional<std::pair<int, int>> cut_;
+  std::deque<SharedMessage> held_;
   std::deque<SharedMessage> sent_;
   std::deque<SharedMessage> awaited_;
   std::vector<std::unique_ptr<Rank>> ranks_;

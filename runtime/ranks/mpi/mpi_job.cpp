@@ -73,6 +73,16 @@ class MpiTransport final : public Transport {
     return true;
   }
 
+  void cancel(Transfer receive) override {
+    for (MPI_Request& part : transfers_[receive]) {
+      if (part == MPI_REQUEST_NULL) continue;
+      MPI_Cancel(&part);
+      MPI_Wait(&part, MPI_STATUS_IGNORE);
+    }
+    transfers_[receive].clear();
+    unused_.push_back(receive);
+  }
+
  private:
   /// MPI counts in int: what is longer goes in parts.
   template <typename Begin>

@@ -83,7 +83,6 @@ RankShard::RankShard(Transport& transport, std::size_t dimension, Shard shard, i
     : transport_(transport),
       dimension_(dimension),
       shard_(shard),
-      clips_(options.clip_norm.has_value()),
       stream_(Stream::immediate(Device{}, "server")),
       server_(stream_, shard, workers, memory, options),
       models_(transport, stream_, shard.size) {}
@@ -158,6 +157,7 @@ bool RankShard::take_gradients() {
     if (one.is_here || !transport_.done(one.transfer)) continue;
     one.is_here = true;
     any = true;
+    report({.kind = ShardReport::Kind::part, .worker = one.worker, .job = one.job});
   }
   return any;
 }
@@ -253,10 +253,10 @@ void RankShard::apply(const Waiting& waiting) {
   const std::size_t begin = actions.size() * sizeof(Action);
   const auto numbers = elements<std::uint32_t>(waiting.payload, begin,
                                                (waiting.payload.size() - begin) / sizeof(std::uint32_t));
-  std::vector<Replica*> replicas;
-  for (const std::uint32_t number : numbers) {
-    replicas.push_back(number == there_already ? nullptr : &models_.begin(number));
-  }
+  std::vector<Replica*> replicas(numbers.size());
+  std::ranges::transform(numbers, replicas.begin(), [this](std::uint32_t number) {
+    return number == there_already ? nullptr : &models_.begin(number);
+  });
   Landing* const landing = take_gradient(order);
   std::optional<ArrivedGradient> gradient;
   if (landing) {
@@ -264,19 +264,14 @@ void RankShard::apply(const Waiting& waiting) {
                                      .exchangeable = &landing->values});
   }
   Server::Fusion fusion(server_, order.real, replicas, gradient ? &*gradient : nullptr);
-  for (const Action& action : actions) {
-    const bool steps = std::holds_alternative<Step>(action);
-    if (steps && clips_) clip(fusion);
-    fusion.add(action);
-    if (steps && server_.resum_is_due()) fusion.resum();
-  }
+  fusion.add_all(
+      actions, [this] { clip(); }, [&] { fusion.resum(); });
   fusion.finish();
   if (landing) unused_.push_back(landing);
 }
 
 /// Rank 0 has the sums of all shards.
-void RankShard::clip(Server::Fusion& fusion) {
-  fusion.sum_squares();
+void RankShard::clip() {
   const BufferRef<const double> sums = server_.square_sums();
   wait_for(transport_.send(0, tag_vector, sums.data(), sums.size() * sizeof(double)));
   wait_for(transport_.receive(0, tag_vector, server_.clip_scale().data(), sizeof(float)));

@@ -22,8 +22,9 @@
 namespace tardigrad {
 
 /// Keeps one shard of the model and the tables on a rank of its own, and does what rank 0 orders
-/// (ServerOfShards), in that order: an order waits for those before it, and for its part of a gradient.
-/// Models go to the ranks of workers by themselves; nothing waits for one that has not taken its own yet.
+/// (ServerOfShards), in that order: an order waits for those before it, and for its part of a gradient. Rank
+/// 0 is told of every part that is here, so that it orders nothing about one that will never be. Models go to
+/// the ranks of workers by themselves; nothing waits for one that has not taken its own yet.
 class RankShard {
  public:
   /// Keeps that shard of vectors [dimension]. The transport outlives it.
@@ -81,7 +82,7 @@ class RankShard {
   bool is_ready(Waiting& waiting);
   void carry_out(const Waiting& waiting);
   void apply(const Waiting& waiting);
-  void clip(Server::Fusion& fusion);
+  void clip();
   void read(const ShardOrder& order);
   void begin_snapshot(std::uint64_t announced_bytes);
   void save_replica(const ShardOrder& order);
@@ -93,7 +94,6 @@ class RankShard {
   Transport& transport_;
   std::size_t dimension_;
   Shard shard_;
-  bool clips_;
   Stream stream_;
   std::vector<std::unique_ptr<Landing>> landings_;  // they outlive the server, which may keep them as rows
   std::vector<Landing*> unused_;

@@ -31,7 +31,8 @@ ServerOfShards::ServerOfShards(Transport& transport, RankMail& mail, StreamRef s
       mail_(mail),
       shards_(shards.begin(), shards.end()),
       options_(options),
-      server_(stream, shards_.front(), workers, memory, options) {
+      server_(stream, shards_.front(), workers, memory, options),
+      report_transfer_(receive_report()) {
   if (options.clip_norm) square_sums_.resize(SquareSums::chunks(shards_.back().begin + shards_.back().size));
 }
 
@@ -51,6 +52,7 @@ ServerOfShards::~ServerOfShards() {
     }
   } catch (const std::exception&) {  // there is no rank to speak to
   }
+  transport_.cancel(report_transfer_);
 }
 
 void ServerOfShards::order(int rank, const ShardOrder& order, std::vector<std::byte> payload) {
@@ -92,6 +94,17 @@ std::uint32_t ServerOfShards::number_of(const Replica& replica) {
 
 void ServerOfShards::drop(const Arrived& arrived) {
   order_all({.kind = ShardOrder::Kind::drop, .worker = arrived.worker, .number = arrived.job});
+}
+
+bool ServerOfShards::look(const std::function<void(int worker, std::uint64_t job)>& on_part) {
+  bool any = settle();
+  while (take_report(nullptr)) any = true;
+  while (!parts_.empty()) {
+    const auto [worker, job] = parts_.front();
+    parts_.pop_front();
+    on_part(worker, job);
+  }
+  return any;
 }
 
 void ServerOfShards::send_model(const Replica& replica, int rank) {
@@ -142,22 +155,18 @@ void ServerOfShards::apply(const Actions& actions, double lr, std::span<Replica*
   }
   order_all(order, payload_of(actions, replicas));
   Server::Fusion fusion(server_, lr, replicas, gradient);
-  for (const Action& action : actions) {
-    const bool steps = std::holds_alternative<Step>(action);
-    if (steps && options_.clip_norm) clip(fusion);
-    fusion.add(action);
-    if (steps && server_.resum_is_due()) {
-      fusion.resum();
-      drift_pending_ = true;
-    }
-  }
+  fusion.add_all(
+      actions, [this] { clip(); },
+      [&] {
+        fusion.resum();
+        drift_pending_ = true;
+      });
   fusion.finish();
 }
 
 /// Adds up the squares of all shards, in the order that one server has, and gives every shard the scale.
-void ServerOfShards::clip(Server::Fusion& fusion) {
+void ServerOfShards::clip() {
   const StreamRef stream = server_.stream();
-  fusion.sum_squares();
   const BufferRef<const double> here = server_.square_sums();
   stream.copy(host_view(square_sums_.data(), here.size()), here);
   std::vector<Transport::Transfer> transfers;
@@ -296,23 +305,27 @@ void ServerOfShards::restore_replica(const Replica& replica, VectorSource& vecto
   }
 }
 
+Transport::Transfer ServerOfShards::receive_report() {
+  return transport_.receive(Transport::any_rank, tag_report, &report_, sizeof(report_));
+}
+
 /// Takes one report, if one is here. What is wanted is sent from these vectors.
 bool ServerOfShards::take_report(VectorSource* wanted) {
-  if (!report_transfer_) {
-    if (unsaved_ + unrestored_ == 0) return false;
-    report_transfer_ = transport_.receive(Transport::any_rank, tag_report, &report_, sizeof(report_));
-  }
-  if (!transport_.done(*report_transfer_)) return false;
-  report_transfer_.reset();
-  switch (report_.kind) {
+  if (!transport_.done(report_transfer_)) return false;
+  const ShardReport report = report_;
+  report_transfer_ = receive_report();
+  switch (report.kind) {
+    case ShardReport::Kind::part:
+      parts_.emplace_back(report.worker, report.job);
+      break;
     case ShardReport::Kind::piece:
-      take_piece(report_);
+      take_piece(report);
       break;
     case ShardReport::Kind::saved:
       --unsaved_;
       break;
     case ShardReport::Kind::wanted:
-      send_wanted(report_, *wanted);
+      send_wanted(report, *wanted);
       break;
     case ShardReport::Kind::restored:
       --unrestored_;

@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "runtime/ranks/rank_mail.h"
@@ -38,6 +40,13 @@ class ServerOfShards final : public ServerOfRanks {
   ServerOfShards& operator=(const ServerOfShards&) = delete;
 
   void drop(const Arrived& arrived) override;
+
+  /// Returns how many shards there are besides this one, with a part of every gradient each.
+  int other_shards() const { return static_cast<int>(shards_.size()) - 1; }
+
+  /// Takes what other shards have said, and calls `on_part` for each part of a gradient that is at one.
+  /// Returns whether there was anything.
+  bool look(const std::function<void(int worker, std::uint64_t job)>& on_part);
 
   /// Has the other shards send their parts of a replica to a rank.
   void send_model(const Replica& replica, int rank);
@@ -77,9 +86,10 @@ class ServerOfShards final : public ServerOfRanks {
   std::uint32_t number_of(const Replica& replica);
   std::vector<std::byte> payload_of(const Actions& actions, std::span<Replica* const> replicas);
   bool makes_resum(const Actions& actions) const;
-  void clip(Server::Fusion& fusion);
+  void clip();
   void note_drift();
   void gather(const ShardOrder& order, std::span<float> values);
+  Transport::Transfer receive_report();
   bool take_report(VectorSource* wanted);
   void take_piece(const ShardReport& report);
   void send_wanted(const ShardReport& report, VectorSource& vectors);
@@ -97,10 +107,11 @@ class ServerOfShards final : public ServerOfRanks {
   std::optional<double> largest_drift_;
   Snapshot* snapshot_ = nullptr;  // that is being taken; null: what comes is not wanted
   bool saved_here_ = true;
-  std::size_t unsaved_ = 0;     // shards that have not said that they have saved all
-  std::size_t unrestored_ = 0;  // likewise, that they have what was saved
-  ShardReport report_;          // that is being received
-  std::optional<Transport::Transfer> report_transfer_;
+  std::size_t unsaved_ = 0;                          // shards that have not said that they have saved all
+  std::size_t unrestored_ = 0;                       // likewise, that they have what was saved
+  std::deque<std::pair<int, std::uint64_t>> parts_;  // that shards have got, of what worker's which job
+  ShardReport report_;                               // that is being received
+  Transport::Transfer report_transfer_;
 };
 
 }  // namespace tardigrad

@@ -47,6 +47,7 @@ struct ShardOrder {
 /// Is what a rank with a shard tells rank 0 by itself.
 struct ShardReport {
   enum class Kind : std::uint32_t {
+    part,      ///< its part of the gradient of job `job` of `worker` is here
     piece,     ///< a piece of a snapshot follows, whose place that is
     saved,     ///< all pieces of the snapshot have been sent
     wanted,    ///< send elements of a vector of the snapshot that a run goes on from
@@ -54,6 +55,8 @@ struct ShardReport {
   };
   Kind kind = Kind::saved;
   std::int32_t rank = 0;
+  std::int32_t worker = 0;
+  std::uint64_t job = 0;
   std::uint32_t in_model_file = 0;
   std::uint32_t bf16 = 0;  ///< elements are of that type, not fp32
   std::uint64_t position = 0;

@@ -5,8 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <stdexcept>
+#include <stop_token>
 #include <thread>
+#include <vector>
 
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/rank_worker.h"
@@ -52,6 +55,7 @@ struct RankedShards final : ShardedRun {
     }
     const EndOfRanks end(job.rank(0), shards);
     transport = &job.rank(0);
+    if (prepare) prepare(job);
     ShardedRun::go(observer, replay);
   }
 
@@ -64,6 +68,7 @@ struct RankedShards final : ShardedRun {
   std::size_t shards;
   int ranks;
   Transport* transport = nullptr;
+  std::function<void(ThreadRanks& job)> prepare;
 };
 
 RunOptions options_of(const std::string& method, std::uint64_t updates) {
@@ -167,6 +172,41 @@ TEST(ServerOfShards, GoesOnFromACheckpointWithAnyNumberOfShards) {
       EXPECT_EQ(rest.recorder.summary.largest_drift, whole.recorder.summary.largest_drift);
     }
   }
+}
+
+/// Mends the connection between two ranks when a worker has been lost, and ends the run when it is back.
+struct MendsBehindALoss final : RunObserver {
+  void on_worker_change(const WorkerChange& change) override {
+    (change.lost ? lost : back).push_back(change.worker);
+    if (change.lost) {
+      job->mend();
+    } else {
+      stop.request_stop();
+    }
+  }
+
+  ThreadRanks* job = nullptr;
+  std::stop_source stop;
+  std::vector<int> lost;
+  std::vector<int> back;
+};
+
+// Rank 4, which has the workers 1 and 3, sends shard 1 nothing.
+TEST(ServerOfShards, DoesNotWaitForAPartOfAGradientThatDoesNotCome) {
+  RunOptions options = in_wall_time(1'000'000);
+  options.worker_timeout_s = 1;  // longer than a machine stalls, mostly
+  RankedShards run("dude", 3, 2, options);
+  run.delays = Delays::parse("measured", ShardedRun::workers, 0);
+  MendsBehindALoss observer;
+  run.prepare = [&observer](ThreadRanks& job) {
+    observer.job = &job;
+    job.cut(4, 1);
+  };
+  run.stop = observer.stop.get_token();
+  run.go(&observer);
+  EXPECT_THAT(observer.lost, ::testing::IsSupersetOf({1}));
+  EXPECT_FALSE(observer.back.empty());
+  EXPECT_EQ(run.recorder.summary.stop_reason, StopReason::interrupted);
 }
 
 /// Fails in the middle of a checkpoint, whose vectors are then on their way.
