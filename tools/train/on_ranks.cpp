@@ -181,7 +181,9 @@ Transport* join_ranks(const TrainOptions& options, const OwnParts& own) {
         "mpirun has started {} processes, and each would train by itself; expected --ranks mpi", processes));
   }
   if (!is_command) throw std::invalid_argument("--ranks mpi: it is for the command tardigrad train alone");
-  constexpr const char* expected = "expected 2 or more, such as mpirun -n 5 tardigrad train ... --ranks mpi";
+  const int fewest = options.server_shards + 1;
+  const std::string expected = fmt::format(
+      "expected {} or more, such as mpirun -n {} tardigrad train ... --ranks mpi", fewest, fewest + 3);
   const bool launched = launch_of_process() || std::getenv("PMIX_RANK");
   if (!launched && built_with_mpi) {
     throw std::invalid_argument(
