@@ -19,9 +19,8 @@ struct Flight {
   std::optional<RankAnswer> answer = {};  ///< that has come
   Landing* landing = nullptr;             ///< of its gradient, or rank 0's part of it
   std::string failure = {};               ///< in words
-  int missing_parts =
-      0;              ///< of its gradient, at other shards; fewer than none where they are before the answer
-  bool kept = false;  ///< the gradient, or parts of it, lie on other ranks
+  int missing_parts = 0;  ///< of its gradient, at other shards; below 0 where they came before the answer
+  bool kept = false;      ///< the gradient, or parts of it, lie on other ranks
   bool cancelled = false;
   bool forgotten = false;  ///< nobody waits for it
   bool answered = false;   ///< and all parts are where they go
