@@ -42,8 +42,7 @@ EndOfRanks::~EndOfRanks() {
   const auto began = std::chrono::steady_clock::now();
   Backoff backoff;
   while (!transfers.empty() && std::chrono::steady_clock::now() - began < longest) {
-    backoff.after(std::erase_if(transfers, [this](Transport::Transfer one) { return transport_.done(one); }) >
-                  0);
+    backoff.after(transport_.take_out_done(transfers));
   }
 }
 

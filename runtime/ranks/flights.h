@@ -20,13 +20,16 @@ struct Flight {
   Landing* landing = nullptr;             ///< of its gradient, or rank 0's part of it
   std::string failure = {};               ///< in words
   int missing_parts = 0;  ///< of its gradient, at other shards; below 0 where they came before the answer
-  bool kept = false;      ///< the gradient, or parts of it, lie on other ranks
   bool cancelled = false;
   bool forgotten = false;  ///< nobody waits for it
-  bool answered = false;   ///< and all parts are where they go
   bool complete = false;   ///< answered, and no throttle stretches it
   double computing_s = 0;
   double due_s = 0;  ///< when a throttle lets it end
+
+  /// Tells whether its answer has come, and all parts of its gradient are where they go.
+  bool answered() const { return answer && missing_parts == 0; }
+
+  bool has_gradient() const { return answer && answer->kind == RankAnswer::Kind::gradient; }
 };
 
 /// Holds the flights of one worker, the oldest first.

@@ -84,7 +84,8 @@ bool RankExecutor::look() {
   if (!of_shards_) return any;
   const auto take_part = [this](int worker, std::uint64_t job) {  // it may come before the answer
     Flight& flight = flights(worker).of(job);
-    if (--flight.missing_parts == 0 && flight.answer) finish(worker, flight);
+    --flight.missing_parts;
+    if (flight.answered()) finish(worker, flight);
   };
   return of_shards_->look(take_part) || any;
 }
@@ -161,7 +162,7 @@ void RankExecutor::start(int worker) {
 /// The oldest job that is waited for: it is left out where its rank has not begun it, and a throttle ends.
 void RankExecutor::cancel(int worker) {
   Flight* const flight = flights(worker).awaited();
-  if (!flight || std::exchange(flight->cancelled, true) || flight->answered) return;
+  if (!flight || std::exchange(flight->cancelled, true) || flight->answered()) return;
   mail_.order(layout_.rank_of(worker),
               {.kind = RankOrder::Kind::cancel, .worker = worker, .job = flight->job});
 }
@@ -187,7 +188,7 @@ void RankExecutor::lose(int worker, bool computes) {
 }
 
 void RankExecutor::forget(int worker, Flight& flight) {
-  if (flight.answered) {
+  if (flight.answered()) {
     give_back(worker, flights(worker).take_out(flight.job));
   } else {
     flight.forgotten = true;
@@ -209,7 +210,7 @@ void RankExecutor::retire_discarded(int worker) {
 
 void RankExecutor::give_back(int worker, const Flight& flight) {
   if (flight.landing) mail_.give_back(*flight.landing);
-  if (flight.kept) of_ranks_->drop({layout_.rank_of(worker), worker, flight.job});
+  if (of_ranks_ && flight.has_gradient()) of_ranks_->drop({layout_.rank_of(worker), worker, flight.job});
 }
 
 void RankExecutor::release(Replica& replica) {
@@ -222,17 +223,15 @@ void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const
   models_[static_cast<std::size_t>(answer.rank)].release(flight.slot);
   flight.answer = answer;
   flight.landing = landing;
-  flight.kept = of_ranks_ && answer.kind == RankAnswer::Kind::gradient;
   if (answer.kind == RankAnswer::Kind::failed) {
     flight.failure = fmt::format("job {} of worker {} is lost: rank {}: {}", answer.job, answer.worker,
                                  answer.rank, failure);
   }
-  if (of_shards_ && flight.kept) flight.missing_parts += of_shards_->other_shards();
-  if (flight.missing_parts == 0) finish(answer.worker, flight);
+  if (of_shards_ && flight.has_gradient()) flight.missing_parts += of_shards_->other_shards();
+  if (flight.answered()) finish(answer.worker, flight);
 }
 
 void RankExecutor::finish(int worker, Flight& flight) {
-  flight.answered = true;
   if (flight.forgotten) return give_back(worker, flights(worker).take_out(flight.job));
   flight.computing_s = flight.answer->computing_s;
   if (wall_ && wall_->throttle && flight.failure.empty() && !flight.cancelled) {
@@ -268,7 +267,7 @@ bool RankExecutor::end_stretched() {
   const double now_s = wall_->throttle->now();
   return std::erase_if(stretched_, [&](int worker) {
            Flight* const flight = flights(worker).awaited();
-           if (!flight || !flight->answered || flight->complete) return true;  // another one by now
+           if (!flight || !flight->answered() || flight->complete) return true;  // another one by now
            if (now_s < flight->due_s && !flight->cancelled) return false;
            end_job(worker, *flight);
            return true;

@@ -59,7 +59,7 @@ bool RankMail::send_written() {
 bool RankMail::settle_sent() {
   bool any = false;
   for (auto& one : sent_) {
-    std::erase_if(one->transfers, [this](Transport::Transfer transfer) { return transport_.done(transfer); });
+    transport_.take_out_done(one->transfers);
     if (!one->transfers.empty()) continue;
     if (one->model) listener_.on_sent(*one->model);
     spare_.push_back(std::move(one));

@@ -116,7 +116,7 @@ void RankWorker::take_job(const RankOrder& order) {
 
 bool RankWorker::is_there(std::uint32_t slot) {
   Model& model = models_[slot];
-  std::erase_if(model.arriving, [this](Transport::Transfer one) { return transport_.done(one); });
+  transport_.take_out_done(model.arriving);
   return model.arriving.empty();
 }
 
@@ -232,7 +232,7 @@ void RankWorker::send(std::unique_ptr<Result> result, const void* payload) {
 bool RankWorker::settle_sent() {
   bool any = false;
   for (auto& result : sent_) {
-    std::erase_if(result->transfers, [this](Transport::Transfer one) { return transport_.done(one); });
+    transport_.take_out_done(result->transfers);
     if (!result->transfers.empty()) continue;
     const bool stays = server_ && result->answer.kind == RankAnswer::Kind::gradient;
     (stays ? kept_ : spare_).push_back(std::move(result));

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace tardigrad {
 
@@ -39,6 +40,11 @@ class Transport {
 
   /// Tells whether a transfer is over, and forgets it if so. It never blocks, and lets others come on.
   virtual bool done(Transfer transfer) = 0;
+
+  /// Takes those out of `transfers` that are over, as done() does. Returns whether there were any.
+  bool take_out_done(std::vector<Transfer>& transfers) {
+    return std::erase_if(transfers, [this](Transfer one) { return done(one); }) > 0;
+  }
 };
 
 }  // namespace tardigrad

@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -18,7 +16,8 @@
 
 namespace tardigrad::testing {
 
-/// A run of a method on Chain, with what is special about it, on all devices of a backend (two of the CPU).
+/// Is a run of a method on Chain, with what is special about it, on all devices of a backend (two of the
+/// CPU).
 struct ShardedRun {
   ShardedRun(Backend backend, const std::string& name, std::size_t shards, const RunOptions& run_options)
       : method_name(name),
@@ -49,7 +48,7 @@ struct ShardedRun {
     coordinator.run(model, stop);
   }
 
-  /// What the run takes place on.
+  /// Makes what the run takes place on: here one process.
   virtual Execution execution(Objective& objective, ServerMemory memory, Recording* replay) {
     return make_execution(objective, memory, delays, speeds, devices, options, replay);
   }
@@ -77,7 +76,7 @@ struct ShardedRun {
   std::vector<float> model;
 };
 
-/// All that the server can add to a method.
+/// Returns options with all that the server can add to a method.
 inline ServerOptions everything(const std::string& method) {
   ServerOptions options{.momentum = 0.5, .weight_decay = 0.01, .clip_norm = 2};
   if (!has_feature(method, Feature::table)) return options;
@@ -86,25 +85,9 @@ inline ServerOptions everything(const std::string& method) {
   return options;
 }
 
-/// An event script: a worker fails, and comes back.
+/// Is an event script in which a worker fails, and comes back.
 inline constexpr const char* loss_and_return =
     "[[event]]\ntime = 9\nworker = 2\nstate = \"failed\"\n"
     "[[event]]\ntime = 16\nworker = 2\nstate = \"working\"\n";
-
-inline std::string bytes_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// Checkpoints in that folder, all of which are kept.
-inline CheckpointOptions all_checkpoints_in(const std::filesystem::path& folder,
-                                            std::uint64_t every_updates) {
-  CheckpointOptions options;
-  options.folder = folder;
-  options.every_updates = every_updates;
-  options.keep = 1000;
-  options.run_json = "{}";
-  return options;
-}
 
 }  // namespace tardigrad::testing

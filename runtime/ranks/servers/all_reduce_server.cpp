@@ -5,15 +5,13 @@
 #include <variant>
 #include <vector>
 
-#include "runtime/ranks/backoff.h"
 #include "runtime/ranks/messages.h"
 
 namespace tardigrad {
 
 AllReduceServer::AllReduceServer(Transport& transport, RankMail& mail, StreamRef stream,
                                  std::size_t dimension, int workers, const ServerOptions& options)
-    : transport_(transport),
-      mail_(mail),
+    : ServerOfRanks(transport, mail),
       server_(stream, dimension, workers, {.tables = 0, .mean = true}, options),
       zeros_(stream, dimension) {
   stream.zero(zeros_.ref());
@@ -33,11 +31,6 @@ void AllReduceServer::order_all(const RankOrder& order) {
   for (int rank = 1; rank < transport_.size(); ++rank) mail_.order(rank, order);
 }
 
-void AllReduceServer::wait_for(Transport::Transfer transfer) {
-  Backoff backoff;
-  while (!transport_.done(transfer)) backoff.after(mail_.look());
-}
-
 void AllReduceServer::send_state() {
   server_.stream().synchronize();
   order_all({.kind = RankOrder::Kind::set_state, .job = server_.version()});
@@ -47,12 +40,12 @@ void AllReduceServer::send_state() {
       transfers.push_back(transport_.send(rank, tag_model, vector.data(), vector.size() * sizeof(float)));
     }
   }
-  for (const Transport::Transfer transfer : transfers) wait_for(transfer);
+  wait_for(std::move(transfers));
 }
 
 void AllReduceServer::add_up() {
   server_.stream().synchronize();
-  wait_for(transport_.all_reduce(zeros_.ref().data(), server_.mean().data(), zeros_.size()));
+  wait_for({transport_.all_reduce(zeros_.ref().data(), server_.mean().data(), zeros_.size())});
 }
 
 /// Deals out actions: what is about gradients to the ranks that have them, steps to all, hand-overs to this

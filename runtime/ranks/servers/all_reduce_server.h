@@ -48,12 +48,9 @@ class AllReduceServer final : public ServerOfRanks {
   class Distribution;
 
   void order_all(const RankOrder& order);
-  void wait_for(Transport::Transfer transfer);
   void send_state();
   void add_up();
 
-  Transport& transport_;
-  RankMail& mail_;
   Server server_;
   Buffer<float> zeros_;   // rank 0's part of every sum
   bool added_up_ = true;  // there is no sum, or a step has been taken along it: the next begins anew

@@ -49,7 +49,7 @@ void RankServer::hand_over(BufferRef<float> model) {
 }
 
 bool RankServer::busy() {
-  std::erase_if(transfers_, [this](Transport::Transfer one) { return transport_.done(one); });
+  transport_.take_out_done(transfers_);
   return !transfers_.empty();
 }
 

@@ -118,12 +118,10 @@ bool RankShard::take_messages() {
 }
 
 /// A gradient may come behind the end: an order that waits for it says that it will.
-bool RankShard::expects_messages() const {
+bool RankShard::expects_messages() {
   if (!ended_) return true;
   return std::ranges::any_of(orders_, [this](const Waiting& waiting) {
-    return has_gradient(waiting.order) && std::ranges::none_of(gradients_, [&](const Gradient& one) {
-             return one.worker == waiting.order.worker && one.job == waiting.order.number;
-           });
+    return has_gradient(waiting.order) && !find_gradient(waiting.order);
   });
 }
 
@@ -154,8 +152,8 @@ void RankShard::take(const ShardOrder& message) {
 bool RankShard::take_gradients() {
   bool any = false;
   for (Gradient& one : gradients_) {
-    if (one.is_here || !transport_.done(one.transfer)) continue;
-    one.is_here = true;
+    if (!one.transfer || !transport_.done(*one.transfer)) continue;
+    one.transfer.reset();
     any = true;
     report({.kind = ShardReport::Kind::part, .worker = one.worker, .job = one.job});
   }
@@ -201,7 +199,7 @@ bool RankShard::is_ready(Waiting& waiting) {
   }
   if (!has_gradient(waiting.order)) return true;
   const Gradient* const gradient = find_gradient(waiting.order);
-  return gradient && gradient->is_here;
+  return gradient && !gradient->transfer;
 }
 
 void RankShard::carry_out(const Waiting& waiting) {
@@ -327,9 +325,7 @@ void RankShard::report(ShardReport report, std::optional<Snapshot::Piece> piece)
 bool RankShard::settle() {
   bool any = models_.settle();
   for (const auto& letter : letters_) {
-    any = std::erase_if(letter->transfers, [this](Transport::Transfer one) { return transport_.done(one); }) >
-              0 ||
-          any;
+    any = transport_.take_out_done(letter->transfers) || any;
     if (letter->transfers.empty() && letter->piece) {
       pool_->give_back(std::exchange(letter->piece, std::nullopt)->buffer);
     }

@@ -53,8 +53,7 @@ class RankShard {
     std::int32_t worker;
     std::uint64_t job;
     Landing* landing;
-    Transport::Transfer transfer;
-    bool is_here = false;
+    std::optional<Transport::Transfer> transfer;  // until it is here
   };
 
   struct Waiting {
@@ -73,7 +72,7 @@ class RankShard {
   bool look();
   bool take_messages();
   void take(const ShardOrder& message);
-  bool expects_messages() const;
+  bool expects_messages();
   bool take_gradients();
   bool carry_out_orders();
   static bool has_gradient(const ShardOrder& order);

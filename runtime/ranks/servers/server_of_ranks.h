@@ -3,7 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
+#include "runtime/ranks/backoff.h"
+#include "runtime/ranks/rank_mail.h"
+#include "runtime/ranks/transport.h"
 #include "runtime/server/parameter_server.h"
 
 namespace tardigrad {
@@ -26,8 +30,23 @@ class ServerOfRanks : public ParameterServer {
   virtual void drop(const Arrived& arrived) = 0;
 
  protected:
+  /// Both outlive it.
+  ServerOfRanks(Transport& transport, RankMail& mail) : transport_(transport), mail_(mail) {}
+
+  /// Blocks until all of these are over, and lets the mail come on meanwhile.
+  void wait_for(std::vector<Transport::Transfer> transfers) {
+    Backoff backoff;
+    while (!transfers.empty()) {
+      const bool any_done = transport_.take_out_done(transfers);
+      backoff.after(mail_.look() || any_done);
+    }
+  }
+
   /// Returns that of the present apply(), once.
   std::optional<Arrived> arrived() { return std::exchange(arrived_, std::nullopt); }
+
+  Transport& transport_;
+  RankMail& mail_;
 
  private:
   std::optional<Arrived> arrived_;

@@ -27,8 +27,7 @@ void append(std::vector<std::byte>& bytes, std::span<const T> values) {
 ServerOfShards::ServerOfShards(Transport& transport, RankMail& mail, StreamRef stream,
                                std::span<const Shard> shards, int workers, const ServerMemory& memory,
                                const ServerOptions& options)
-    : transport_(transport),
-      mail_(mail),
+    : ServerOfRanks(transport, mail),
       shards_(shards.begin(), shards.end()),
       options_(options),
       server_(stream, shards_.front(), workers, memory, options),
@@ -74,18 +73,9 @@ void ServerOfShards::order_all(const ShardOrder& order, const std::vector<std::b
 /// Forgets orders that have been sent. Returns whether there were any.
 bool ServerOfShards::settle() {
   return std::erase_if(letters_, [this](const std::unique_ptr<Letter>& letter) {
-           std::erase_if(letter->transfers, [this](Transport::Transfer one) { return transport_.done(one); });
+           transport_.take_out_done(letter->transfers);
            return letter->transfers.empty();
          }) > 0;
-}
-
-void ServerOfShards::wait_for(std::vector<Transport::Transfer>& transfers) {
-  Backoff backoff;
-  while (!transfers.empty()) {
-    const bool any_done =
-        std::erase_if(transfers, [this](Transport::Transfer one) { return transport_.done(one); }) > 0;
-    backoff.after(mail_.look() || any_done);
-  }
 }
 
 std::uint32_t ServerOfShards::number_of(const Replica& replica) {
@@ -176,7 +166,7 @@ void ServerOfShards::clip() {
                                            SquareSums::chunks(shards_[i].size) * sizeof(double)));
   }
   stream.synchronize();  // also with the copy of the scale before
-  wait_for(transfers);
+  wait_for(std::exchange(transfers, {}));
   ClipScale clip;
   clip.count = square_sums_.size();
   clip.square_sums = square_sums_.data();
@@ -187,7 +177,7 @@ void ServerOfShards::clip() {
     transfers.push_back(transport_.send(static_cast<int>(i), tag_vector, &clip_scale_, sizeof(clip_scale_)));
   }
   stream.copy(server_.clip_scale(), host_view(&clip_scale_, 1));
-  wait_for(transfers);
+  wait_for(std::move(transfers));
 }
 
 /// Asks the other shards for what the order says, each for its part.
@@ -198,7 +188,7 @@ void ServerOfShards::gather(const ShardOrder& order, std::span<float> values) {
     transfers.push_back(transport_.receive(static_cast<int>(i), tag_vector, &values[shards_[i].begin],
                                            shards_[i].size * sizeof(float)));
   }
-  wait_for(transfers);
+  wait_for(std::move(transfers));
 }
 
 void ServerOfShards::read_model(std::span<float> values) {
@@ -231,7 +221,7 @@ void ServerOfShards::note_drift() {
     transfers.push_back(
         transport_.receive(static_cast<int>(i), tag_vector, there.data(), there.size() * sizeof(double)));
   }
-  wait_for(transfers);
+  wait_for(std::move(transfers));
   Drift drift;
   drift.add(server_.drift_sums());
   for (const std::vector<double>& there : sums) drift.add(there);
@@ -336,9 +326,7 @@ bool ServerOfShards::take_report(VectorSource* wanted) {
 
 void ServerOfShards::take_piece(const ShardReport& report) {
   std::vector<std::byte> bytes(report.bytes);
-  std::vector<Transport::Transfer> transfers = {
-      transport_.receive(report.rank, tag_payload, bytes.data(), bytes.size())};
-  wait_for(transfers);
+  wait_for({transport_.receive(report.rank, tag_payload, bytes.data(), bytes.size())});
   if (snapshot_) snapshot_->save(bytes, {report.in_model_file != 0, report.position});
 }
 
@@ -355,9 +343,7 @@ void ServerOfShards::send_wanted(const ShardReport& report, VectorSource& vector
   } else {
     read(float{});
   }
-  std::vector<Transport::Transfer> transfers = {
-      transport_.send(report.rank, tag_vector, bytes.data(), bytes.size())};
-  wait_for(transfers);
+  wait_for({transport_.send(report.rank, tag_vector, bytes.data(), bytes.size())});
 }
 
 }  // namespace tardigrad

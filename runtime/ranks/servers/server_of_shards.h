@@ -82,7 +82,6 @@ class ServerOfShards final : public ServerOfRanks {
   void order(int rank, const ShardOrder& order, std::vector<std::byte> payload = {});
   void order_all(const ShardOrder& order, const std::vector<std::byte>& payload = {});
   bool settle();
-  void wait_for(std::vector<Transport::Transfer>& transfers);
   std::uint32_t number_of(const Replica& replica);
   std::vector<std::byte> payload_of(const Actions& actions, std::span<Replica* const> replicas);
   bool makes_resum(const Actions& actions) const;
@@ -94,8 +93,6 @@ class ServerOfShards final : public ServerOfRanks {
   void take_piece(const ShardReport& report);
   void send_wanted(const ShardReport& report, VectorSource& vectors);
 
-  Transport& transport_;
-  RankMail& mail_;
   std::vector<Shard> shards_;  // of all ranks
   ServerOptions options_;
   Server server_;  // of the first

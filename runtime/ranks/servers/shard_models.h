@@ -48,11 +48,9 @@ class ShardModels {
 
   /// Forgets what has been sent. Returns whether there was any.
   bool settle() {
-    std::size_t sent = 0;
-    for (const auto& memory : memories_) {
-      sent += std::erase_if(memory->sends, [this](Transport::Transfer one) { return transport_.done(one); });
-    }
-    return sent > 0;
+    bool any = false;
+    for (const auto& memory : memories_) any = transport_.take_out_done(memory->sends) || any;
+    return any;
   }
 
   /// Tells whether anything is on its way.

@@ -8,6 +8,7 @@
 
 #include "runtime/base/state_archive.h"
 #include "runtime/telemetry/buffered_observer.h"
+#include "tests/support/all_checkpoints.h"
 #include "tests/support/experiment.h"
 #include "tests/support/patient_run.h"
 #include "tests/support/temporary_file.h"
@@ -23,12 +24,7 @@ using ::testing::IsEmpty;
 class ResumeState : public ::testing::Test {
  protected:
   CheckpointOptions checkpoints(std::optional<std::uint64_t> every_updates = {}) const {
-    CheckpointOptions options;
-    options.folder = folder_.path();
-    options.every_updates = every_updates;
-    options.keep = 1000;
-    options.run_json = "{}";
-    return options;
+    return all_checkpoints_in(folder_.path(), every_updates);
   }
 
   std::filesystem::path newest() const { return CheckpointFolder::list(folder_.path()).back(); }

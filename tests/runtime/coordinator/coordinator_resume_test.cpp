@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "tests/support/all_checkpoints.h"
 #include "tests/support/experiment.h"
 #include "tests/support/gate.h"
 #include "tests/support/patient_run.h"
@@ -16,15 +17,6 @@ namespace {
 
 using namespace ::tardigrad::testing;
 using ::testing::HasSubstr;
-
-CheckpointOptions into(const std::filesystem::path& folder, std::uint64_t every_updates) {
-  CheckpointOptions options;
-  options.folder = folder;
-  options.every_updates = every_updates;
-  options.keep = 1000;
-  options.run_json = "{}";
-  return options;
-}
 
 using UpdateKey = std::tuple<std::uint64_t, double, int, std::uint64_t, double, std::uint64_t, float>;
 
@@ -73,7 +65,7 @@ class Resume : public ::testing::TestWithParam<std::string> {
       return run;
     };
     const auto whole = make(2);
-    whole->options.checkpoints = into(folder_.path(), 1);
+    whole->options.checkpoints = all_checkpoints_in(folder_.path(), 1);
     PatientRun patience(folder_.path());
     whole->observers.push_back(&patience);
     const RunSummary summary = whole->go();
@@ -118,7 +110,7 @@ TEST_P(Resume, KeepsWhatTheServerAdds) {
 TEST_P(Resume, InWallTimeRunsTheJobsInFlightAgain) {
   MethodExperiment first(4, GetParam(), "1,1,1,2", in_wall_time(25), 2);
   first.options.time_unit_s = 1e-3;
-  first.options.checkpoints = into(folder_.path(), 1000);
+  first.options.checkpoints = all_checkpoints_in(folder_.path(), 1000);
   first.go();
   const auto checkpoints = CheckpointFolder::list(folder_.path());
   ASSERT_EQ(checkpoints.size(), 1U);  // of the end
@@ -151,7 +143,7 @@ TEST_F(ResumeOnce, WithOtherWorkersGoesOnFromTheModelAlone) {
   Experiment first(3, "dude", "1,2,3", in_virtual_time(40));
   first.options.server.momentum = 0.5;
   first.options.lr = 0.05;
-  first.options.checkpoints = into(folder_.path(), 1000);
+  first.options.checkpoints = all_checkpoints_in(folder_.path(), 1000);
   first.go();
   Experiment rest(5, "dude", "1,2,3,4,5", in_virtual_time(400));
   rest.options.server.momentum = 0.5;
@@ -167,7 +159,7 @@ TEST_F(ResumeOnce, WithOtherWorkersGoesOnFromTheModelAlone) {
 
 TEST_F(ResumeOnce, ACheckpointOfAnotherModelIsRefused) {
   Experiment first(2, "asgd", "1,2", in_virtual_time(10));
-  first.options.checkpoints = into(folder_.path(), 1000);
+  first.options.checkpoints = all_checkpoints_in(folder_.path(), 1000);
   first.go();
   Experiment rest(2, "dude", "1,2", in_virtual_time(20));
   rest.checkpoint = CheckpointFolder::list(folder_.path()).back();
@@ -178,7 +170,7 @@ TEST_F(ResumeOnce, ACheckpointOfAnotherModelIsRefused) {
 TEST_F(ResumeOnce, TroubleIsToldOnceAndTrainingGoesOn) {
   Experiment run(2, "asgd", "1,1", in_virtual_time(4000));
   const auto inside = folder_.path() / "checkpoints";
-  run.options.checkpoints = into(inside, 100);
+  run.options.checkpoints = all_checkpoints_in(inside, 100);
   run.objective.in_gradient = [&](int worker, std::uint64_t job) {
     if (worker != 0 || job != 500) return;
     // A file stands where the folder was.
@@ -197,7 +189,7 @@ TEST_F(ResumeOnce, TroubleIsToldOnceAndTrainingGoesOn) {
 
 TEST_F(ResumeOnce, KeepsTheNewest) {
   Experiment run(2, "asgd", "1,1", in_virtual_time(3000));
-  run.options.checkpoints = into(folder_.path(), 10);
+  run.options.checkpoints = all_checkpoints_in(folder_.path(), 10);
   run.options.checkpoints.keep = 2;
   run.go();
   const auto checkpoints = CheckpointFolder::list(folder_.path());
@@ -207,7 +199,7 @@ TEST_F(ResumeOnce, KeepsTheNewest) {
 
 TEST_F(ResumeOnce, StopsAtOnceWhereTheRunHadEnded) {
   Experiment first(2, "dude", "1,2", in_virtual_time(10));
-  first.options.checkpoints = into(folder_.path(), 1000);
+  first.options.checkpoints = all_checkpoints_in(folder_.path(), 1000);
   first.go();
   Experiment rest(2, "dude", "1,2", in_virtual_time(10));
   rest.checkpoint = CheckpointFolder::list(folder_.path()).back();

@@ -10,6 +10,7 @@
 #include "tests/support/experiment.h"
 #include "tests/support/gate.h"
 #include "tests/support/recorded_runs.h"
+#include "tests/support/stops_behind_a_loss.h"
 #include "tests/support/temporary_file.h"
 
 namespace tardigrad {
@@ -168,19 +169,6 @@ TEST(Recording, HasTheLossesAndReturnsOfAScript) {
   }
 }
 
-/// Ends a run 20 arrivals after a worker was lost.
-class Mourner final : public RunObserver {
- public:
-  void on_worker_change(const WorkerChange&) override { left_ = 20; }
-  void on_arrival(const JobRecord&) override {
-    if (left_ > 0 && --left_ == 0) enough.request_stop();
-  }
-  std::stop_source enough;
-
- private:
-  int left_ = 0;
-};
-
 TEST(Recording, HasTheLossOfAWorkerThatThrows) {
   const TemporaryFile file;
   MethodExperiment original(3, "asgd", "measured", in_wall_time(1U << 30), 2);
@@ -188,9 +176,9 @@ TEST(Recording, HasTheLossOfAWorkerThatThrows) {
     if (worker == 2 && job == 2) throw std::runtime_error("bad \"luck\"");
   };
   RunRecorder recorder(file.path(), run_json(original.options));
-  Mourner mourner;
-  original.observers = {&recorder, &mourner};
-  original.go(mourner.enough.get_token());
+  StopsBehindALoss stops;
+  original.observers = {&recorder, &stops};
+  original.go(stops.stop.get_token());
   EXPECT_EQ(original.recorder.changes.size(), 1U);
   expect_repeatable(original, file.path());
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/runtime/device/backends.h"
+#include "tests/support/all_checkpoints.h"
 #include "tests/support/patient_run.h"
 #include "tests/support/sharded_run.h"
 #include "tests/support/temporary_file.h"
@@ -100,8 +101,8 @@ TEST_P(ShardedRuns, LeaveTheCheckpointsOfOneServer) {
       last.push_back(CheckpointFolder::list(folder).back());
     }
     for (const char* name : {"model.safetensors", "state.safetensors"}) {
-      EXPECT_FALSE(bytes_of(last[0] / name).empty());
-      EXPECT_TRUE(bytes_of(last[1] / name) == bytes_of(last[0] / name)) << method << ", " << name;
+      EXPECT_FALSE(read_file(last[0] / name).empty());
+      EXPECT_TRUE(read_file(last[1] / name) == read_file(last[0] / name)) << method << ", " << name;
     }
     EXPECT_EQ(Checkpoint::read(last[1]).state()["server"], Checkpoint::read(last[0]).state()["server"]);
   }

@@ -10,6 +10,7 @@
 #include "tests/support/gate.h"
 #include "tests/support/ranked_experiment.h"
 #include "tests/support/recorded_runs.h"
+#include "tests/support/stops_behind_a_loss.h"
 #include "tests/support/temporary_file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -125,20 +126,6 @@ TEST(RankExecutor, LosesWorkersAndHasThemBackAsOneProcessDoes) {
     EXPECT_EQ(run.recorder.changes.size(), 2U);
   }
 }
-
-// Stops a run some arrivals after a worker was lost, however long that takes.
-struct StopsBehindALoss final : RunObserver {
-  void on_worker_change(const WorkerChange&) override { lost = true; }
-  void on_arrival(const JobRecord& job) override {
-    if (!lost) return;
-    arrived.push_back(job.worker);
-    if (arrived.size() == 20) stop.request_stop();
-  }
-
-  std::stop_source stop;
-  bool lost = false;
-  std::vector<int> arrived;
-};
 
 TEST(RankExecutor, LosesAWorkerWhoseJobFailsInWallTime) {
   StopsBehindALoss observer;

@@ -14,6 +14,7 @@
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/rank_worker.h"
 #include "runtime/ranks/servers/rank_shard.h"
+#include "tests/support/all_checkpoints.h"
 #include "tests/support/patient_run.h"
 #include "tests/support/sharded_run.h"
 #include "tests/support/temporary_file.h"
@@ -23,10 +24,9 @@
 namespace tardigrad {
 namespace {
 
-using ::testing::HasSubstr;
 using namespace ::tardigrad::testing;
 
-/// The same run, on ranks that are threads: each shard on one, and the workers on as many others.
+/// Is the same run on ranks that are threads: each shard on one, and the workers on as many others.
 struct RankedShards final : ShardedRun {
   RankedShards(const std::string& name, std::size_t rank_shards, int worker_ranks,
                const RunOptions& run_options)
@@ -140,8 +140,8 @@ TEST(ServerOfShards, LeavesTheCheckpointsOfOneProcess) {
       last.push_back(CheckpointFolder::list(into).back());
     }
     for (const char* name : {"model.safetensors", "state.safetensors"}) {
-      EXPECT_FALSE(bytes_of(last[0] / name).empty());
-      EXPECT_TRUE(bytes_of(last[1] / name) == bytes_of(last[0] / name)) << method << ", " << name;
+      EXPECT_FALSE(read_file(last[0] / name).empty());
+      EXPECT_TRUE(read_file(last[1] / name) == read_file(last[0] / name)) << method << ", " << name;
     }
     EXPECT_EQ(Checkpoint::read(last[1]).state()["server"], Checkpoint::read(last[0]).state()["server"]);
   }
