@@ -56,10 +56,10 @@ class Planner {
     }
   }
 
-  /// A rank that keeps the model, or a shard of it, has a gradient of each worker at the most, and two that
-  /// the server reads. Another has its models in slots, of which a worker's job takes one, and gradients that
-  /// are computed, and as many on their way. Where every rank keeps the model, gradients stay on the others
-  /// until they are added up.
+  /// A rank that keeps the model, or a shard of it, has a gradient of each worker at the most, and two of
+  /// those that it receives which the server reads. Another has its models in slots, of which a worker's job
+  /// takes one, and gradients that are computed, and as many on their way, or all that in memory of rank 0.
+  /// Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
     const Device device = run_.devices.workers.front();
     plan_shared_data(device);
@@ -71,7 +71,8 @@ class Planner {
       plan_server(device, here);
       if (rank == 0 && shards.size() > 1) plan_clipping(device, run_.dimension);
       if (run_.replicated_on_ranks) add(device, "part of the sum of all ranks", vector_bytes_);
-      add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + being_read) * here * sizeof(float));
+      const std::size_t received = run_.workers_sharing < workers_ ? being_read : 0;
+      add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + received) * here * sizeof(float));
       plan_replicas(device, workers_, here);
       return;
     }
@@ -86,6 +87,7 @@ class Planner {
       plan_server(device, run_.dimension);
       add(device, "part of the sum of all ranks", vector_bytes_);
     }
+    if (run_.shares_with_rank_0) return;
     add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
     add(device, "models handed over", (here.size() + 1) * vector_bytes_);
   }
@@ -337,7 +339,7 @@ std::string show_memory_of_ranks(std::span<const MemoryPlan> plans) {
     for (const Device device : plan.devices()) {
       text += fmt::format("{}{}", format_bytes(plan.total(device)), list_items(plan, device));
     }
-    return text;
+    return text.empty() ? format_bytes(0) : text;
   };
   std::string all;
   for (std::size_t first = 0, next = 0; first < plans.size(); first = next) {

@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 #include "runtime/base/json_text.h"
-#include "runtime/ranks/backoff.h"
+#include "runtime/ranks/blocking.h"
 #include "runtime/ranks/messages.h"
 
 namespace tardigrad {
@@ -23,27 +23,14 @@ struct StatusHeader {
   std::array<char, 120> host{};
 };
 
-void wait_for(Transport& transport, Transport::Transfer transfer) {
-  Backoff backoff;
-  while (!transport.done(transfer)) backoff.after(false);
-}
-
-void send(Transport& transport, int to, RankTag tag, const void* data, std::size_t bytes) {
-  wait_for(transport, transport.send(to, tag, data, bytes));
-}
-
-void receive(Transport& transport, int from, RankTag tag, void* data, std::size_t bytes) {
-  wait_for(transport, transport.receive(from, tag, data, bytes));
-}
-
 void send_status(Transport& transport, const RankStatus& status) {
   const nlohmann::json record{{"trouble", status.trouble}, {"facts", status.facts}};
   const std::string text = json_text_of_any_bytes(record);
   StatusHeader header;
   header.text_bytes = static_cast<std::uint32_t>(text.size());
   static_cast<void>(gethostname(header.host.data(), header.host.size() - 1));
-  send(transport, 0, tag_status, &header, sizeof(header));
-  send(transport, 0, tag_text, text.data(), text.size());
+  blocking_send(transport, 0, tag_status, &header, sizeof(header));
+  blocking_send(transport, 0, tag_text, text.data(), text.size());
 }
 
 /// "it has --lr 0.2, and rank 0 has 0.1"; empty where the facts are the same.
@@ -59,14 +46,14 @@ std::string describe_difference(const std::map<std::string, std::string>& expect
 /// Receives what a rank says, and returns why it cannot take part; empty if it can.
 std::string trouble_of(Transport& transport, int rank, const RankStatus& here) {
   StatusHeader header;
-  receive(transport, rank, tag_status, &header, sizeof(header));
+  blocking_receive(transport, rank, tag_status, &header, sizeof(header));
   header.host.back() = '\0';
   const std::string whose = fmt::format("rank {} on {}: ", rank, header.host.data());
   if (header.byte_order != StatusHeader::expected_order) {
     return whose + "its processor has another byte order than that of rank 0";
   }
   std::string text(header.text_bytes, '\0');
-  receive(transport, rank, tag_text, text.data(), text.size());
+  blocking_receive(transport, rank, tag_text, text.data(), text.size());
   const auto status = parse_own_json(text);
   const std::string trouble = status.at("trouble").get<std::string>();
   if (!trouble.empty()) return whose + trouble;
@@ -80,7 +67,7 @@ void agree(Transport& transport, const RankStatus& status) {
   std::uint32_t refused = 0;
   if (transport.rank() > 0) {
     send_status(transport, status);
-    receive(transport, 0, tag_verdict, &refused, sizeof(refused));
+    blocking_receive(transport, 0, tag_verdict, &refused, sizeof(refused));
     if (refused != 0) throw RefusedByRank0();
     return;
   }
@@ -91,7 +78,7 @@ void agree(Transport& transport, const RankStatus& status) {
   }
   refused = trouble.empty() ? 0 : 1;
   for (int rank = 1; rank < transport.size(); ++rank) {
-    send(transport, rank, tag_verdict, &refused, sizeof(refused));
+    blocking_send(transport, rank, tag_verdict, &refused, sizeof(refused));
   }
   if (refused != 0) throw std::invalid_argument(trouble);
 }

@@ -34,7 +34,7 @@ class Backoff {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::microseconds before_sleep{4};
+  static constexpr std::chrono::microseconds before_sleep{12};
   static constexpr int part_of_wait = 8;
   static constexpr std::chrono::microseconds shortest_sleep{5};
   static constexpr std::chrono::microseconds longest_sleep{200};

@@ -15,10 +15,12 @@ namespace tardigrad {
 /// Is a job that a rank was told to begin, until it arrives, or until its end where nobody waits for it.
 struct Flight {
   std::uint64_t job;
-  std::uint32_t slot;                     ///< of the model, at the rank
-  std::optional<RankAnswer> answer = {};  ///< that has come
-  Landing* landing = nullptr;             ///< of its gradient, or rank 0's part of it
-  std::string failure = {};               ///< in words
+  std::optional<std::uint32_t> slot = {};  ///< of the model, at the rank
+  Replica* in_place = nullptr;             ///< that the rank reads, where that has the model in no slot
+  Landing* target = nullptr;               ///< that the rank writes its gradient to; null: it sends that
+  std::optional<RankAnswer> answer = {};   ///< that has come
+  Landing* landing = nullptr;              ///< of its gradient, or rank 0's part of it
+  std::string failure = {};                ///< in words
   int missing_parts = 0;  ///< of its gradient, at other shards; below 0 where they came before the answer
   bool cancelled = false;
   bool forgotten = false;  ///< nobody waits for it
@@ -35,7 +37,7 @@ struct Flight {
 /// Holds the flights of one worker, the oldest first.
 class Flights {
  public:
-  void begin(std::uint64_t job, std::uint32_t slot) { flights_.push_back({.job = job, .slot = slot}); }
+  Flight& begin(std::uint64_t job) { return flights_.emplace_back(Flight{.job = job}); }
 
   /// Returns the oldest whose end somebody waits for; null if there is none.
   Flight* awaited() {

@@ -17,6 +17,7 @@ enum RankTag : int {
   tag_model,
   tag_answer,
   tag_payload,
+  tag_memory,  ///< what rank 0 has in common with others (shared_vectors.h)
   tag_report,  ///< of a shard (shard_messages.h), and tag_vector what it is asked for
   tag_vector
 };
@@ -27,6 +28,7 @@ struct RankOrder {
     start,   ///< compute a job
     cancel,  ///< leave a job out if it has not begun
     end,     ///< leave: there is nothing more to do
+    share,   ///< map the memory that follows (SharedVectors)
     // Where every rank keeps the model (AllReduceServer), and a gradient stays where it was computed:
     set_state,   ///< all that steps depend on follows, as of version `job`
     add_to_sum,  ///< add `number` times the gradient of a job to the sum
@@ -39,12 +41,16 @@ struct RankOrder {
     in_slot,  ///< it is in its slot already
     follows,  ///< it follows the order, for that slot
     own,      ///< it is what the rank itself keeps, as of all orders before, for that slot
+    shared,   ///< it is the shared vector of that number (SharedVectors), which stays as it is until the
+              ///< answer
   };
   Kind kind = Kind::end;
   std::int32_t worker = 0;
   std::uint64_t job = 0;
   std::uint32_t slot = 0;  ///< of those in which the rank keeps models of jobs
   Model model = Model::in_slot;
+  std::int32_t gradient =
+      -1;  ///< the shared vector that the gradient goes to; negative: it follows the answer
   double number = 0;
 };
 
@@ -57,7 +63,7 @@ struct RankAnswer {
   float loss = 0;
   std::uint64_t job = 0;
   double computing_s = 0;
-  std::uint64_t payload_bytes = 0;  ///< of what follows: the gradient, or what the failure is, in words
+  std::uint64_t payload_bytes = 0;  ///< of what follows: the gradient, if anything, or what the failure is
 };
 
 static_assert(std::is_trivially_copyable_v<RankOrder> && std::is_trivially_copyable_v<RankAnswer>);

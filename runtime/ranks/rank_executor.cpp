@@ -24,13 +24,6 @@ void one_after_another(std::size_t count, const std::function<void(std::size_t)>
   for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
-/// Where a rank has a model from that is in none of its slots: from the one that it keeps, if it does and
-/// that is as new.
-RankOrder::Model source_of(const Replica& replica, const AllReduceServer* all_reduce) {
-  const bool kept_there = all_reduce && replica.version == all_reduce->version();
-  return kept_there ? RankOrder::Model::own : RankOrder::Model::follows;
-}
-
 }  // namespace
 
 RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
@@ -40,12 +33,12 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
       shards_(cut_into_shards(objective.dimension(), ranks.shards)),
       dimension_(shards_.front().size),
       server_stream_(make_server_stream(wall_ && dimension_ >= least_for_own_thread)),
+      places_(ranks, dimension_, server_stream_.device()),
       mail_(*ranks.transport, dimension_, server_stream_.device(),
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
-      replicas_(server_stream_.device(), server_stream_.device(), dimension_),
-      models_(static_cast<std::size_t>(ranks.transport->size())),
+      replicas_(server_stream_.device(), server_stream_.device(), dimension_, places_.memory_for_replicas()),
       workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(ranks, objective.workers(), memory, server);
   server_stream_.ref().synchronize();
@@ -134,7 +127,8 @@ void RankExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
 void RankExecutor::apply(int worker, const Flight& flight, const Orders& orders, double lr) {
   if (of_ranks_) of_ranks_->take_arrival({layout_.rank_of(worker), worker, flight.job});
   if (!flight.landing) return server_->apply(orders.for_server(), lr, targets_, nullptr);
-  float** const exchangeable = server_stream_.ref().immediate() ? &flight.landing->values : nullptr;
+  const bool exchanged = server_stream_.ref().immediate() && !flight.landing->is_shared();
+  float** const exchangeable = exchanged ? &flight.landing->values : nullptr;
   const ArrivedGradient gradient{{flight.landing->values, dimension_, server_stream_.device()},
                                  nullptr,
                                  exchangeable,
@@ -143,20 +137,23 @@ void RankExecutor::apply(int worker, const Flight& flight, const Orders& orders,
   mail_.give_back(*flight.landing);
 }
 
-/// The replica stays as it is until its model has been sent.
 void RankExecutor::start(int worker) {
   if (state(worker).failed) return;
   const auto [job, replica] = state(worker).models.front();
   const int rank = layout_.rank_of(worker);
-  const RankModels::Place place = models_[static_cast<std::size_t>(rank)].take(replica->version);
-  const RankOrder::Model model = place.fresh ? source_of(*replica, all_reduce_) : RankOrder::Model::in_slot;
-  flights(worker).begin(job, place.slot);
-  const bool follows = model == RankOrder::Model::follows;
-  if (follows && of_shards_) of_shards_->send_model(*replica, rank);
-  mail_.order(
-      rank,
-      {.kind = RankOrder::Kind::start, .worker = worker, .job = job, .slot = place.slot, .model = model},
-      follows ? &ReplicaPool::share(*replica) : nullptr);
+  Flight& flight = flights(worker).begin(job);
+  RankOrder order{.kind = RankOrder::Kind::start, .worker = worker, .job = job};
+  places_.place_gradient(worker, flight, order);
+  const bool kept_there = all_reduce_ && replica->version == all_reduce_->version();
+  places_.place_model(rank, *replica, kept_there, flight, order);
+  Replica* awaited = nullptr;  // that is to be written before the rank may begin
+  if (order.model == RankOrder::Model::shared) {
+    awaited = flight.in_place = &ReplicaPool::share(*replica);
+  } else if (order.model == RankOrder::Model::follows) {
+    if (of_shards_) of_shards_->send_model(*replica, rank);
+    awaited = &ReplicaPool::share(*replica);
+  }
+  mail_.order(rank, order, awaited, flight.target);
 }
 
 /// The oldest job that is waited for: it is left out where its rank has not begun it, and a throttle ends.
@@ -220,9 +217,17 @@ void RankExecutor::release(Replica& replica) {
 
 void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const std::string& failure) {
   Flight& flight = flights(answer.worker).of(answer.job);
-  models_[static_cast<std::size_t>(answer.rank)].release(flight.slot);
+  places_.release_model(answer.rank, flight);
+  if (flight.in_place) release(*flight.in_place);
   flight.answer = answer;
   flight.landing = landing;
+  if (flight.target) {
+    if (flight.has_gradient()) {
+      flight.landing = flight.target;
+    } else {
+      mail_.give_back(*flight.target);
+    }
+  }
   if (answer.kind == RankAnswer::Kind::failed) {
     flight.failure = fmt::format("job {} of worker {} is lost: rank {}: {}", answer.job, answer.worker,
                                  answer.rank, failure);

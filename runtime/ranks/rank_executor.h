@@ -13,9 +13,9 @@
 #include "runtime/execution/throttle.h"
 #include "runtime/objective/objective.h"
 #include "runtime/ranks/flights.h"
+#include "runtime/ranks/job_places.h"
 #include "runtime/ranks/rank_layout.h"
 #include "runtime/ranks/rank_mail.h"
-#include "runtime/ranks/rank_models.h"
 #include "runtime/ranks/run_ranks.h"
 #include "runtime/ranks/servers/all_reduce_server.h"
 #include "runtime/ranks/servers/server_of_ranks.h"
@@ -32,7 +32,8 @@ namespace tardigrad {
 /// A job is ordered where it begins, in virtual time, too: so all ranks compute at once, whatever the order
 /// in which their gradients arrive, and what is thrown away meanwhile was computed for nothing. A gradient
 /// is received into the memory that the server reads; a model is sent from its replica as soon as the server
-/// has written that, once to a rank.
+/// has written that, once to a rank. A rank of this machine reads the replica itself, and writes its
+/// gradients to memory that the server reads (SharedVectors), of which there is one for each worker.
 ///
 /// Where every rank keeps the model (AllReduceServer), gradients stay where they are computed, and a job
 /// starts from the model of its rank. Where the model is in shards (ServerOfShards), all vectors here are the
@@ -115,7 +116,8 @@ class RankExecutor final : public Executor {
   std::vector<Shard> shards_;
   std::size_t dimension_;  // of the first, which is here
   Stream server_stream_;
-  RankMail mail_;  // outlives the server, which may keep gradients' memory as rows
+  JobPlaces places_;  // outlives the replicas
+  RankMail mail_;     // outlives the server, which may keep gradients' memory as rows
   std::unique_ptr<ParameterServer> server_;
   // The same, where it is of several ranks:
   ServerOfRanks* of_ranks_ = nullptr;
@@ -123,7 +125,6 @@ class RankExecutor final : public Executor {
   ServerOfShards* of_shards_ = nullptr;
   ReplicaPool replicas_;
   ReplicaSnapshot replica_snapshot_;
-  std::vector<RankModels> models_;  // of each rank
   std::vector<WorkerJobs> workers_;
   std::vector<Replica*> targets_;  // of the hand-overs that are being carried out; null: it is there
   std::vector<int> stretched_;     // workers whose job waits for a throttle to end it

@@ -12,7 +12,7 @@ RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, L
       listener_(std::move(listener)),
       memory_(Stream::immediate(server, "gradients of other ranks")) {}
 
-void RankMail::order(int rank, const RankOrder& order, Replica* model) {
+void RankMail::order(int rank, const RankOrder& order, Replica* model, const Landing* gradient) {
   std::unique_ptr<Outgoing> one;
   if (spare_.empty()) {
     one = std::make_unique<Outgoing>();
@@ -23,6 +23,7 @@ void RankMail::order(int rank, const RankOrder& order, Replica* model) {
   one->rank = rank;
   one->order = order;
   one->model = model;
+  one->gradient = gradient;
   outbox_.push_back(std::move(one));
   if (order.kind == RankOrder::Kind::start) {
     ++unanswered_;
@@ -38,14 +39,14 @@ bool RankMail::look() {
   return settle_sent() || any_sent || any_answered || any_complete;
 }
 
-/// In their order: the server writes the models in the same.
+/// In their order: the server writes models and reads gradients in the same.
 bool RankMail::send_written() {
   bool any = false;
   while (!outbox_.empty()) {
     Outgoing& one = *outbox_.front();
-    if (one.model && !one.model->written.complete()) break;
+    if (!one.is_ready()) break;
     one.transfers.push_back(transport_.send(one.rank, tag_order, &one.order, sizeof(one.order)));
-    if (one.model) {
+    if (one.brings_model()) {
       one.transfers.push_back(
           transport_.send(one.rank, tag_model, one.model->model.data(), dimension_ * sizeof(float)));
     }
@@ -61,7 +62,7 @@ bool RankMail::settle_sent() {
   for (auto& one : sent_) {
     transport_.take_out_done(one->transfers);
     if (!one->transfers.empty()) continue;
-    if (one->model) listener_.on_sent(*one->model);
+    if (one->brings_model()) listener_.on_sent(*one->model);
     spare_.push_back(std::move(one));
     any = true;
   }
@@ -129,7 +130,7 @@ Landing& RankMail::take_landing() {
     return landing;
   }
   if (unused_.size() < being_read) {
-    landings_.push_back(std::make_unique<Landing>(memory_, dimension_, server_));
+    landings_.push_back(std::make_unique<Landing>(Buffer<float>(memory_, dimension_), server_));
     return *landings_.back();
   }
   Landing& landing = *unused_.front();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/device/buffer.h"
@@ -17,14 +18,19 @@
 
 namespace tardigrad {
 
-/// Is memory of rank 0 into which a gradient is received, and from which the server reads it.
+/// Is memory from which the server reads a gradient: rank 0's own, into which it is received, or a shared
+/// vector, into which another rank writes it.
 struct Landing {
-  Landing(const StreamRef& memory_of, std::size_t dimension, Device server)
-      : memory(memory_of, dimension), values(memory.ref().data()), taken(server) {}
+  Landing(Buffer<float> own, Device server)
+      : memory(std::move(own)), values(memory->ref().data()), taken(server) {}
+  Landing(BufferRef<float> shared, Device server) : values(shared.data()), taken(server) {}
 
-  Buffer<float> memory;
-  float* values;  ///< the server may exchange it for a row
-  Event taken;    ///< recorded by the server when it has read the gradient
+  bool is_shared() const { return !memory; }
+
+  std::optional<Buffer<float>> memory = {};
+  float* values;        ///< the server may exchange it for a row where the memory is rank 0's own
+  Event taken;          ///< recorded by the server when it has read the gradient
+  bool in_use = false;  ///< of a shared vector: from a job's order until it is given back
 };
 
 /// Carries orders from rank 0 to the other ranks, and their answers back. It blocks nowhere: look() takes
@@ -33,19 +39,20 @@ class RankMail {
  public:
   /// Says what its owner is told of, within look() or order().
   struct Listener {
-    /// The model of a replica has been sent to a rank that it was given for.
+    /// The model of a replica has been sent to a rank, behind an order.
     std::function<void(Replica&)> on_sent;
-    /// A job has come to its end. Of a gradient there is its landing, which is to be given back; of a failure
-    /// there are its words.
+    /// A job has come to its end. Of a gradient that has been received there is its landing, which is to be
+    /// given back; of a failure there are its words.
     std::function<void(const RankAnswer&, Landing*, const std::string& failure)> on_answer;
   };
 
   /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients.
   RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener);
 
-  /// Sends an order, behind all before it. Its model, where one follows, is sent when the server has written
-  /// it. Any order but one to start a job has no answer.
-  void order(int rank, const RankOrder& order, Replica* model = nullptr);
+  /// Sends an order, behind all before it: when the server has written its model, and read what was in the
+  /// memory that its gradient goes to. The model goes with it where the order says so. Any order but one to
+  /// start a job has no answer.
+  void order(int rank, const RankOrder& order, Replica* model = nullptr, const Landing* gradient = nullptr);
 
   /// Does what can be done at once. Returns whether that was anything.
   bool look();
@@ -54,14 +61,23 @@ class RankMail {
   bool at_rest() const { return outbox_.empty() && sent_.empty() && unanswered_ == 0 && payloads_.empty(); }
 
   /// Takes back the memory of a gradient, which the server may still read.
-  void give_back(Landing& landing) { unused_.push_back(&landing); }
+  void give_back(Landing& landing) {
+    landing.in_use = false;
+    if (!landing.is_shared()) unused_.push_back(&landing);
+  }
 
  private:
   /// Is an order on its way, with the model that it may bring.
   struct Outgoing {
+    bool is_ready() const {
+      return (!model || model->written.complete()) && (!gradient || gradient->taken.complete());
+    }
+    bool brings_model() const { return model && order.model == RankOrder::Model::follows; }
+
     int rank = 0;
     RankOrder order;
     Replica* model = nullptr;
+    const Landing* gradient = nullptr;
     std::vector<Transport::Transfer> transfers = {};
   };
 
@@ -88,7 +104,7 @@ class RankMail {
   Stream memory_;
   std::vector<std::unique_ptr<Landing>> landings_;
   std::vector<Landing*> unused_;
-  std::deque<std::unique_ptr<Outgoing>> outbox_;  // not sent: the server is to write the first one's model
+  std::deque<std::unique_ptr<Outgoing>> outbox_;  // not sent: the first waits for the server
   std::vector<std::unique_ptr<Outgoing>> sent_;
   std::vector<std::unique_ptr<Outgoing>> spare_;
   std::size_t unanswered_ = 0;

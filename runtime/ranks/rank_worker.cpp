@@ -38,7 +38,7 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
     const std::string name = fmt::format("workers {}", lane);
     Stream stream = lanes == 1 ? Stream::immediate(devices.front(), name) : Stream(devices[lane], name);
     lanes_.push_back(std::make_unique<Lane>(objective, std::move(stream), job, there));
-    spare_.push_back(std::make_unique<Result>(memory_, dimension_));
+    spare_.push_back(std::make_unique<Result>(devices.front()));
   }
 }
 
@@ -82,11 +82,14 @@ void RankWorker::take(const RankOrder& order) {
     case Kind::end:
       ended_ = true;
       return;
+    case Kind::share:
+      shared_ = SharedVectors::accept(transport_, dimension_);
+      return;
     case Kind::set_state:
       return server_.value().receive_state(order.job);
     case Kind::add_to_sum: {
       std::unique_ptr<Result> result = take_kept(order);
-      server_.value().add_to_sum(static_cast<float>(order.number), result->gradient.ref());
+      server_.value().add_to_sum(static_cast<float>(order.number), result->gradient.value().ref());
       spare_.push_back(std::move(result));
       return;
     }
@@ -101,6 +104,8 @@ void RankWorker::take(const RankOrder& order) {
 }
 
 void RankWorker::take_job(const RankOrder& order) {
+  lane_of(order.worker).waiting.push_back({order, false});
+  if (order.model == RankOrder::Model::shared) return;
   while (models_.size() <= order.slot) models_.push_back({Buffer<float>(memory_, dimension_)});
   Model& model = models_[order.slot];
   if (order.model == RankOrder::Model::own) server_.value().hand_over(model.values.ref());
@@ -111,13 +116,24 @@ void RankWorker::take_job(const RankOrder& order) {
                                                   shards_[i].size * sizeof(float)));
     }
   }
-  lane_of(order.worker).waiting.push_back({order, false});
 }
 
-bool RankWorker::is_there(std::uint32_t slot) {
-  Model& model = models_[slot];
+bool RankWorker::is_there(const RankOrder& order) {
+  if (order.model == RankOrder::Model::shared) return true;
+  Model& model = models_[order.slot];
   transport_.take_out_done(model.arriving);
   return model.arriving.empty();
+}
+
+BufferRef<const float> RankWorker::model_of(const RankOrder& order) const {
+  if (order.model == RankOrder::Model::shared) return shared_.value().at(order.slot);
+  return models_[order.slot].values.ref();
+}
+
+BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result) {
+  if (order.gradient >= 0) return shared_.value().at(static_cast<std::uint32_t>(order.gradient));
+  if (!result.gradient) result.gradient.emplace(memory_, dimension_);
+  return result.gradient->ref();
 }
 
 /// Returns whether there was anything to do.
@@ -128,7 +144,7 @@ bool RankWorker::advance(Lane& lane) {
     any = true;
   }
   // A job that is left out has its model, too: the slot is written anew when rank 0 has heard of its end.
-  while (!lane.current && !lane.waiting.empty() && is_there(lane.waiting.front().order.slot)) {
+  while (!lane.current && !lane.waiting.empty() && is_there(lane.waiting.front().order)) {
     if (lane.waiting.front().left_out) {
       leave_out(lane.waiting.front().order);
       lane.waiting.pop_front();
@@ -153,8 +169,7 @@ void RankWorker::begin(Lane& lane) {
       lane.jobs.enqueue_minibatch(order.worker, order.job);
     }
     stream.host("begin", [&result] { result.began_s = seconds_now(); });
-    const Buffer<float>& model = models_[order.slot].values;
-    lane.jobs.enqueue_gradient(order.worker, order.job, model.ref(), result.gradient.ref(),
+    lane.jobs.enqueue_gradient(order.worker, order.job, model_of(order), gradient_of(order, result),
                                result.loss.data());
     stream.host("end", [&result] { result.answer.computing_s = seconds_now() - result.began_s; });
   } catch (const DeviceError& error) {
@@ -175,12 +190,16 @@ void RankWorker::finish(Lane& lane) {
   RankAnswer& answer = result.answer;
   answer.worker = order.worker;
   answer.job = order.job;
-  const void* payload = result.gradient.ref().data();
+  const void* payload = nullptr;
   if (result.failure.empty()) {
     answer.kind = RankAnswer::Kind::gradient;
     answer.loss = *result.loss.data();
-    if (!server_) answer.payload_bytes = shards_.front().size * sizeof(float);
-    send_to_shards(result);
+    const bool is_sent = !server_ && order.gradient < 0;
+    if (is_sent) {
+      payload = result.gradient.value().ref().data();
+      answer.payload_bytes = shards_.front().size * sizeof(float);
+      send_to_shards(result);
+    }
   } else {
     answer.kind = RankAnswer::Kind::failed;
     answer.payload_bytes = result.failure.size();
@@ -205,8 +224,9 @@ void RankWorker::send_to_shards(Result& result) {
   for (std::size_t i = 1; i < shards_.size(); ++i) {
     const int rank = static_cast<int>(i);
     result.transfers.push_back(transport_.send(rank, tag_order, &result.header, sizeof(result.header)));
-    result.transfers.push_back(transport_.send(
-        rank, tag_payload, result.gradient.ref().data() + shards_[i].begin, shards_[i].size * sizeof(float)));
+    result.transfers.push_back(transport_.send(rank, tag_payload,
+                                               result.gradient.value().ref().data() + shards_[i].begin,
+                                               shards_[i].size * sizeof(float)));
   }
 }
 
@@ -243,7 +263,7 @@ bool RankWorker::settle_sent() {
 }
 
 std::unique_ptr<RankWorker::Result> RankWorker::take_result() {
-  if (spare_.empty()) return std::make_unique<Result>(memory_, dimension_);
+  if (spare_.empty()) return std::make_unique<Result>(memory_.ref().device());
   std::unique_ptr<Result> result = std::move(spare_.back());
   spare_.pop_back();
   result->answer = {};

@@ -16,13 +16,15 @@
 #include "runtime/ranks/messages.h"
 #include "runtime/ranks/servers/rank_server.h"
 #include "runtime/ranks/servers/shard_messages.h"
+#include "runtime/ranks/shared_vectors.h"
 #include "runtime/ranks/transport.h"
 #include "runtime/server/shard.h"
 
 namespace tardigrad {
 
 /// Computes, on a rank of its own, the gradients of some of a run's workers as rank 0 orders them, and sends
-/// each of them back, to every shard its part, or keeps it for the sum that all ranks add up.
+/// each of them back, to every shard its part, or keeps it for the sum that all ranks add up. On rank 0's
+/// machine it reads models and writes gradients where they are wanted (SharedVectors).
 ///
 /// Jobs are computed on lanes, one for each CPU device that has a worker: in the order of their orders, each
 /// as soon as its model is there. The minibatch of a lane with one worker is gathered before that: behind
@@ -49,11 +51,10 @@ class RankWorker {
  private:
   /// Is an answer, from the time that its gradient is computed until it has been sent.
   struct Result {
-    Result(const StreamRef& memory, std::size_t dimension)
-        : gradient(memory, dimension), loss(memory.device(), 1) {}
+    explicit Result(Device device) : loss(device, 1) {}
     RankAnswer answer;
-    ShardOrder header;  // of the gradient, to other shards than rank 0's
-    Buffer<float> gradient;
+    ShardOrder header;                      // of the gradient, to other shards than rank 0's
+    std::optional<Buffer<float>> gradient;  // once there was one that is sent, or kept
     PinnedBuffer<float> loss;
     std::string failure;
     double began_s = 0;
@@ -87,7 +88,9 @@ class RankWorker {
   bool take_orders();
   void take(const RankOrder& order);
   void take_job(const RankOrder& order);
-  bool is_there(std::uint32_t slot);
+  bool is_there(const RankOrder& order);
+  BufferRef<const float> model_of(const RankOrder& order) const;
+  BufferRef<float> gradient_of(const RankOrder& order, Result& result);
   bool advance(Lane& lane);
   void begin(Lane& lane);
   void finish(Lane& lane);
@@ -103,7 +106,8 @@ class RankWorker {
   std::size_t dimension_;
   std::vector<Shard> shards_;  // by the ranks that keep them
   Stream memory_;
-  std::deque<Model> models_;  // by their slots
+  std::optional<SharedVectors> shared_;  // with rank 0
+  std::deque<Model> models_;             // by their slots
   std::vector<std::size_t> lane_of_worker_;
   std::vector<std::unique_ptr<Result>> spare_;
   std::vector<std::unique_ptr<Result>> sent_;

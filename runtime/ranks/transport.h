@@ -25,6 +25,9 @@ class Transport {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
+  /// Tells whether a rank is on the machine of rank 0, so that both can map the same memory.
+  virtual bool on_machine_of_rank_0(int rank) const = 0;
+
   /// Begins to send; the bytes must stay as they are until it is done. Both sides know how many there are.
   virtual Transfer send(int to, int tag, const void* data, std::size_t bytes) = 0;
 

@@ -37,11 +37,15 @@ inline constexpr const char* replicas_in_snapshots = "models";
 /// next to be written, while the caches still hold it.
 class ReplicaPool {
  public:
-  ReplicaPool(Device device, Device server, std::size_t dimension)
+  /// `given` is memory [dimension] each that is not the pool's: replicas lie there first.
+  ReplicaPool(Device device, Device server, std::size_t dimension,
+              const std::vector<BufferRef<float>>& given = {})
       : memory_(device.backend == Backend::cpu ? Stream::immediate(device, "replicas")
                                                : Stream(device, "replicas")),
         server_(server),
-        dimension_(dimension) {}
+        dimension_(dimension) {
+    for (const BufferRef<float> memory : given) add(memory);
+  }
 
   Device device() const { return memory_.device(); }
 
@@ -122,10 +126,12 @@ class ReplicaPool {
     const std::size_t count = growth(dimension_, all_.size());
     Buffer<float>& slab = slabs_.emplace_back(memory_, count * stride);
     memory_.ref().synchronize();  // there for every stream; nothing else runs on this one
-    for (std::size_t i = 0; i < count; ++i) {
-      all_.push_back(std::make_unique<Replica>(slab.ref().subview(i * stride, dimension_), server_));
-      unused_.push_back(all_.back().get());
-    }
+    for (std::size_t i = 0; i < count; ++i) add(slab.ref().subview(i * stride, dimension_));
+  }
+
+  void add(BufferRef<float> memory) {
+    all_.push_back(std::make_unique<Replica>(memory, server_));
+    unused_.push_back(all_.back().get());
   }
 
   Stream memory_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,12 @@ namespace tardigrad::testing {
 /// long as that: who changes it too early is found out.
 class ThreadRanks {
  public:
-  explicit ThreadRanks(int size) {
+  /// Says whether a rank is on rank 0's machine.
+  using Nearness = std::function<bool(int rank)>;
+
+  explicit ThreadRanks(
+      int size, Nearness near = [](int rank) { return rank % 2 == 1; })
+      : near_(std::move(near)) {
     for (int rank = 0; rank < size; ++rank) ranks_.push_back(std::make_unique<Rank>(*this, rank));
   }
 
@@ -55,6 +61,7 @@ class ThreadRanks {
     Rank(ThreadRanks& job, int rank) : job_(job), rank_(rank) {}
     int rank() const override { return rank_; }
     int size() const override { return static_cast<int>(job_.ranks_.size()); }
+    bool on_machine_of_rank_0(int rank) const override { return job_.near_(rank); }
 
     Transfer send(int to, int tag, const void* data, std::size_t bytes) override {
       return remember(job_.send({.from = rank_, .to = to, .tag = tag, .sent = data, .bytes = bytes}));
@@ -158,6 +165,7 @@ class ThreadRanks {
     return here;
   }
 
+  Nearness near_;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<SharedMessage>> reductions_;  // that have begun, by their numbers
   std::optional<std::pair<int, int>> cut_;

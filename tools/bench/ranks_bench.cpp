@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "runtime/coordinator/coordinator.h"
-#include "runtime/ranks/backoff.h"
+#include "runtime/ranks/blocking.h"
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/mpi_job.h"
 #include "runtime/ranks/rank_worker.h"
@@ -85,15 +85,11 @@ double ping_pong_s(Transport& ranks, std::size_t dimension, int times) {
   constexpr int tag = 100;
   std::vector<float> vector(dimension, 1.0F);
   const std::size_t bytes = dimension * sizeof(float);
-  const auto wait = [&](Transport::Transfer transfer) {
-    Backoff backoff;
-    while (!ranks.done(transfer)) backoff.after(false);
-  };
   const auto began = std::chrono::steady_clock::now();
   for (int i = 0; i < times && ranks.rank() < 2; ++i) {
-    if (ranks.rank() == 0) wait(ranks.send(1, tag, vector.data(), bytes));
-    wait(ranks.receive(1 - ranks.rank(), tag, vector.data(), bytes));
-    if (ranks.rank() == 1) wait(ranks.send(0, tag, vector.data(), bytes));
+    if (ranks.rank() == 0) blocking_send(ranks, 1, tag, vector.data(), bytes);
+    blocking_receive(ranks, 1 - ranks.rank(), tag, vector.data(), bytes);
+    if (ranks.rank() == 1) blocking_send(ranks, 0, tag, vector.data(), bytes);
   }
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() / times;
 }
@@ -104,17 +100,22 @@ int main(int argc, char** argv) {
   std::vector<std::size_t> dimensions = {100, 620'362};
   std::vector<std::string> methods = {"asgd", "dude"};
   int runs = 5;
+  int workers = 0;
   CLI::App app("What ranks take for themselves; mpirun starts it.");
   app.add_option("--dimensions", dimensions)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--methods", methods)->capture_default_str();
+  app.add_option("--workers", workers, "Of all ranks but the first; 0: one each.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--runs", runs)->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   Transport& ranks = mpi_job();
   const bool speaks = ranks.rank() == 0;
   const int others = ranks.size() - 1;
+  if (workers == 0) workers = others;
   for (const std::size_t d : dimensions) {
     const bool large = d > 100'000;
-    const std::uint64_t arrivals = large ? 500 : 10'000;
+    const std::uint64_t arrivals = large ? 4'000 : 10'000;
     for (const std::string& method : methods) {
       std::vector<double> ping_pong;
       std::vector<double> round_trip;
@@ -124,13 +125,13 @@ int main(int argc, char** argv) {
       for (int i = 0; i < runs; ++i) {
         ping_pong.push_back(ping_pong_s(ranks, d, large ? 200 : 5'000));
         const auto one = rate_on_ranks(ranks, {d, 1, method, ClockKind::wall, arrivals});
-        const auto all = rate_on_ranks(ranks, {d, others, method, ClockKind::wall, arrivals});
-        const auto planned = rate_on_ranks(ranks, {d, others, method, ClockKind::virtual_time, arrivals});
+        const auto all = rate_on_ranks(ranks, {d, workers, method, ClockKind::wall, arrivals});
+        const auto planned = rate_on_ranks(ranks, {d, workers, method, ClockKind::virtual_time, arrivals});
         if (!speaks) continue;
         round_trip.push_back(1 / *one);
         wall.push_back(*all);
         virtual_time.push_back(*planned);
-        threads.push_back(rate_of_threads({d, others, method, ClockKind::wall, arrivals}));
+        threads.push_back(rate_of_threads({d, workers, method, ClockKind::wall, arrivals}));
       }
       if (!speaks) continue;
       const double there_and_back = bench::median(ping_pong);
@@ -138,11 +139,12 @@ int main(int argc, char** argv) {
       const double of_ranks = bench::median(wall);
       const double of_threads = bench::median(threads);
       fmt::print(
-          "{} d = {}: round trip {:.1f} us, ping-pong {:.1f} us: {:.2f} times; {} worker ranks: {:.0f} "
+          "{} d = {}: round trip {:.1f} us, ping-pong {:.1f} us: {:.2f} times; {} workers on {} ranks: "
+          "{:.0f} "
           "arrivals/s in wall time, {:.0f} of threads in one process: {:.2f} times; {:.0f} in virtual "
           "time\n",
-          method, d, 1e6 * trip, 1e6 * there_and_back, trip / there_and_back, others, of_ranks, of_threads,
-          of_ranks / of_threads, bench::median(virtual_time));
+          method, d, 1e6 * trip, 1e6 * there_and_back, trip / there_and_back, workers, others, of_ranks,
+          of_threads, of_ranks / of_threads, bench::median(virtual_time));
       std::fflush(stdout);
     }
   }

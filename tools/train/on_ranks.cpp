@@ -215,11 +215,20 @@ RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, con
           options.sync_over == SyncOver::mpi, static_cast<std::size_t>(options.server_shards)};
 }
 
+void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
+  const std::vector<int>& of_workers = ranks.layout.of_workers();
+  run.rank = rank;
+  run.workers_on_rank = ranks.layout.workers_of(rank);
+  run.replicated_on_ranks = ranks.replicated;
+  run.shares_with_rank_0 = ranks.shares_vectors(rank);
+  run.workers_sharing = static_cast<std::size_t>(
+      std::ranges::count_if(of_workers, [&](int one) { return ranks.shares_vectors(one); }));
+}
+
 std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ranks) {
   std::vector<MemoryPlan> plans;
   for (int rank = 0; rank < ranks.transport->size(); ++rank) {
-    run.rank = rank;
-    run.workers_on_rank = ranks.layout.workers_of(rank);
+    plan_for_rank(run, ranks, rank);
     plans.push_back(plan_memory(run));
   }
   return plans;

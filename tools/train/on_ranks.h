@@ -31,6 +31,9 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
 RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
                         Transport& transport);
 
+/// Says what the memory of one of the ranks depends on besides.
+void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank);
+
 /// Plans the memory of all ranks, given the run of any of them.
 std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ranks);
 

@@ -203,11 +203,7 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.lookahead = !planned.wall && runs_ahead_on_threads(setup.devices);
   planned.fixed_workers =
       is_own_model(options) || (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options)));
-  if (setup.ranks) {
-    planned.rank = setup.ranks->transport->rank();
-    planned.workers_on_rank = setup.ranks->layout.workers_of(*planned.rank);
-    planned.replicated_on_ranks = setup.ranks->replicated;
-  }
+  if (setup.ranks) plan_for_rank(planned, *setup.ranks, setup.ranks->transport->rank());
   planned.engine = [&objective](Device device, std::span<const int> there) {
     return objective.engine_memory(device, there);
   };

@@ -82,6 +82,21 @@ TEST(MemoryPlan, ARankNeedsWhatItsPartOfTheRunTakes) {
                                                          {"models handed over", 20'000'000}}));
 }
 
+TEST(MemoryPlan, RanksOfOneMachineHaveModelsAndGradientsInCommon) {
+  PlannedRun run = two_gpus();
+  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
+  run.rank = 0;
+  run.workers_sharing = 9;
+  EXPECT_EQ(items_of(plan_memory(run), Device{}).at("gradients"), 48'000'000U);  // two of another machine's
+  run.workers_sharing = 10;
+  EXPECT_EQ(items_of(plan_memory(run), Device{}).at("gradients"), 40'000'000U);
+  run.rank = 1;
+  run.workers_on_rank = {0, 3, 6, 9};
+  run.shares_with_rank_0 = true;
+  EXPECT_EQ(items_of(plan_memory(run), Device{}),
+            (Items{{"scratch of gradients", 1400}, {"data that all workers share", 5000}}));
+}
+
 TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
   PlannedRun run = two_gpus();
   run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});

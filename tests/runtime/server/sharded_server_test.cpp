@@ -18,7 +18,7 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-constexpr int workers = AnyActions::workers;
+constexpr int worker_count = AnyActions::workers;
 
 /// Five blocks, the last of which is not full.
 constexpr std::size_t length = 4 * shard_block + 1027;
@@ -57,12 +57,12 @@ class Rig {
         ready_(devices_[0]),
         taken_(devices_[0]) {
     if (shards == 0) {
-      server = std::make_unique<Server>(home_, length, workers, memory, options);
+      server = std::make_unique<Server>(home_, length, worker_count, memory, options);
       return;
     }
     for (std::size_t i = 0; i < shards; ++i) streams_.emplace_back(devices_[i % devices_.size()], "shard");
     const std::vector<StreamRef> streams(streams_.begin(), streams_.end());
-    server = std::make_unique<ShardedServer>(home_, streams, length, workers, memory, options);
+    server = std::make_unique<ShardedServer>(home_, streams, length, worker_count, memory, options);
   }
 
   /// Returns the replicas that were written.
@@ -194,7 +194,7 @@ constexpr ServerMemory tables{.tables = 2, .mean = true};
 TEST_P(ShardedServerContract, PlainSteps) { compare(tables, {}); }
 
 TEST_P(ShardedServerContract, CorrectedMeansAndKeptRows) {
-  compare({.tables = 2, .mean = true, .corrected = true, .kept_rows = workers}, {});
+  compare({.tables = 2, .mean = true, .corrected = true, .kept_rows = worker_count}, {});
 }
 
 TEST_P(ShardedServerContract, MemoryOfOtherGpusWhereItLies) {
