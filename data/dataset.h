@@ -44,6 +44,8 @@ struct Images {
   std::shared_ptr<const MappedFile> mapped = {};  ///< holds the pixels where those are none of the above
   std::size_t mapped_from = 0;                    ///< place of the first of them in that file
   std::vector<Label> labels = {};                 ///< [size()]
+  /// Says how often each byte comes in each channel, [channels, 256], where that has been counted already.
+  std::vector<std::uint64_t> byte_counts = {};
 
   std::size_t size() const { return labels.size(); }
   bool in_floats() const { return !values.empty(); }
@@ -56,6 +58,7 @@ struct Images {
   void keep_first(std::size_t count) {
     if (count >= size()) return;
     labels.resize(count);
+    byte_counts.clear();
     if (!values.empty()) values.resize(count * shape.size());
     if (!pixels.empty()) pixels.resize(count * shape.size());
   }

@@ -17,6 +17,8 @@
 namespace tardigrad::data {
 namespace {
 
+constexpr std::size_t kinds = 256;  // of bytes
+
 /// Of each group of values that share them: a channel, or a feature.
 struct Moments {
   std::vector<double> mean;
@@ -52,15 +54,13 @@ Moments measure_values(std::span<const float> values, const ImageShape& shape, s
   return moments;
 }
 
-/// From how often each byte comes, so in one pass.
-Moments measure_bytes(const Images& images, std::size_t groups) {
-  constexpr std::size_t kinds = 256;
+/// From how often each byte comes, so in one pass, or in none.
+Moments measure_bytes(const Images& images) {
   constexpr double white = 255;
-  const std::span<const std::uint8_t> bytes = images.bytes();
-  std::vector<std::uint64_t> counts(groups * kinds);
-  for_each_value(bytes, images.shape, groups,
-                 [&](std::size_t group, std::uint8_t byte) { ++counts[group * kinds + byte]; });
-  const double count = static_cast<double>(bytes.size()) / static_cast<double>(groups);
+  const auto groups = static_cast<std::size_t>(images.shape.channels);
+  const std::vector<std::uint64_t> counts =
+      images.byte_counts.empty() ? count_bytes(images) : images.byte_counts;
+  const double count = static_cast<double>(images.bytes().size()) / static_cast<double>(groups);
   Moments moments{std::vector<double>(groups), std::vector<double>(groups)};
   for (std::size_t group = 0; group < groups; ++group) {
     const auto mean_of = [&](const auto& term) {
@@ -78,8 +78,8 @@ Moments measure_bytes(const Images& images, std::size_t groups) {
 }
 
 Moments measure(const Images& images, std::size_t groups) {
-  Moments moments = images.in_floats() ? measure_values(images.values, images.shape, groups)
-                                       : measure_bytes(images, groups);
+  Moments moments =
+      images.in_floats() ? measure_values(images.values, images.shape, groups) : measure_bytes(images);
   for (std::size_t group = 0; group < groups; ++group) {
     const double deviation = std::sqrt(moments.deviation[group]);
     const double rounding = 1e-6 * std::abs(moments.mean[group]);  // of floats that are all the same
@@ -122,6 +122,14 @@ void change(Images& images, const Moments& moments) {
 }
 
 }  // namespace
+
+std::vector<std::uint64_t> count_bytes(const Images& images) {
+  const auto channels = static_cast<std::size_t>(images.shape.channels);
+  std::vector<std::uint64_t> counts(channels * kinds);
+  for_each_value(images.bytes(), images.shape, channels,
+                 [&](std::size_t channel, std::uint8_t byte) { ++counts[channel * kinds + byte]; });
+  return counts;
+}
 
 void normalise(Dataset& dataset, const std::string& how) {
   const auto channels = static_cast<std::size_t>(dataset.train.shape.channels);

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 
 namespace tardigrad::data {
+
+/// Returns how often each byte comes in each channel of all images, which have bytes: [channels, 256].
+std::vector<std::uint64_t> count_bytes(const Images& images);
 
 /// Normalises data as `how` says: "measured", by the means and standard deviations of the training set;
 /// "none", leaving pixels in [0, 1] and floats as they are; or "MEAN:DEVIATION", of which each may be a list

@@ -18,8 +18,9 @@ namespace tardigrad::data {
 struct CachedImages {
   ImageShape shape;
   std::size_t training = 0;
-  std::vector<Label> labels;          ///< of all of them
-  std::vector<std::uint32_t> owners;  ///< likewise
+  std::vector<Label> labels;               ///< of all of them
+  std::vector<std::uint32_t> owners;       ///< likewise
+  std::vector<std::uint64_t> byte_counts;  ///< of those for training (Images)
   std::shared_ptr<const MappedFile> file;
   std::size_t pixels_from = 0;  ///< place of the pixels in the file
 };
@@ -45,6 +46,8 @@ class CacheWriter {
   CachedImages finish(std::size_t training, std::vector<Label> labels, std::vector<std::uint32_t> owners);
 
  private:
+  std::size_t first_pixel() const;
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   std::uint64_t key_;
@@ -54,8 +57,9 @@ class CacheWriter {
 };
 
 /// Opens a cache file; nothing where there is none of that key, or where it is damaged, which `trouble` then
-/// says.
+/// says. Whether pixels are, a gibibyte of them at the most, is found out with `check_pixels` alone: that
+/// reads them.
 std::optional<CachedImages> open_cache(const std::filesystem::path& path, std::uint64_t key,
-                                       std::string& trouble);
+                                       bool check_pixels, std::string& trouble);
 
 }  // namespace tardigrad::data

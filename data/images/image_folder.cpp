@@ -252,7 +252,8 @@ FolderOfImages from_cache(const CachedImages& cached) {
   folder.train = {.shape = cached.shape,
                   .mapped = cached.file,
                   .mapped_from = cached.pixels_from,
-                  .labels = {cached.labels.begin(), cached.labels.begin() + middle}};
+                  .labels = {cached.labels.begin(), cached.labels.begin() + middle},
+                  .byte_counts = cached.byte_counts};
   folder.test = {.shape = cached.shape,
                  .mapped = cached.file,
                  .mapped_from = cached.pixels_from + cached.training * cached.shape.size(),
@@ -268,7 +269,7 @@ FolderOfImages read_plan(const fs::path& folder, const Plan& plan, const ImageOp
   const std::string name = fs::absolute(folder).lexically_normal().string() + "\n" + text_of(options);
   const fs::path path = options.cache / fmt::format("{:016x}.images", hash_of(name));
   std::string trouble;
-  if (const auto cached = open_cache(path, key, trouble)) return from_cache(*cached);
+  if (const auto cached = open_cache(path, key, options.check_pixels, trouble)) return from_cache(*cached);
   if (!trouble.empty()) {
     reading.say(fmt::format("{}: {}; the images are decoded anew", path.string(), trouble));
   }

@@ -26,6 +26,7 @@ struct ImageOptions {
   Colour colour = Colour::automatic;   ///< automatic: grey where all images are
   bool skip_broken = false;            ///< leave out what cannot be decoded
   std::filesystem::path cache = {};    ///< folder for what is decoded; empty: it stays in memory
+  bool check_pixels = true;            ///< read those of the cache, to find out whether they are damaged
 };
 
 /// Lets whoever reads data take part, since no thread is started here.

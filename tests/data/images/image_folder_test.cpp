@@ -11,6 +11,7 @@
 #include "data/data_source.h"
 #include "data/images/image_file.h"
 #include "data/images/resize.h"
+#include "data/normalise.h"
 #include "tests/data/png_file.h"
 #include "tests/support/source_path.h"
 #include "tests/support/temporary_file.h"
@@ -163,9 +164,35 @@ TEST_F(ImageFolder, DecodesOnceAndMapsWhatItKept) {
   EXPECT_EQ(bytes(again.train), bytes(first.train));
   EXPECT_EQ(bytes(again.test), read(0.2).test.pixels);
   EXPECT_EQ(again.test.labels, first.test.labels);
+  EXPECT_EQ(again.train.byte_counts, count_bytes(read(0.2).train));
   Images few = again.train;
   few.keep_first(3);
   EXPECT_EQ(few.bytes().size(), 12U);
+  EXPECT_TRUE(few.byte_counts.empty());
+}
+
+TEST_F(ImageFolder, PixelsOfTheCacheAreReadWhenTheyAreNeededWhereNobodyChecksThem) {
+  add_cats_and_dogs();
+  const std::uint8_t last = read(0, {.cache = cache()}).train.bytes().back();
+  std::string other = testing::read_file(cache_file());
+  other.back() ^= 1;
+  std::ofstream(cache_file(), std::ios::binary) << other;
+  const Images found = read(0, {.cache = cache(), .check_pixels = false}).train;
+  EXPECT_EQ(decoded_, 0);
+  EXPECT_EQ(found.bytes().back(), last ^ 1);
+}
+
+TEST_F(ImageFolder, ACacheOfAnotherVersionIsMadeAnewInSilence) {
+  add_cats_and_dogs();
+  read(0, {.cache = cache()});
+  const std::string whole = testing::read_file(cache_file());
+  std::string older = whole;
+  older[7] = '1';
+  std::ofstream(cache_file(), std::ios::binary) << older;
+  read(0, {.cache = cache()});
+  EXPECT_EQ(decoded_, 20);
+  EXPECT_THAT(said_, IsEmpty());
+  EXPECT_TRUE(testing::read_file(cache_file()) == whole);
 }
 
 TEST_F(ImageFolder, DecodesAnewWhatHasChanged) {
