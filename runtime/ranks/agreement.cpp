@@ -57,7 +57,9 @@ std::string trouble_of(Transport& transport, int rank, const RankStatus& here) {
   const auto status = parse_own_json(text);
   const std::string trouble = status.at("trouble").get<std::string>();
   if (!trouble.empty()) return whose + trouble;
-  const std::string difference = describe_difference(here.facts, status.at("facts"));
+  std::map<std::string, std::string> expected = here.facts;
+  if (here.facts_of_rank) expected.merge(here.facts_of_rank(rank));
+  const std::string difference = describe_difference(expected, status.at("facts"));
   return difference.empty() ? "" : whose + difference;
 }
 

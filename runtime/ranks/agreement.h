@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -13,6 +14,9 @@ struct RankStatus {
   std::string trouble = {};  ///< why it cannot take part, in one line; empty if it can
   /// Holds what must be the same on all ranks, by a name for people: "--lr", "the program", "the data".
   std::map<std::string, std::string> facts = {};
+  /// Returns, on rank 0, what else must hold on another rank, of its part of the run; there it is among the
+  /// facts.
+  std::function<std::map<std::string, std::string>(int rank)> facts_of_rank = {};
 };
 
 /// Ends a rank of which rank 0 has said why, or that of another: it has nothing to add.

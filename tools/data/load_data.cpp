@@ -30,7 +30,7 @@ class ProgressLine {
 
 }  // namespace
 
-data::Dataset load_dataset(const TrainOptions& options) {
+data::Dataset load_dataset(const TrainOptions& options, CachedPixels cached) {
   ProgressLine line;
   data::Reading reading;
   reading.share_out = [](std::size_t count, const std::function<void(std::size_t)>& work) {
@@ -46,7 +46,8 @@ data::Dataset load_dataset(const TrainOptions& options) {
                           .images = {.size = options.image_size,
                                      .colour = options.colour,
                                      .skip_broken = options.skip_broken,
-                                     .cache = data::cache_folder("TARDIGRAD_DATA", "decoded").value_or("")}},
+                                     .cache = data::cache_folder("TARDIGRAD_DATA", "decoded").value_or(""),
+                                     .check_pixels = cached == CachedPixels::checked}},
                          reading);
 }
 

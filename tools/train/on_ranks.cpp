@@ -66,12 +66,30 @@ class Hash {
   std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
 };
 
-std::string hash_of(const data::Images& images) {
+std::string hash_of_labels(const data::Images& images) {
   Hash hash;
-  hash.add(images.bytes());
-  hash.add(std::span<const float>(images.values));
   hash.add(std::span<const data::Label>(images.labels));
   return hash.text();
+}
+
+/// Of the examples of a rank's workers, alone: where images are mapped, no others are then read.
+std::map<std::string, std::string> facts_of_rank(int rank, const RunSetup& setup,
+                                                 const data::Dataset* dataset) {
+  if (!setup.classification) return {};
+  const data::Images& images = dataset->train;
+  const std::size_t size = images.shape.size();
+  const auto& shares = setup.classification->shares();
+  Hash hash;
+  for (const int worker : setup.ranks->layout.workers_of(rank)) {
+    for (const std::uint32_t example : shares[static_cast<std::size_t>(worker)]) {
+      if (images.in_floats()) {
+        hash.add(std::span<const float>(images.values).subspan(example * size, size));
+      } else {
+        hash.add(images.bytes().subspan(example * size, size));
+      }
+    }
+  }
+  return {{"the training data's hash (of its workers' shares)", hash.text()}};
 }
 
 /// What a run's numbers depend on, but for what rank 0 alone looks at.
@@ -87,7 +105,7 @@ std::map<std::string, std::string> facts_of(const TrainOptions& options, const R
   facts["the number of workers"] = fmt::format("{}", setup.objective->workers());
   facts["the number of parameters"] = fmt::format("{}", setup.objective->dimension());
   facts["the network"] = setup.network;
-  if (dataset) facts["the hash of the training data"] = hash_of(dataset->train);
+  if (dataset) facts["the hash of the training labels"] = hash_of_labels(dataset->train);
   facts["the hash of the partition"] = [&] {
     const std::string shares = json_text(to_json(setup.classes));
     Hash hash;
@@ -236,7 +254,8 @@ std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ran
 
 std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& options, const RunSetup& setup,
                                          const data::Dataset* dataset) {
-  agree_once(ranks, {.facts = facts_of(options, setup, dataset)});
+  agree_once(ranks, {.facts = facts_of(options, setup, dataset),
+                     .facts_of_rank = [&](int rank) { return facts_of_rank(rank, setup, dataset); }});
   if (options.show_memory) return nullptr;  // the others leave by themselves
   return std::make_unique<EndOfRanks>(ranks, setup.ranks->shards);
 }
@@ -244,11 +263,13 @@ std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& o
 void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunControl& control,
                         const OwnParts& own) {
   const Devices devices = choose_devices(options);
-  const auto dataset = load_data(options);
+  const auto dataset = load_data(options, CachedPixels::as_they_are);  // rank 0 checks those that it has
   const RunSetup setup = set_up_run(options, devices, dataset, own, &ranks);
   const auto serve = options.show_memory ? std::function([] {}) : what_to_serve(ranks, devices, setup);
   static_cast<void>(control.run());  // a signal that asks all ranks to end is rank 0's to follow
-  agree_once(ranks, {.facts = facts_of(options, setup, dataset.get())});
+  auto facts = facts_of(options, setup, dataset.get());
+  facts.merge(facts_of_rank(ranks.rank(), setup, dataset.get()));
+  agree_once(ranks, {.facts = std::move(facts)});
   try {
     serve();
   } catch (const std::exception& error) {

@@ -238,10 +238,10 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
           .compute_times = std::move(compute_times)};
 }
 
-std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options) {
+std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options, CachedPixels cached) {
   const StartPart part("data");
   if (has_no_data(options)) return nullptr;
-  data::Dataset dataset = load_dataset(options);
+  data::Dataset dataset = load_dataset(options, cached);
   if (options.eval_examples) dataset.test.keep_first(*options.eval_examples);
   return std::make_shared<const data::Dataset>(std::move(dataset));
 }
@@ -287,6 +287,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
     auto classification = make_classification(options, devices, dataset);
     setup.classes = classes_of(*dataset, classification->shares());
     if (models::is_network_file(options.model)) setup.network = classification->architecture().digest();
+    setup.classification = classification.get();
     setup.objective = std::move(classification);
   }
   const int workers = setup.objective->workers();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "models/classification.h"
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/device/device.h"
 #include "runtime/device/devices.h"
@@ -21,6 +22,7 @@
 #include "runtime/objective/objective.h"
 #include "runtime/ranks/run_ranks.h"
 #include "runtime/telemetry/run_log.h"
+#include "tools/data/load_data.h"
 #include "tools/options/train_options.h"
 #include "tools/train/data_classes.h"
 #include "tools/train/own_parts.h"
@@ -31,6 +33,7 @@ namespace tardigrad {
 struct RunSetup {
   Devices devices;
   std::unique_ptr<Objective> objective;
+  const models::Classification* classification = nullptr;  ///< the objective, where it is one of data
   std::unique_ptr<Method> method;
   Delays delays;
   EventScript speeds;
@@ -64,7 +67,8 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
 
 /// The data set that the options name, which runs may share; null where the model needs none. Throws
 /// std::invalid_argument.
-std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options);
+std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options,
+                                               CachedPixels cached = CachedPixels::checked);
 
 /// The devices of workers and server. `auto` falls back to the CPU where there is no GPU and says so on
 /// stderr. Throws std::invalid_argument.

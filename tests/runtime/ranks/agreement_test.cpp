@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstring>
+#include <map>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -55,6 +57,20 @@ TEST(Agreement, NamesARankThatHasSomethingElse) {
   const RankStatus other{.facts = {{"--lr", "0.2"}}};
   EXPECT_THAT(verdict({status, status, other}),
               AllOf(StartsWith("rank 2 on "), HasSubstr(": --lr is 0.2 there, expected 0.1, as on rank 0")));
+}
+
+TEST(Agreement, NamesARankWhosePartIsAnother) {
+  const auto part = [](int rank) {
+    return std::map<std::string, std::string>{{"its data", std::to_string(10 * rank)}};
+  };
+  const RankStatus here{.facts = {{"--lr", "0.1"}}, .facts_of_rank = part};
+  const auto there = [](const std::string& data) {
+    return RankStatus{.facts = {{"--lr", "0.1"}, {"its data", data}}};
+  };
+  EXPECT_EQ(verdict({here, there("10"), there("20")}), "");
+  EXPECT_THAT(
+      verdict({here, there("10"), there("10")}),
+      AllOf(StartsWith("rank 2 on "), HasSubstr(": its data is 10 there, expected 20, as on rank 0")));
 }
 
 TEST(Agreement, TellsTheTroubleOfTheFirstRankThatHasAny) {

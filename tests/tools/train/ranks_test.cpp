@@ -175,6 +175,28 @@ TEST_F(Ranks, GoOnFromTheNewestCheckpointWhenARankIsKilled) {
   EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors")));
 }
 
+TEST_F(Ranks, AreRefusedWhereOneHasOtherData) {
+  write_images(60, 20);
+  std::filesystem::create_directory(path("elsewhere"));
+  for (const auto& file : std::filesystem::directory_iterator(path("."))) {
+    if (file.is_regular_file()) std::filesystem::copy(file, path("elsewhere"));
+  }
+  std::string images = read_file(path("train-images-idx3-ubyte"));
+  constexpr std::size_t header_bytes = 16;
+  for (std::size_t i = header_bytes; i < images.size(); ++i) images[i] ^= 1;
+  write("elsewhere/train-images-idx3-ubyte", images);
+  write("there.sh", "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && cd elsewhere\nexec \"$@\"\n");
+  const Finished refused = shell(
+      environment() +
+      "\nexec mpirun -n 3 bash there.sh \"$tardigrad\" train --model mlp:16 --dataset mnist --data-dir . "
+      "--method dude --lr 0.05 --workers 2 --updates 3 --ranks mpi --device cpu");
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
+  EXPECT_TRUE(std::regex_search(refused.err, std::regex("rank 2 on .*: the training data's hash .* is .* "
+                                                        "there, expected .*, as on rank 0")))
+      << refused.err;
+}
+
 TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {
   struct Case {
     int ranks;
