@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 
@@ -37,7 +38,10 @@ TridiagonalOptions parse_tridiagonal(std::string_view text) {
   take_part(rest);
   const auto dimension = parse_number<int>(take_part(rest));
   if (!dimension || *dimension < 1) {
-    refuse(text, "expected tridiagonal:D, then :noise=VALUE, :spread=VALUE; D a whole number of at least 1");
+    refuse(text,
+           fmt::format("expected tridiagonal:D, then :noise=VALUE, :spread=VALUE; D a whole number from "
+                       "1 to {}",
+                       std::numeric_limits<int>::max()));
   }
   std::optional<double> noise;
   std::optional<double> spread;

@@ -226,7 +226,7 @@ TEST(ParseTridiagonal, SaysWhatIsWrong) {
   for (const char* text :
        {"tridiagonal", "tridiagonal:", "tridiagonal:0", "tridiagonal:-3", "tridiagonal:ten",
         "tridiagonal:1.5", "tridiagonal:99999999999", "tridiagonal:noise=1"}) {
-    EXPECT_THAT(refusal_of_options(text), HasSubstr("D a whole number of at least 1"));
+    EXPECT_THAT(refusal_of_options(text), HasSubstr("D a whole number from 1 to 2147483647"));
   }
   EXPECT_THAT(refusal_of_options("tridiagonal:9:rate=1"),
               AllOf(HasSubstr("rate: unknown"), HasSubstr("noise, spread")));

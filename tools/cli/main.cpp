@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <new>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -231,6 +232,8 @@ int run(CLI::App& app, const std::vector<std::string>& arguments, const std::str
     return report_of_run(device_lost, error.what());
   } catch (const NotFiniteError& error) {
     return report_of_run(not_finite, error.what());
+  } catch (const std::bad_alloc&) {
+    return report_once(report_of_run, device_lost, "the system has no more memory for this process");
   } catch (const std::exception& error) {
     return report_once(runs_something() ? report_of_run : report, internal_error, error.what());
   }

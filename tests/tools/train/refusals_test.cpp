@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "absent.json: cannot be read"},
         Refusal{"--model quadratic:tridiagonal:9 --method dude --lr 0.1 --updates 3", "needs --workers"},
         Refusal{"--model quadratic:tridiagonal:0 --workers 2 --method dude --lr 0.1 --updates 3",
-                "D a whole number of at least 1"},
+                "D a whole number from 1 to 2147483647"},
         Refusal{"--model quadratic:tridiagonal:9:noise=-1 --workers 2 --method dude --lr 0.1 --updates 3",
                 "noise=-1: expected noise=VALUE"},
         Refusal{"--model quadratic:tridiagonal:9:nose=1 --workers 2 --method dude --lr 0.1 --updates 3",
