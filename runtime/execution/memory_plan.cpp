@@ -61,11 +61,11 @@ class Planner {
   /// takes one, and gradients that are computed, and as many on their way, or all that in memory of rank 0.
   /// Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
-    const Device device = run_.devices.workers.front();
-    plan_shared_data(device);
+    const Device device;  // all that is received or sent lies in the host's memory
     const std::vector<Shard> shards = cut_into_shards(run_.dimension, run_.devices.server_shards);
     const auto rank = static_cast<std::size_t>(*run_.rank);
     if (rank < shards.size()) {
+      plan_shared_data(device);
       constexpr std::size_t being_read = 2;
       const std::size_t here = shards[rank].size;
       plan_server(device, here);
@@ -77,11 +77,17 @@ class Planner {
       return;
     }
     const std::vector<int>& here = run_.workers_on_rank;
-    const std::size_t lanes = std::min(here.size(), run_.devices.workers.size());
+    const std::vector<Device>& devices = run_.devices.workers;
+    const bool on_gpus = devices.front().backend == Backend::cuda;
+    const std::size_t lanes = on_gpus ? here.size() : std::min(here.size(), devices.size());
+    const std::size_t memories = on_gpus ? std::min(lanes, devices.size()) : 1;
+    for (std::size_t i = 0; i < memories; ++i) plan_shared_data(devices[i]);
     for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const Device of_lane = devices[lane % devices.size()];
       std::vector<int> on_lane;
       for (std::size_t i = lane; i < here.size(); i += lanes) on_lane.push_back(here[i]);
-      plan_engine(device, on_lane);
+      plan_engine(of_lane, on_lane);
+      if (on_gpus) add(of_lane, "a model and a gradient of each worker", 2 * vector_bytes_);
     }
     if (run_.replicated_on_ranks) {
       plan_server(device, run_.dimension);
@@ -129,7 +135,7 @@ class Planner {
         tables * workers_ * (row * (narrow ? sizeof(Bf16) : sizeof(float)) + address));
     add(device, "rows kept for corrections",
         static_cast<std::size_t>(run_.memory.kept_rows) * (row * sizeof(float) + address));
-    if (!run_.devices.replicated && copies_gradients(device)) {
+    if (device.backend == Backend::cuda && !run_.devices.replicated && copies_gradients(device)) {
       add(device, "copy of another GPU's gradient", vector);
     }
   }
@@ -335,11 +341,16 @@ std::string show_memory(const MemoryPlan& plan, const FreeMemory& free) {
 
 std::string show_memory_of_ranks(std::span<const MemoryPlan> plans) {
   const auto describe = [](const MemoryPlan& plan) {
-    std::string text;
-    for (const Device device : plan.devices()) {
-      text += fmt::format("{}{}", format_bytes(plan.total(device)), list_items(plan, device));
+    const std::vector<Device> devices = plan.devices();
+    if (devices.empty()) return format_bytes(0);
+    std::string totals;
+    std::string items;
+    for (const Device device : devices) {
+      totals += fmt::format("{}{}{}", totals.empty() ? "" : ", ", format_bytes(plan.total(device)),
+                            devices.size() > 1 ? " of " + device.name() : "");
+      items += list_items(plan, device);
     }
-    return text.empty() ? format_bytes(0) : text;
+    return totals + items;
   };
   std::string all;
   for (std::size_t first = 0, next = 0; first < plans.size(); first = next) {

@@ -60,6 +60,7 @@ struct RankAnswer {
   Kind kind = Kind::gradient;
   std::int32_t rank = 0;
   std::int32_t worker = 0;
+  std::int32_t gpu = -1;  ///< of that rank, on which it was computed; negative: a CPU
   float loss = 0;
   std::uint64_t job = 0;
   double computing_s = 0;

@@ -219,6 +219,7 @@ void RankExecutor::take_answer(const RankAnswer& answer, Landing* landing, const
   Flight& flight = flights(answer.worker).of(answer.job);
   places_.release_model(answer.rank, flight);
   if (flight.in_place) release(*flight.in_place);
+  if (answer.gpu >= 0) state(answer.worker).device = {Backend::cuda, answer.gpu};
   flight.answer = answer;
   flight.landing = landing;
   if (flight.target) {

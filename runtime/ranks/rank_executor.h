@@ -74,7 +74,7 @@ class RankExecutor final : public Executor {
   }
   void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                     std::span<const std::uint64_t> models) override;
-  Device device(int) const override { return server_stream_.device(); }
+  Device device(int worker) const override { return workers_[static_cast<std::size_t>(worker)].device; }
   void check() override { server_stream_.ref().check(); }
   bool drain(const DrainTimeout& timeout) noexcept override;
 
@@ -87,6 +87,7 @@ class RankExecutor final : public Executor {
   struct WorkerJobs {
     Fifo<ModelOfJob> models;
     Flights flights;
+    Device device = {};   // of its rank, as the last answer has it
     bool failed = false;  // wall time
   };
 

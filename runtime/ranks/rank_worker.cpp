@@ -17,8 +17,8 @@ double seconds_now() {
 
 }  // namespace
 
-std::size_t RankWorker::lanes_of(std::size_t workers, std::size_t devices) {
-  return std::min(workers, devices);
+std::size_t RankWorker::lanes_of(std::size_t workers, const std::vector<Device>& devices) {
+  return devices.front().backend == Backend::cpu ? std::min(workers, devices.size()) : workers;
 }
 
 RankWorker::RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
@@ -27,18 +27,21 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
     : transport_(transport),
       dimension_(objective.dimension()),
       shards_(cut_into_shards(dimension_, shards)),
-      memory_(Stream::immediate(devices.front(), "models and gradients")),
+      device_(devices.front()),
       lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
   if (server) server_.emplace(transport, devices.front(), dimension_, objective.workers(), *server);
-  const std::size_t lanes = lanes_of(workers.size(), devices.size());
+  const std::size_t lanes = lanes_of(workers.size(), devices);
+  const bool on_cpu = device_.backend == Backend::cpu;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     std::vector<int> there;
     for (std::size_t i = lane; i < workers.size(); i += lanes) there.push_back(workers[i]);
     for (const int worker : there) lane_of_worker_[static_cast<std::size_t>(worker)] = lane;
     const std::string name = fmt::format("workers {}", lane);
-    Stream stream = lanes == 1 ? Stream::immediate(devices.front(), name) : Stream(devices[lane], name);
+    Stream stream = lanes == 1 && on_cpu ? Stream::immediate(device_, name)
+                                         : Stream(devices[lane % devices.size()], name);
     lanes_.push_back(std::make_unique<Lane>(objective, std::move(stream), job, there));
-    spare_.push_back(std::make_unique<Result>(devices.front()));
+    if (!on_cpu) lanes_.back()->on_gpu.emplace(lanes_.back()->stream, dimension_);
+    spare_.push_back(std::make_unique<Result>(device_));
   }
 }
 
@@ -89,7 +92,7 @@ void RankWorker::take(const RankOrder& order) {
       return server_.value().receive_state(order.job);
     case Kind::add_to_sum: {
       std::unique_ptr<Result> result = take_kept(order);
-      server_.value().add_to_sum(static_cast<float>(order.number), result->gradient.value().ref());
+      server_.value().add_to_sum(static_cast<float>(order.number), in_host(result->gradient.value()));
       spare_.push_back(std::move(result));
       return;
     }
@@ -106,13 +109,13 @@ void RankWorker::take(const RankOrder& order) {
 void RankWorker::take_job(const RankOrder& order) {
   lane_of(order.worker).waiting.push_back({order, false});
   if (order.model == RankOrder::Model::shared) return;
-  while (models_.size() <= order.slot) models_.push_back({Buffer<float>(memory_, dimension_)});
+  while (models_.size() <= order.slot) models_.push_back({PinnedBuffer<float>(device_, dimension_)});
   Model& model = models_[order.slot];
-  if (order.model == RankOrder::Model::own) server_.value().hand_over(model.values.ref());
+  if (order.model == RankOrder::Model::own) server_.value().hand_over(in_host(model.values));
   if (order.model == RankOrder::Model::follows) {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
       model.arriving.push_back(transport_.receive(static_cast<int>(i), tag_model,
-                                                  model.values.ref().data() + shards_[i].begin,
+                                                  model.values.data() + shards_[i].begin,
                                                   shards_[i].size * sizeof(float)));
     }
   }
@@ -127,19 +130,19 @@ bool RankWorker::is_there(const RankOrder& order) {
 
 BufferRef<const float> RankWorker::model_of(const RankOrder& order) const {
   if (order.model == RankOrder::Model::shared) return shared_.value().at(order.slot);
-  return models_[order.slot].values.ref();
+  return in_host(models_[order.slot].values);
 }
 
-BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result) {
+BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result) const {
   if (order.gradient >= 0) return shared_.value().at(static_cast<std::uint32_t>(order.gradient));
-  if (!result.gradient) result.gradient.emplace(memory_, dimension_);
-  return result.gradient->ref();
+  if (!result.gradient) result.gradient.emplace(device_, dimension_);
+  return in_host(*result.gradient);
 }
 
 /// Returns whether there was anything to do.
 bool RankWorker::advance(Lane& lane) {
   bool any = false;
-  if (lane.current && lane.over.load(std::memory_order_acquire)) {
+  if (lane.current && lane.is_over()) {
     finish(lane);
     any = true;
   }
@@ -156,26 +159,51 @@ bool RankWorker::advance(Lane& lane) {
   return any;
 }
 
+/// A GPU that has failed notifies nobody.
+bool RankWorker::Lane::is_over() const {
+  if (over.load(std::memory_order_acquire)) return true;
+  if (!on_gpu) return false;
+  try {
+    stream.ref().check();
+    return false;
+  } catch (const DeviceError&) {
+    return true;
+  }
+}
+
 void RankWorker::begin(Lane& lane) {
   const RankOrder order = lane.waiting.front().order;
   lane.waiting.pop_front();
   lane.current = order;
   lane.result = take_result();
   lane.over.store(false, std::memory_order_relaxed);
+  const auto end = [&lane] { lane.over.store(true, std::memory_order_release); };
+  try {
+    enqueue(lane, order);
+  } catch (const DeviceError& error) {
+    lane.result->failure = error.what();
+  }
+  try {
+    lane.stream.ref().notify(end);
+  } catch (const DeviceError&) {  // finish() says of what
+    end();
+  }
+}
+
+void RankWorker::enqueue(Lane& lane, const RankOrder& order) {
   Result& result = *lane.result;
   const StreamRef stream = lane.stream;
-  try {
-    if (std::exchange(lane.gathered, std::nullopt) != order.job) {
-      lane.jobs.enqueue_minibatch(order.worker, order.job);
-    }
-    stream.host("begin", [&result] { result.began_s = seconds_now(); });
-    lane.jobs.enqueue_gradient(order.worker, order.job, model_of(order), gradient_of(order, result),
-                               result.loss.data());
-    stream.host("end", [&result] { result.answer.computing_s = seconds_now() - result.began_s; });
-  } catch (const DeviceError& error) {
-    result.failure = error.what();
+  if (std::exchange(lane.gathered, std::nullopt) != order.job) {
+    lane.jobs.enqueue_minibatch(order.worker, order.job);
   }
-  stream.notify([&lane] { lane.over.store(true, std::memory_order_release); });
+  const BufferRef<const float> model = model_of(order);
+  const BufferRef<float> gradient = gradient_of(order, result);
+  if (lane.on_gpu) stream.copy(lane.on_gpu->model.ref(), model);
+  stream.host("begin", [&result] { result.began_s = seconds_now(); });
+  lane.jobs.enqueue_gradient(order.worker, order.job, lane.on_gpu ? lane.on_gpu->model.ref() : model,
+                             lane.on_gpu ? lane.on_gpu->gradient.ref() : gradient, result.loss.data());
+  stream.host("end", [&result] { result.answer.computing_s = seconds_now() - result.began_s; });
+  if (lane.on_gpu) stream.copy(gradient, lane.on_gpu->gradient.ref());
 }
 
 /// The job is over: answers, and gathers the next minibatch meanwhile.
@@ -190,13 +218,14 @@ void RankWorker::finish(Lane& lane) {
   RankAnswer& answer = result.answer;
   answer.worker = order.worker;
   answer.job = order.job;
+  if (lane.on_gpu) answer.gpu = lane.stream.ref().device().index;
   const void* payload = nullptr;
   if (result.failure.empty()) {
     answer.kind = RankAnswer::Kind::gradient;
     answer.loss = *result.loss.data();
     const bool is_sent = !server_ && order.gradient < 0;
     if (is_sent) {
-      payload = result.gradient.value().ref().data();
+      payload = result.gradient.value().data();
       answer.payload_bytes = shards_.front().size * sizeof(float);
       send_to_shards(result);
     }
@@ -225,7 +254,7 @@ void RankWorker::send_to_shards(Result& result) {
     const int rank = static_cast<int>(i);
     result.transfers.push_back(transport_.send(rank, tag_order, &result.header, sizeof(result.header)));
     result.transfers.push_back(transport_.send(rank, tag_payload,
-                                               result.gradient.value().ref().data() + shards_[i].begin,
+                                               result.gradient.value().data() + shards_[i].begin,
                                                shards_[i].size * sizeof(float)));
   }
 }
@@ -263,7 +292,7 @@ bool RankWorker::settle_sent() {
 }
 
 std::unique_ptr<RankWorker::Result> RankWorker::take_result() {
-  if (spare_.empty()) return std::make_unique<Result>(memory_.ref().device());
+  if (spare_.empty()) return std::make_unique<Result>(device_);
   std::unique_ptr<Result> result = std::move(spare_.back());
   spare_.pop_back();
   result->answer = {};

@@ -26,9 +26,11 @@ namespace tardigrad {
 /// each of them back, to every shard its part, or keeps it for the sum that all ranks add up. On rank 0's
 /// machine it reads models and writes gradients where they are wanted (SharedVectors).
 ///
-/// Jobs are computed on lanes, one for each CPU device that has a worker: in the order of their orders, each
-/// as soon as its model is there. The minibatch of a lane with one worker is gathered before that: behind
-/// the answer to the job before, while rank 0 is at work. One lane alone is this thread itself.
+/// Jobs are computed on lanes, one for each CPU device that has a worker, or one for each worker of GPUs: in
+/// the order of their orders, each as soon as its model is there. The minibatch of a lane with one worker is
+/// gathered before that: behind the answer to the job before, while rank 0 is at work. One lane of a CPU
+/// alone is this thread itself. What is sent and received lies in the host's memory, from where and to where
+/// a GPU copies it.
 class RankWorker {
  public:
   /// Makes what computes for these workers. With `server` this rank keeps the model, too, and its gradients
@@ -41,9 +43,9 @@ class RankWorker {
   RankWorker& operator=(const RankWorker&) = delete;
   ~RankWorker();
 
-  /// Returns how many lanes there are for so many workers and devices; worker i of them is on lane i mod
-  /// that.
-  static std::size_t lanes_of(std::size_t workers, std::size_t devices);
+  /// Returns how many lanes there are for so many workers; worker i of them is on lane i mod that, and lane i
+  /// on device i mod their number.
+  static std::size_t lanes_of(std::size_t workers, const std::vector<Device>& devices);
 
   /// Does what rank 0 orders, until there is nothing more to do.
   void serve();
@@ -53,8 +55,8 @@ class RankWorker {
   struct Result {
     explicit Result(Device device) : loss(device, 1) {}
     RankAnswer answer;
-    ShardOrder header;                      // of the gradient, to other shards than rank 0's
-    std::optional<Buffer<float>> gradient;  // once there was one that is sent, or kept
+    ShardOrder header;                            // of the gradient, to other shards than rank 0's
+    std::optional<PinnedBuffer<float>> gradient;  // once there was one that is sent, or kept
     PinnedBuffer<float> loss;
     std::string failure;
     double began_s = 0;
@@ -66,9 +68,18 @@ class RankWorker {
     bool left_out;
   };
 
+  /// Holds what a job has in the memory of a GPU.
+  struct OnGpu {
+    OnGpu(const StreamRef& stream, std::size_t dimension)
+        : model(stream, dimension), gradient(stream, dimension) {}
+    Buffer<float> model;
+    Buffer<float> gradient;
+  };
+
   struct Lane {
     Lane(Objective& objective, Stream on, const JobOptions& job, std::span<const int> workers)
         : stream(std::move(on)), has_one_worker(workers.size() == 1), jobs(objective, stream, job, workers) {}
+    bool is_over() const;
     Stream stream;
     bool has_one_worker;
     std::deque<Waiting> waiting;
@@ -76,11 +87,12 @@ class RankWorker {
     std::unique_ptr<Result> result;  // of that
     std::atomic<bool> over = false;
     std::optional<std::uint64_t> gathered;  // of the job whose minibatch is there already
-    GradientJobs jobs;                      // last: what is enqueued uses the members above
+    std::optional<OnGpu> on_gpu;
+    GradientJobs jobs;  // last: what is enqueued uses the members above
   };
 
   struct Model {
-    Buffer<float> values;
+    PinnedBuffer<float> values;
     std::vector<Transport::Transfer> arriving = {};
   };
 
@@ -90,9 +102,13 @@ class RankWorker {
   void take_job(const RankOrder& order);
   bool is_there(const RankOrder& order);
   BufferRef<const float> model_of(const RankOrder& order) const;
-  BufferRef<float> gradient_of(const RankOrder& order, Result& result);
+  BufferRef<float> gradient_of(const RankOrder& order, Result& result) const;
+  BufferRef<float> in_host(const PinnedBuffer<float>& vector) const {
+    return host_view(vector.data(), dimension_);
+  }
   bool advance(Lane& lane);
   void begin(Lane& lane);
+  void enqueue(Lane& lane, const RankOrder& order);
   void finish(Lane& lane);
   void leave_out(const RankOrder& order);
   void send(std::unique_ptr<Result> result, const void* payload);
@@ -104,8 +120,8 @@ class RankWorker {
 
   Transport& transport_;
   std::size_t dimension_;
-  std::vector<Shard> shards_;  // by the ranks that keep them
-  Stream memory_;
+  std::vector<Shard> shards_;            // by the ranks that keep them
+  Device device_;                        // whose copies the host's vectors are to be fast for
   std::optional<SharedVectors> shared_;  // with rank 0
   std::deque<Model> models_;             // by their slots
   std::vector<std::size_t> lane_of_worker_;

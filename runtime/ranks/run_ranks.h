@@ -13,11 +13,13 @@ struct RunRanks {
   RankLayout layout;
   bool replicated = false;  ///< every rank keeps the model, and an all-reduce adds up sums (AllReduceServer)
   std::size_t shards = 1;   ///< of the model, on the first ranks, one each (ServerOfShards)
+  bool on_gpus = false;     ///< gradients are computed there
 
   /// Tells whether a rank reads models and writes gradients in memory of rank 0 (SharedVectors), if the
-  /// system lets it. Where gradients stay where they are computed, or go to several ranks, none does.
+  /// system lets it. None does where gradients stay where they are computed, or go to several ranks, nor with
+  /// GPUs, whose copies are asynchronous only in memory that is pinned.
   bool shares_vectors(int rank) const {
-    return !replicated && shards == 1 && rank > 0 && transport->on_machine_of_rank_0(rank);
+    return !replicated && shards == 1 && !on_gpus && rank > 0 && transport->on_machine_of_rank_0(rank);
   }
 };
 

@@ -147,12 +147,26 @@ RankLayout lay_out(const TrainOptions& options, int workers, int ranks) {
   return {workers, ranks, *counts, servers};
 }
 
-void require_cpus(const Devices& devices, const Objective& objective, const TrainOptions& options) {
+void require_devices(const Devices& devices, const Objective& objective, const TrainOptions& options) {
   const Device first = devices.workers.front();
-  if (first.backend == Backend::cpu && objective.runs_on(first.backend)) return;
-  throw std::invalid_argument(
-      fmt::format("--ranks mpi: gradients are computed on CPUs there, and --device {} is {}", options.device,
-                  first.name()));
+  const auto refuse = [&](std::string_view why) {
+    throw std::invalid_argument(fmt::format("--device {} is {}, and {}", options.device, first.name(), why));
+  };
+  if (!objective.runs_on(first.backend)) refuse(fmt::format("{} does not run there", options.model));
+  if (first.backend == Backend::cuda && options.sync_over == SyncOver::mpi) {
+    refuse("--sync-over mpi adds up on CPUs; expected --device cpu");
+  }
+}
+
+/// Those of this rank's workers. Ranks of one machine that see all its GPUs begin at different ones; the
+/// first on rank 0's machine is rank 0.
+std::vector<Device> devices_of_workers(const Transport& ranks, std::vector<Device> devices,
+                                       std::size_t workers) {
+  if (devices.front().backend == Backend::cpu) return devices;
+  const int before = local_rank_of_process() - (ranks.on_machine_of_rank_0(ranks.rank()) ? 1 : 0);
+  const std::size_t first = static_cast<std::size_t>(std::max(before, 0)) * workers % devices.size();
+  std::ranges::rotate(devices, devices.begin() + static_cast<std::ptrdiff_t>(first));
+  return devices;
 }
 
 /// Makes what this rank has of the run, and returns what it does until rank 0 lets it leave.
@@ -166,8 +180,9 @@ std::function<void()> what_to_serve(Transport& ranks, const Devices& devices, co
                                     setup.objective->workers(), setup.method->memory(), setup.options.server);
     return [shard] { shard->serve(); };
   }
+  const std::vector<int> workers = setup.ranks->layout.workers_of(ranks.rank());
   auto worker = std::make_shared<RankWorker>(
-      ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()), devices.workers,
+      ranks, *setup.objective, workers, devices_of_workers(ranks, devices.workers, workers.size()),
       setup.options.job, setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt,
       shards);
   return [worker] { worker->serve(); };
@@ -228,9 +243,12 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
 
 RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
                         Transport& transport) {
-  require_cpus(devices, objective, options);
-  return {&transport, lay_out(options, objective.workers(), transport.size()),
-          options.sync_over == SyncOver::mpi, static_cast<std::size_t>(options.server_shards)};
+  require_devices(devices, objective, options);
+  return {.transport = &transport,
+          .layout = lay_out(options, objective.workers(), transport.size()),
+          .replicated = options.sync_over == SyncOver::mpi,
+          .shards = static_cast<std::size_t>(options.server_shards),
+          .on_gpus = devices.workers.front().backend == Backend::cuda};
 }
 
 void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {

@@ -27,7 +27,7 @@ Transport* join_ranks(const TrainOptions& options, const OwnParts& own);
 TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks);
 
 /// Returns which worker is on which rank, as --workers-per-rank says. Throws std::invalid_argument where
-/// there are more ranks than workers, or where gradients would not be computed on CPUs.
+/// there are more ranks than workers, or where the model, or --sync-over, is not for these devices.
 RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
                         Transport& transport);
 

@@ -97,6 +97,19 @@ TEST(MemoryPlan, RanksOfOneMachineHaveModelsAndGradientsInCommon) {
             (Items{{"scratch of gradients", 1400}, {"data that all workers share", 5000}}));
 }
 
+TEST(MemoryPlan, AWorkerOfARankHasAModelAndAGradientOnItsGpu) {
+  PlannedRun run = two_gpus();
+  run.devices = Devices({gpu(0), gpu(1)});
+  run.rank = 0;
+  EXPECT_EQ(plan_memory(run).devices(), std::vector<Device>{Device{}});
+  run.rank = 1;
+  run.workers_on_rank = {0, 3, 6};
+  const MemoryPlan plan = plan_memory(run);
+  EXPECT_EQ(items_of(plan, gpu(0)).at("a model and a gradient of each worker"), 16'000'000U);
+  EXPECT_EQ(items_of(plan, gpu(1)).at("a model and a gradient of each worker"), 8'000'000U);
+  EXPECT_EQ(items_of(plan, Device{}), (Items{{"gradients", 24'000'000}, {"models handed over", 16'000'000}}));
+}
+
 TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
   PlannedRun run = two_gpus();
   run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
@@ -171,6 +184,18 @@ TEST(MemoryPlan, OfAServerInShards) {
   EXPECT_EQ(items_of(plan, gpu(2)).at("sums for clipping"), 82 * 8 + 4U);
   EXPECT_EQ(items_of(plan, gpu(2)).at("gradient table (f32)"), 40 * vector_stride(second) + 80);
   EXPECT_EQ(items_of(plan, gpu(2)).at("copy of another GPU's gradient"), 4 * second);
+}
+
+TEST(ShowMemory, OfRanksSaysWhatEachDeviceOfThemNeeds) {
+  const MemoryPlan of_server{.items = {{Device{}, "model", 2048}}};
+  const MemoryPlan of_gpus{.items = {{Device{}, "gradients", 1024}, {gpu(0), "scratch", 512}}};
+  EXPECT_EQ(show_memory_of_ranks(std::vector{of_server, of_gpus, of_gpus, MemoryPlan{}}),
+            "rank 0: 2.0 KiB\n"
+            "  cpu:0       2.0 KiB  model\n"
+            "ranks 1 to 2, each: 1.0 KiB of cpu:0, 512 B of cuda:0\n"
+            "  cpu:0       1.0 KiB  gradients\n"
+            "  cuda:0        512 B  scratch\n"
+            "rank 3: 0 B");
 }
 
 std::string refusal(const PlannedRun& run, std::size_t free_bytes) {

@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "runtime/checkpoint/checkpoint_folder.h"
+#include "runtime/device/device.h"
 #include "runtime/ranks/mpi_job.h"
 #include "tests/support/program.h"
 #include "tools/resume/resume.h"
@@ -94,6 +95,34 @@ TEST_F(Ranks, TrainOnImagesInWallTimeAndAreReplayedByOneProcess) {
   const Finished again = tardigrad("train --replay run.rec --save again.safetensors");
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_TRUE(read_file(path("again.safetensors")) == read_file(path("ranks.safetensors")));
+}
+
+TEST_F(Ranks, ComputeOnGpus) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  write_images(100, 40);
+  const std::string train =
+      "train --model mlp:16 --dataset mnist --data-dir . --method dude --lr 0.05 --batch-size 8 --workers 3 "
+      "--device cuda --clock virtual --compute-time 1,2,3 --deterministic --updates 20 --ranks mpi --save ";
+  for (const int ranks : {2, 3}) {
+    const Finished ended = on_ranks(ranks, train + std::to_string(ranks) + ".safetensors");
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  }
+  EXPECT_TRUE(read_file(path("2.safetensors")) == read_file(path("3.safetensors")));
+}
+
+TEST_F(Ranks, LoseTheWorkersOfAGpuThatFails) {
+  if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
+    GTEST_SKIP() << "needs emulated GPUs";
+  }
+  write("failing.sh",
+        "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && export TARDIGRAD_EMULATED_FAULT=0:20\nexec \"$@\"\n");
+  const Finished ended = shell(
+      environment() +
+      "\nexec mpirun -n 3 bash failing.sh \"$tardigrad\" train --model quadratic:tridiagonal:50 --method "
+      "asgd --lr 0.1 --workers 2 --device cuda:0 --updates 200 --ranks mpi");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_TRUE(std::regex_search(ended.err, std::regex("worker 1 is lost at .*rank 2: .* of cuda:0")))
+      << ended.err;
 }
 
 // The sum of a rank's workers comes first, and so is rounded otherwise: 100 steps of 2⁻²⁴ of their size (1).
