@@ -29,6 +29,7 @@
 #include "runtime/ranks/servers/rank_shard.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
+#include "tools/train/abandoned.h"
 #include "tools/train/build_info.h"
 #include "tools/train/interrupt.h"
 #include "tools/train/version.h"
@@ -165,12 +166,13 @@ std::vector<Device> devices_of_workers(const Transport& ranks, std::vector<Devic
   if (devices.front().backend == Backend::cpu) return devices;
   const int before = local_rank_of_process() - (ranks.on_machine_of_rank_0(ranks.rank()) ? 1 : 0);
   const std::size_t first = static_cast<std::size_t>(std::max(before, 0)) * workers % devices.size();
-  std::ranges::rotate(devices, devices.begin() + static_cast<std::ptrdiff_t>(first));
+  std::rotate(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(first), devices.end());
   return devices;
 }
 
-/// Makes what this rank has of the run, and returns what it does until rank 0 lets it leave.
-std::function<void()> what_to_serve(Transport& ranks, const Devices& devices, const RunSetup& setup) {
+/// Makes what this rank has of the run, and returns what it does until rank 0 lets it leave: that returns
+/// whether all ranks leave together.
+std::function<bool()> what_to_serve(Transport& ranks, const Devices& devices, const RunSetup& setup) {
   const std::size_t shards = setup.ranks->shards;
   const auto rank = static_cast<std::size_t>(ranks.rank());
   const std::size_t dimension = setup.objective->dimension();
@@ -178,14 +180,14 @@ std::function<void()> what_to_serve(Transport& ranks, const Devices& devices, co
     auto shard =
         std::make_shared<RankShard>(ranks, dimension, cut_into_shards(dimension, shards)[rank],
                                     setup.objective->workers(), setup.method->memory(), setup.options.server);
-    return [shard] { shard->serve(); };
+    return [shard] { return shard->serve(); };
   }
   const std::vector<int> workers = setup.ranks->layout.workers_of(ranks.rank());
   auto worker = std::make_shared<RankWorker>(
       ranks, *setup.objective, workers, devices_of_workers(ranks, devices.workers, workers.size()),
       setup.options.job, setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt,
       shards);
-  return [worker] { worker->serve(); };
+  return [worker] { return worker->serve(); };
 }
 
 std::string name_of_this(const Transport& ranks) {
@@ -275,7 +277,7 @@ std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& o
   agree_once(ranks, {.facts = facts_of(options, setup, dataset),
                      .facts_of_rank = [&](int rank) { return facts_of_rank(rank, setup, dataset); }});
   if (options.show_memory) return nullptr;  // the others leave by themselves
-  return std::make_unique<EndOfRanks>(ranks, setup.ranks->shards);
+  return std::make_unique<EndOfRanks>(ranks, setup.ranks->shards, anything_abandoned);
 }
 
 void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunControl& control,
@@ -283,13 +285,14 @@ void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunContro
   const Devices devices = choose_devices(options);
   const auto dataset = load_data(options, CachedPixels::as_they_are);  // rank 0 checks those that it has
   const RunSetup setup = set_up_run(options, devices, dataset, own, &ranks);
-  const auto serve = options.show_memory ? std::function([] {}) : what_to_serve(ranks, devices, setup);
+  const auto serve =
+      options.show_memory ? std::function([] { return true; }) : what_to_serve(ranks, devices, setup);
   static_cast<void>(control.run());  // a signal that asks all ranks to end is rank 0's to follow
   auto facts = facts_of(options, setup, dataset.get());
   facts.merge(facts_of_rank(ranks.rank(), setup, dataset.get()));
   agree_once(ranks, {.facts = std::move(facts)});
   try {
-    serve();
+    if (!serve()) abandon(nullptr);  // the job, in which not all ranks come to its end
   } catch (const std::exception& error) {
     constexpr int internal_error = 1;
     say_line("tardigrad: {}: {}", name_of_this(ranks), error.what());
