@@ -31,8 +31,11 @@ Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& object
 
 EndOfRanks::~EndOfRanks() {
   // For as long as they may still be sent:
-  static const RankOrder end{.kind = RankOrder::Kind::end};
-  static const ShardOrder end_of_shard{.kind = ShardOrder::Kind::end};
+  static RankOrder end{.kind = RankOrder::Kind::end};
+  static ShardOrder end_of_shard{.kind = ShardOrder::Kind::end};
+  const unsigned some_lost = some_lost_() ? 1 : 0;
+  end.number = some_lost;
+  end_of_shard.number = some_lost;
   constexpr std::chrono::seconds longest{5};
   std::vector<Transport::Transfer> transfers;
   for (int rank = 1; rank < transport_.size(); ++rank) {

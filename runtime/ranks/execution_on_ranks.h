@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <utility>
 
 #include "runtime/execution/execution.h"
 #include "runtime/ranks/run_ranks.h"
@@ -17,9 +19,11 @@ Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& object
 /// off, whose workers are lost by then, is not told.
 class EndOfRanks {
  public:
-  /// The transport outlives it. The first ranks keep so many shards of the model.
-  explicit EndOfRanks(Transport& transport, std::size_t shards = 1)
-      : transport_(transport), shards_(static_cast<int>(shards)) {}
+  /// The transport outlives it. The first ranks keep so many shards of the model. `some_lost` is asked in the
+  /// end whether ranks are lost, so that those that are there leave the job without them.
+  explicit EndOfRanks(
+      Transport& transport, std::size_t shards = 1, std::function<bool()> some_lost = [] { return false; })
+      : transport_(transport), shards_(static_cast<int>(shards)), some_lost_(std::move(some_lost)) {}
   EndOfRanks(const EndOfRanks&) = delete;
   EndOfRanks& operator=(const EndOfRanks&) = delete;
   ~EndOfRanks();
@@ -27,6 +31,7 @@ class EndOfRanks {
  private:
   Transport& transport_;
   int shards_;
+  std::function<bool()> some_lost_;
 };
 
 }  // namespace tardigrad

@@ -27,7 +27,7 @@ struct RankOrder {
   enum class Kind : std::uint32_t {
     start,   ///< compute a job
     cancel,  ///< leave a job out if it has not begun
-    end,     ///< leave: there is nothing more to do
+    end,     ///< leave: there is nothing more to do; where `number` is not 0, without ranks that are lost
     share,   ///< map the memory that follows (SharedVectors)
     // Where every rank keeps the model (AllReduceServer), and a gradient stays where it was computed:
     set_state,   ///< all that steps depend on follows, as of version `job`

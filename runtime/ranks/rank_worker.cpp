@@ -47,10 +47,11 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
 
 RankWorker::~RankWorker() = default;
 
-void RankWorker::serve() {
+bool RankWorker::serve() {
   Backoff backoff;
   order_transfer_ = transport_.receive(0, tag_order, &order_, sizeof(order_));
   while (!ended_ || !sent_.empty()) backoff.after(look());
+  return all_leave_;
 }
 
 /// Returns whether there was anything to do.
@@ -84,6 +85,7 @@ void RankWorker::take(const RankOrder& order) {
       return;
     case Kind::end:
       ended_ = true;
+      all_leave_ = order.number == 0;
       return;
     case Kind::share:
       shared_ = SharedVectors::accept(transport_, dimension_);

@@ -47,8 +47,9 @@ class RankWorker {
   /// on device i mod their number.
   static std::size_t lanes_of(std::size_t workers, const std::vector<Device>& devices);
 
-  /// Does what rank 0 orders, until there is nothing more to do.
-  void serve();
+  /// Does what rank 0 orders, until there is nothing more to do. Returns whether all ranks are there to leave
+  /// the job together.
+  bool serve();
 
  private:
   /// Is an answer, from the time that its gradient is computed until it has been sent.
@@ -132,6 +133,7 @@ class RankWorker {
   RankOrder order_;                            // that is being received
   std::optional<Transport::Transfer> order_transfer_;
   bool ended_ = false;
+  bool all_leave_ = true;
   std::vector<std::unique_ptr<Lane>> lanes_;  // last: their streams use the members above
 };
 

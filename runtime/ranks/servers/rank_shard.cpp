@@ -89,12 +89,13 @@ RankShard::RankShard(Transport& transport, std::size_t dimension, Shard shard, i
 
 RankShard::~RankShard() = default;
 
-void RankShard::serve() {
+bool RankShard::serve() {
   Backoff backoff;
   message_transfer_ = transport_.receive(Transport::any_rank, tag_order, &message_, sizeof(message_));
   while (message_transfer_ || !orders_.empty() || !letters_.empty() || models_.sending()) {
     backoff.after(look());
   }
+  return all_leave_;
 }
 
 /// Returns whether there was anything to do.
@@ -128,6 +129,7 @@ bool RankShard::expects_messages() {
 void RankShard::take(const ShardOrder& message) {
   if (message.kind == ShardOrder::Kind::end) {
     ended_ = true;
+    all_leave_ = message.number == 0;
     return;
   }
   if (message.kind == ShardOrder::Kind::gradient) {

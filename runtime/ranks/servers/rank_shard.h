@@ -34,8 +34,9 @@ class RankShard {
   RankShard& operator=(const RankShard&) = delete;
   ~RankShard();
 
-  /// Does what it is told, until there is nothing more to do.
-  void serve();
+  /// Does what it is told, until there is nothing more to do. Returns whether all ranks are there to leave
+  /// the job together.
+  bool serve();
 
  private:
   class Pieces;
@@ -106,6 +107,7 @@ class RankShard {
   ShardOrder message_;  // that is being received
   std::optional<Transport::Transfer> message_transfer_;
   bool ended_ = false;
+  bool all_leave_ = true;
 };
 
 }  // namespace tardigrad

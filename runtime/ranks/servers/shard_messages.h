@@ -30,7 +30,7 @@ struct ShardOrder {
     save_more,       ///< save up to `number` vectors more, and say when there are none left
     save_replica,    ///< save replica `replica`, whose place is `number`
     restore,         ///< take what was saved, as of version `number`; with `worker` 0 the momentum alone
-    end,             ///< leave: there is nothing more to do
+    end,             ///< leave, as RankOrder has it
   };
   static constexpr std::int32_t no_worker = -1;
 

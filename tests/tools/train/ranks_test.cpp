@@ -156,6 +156,22 @@ TEST_F(Ranks, EndARunThatASignalEndsAndSaveIt) {
   EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
 }
 
+TEST_F(Ranks, GoOnWithoutOneThatIsKilledWhereMpirunLetsThem) {
+  if (std::system("mpirun --version | grep -q 'Open MPI'") != 0) GTEST_SKIP() << "this is not Open MPI";
+  setenv("OMPI_MCA_orte_enable_recovery", "1", 1);
+  const Finished ended = in_background(
+      3,
+      run +
+          "--ranks mpi --worker-timeout 0.5 --time-limit 600 --compute-time 1,1,1,1,1 --time-unit 0.001 "
+          "--log log.jsonl --save model.safetensors",
+      "grep -q '\"update\":' log.jsonl 2>/dev/null",
+      "kill -KILL $(cat rank1)\nuntil grep -q worker-lost log.jsonl; do kill -0 $job || exit 98; done\n"
+      "kill -TERM $(cat rank0)");
+  unsetenv("OMPI_MCA_orte_enable_recovery");
+  EXPECT_THAT(ended.out, HasSubstr("ended by interrupted")) << ended.err;
+  EXPECT_TRUE(std::filesystem::exists(path("model.safetensors")));
+}
+
 // Its checkpoint is that of one process, which goes on from it.
 TEST_F(Ranks, KeepTheModelInShards) {
   const std::string sharded =
