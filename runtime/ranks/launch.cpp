@@ -32,13 +32,6 @@ std::optional<Launch> launch_of_process() {
   return std::nullopt;
 }
 
-int local_rank_of_process() {
-  for (const char* const name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}) {
-    if (const auto rank = number_in(name)) return *rank;
-  }
-  return 0;
-}
-
 bool speaks_for_all_ranks() {
   const auto launch = launch_of_process();
   return !launch || launch->rank == 0;

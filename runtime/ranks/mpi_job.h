@@ -16,10 +16,6 @@ struct Launch {
 /// itself. It asks no MPI, and is the same however the program was built.
 std::optional<Launch> launch_of_process();
 
-/// Returns the number of this process among those that the launcher has started on this machine, counted from
-/// 0; 0 where it does not say.
-int local_rank_of_process();
-
 /// Tells whether this process speaks for all that were started together: it is rank 0, or alone.
 bool speaks_for_all_ranks();
 

@@ -19,7 +19,7 @@ struct RunRanks {
   /// system lets it. None does where gradients stay where they are computed, or go to several ranks, nor with
   /// GPUs, whose copies are asynchronous only in memory that is pinned.
   bool shares_vectors(int rank) const {
-    return !replicated && shards == 1 && !on_gpus && rank > 0 && transport->on_machine_of_rank_0(rank);
+    return !replicated && shards == 1 && !on_gpus && rank > 0 && transport->first_on_machine_of(rank) == 0;
   }
 };
 

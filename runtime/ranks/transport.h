@@ -25,8 +25,8 @@ class Transport {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// Tells whether a rank is on the machine of rank 0, so that both can map the same memory.
-  virtual bool on_machine_of_rank_0(int rank) const = 0;
+  /// Returns the first of the ranks that are on the same machine as this one, and can map the same memory.
+  virtual int first_on_machine_of(int rank) const = 0;
 
   /// Begins to send; the bytes must stay as they are until it is done. Both sides know how many there are.
   virtual Transfer send(int to, int tag, const void* data, std::size_t bytes) = 0;

@@ -61,7 +61,7 @@ class ThreadRanks {
     Rank(ThreadRanks& job, int rank) : job_(job), rank_(rank) {}
     int rank() const override { return rank_; }
     int size() const override { return static_cast<int>(job_.ranks_.size()); }
-    bool on_machine_of_rank_0(int rank) const override { return job_.near_(rank); }
+    int first_on_machine_of(int rank) const override { return job_.near_(rank) ? 0 : rank; }
 
     Transfer send(int to, int tag, const void* data, std::size_t bytes) override {
       return remember(job_.send({.from = rank_, .to = to, .tag = tag, .sent = data, .bytes = bytes}));

@@ -159,14 +159,18 @@ void require_devices(const Devices& devices, const Objective& objective, const T
   }
 }
 
-/// Those of this rank's workers. Ranks of one machine that see all its GPUs begin at different ones; the
-/// first on rank 0's machine is rank 0.
-std::vector<Device> devices_of_workers(const Transport& ranks, std::vector<Device> devices,
-                                       std::size_t workers) {
+/// Those of this rank's workers. Ranks of one machine that see all its GPUs begin behind those of the ranks
+/// before them.
+std::vector<Device> devices_of_workers(const RunRanks& ranks, std::vector<Device> devices) {
   if (devices.front().backend == Backend::cpu) return devices;
-  const int before = local_rank_of_process() - (ranks.on_machine_of_rank_0(ranks.rank()) ? 1 : 0);
-  const std::size_t first = static_cast<std::size_t>(std::max(before, 0)) * workers % devices.size();
-  std::rotate(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(first), devices.end());
+  const Transport& transport = *ranks.transport;
+  const int machine = transport.first_on_machine_of(transport.rank());
+  std::size_t before = 0;  // workers
+  for (int rank = machine; rank < transport.rank(); ++rank) {
+    if (transport.first_on_machine_of(rank) == machine) before += ranks.layout.workers_of(rank).size();
+  }
+  const auto first = static_cast<std::ptrdiff_t>(before % devices.size());
+  std::rotate(devices.begin(), devices.begin() + first, devices.end());
   return devices;
 }
 
@@ -182,11 +186,10 @@ std::function<bool()> what_to_serve(Transport& ranks, const Devices& devices, co
                                     setup.objective->workers(), setup.method->memory(), setup.options.server);
     return [shard] { return shard->serve(); };
   }
-  const std::vector<int> workers = setup.ranks->layout.workers_of(ranks.rank());
   auto worker = std::make_shared<RankWorker>(
-      ranks, *setup.objective, workers, devices_of_workers(ranks, devices.workers, workers.size()),
-      setup.options.job, setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt,
-      shards);
+      ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()),
+      devices_of_workers(*setup.ranks, devices.workers), setup.options.job,
+      setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt, shards);
   return [worker] { return worker->serve(); };
 }
 

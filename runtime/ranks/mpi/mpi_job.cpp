@@ -32,12 +32,14 @@ class MpiTransport final : public Transport {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     if (provided < MPI_THREAD_FUNNELED) throw std::runtime_error("MPI does not let a program have threads");
-    find_machine_of_rank_0();
+    find_machines();
   }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  bool on_machine_of_rank_0(int rank) const override { return near_[static_cast<std::size_t>(rank)] != 0; }
+  int first_on_machine_of(int rank) const override {
+    return first_on_machine_[static_cast<std::size_t>(rank)];
+  }
 
   Transfer send(int to, int tag, const void* data, std::size_t bytes) override {
     return begin(bytes, [&](std::size_t offset, int count, MPI_Request* request) {
@@ -86,15 +88,14 @@ class MpiTransport final : public Transport {
   }
 
  private:
-  /// Each rank finds out whether rank 0 is among those that it could share memory with.
-  void find_machine_of_rank_0() {
+  /// Ranks of one machine are those that could share memory.
+  void find_machines() {
     MPI_Comm machine = MPI_COMM_NULL;
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine);
     int first = rank_;
     MPI_Allreduce(&rank_, &first, 1, MPI_INT, MPI_MIN, machine);
-    const auto here = static_cast<unsigned char>(first == 0);
-    near_.resize(static_cast<std::size_t>(size_));
-    MPI_Allgather(&here, 1, MPI_UNSIGNED_CHAR, near_.data(), 1, MPI_UNSIGNED_CHAR, MPI_COMM_WORLD);
+    first_on_machine_.resize(static_cast<std::size_t>(size_));
+    MPI_Allgather(&first, 1, MPI_INT, first_on_machine_.data(), 1, MPI_INT, MPI_COMM_WORLD);
     MPI_Comm_free(&machine);
   }
 
@@ -121,7 +122,7 @@ class MpiTransport final : public Transport {
 
   int rank_ = 0;
   int size_ = 1;
-  std::vector<unsigned char> near_;                  // of each rank, whether it is on the machine of rank 0
+  std::vector<int> first_on_machine_;                // of each rank
   std::vector<std::vector<MPI_Request>> transfers_;  // each of one part, or of some where it is long
   std::vector<Transfer> unused_;
 };
