@@ -17,8 +17,6 @@
 namespace tardigrad::data {
 namespace {
 
-constexpr std::size_t kinds = 256;  // of bytes
-
 /// Of each group of values that share them: a channel, or a feature.
 struct Moments {
   std::vector<double> mean;
@@ -65,8 +63,9 @@ Moments measure_bytes(const Images& images) {
   for (std::size_t group = 0; group < groups; ++group) {
     const auto mean_of = [&](const auto& term) {
       double sum = 0;
-      for (std::size_t byte = 0; byte < kinds; ++byte) {
-        sum += term(static_cast<double>(byte) / white) * static_cast<double>(counts[group * kinds + byte]);
+      for (std::size_t byte = 0; byte < kinds_of_bytes; ++byte) {
+        sum += term(static_cast<double>(byte) / white) *
+               static_cast<double>(counts[group * kinds_of_bytes + byte]);
       }
       return sum / count;
     };
@@ -125,9 +124,9 @@ void change(Images& images, const Moments& moments) {
 
 std::vector<std::uint64_t> count_bytes(const Images& images) {
   const auto channels = static_cast<std::size_t>(images.shape.channels);
-  std::vector<std::uint64_t> counts(channels * kinds);
+  std::vector<std::uint64_t> counts(channels * kinds_of_bytes);
   for_each_value(images.bytes(), images.shape, channels,
-                 [&](std::size_t channel, std::uint8_t byte) { ++counts[channel * kinds + byte]; });
+                 [&](std::size_t channel, std::uint8_t byte) { ++counts[channel * kinds_of_bytes + byte]; });
   return counts;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,6 +8,8 @@
 #include "data/dataset.h"
 
 namespace tardigrad::data {
+
+inline constexpr std::size_t kinds_of_bytes = 256;
 
 /// Returns how often each byte comes in each channel of all images, which have bytes: [channels, 256].
 std::vector<std::uint64_t> count_bytes(const Images& images);

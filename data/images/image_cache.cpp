@@ -41,7 +41,6 @@ static_assert(sizeof(Header) == 80);
 constexpr std::size_t counts_from = sizeof(Header);
 
 std::size_t labels_from(std::size_t channels) {
-  constexpr std::size_t kinds_of_bytes = 256;
   return counts_from + channels * kinds_of_bytes * sizeof(std::uint64_t);
 }
 
@@ -105,8 +104,7 @@ CachedImages describe(const Header& header, std::shared_ptr<const MappedFile> fi
                   .width = static_cast<int>(header.width)};
   images.training = header.training;
   const std::size_t labels = labels_from(header.channels);
-  images.byte_counts =
-      read_list<std::uint64_t>(bytes, counts_from, (labels - counts_from) / sizeof(std::uint64_t));
+  images.byte_counts = read_list<std::uint64_t>(bytes, counts_from, header.channels * kinds_of_bytes);
   images.labels = read_list<Label>(bytes, labels, header.images);
   images.owners = read_list<std::uint32_t>(bytes, labels + header.images * sizeof(Label), header.images);
   images.file = std::move(file);

@@ -79,7 +79,7 @@ class Planner {
     const std::vector<int>& here = run_.workers_on_rank;
     const std::vector<Device>& devices = run_.devices.workers;
     const bool on_gpus = devices.front().backend == Backend::cuda;
-    const std::size_t lanes = on_gpus ? here.size() : std::min(here.size(), devices.size());
+    const std::size_t lanes = lanes_of_rank(here.size(), devices);
     const std::size_t memories = on_gpus ? std::min(lanes, devices.size()) : 1;
     for (std::size_t i = 0; i < memories; ++i) plan_shared_data(devices[i]);
     for (std::size_t lane = 0; lane < lanes; ++lane) {

@@ -30,8 +30,8 @@ struct PlannedRun {
   std::optional<int> rank = {};
   std::vector<int> workers_on_rank = {};
   bool replicated_on_ranks = false;  ///< all of them keep the model (AllReduceServer)
-  bool shares_with_rank_0 =
-      false;  ///< this one reads models and writes gradients in its memory (SharedVectors)
+  /// This one reads models and writes gradients in the memory of rank 0 (SharedVectors).
+  bool shares_with_rank_0 = false;
   std::size_t workers_sharing = 0;  ///< all workers whose rank does
   bool fixed_workers = false;       ///< the problem is of that many workers
   /// What an engine for these workers takes, or for all where there are none (Objective::engine_memory).

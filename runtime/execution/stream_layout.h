@@ -4,7 +4,15 @@
 #include <cstddef>
 #include <vector>
 
+#include "runtime/device/device.h"
+
 namespace tardigrad {
+
+/// Returns how many lanes RankWorker has for so many workers: one for each of them on GPUs, one for each CPU
+/// device that has any. Worker i of them is on lane i mod that, and lane i on device i mod their number.
+inline std::size_t lanes_of_rank(std::size_t workers, const std::vector<Device>& devices) {
+  return devices.front().backend == Backend::cpu ? std::min(workers, devices.size()) : workers;
+}
 
 /// How StreamExecutor spreads the jobs of n workers over streams: worker i on stream i mod `streams`, that on
 /// Devices::of_worker(i mod `streams`).

@@ -41,16 +41,15 @@ struct RankOrder {
     in_slot,  ///< it is in its slot already
     follows,  ///< it follows the order, for that slot
     own,      ///< it is what the rank itself keeps, as of all orders before, for that slot
-    shared,   ///< it is the shared vector of that number (SharedVectors), which stays as it is until the
-              ///< answer
+    shared,   ///< it is the shared vector of that number (SharedVectors), as it is until the answer
   };
   Kind kind = Kind::end;
   std::int32_t worker = 0;
   std::uint64_t job = 0;
   std::uint32_t slot = 0;  ///< of those in which the rank keeps models of jobs
   Model model = Model::in_slot;
-  std::int32_t gradient =
-      -1;  ///< the shared vector that the gradient goes to; negative: it follows the answer
+  /// Says to which shared vector the gradient goes; negative: it follows the answer.
+  std::int32_t gradient = -1;
   double number = 0;
 };
 

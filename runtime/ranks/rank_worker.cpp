@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "runtime/execution/stream_layout.h"
 #include "runtime/ranks/backoff.h"
 
 namespace tardigrad {
@@ -17,10 +18,6 @@ double seconds_now() {
 
 }  // namespace
 
-std::size_t RankWorker::lanes_of(std::size_t workers, const std::vector<Device>& devices) {
-  return devices.front().backend == Backend::cpu ? std::min(workers, devices.size()) : workers;
-}
-
 RankWorker::RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
                        const std::vector<Device>& devices, const JobOptions& job,
                        const std::optional<ServerOptions>& server, std::size_t shards)
@@ -30,7 +27,7 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
       device_(devices.front()),
       lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
   if (server) server_.emplace(transport, devices.front(), dimension_, objective.workers(), *server);
-  const std::size_t lanes = lanes_of(workers.size(), devices);
+  const std::size_t lanes = lanes_of_rank(workers.size(), devices);
   const bool on_cpu = device_.backend == Backend::cpu;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     std::vector<int> there;

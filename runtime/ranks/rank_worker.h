@@ -43,10 +43,6 @@ class RankWorker {
   RankWorker& operator=(const RankWorker&) = delete;
   ~RankWorker();
 
-  /// Returns how many lanes there are for so many workers; worker i of them is on lane i mod that, and lane i
-  /// on device i mod their number.
-  static std::size_t lanes_of(std::size_t workers, const std::vector<Device>& devices);
-
   /// Does what rank 0 orders, until there is nothing more to do. Returns whether all ranks are there to leave
   /// the job together.
   bool serve();

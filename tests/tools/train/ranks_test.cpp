@@ -40,6 +40,12 @@ class Ranks : public testing::QuadraticTest {
                  arguments);
   }
 
+  /// The same on three ranks, the last of which does a command of the shell before.
+  Finished on_ranks_of_which_the_last(const std::string& command, const std::string& arguments) const {
+    write("last.sh", "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && " + command + "\nexec \"$@\"\n");
+    return shell(environment() + "\nexec mpirun -n 3 bash last.sh \"$tardigrad\" " + arguments);
+  }
+
   /// The same in the background, until a condition of the shell holds; then a command of it, which knows the
   /// process of mpirun as $job, and those of the ranks by the files rank0, rank1, …
   Finished in_background(int count, const std::string& arguments, const std::string& until,
@@ -114,12 +120,10 @@ TEST_F(Ranks, LoseTheWorkersOfAGpuThatFails) {
   if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
     GTEST_SKIP() << "needs emulated GPUs";
   }
-  write("failing.sh",
-        "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && export TARDIGRAD_EMULATED_FAULT=0:20\nexec \"$@\"\n");
-  const Finished ended = shell(
-      environment() +
-      "\nexec mpirun -n 3 bash failing.sh \"$tardigrad\" train --model quadratic:tridiagonal:50 --method "
-      "asgd --lr 0.1 --workers 2 --device cuda:0 --updates 200 --ranks mpi");
+  const Finished ended = on_ranks_of_which_the_last("export TARDIGRAD_EMULATED_FAULT=0:20",
+                                                    "train --model quadratic:tridiagonal:50 --method asgd "
+                                                    "--lr 0.1 --workers 2 --device cuda:0 --updates 200 "
+                                                    "--ranks mpi");
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_TRUE(std::regex_search(ended.err, std::regex("worker 1 is lost at .*rank 2: .* of cuda:0")))
       << ended.err;
@@ -230,11 +234,10 @@ TEST_F(Ranks, AreRefusedWhereOneHasOtherData) {
   constexpr std::size_t header_bytes = 16;
   for (std::size_t i = header_bytes; i < images.size(); ++i) images[i] ^= 1;
   write("elsewhere/train-images-idx3-ubyte", images);
-  write("there.sh", "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && cd elsewhere\nexec \"$@\"\n");
-  const Finished refused = shell(
-      environment() +
-      "\nexec mpirun -n 3 bash there.sh \"$tardigrad\" train --model mlp:16 --dataset mnist --data-dir . "
-      "--method dude --lr 0.05 --workers 2 --updates 3 --ranks mpi --device cpu");
+  const Finished refused = on_ranks_of_which_the_last(
+      "cd elsewhere",
+      "train --model mlp:16 --dataset mnist --data-dir . --method dude --lr 0.05 --workers 2 --updates 3 "
+      "--ranks mpi --device cpu");
   EXPECT_EQ(refused.exit_code, 2) << refused.err;
   EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
   EXPECT_TRUE(std::regex_search(refused.err, std::regex("rank 2 on .*: the training data's hash .* is .* "
@@ -248,7 +251,6 @@ TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {
     std::string arguments;
     std::string message;
   };
-  write("script.sh", "[ \"$OMPI_COMM_WORLD_RANK$PMI_RANK\" = 2 ] && cd elsewhere\nexec \"$@\"\n");
   std::filesystem::create_directory(path("elsewhere"));
   for (const Case& one :
        {Case{3, run + "--updates 3", "mpirun has started 3 processes, and each would train"},
@@ -265,10 +267,9 @@ TEST_F(Ranks, AreRefusedInOneLineWhereTheyDoNotFit) {
     EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
     EXPECT_THAT(refused.err, HasSubstr(one.message));
   }
-  const Finished unread =
-      shell(environment() +
-            "\nexec mpirun -n 3 bash script.sh \"$tardigrad\" train --model "
-            "quadratic:problem.json --method asgd --lr 0.1 --updates 3 --ranks mpi --device cpu");
+  const Finished unread = on_ranks_of_which_the_last(
+      "cd elsewhere",
+      "train --model quadratic:problem.json --method asgd --lr 0.1 --updates 3 --ranks mpi --device cpu");
   EXPECT_EQ(unread.exit_code, 2) << unread.err;
   EXPECT_EQ(count(unread.err, "tardigrad: "), 1) << unread.err;
   EXPECT_TRUE(
