@@ -57,6 +57,9 @@ std::string why_no_device();
 std::string library_versions();
 DeviceDescription describe(Device device);
 bool peer_access(Device from, Device to);
+std::string bus_address(Device device);
 std::unique_ptr<Collectives> make_collectives(std::span<const StreamRef> streams);
+CollectivesId make_collectives_id(Device device);
+std::unique_ptr<Collectives> join_collectives(StreamRef stream, const CollectivesId& id, int rank, int ranks);
 std::size_t free_memory(Device device);
 }  // namespace tardigrad::cuda

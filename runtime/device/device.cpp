@@ -125,6 +125,13 @@ Device parse_device(const std::string& flag, const std::string& value) {
       fmt::format("{} {}: unknown; expected one device: cpu, cpu:I or cuda:I", flag, value));
 }
 
+std::string bus_address(Device device) {
+  if constexpr (built_with_cuda) {
+    if (device.backend == Backend::cuda) return cuda::bus_address(device);
+  }
+  return device.name();
+}
+
 bool peer_access(Device from, Device to) {
   if (from.backend != to.backend) return false;
   if constexpr (built_with_cuda) {

@@ -70,6 +70,10 @@ std::vector<Device> parse_devices(const std::string& value);
 /// writes it. Throws std::invalid_argument like parse_devices().
 Device parse_device(const std::string& flag, const std::string& value);
 
+/// Returns the address of a GPU on its machine's PCI bus, which is the same for all processes there, whatever
+/// index each has for it; of a CPU device its name. Throws DeviceError.
+std::string bus_address(Device device);
+
 /// Tells whether kernels of one device can use memory of the other, of the same backend, as their own.
 bool peer_access(Device from, Device to);
 

@@ -61,7 +61,9 @@ class Planner {
   /// takes one, and gradients that are computed, and as many on their way, or all that in memory of rank 0.
   /// Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
-    const Device device;  // all that is received or sent lies in the host's memory
+    // All that is received or sent lies in the host's memory, but for what GPUs add up among themselves.
+    const Device device = run_.server_of_rank;
+    const bool sends_parts = run_.replicated_on_ranks && device.backend == Backend::cpu;
     const std::vector<Shard> shards = cut_into_shards(run_.dimension, run_.devices.server_shards);
     const auto rank = static_cast<std::size_t>(*run_.rank);
     if (rank < shards.size()) {
@@ -70,7 +72,7 @@ class Planner {
       const std::size_t here = shards[rank].size;
       plan_server(device, here);
       if (rank == 0 && shards.size() > 1) plan_clipping(device, run_.dimension);
-      if (run_.replicated_on_ranks) add(device, "part of the sum of all ranks", vector_bytes_);
+      if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
       const std::size_t received = run_.workers_sharing < workers_ ? being_read : 0;
       add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + received) * here * sizeof(float));
       plan_replicas(device, workers_, here);
@@ -91,7 +93,7 @@ class Planner {
     }
     if (run_.replicated_on_ranks) {
       plan_server(device, run_.dimension);
-      add(device, "part of the sum of all ranks", vector_bytes_);
+      if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
     }
     if (run_.shares_with_rank_0) return;
     add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
@@ -135,7 +137,8 @@ class Planner {
         tables * workers_ * (row * (narrow ? sizeof(Bf16) : sizeof(float)) + address));
     add(device, "rows kept for corrections",
         static_cast<std::size_t>(run_.memory.kept_rows) * (row * sizeof(float) + address));
-    if (device.backend == Backend::cuda && !run_.devices.replicated && copies_gradients(device)) {
+    const bool takes_gradients = !run_.devices.replicated && !run_.rank;
+    if (device.backend == Backend::cuda && takes_gradients && copies_gradients(device)) {
       add(device, "copy of another GPU's gradient", vector);
     }
   }

@@ -30,6 +30,7 @@ struct PlannedRun {
   std::optional<int> rank = {};
   std::vector<int> workers_on_rank = {};
   bool replicated_on_ranks = false;  ///< all of them keep the model (AllReduceServer)
+  Device server_of_rank = {};        ///< where: a GPU on each, or the CPU
   /// This one reads models and writes gradients in the memory of rank 0 (SharedVectors).
   bool shares_with_rank_0 = false;
   std::size_t workers_sharing = 0;  ///< all workers whose rank does

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "runtime/base/json_text.h"
 #include "runtime/ranks/blocking.h"
@@ -24,7 +25,7 @@ struct StatusHeader {
 };
 
 void send_status(Transport& transport, const RankStatus& status) {
-  const nlohmann::json record{{"trouble", status.trouble}, {"facts", status.facts}};
+  const nlohmann::json record{{"trouble", status.trouble}, {"facts", status.facts}, {"own", status.own}};
   const std::string text = json_text_of_any_bytes(record);
   StatusHeader header;
   header.text_bytes = static_cast<std::uint32_t>(text.size());
@@ -43,8 +44,26 @@ std::string describe_difference(const std::map<std::string, std::string>& expect
   return "";
 }
 
+/// Knows, of what a rank must have for itself, who has it.
+class Owners {
+ public:
+  /// "the GPU is cuda:0 there, which rank 1 has, too"; empty where nobody had it before.
+  std::string describe_conflict(int rank, const std::map<std::string, std::string>& own) {
+    for (const auto& [name, value] : own) {
+      const auto [owner, is_first] = ranks_.try_emplace({name, value}, rank);
+      if (is_first) continue;
+      return fmt::format("{} is {} there, which rank {} has, too; expected one for each rank", name, value,
+                         owner->second);
+    }
+    return "";
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, int> ranks_;
+};
+
 /// Receives what a rank says, and returns why it cannot take part; empty if it can.
-std::string trouble_of(Transport& transport, int rank, const RankStatus& here) {
+std::string trouble_of(Transport& transport, int rank, const RankStatus& here, Owners& owners) {
   StatusHeader header;
   blocking_receive(transport, rank, tag_status, &header, sizeof(header));
   header.host.back() = '\0';
@@ -59,7 +78,10 @@ std::string trouble_of(Transport& transport, int rank, const RankStatus& here) {
   if (!trouble.empty()) return whose + trouble;
   std::map<std::string, std::string> expected = here.facts;
   if (here.facts_of_rank) expected.merge(here.facts_of_rank(rank));
-  const std::string difference = describe_difference(expected, status.at("facts"));
+  std::string difference = describe_difference(expected, status.at("facts"));
+  if (difference.empty()) {
+    difference = owners.describe_conflict(rank, status.at("own").get<std::map<std::string, std::string>>());
+  }
   return difference.empty() ? "" : whose + difference;
 }
 
@@ -74,8 +96,10 @@ void agree(Transport& transport, const RankStatus& status) {
     return;
   }
   std::string trouble = status.trouble;
+  Owners owners;
+  static_cast<void>(owners.describe_conflict(0, status.own));
   for (int rank = 1; rank < transport.size(); ++rank) {
-    const std::string there = trouble_of(transport, rank, status);
+    const std::string there = trouble_of(transport, rank, status, owners);
     if (trouble.empty()) trouble = there;
   }
   refused = trouble.empty() ? 0 : 1;

@@ -17,6 +17,8 @@ struct RankStatus {
   /// Returns, on rank 0, what else must hold on another rank, of its part of the run; there it is among the
   /// facts.
   std::function<std::map<std::string, std::string>(int rank)> facts_of_rank = {};
+  /// Holds what no two ranks may have in common, by a name for people: "the GPU".
+  std::map<std::string, std::string> own = {};
 };
 
 /// Ends a rank of which rank 0 has said why, or that of another: it has nothing to add.

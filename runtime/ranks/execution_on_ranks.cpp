@@ -14,7 +14,6 @@ namespace tardigrad {
 Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
                                   const Delays& delays, const EventScript& speeds,
                                   const ExecutionOptions& options, Recording* replay) {
-  const Device server;
   RunEvents made = make_events(objective, delays, speeds, options, replay);
   std::optional<RankExecutor::Wall> wall;
   if (made.wall) {
@@ -26,7 +25,7 @@ Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& object
           .events = std::move(made.events),
           .executor = std::move(executor),
           .health = std::move(made.health),
-          .server = server};
+          .server = ranks.server};
 }
 
 EndOfRanks::~EndOfRanks() {

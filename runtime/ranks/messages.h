@@ -17,8 +17,9 @@ enum RankTag : int {
   tag_model,
   tag_answer,
   tag_payload,
-  tag_memory,  ///< what rank 0 has in common with others (shared_vectors.h)
-  tag_report,  ///< of a shard (shard_messages.h), and tag_vector what it is asked for
+  tag_memory,       ///< what rank 0 has in common with others (shared_vectors.h)
+  tag_collectives,  ///< how the ranks find each other for NCCL (servers/sum_over_ranks.h)
+  tag_report,       ///< of a shard (shard_messages.h), and tag_vector what it is asked for
   tag_vector
 };
 
@@ -30,6 +31,8 @@ struct RankOrder {
     end,     ///< leave: there is nothing more to do; where `number` is not 0, without ranks that are lost
     share,   ///< map the memory that follows (SharedVectors)
     // Where every rank keeps the model (AllReduceServer), and a gradient stays where it was computed:
+    join,        ///< make what adds up over all ranks, together with them
+    part,        ///< destroy that, likewise; where `number` is not 0, and nobody waits for what is under way
     set_state,   ///< all that steps depend on follows, as of version `job`
     add_to_sum,  ///< add `number` times the gradient of a job to the sum
     drop,        ///< the gradient of a job is not wanted

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 #include <utility>
 
 #include "runtime/execution/job_versions.h"
@@ -15,8 +16,9 @@ namespace {
 /// Where vectors are smaller, to wake a server's thread takes longer than its work.
 constexpr std::size_t least_for_own_thread = 1 << 14;
 
-Stream make_server_stream(bool own_thread) {
-  return own_thread ? Stream(Device{}, "server", Priority::high) : Stream::immediate(Device{}, "server");
+Stream make_server_stream(Device device, bool own_thread) {
+  return own_thread || device.backend == Backend::cuda ? Stream(device, "server", Priority::high)
+                                                       : Stream::immediate(device, "server");
 }
 
 /// As LookaheadExecutor shares work out, which adds up by parts, so that a drift has the same bits.
@@ -32,13 +34,13 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
       wall_(std::move(wall)),
       shards_(cut_into_shards(objective.dimension(), ranks.shards)),
       dimension_(shards_.front().size),
-      server_stream_(make_server_stream(wall_ && dimension_ >= least_for_own_thread)),
-      places_(ranks, dimension_, server_stream_.device()),
-      mail_(*ranks.transport, dimension_, server_stream_.device(),
+      server_stream_(make_server_stream(ranks.server, wall_ && dimension_ >= least_for_own_thread)),
+      places_(ranks, dimension_, ranks.server),
+      mail_(*ranks.transport, dimension_, Device{},
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
-      replicas_(server_stream_.device(), server_stream_.device(), dimension_, places_.memory_for_replicas()),
+      replicas_(ranks.server, ranks.server, dimension_, places_.memory_for_replicas()),
       workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(ranks, objective.workers(), memory, server);
   server_stream_.ref().synchronize();
@@ -150,6 +152,9 @@ void RankExecutor::start(int worker) {
   if (order.model == RankOrder::Model::shared) {
     awaited = flight.in_place = &ReplicaPool::share(*replica);
   } else if (order.model == RankOrder::Model::follows) {
+    if (replica->model.device().backend == Backend::cuda) {
+      throw std::logic_error("a job whose model no other rank has, where GPUs keep it");
+    }
     if (of_shards_) of_shards_->send_model(*replica, rank);
     awaited = &ReplicaPool::share(*replica);
   }
@@ -315,6 +320,7 @@ void RankExecutor::restore_jobs(std::span<const std::vector<Job>> jobs, VectorFi
 }
 
 bool RankExecutor::drain(const DrainTimeout& timeout) noexcept {
+  if (all_reduce_) all_reduce_->part_if_failed();
   try {
     const bool over = look_until_drained(timeout);
     server_stream_.ref().drain();

@@ -26,8 +26,7 @@
 
 namespace tardigrad {
 
-/// Has the server on rank 0 and the workers on other ranks (RankWorker), in wall and in virtual time, on
-/// CPUs.
+/// Has the server on rank 0 and the workers on other ranks (RankWorker), in wall and in virtual time.
 ///
 /// A job is ordered where it begins, in virtual time, too: so all ranks compute at once, whatever the order
 /// in which their gradients arrive, and what is thrown away meanwhile was computed for nothing. A gradient
@@ -75,7 +74,10 @@ class RankExecutor final : public Executor {
   void restore_jobs(std::span<const std::vector<Job>> jobs, VectorFile& vectors,
                     std::span<const std::uint64_t> models) override;
   Device device(int worker) const override { return workers_[static_cast<std::size_t>(worker)].device; }
-  void check() override { server_stream_.ref().check(); }
+  void check() override {
+    server_stream_.ref().check();
+    server_->check();
+  }
   bool drain(const DrainTimeout& timeout) noexcept override;
 
  private:

@@ -1,7 +1,10 @@
 #include "runtime/ranks/rank_mail.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
+
+#include "runtime/ranks/backoff.h"
 
 namespace tardigrad {
 
@@ -55,6 +58,15 @@ bool RankMail::send_written() {
     any = true;
   }
   return any;
+}
+
+void RankMail::send_all() {
+  constexpr std::chrono::seconds longest{1};
+  const auto began = std::chrono::steady_clock::now();
+  Backoff backoff;
+  while (!(outbox_.empty() && sent_.empty()) && std::chrono::steady_clock::now() - began < longest) {
+    backoff.after(look());
+  }
 }
 
 bool RankMail::settle_sent() {

@@ -57,6 +57,9 @@ class RankMail {
   /// Does what can be done at once. Returns whether that was anything.
   bool look();
 
+  /// Blocks until all orders have been sent, for a second at most.
+  void send_all();
+
   /// Tells whether there are neither orders nor answers on their way.
   bool at_rest() const { return outbox_.empty() && sent_.empty() && unanswered_ == 0 && payloads_.empty(); }
 

@@ -20,13 +20,14 @@ double seconds_now() {
 
 RankWorker::RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
                        const std::vector<Device>& devices, const JobOptions& job,
-                       const std::optional<ServerOptions>& server, std::size_t shards)
+                       const std::optional<KeptModel>& kept, std::size_t shards)
     : transport_(transport),
       dimension_(objective.dimension()),
       shards_(cut_into_shards(dimension_, shards)),
       device_(devices.front()),
-      lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
-  if (server) server_.emplace(transport, devices.front(), dimension_, objective.workers(), *server);
+      lane_of_worker_(static_cast<std::size_t>(objective.workers())),
+      server_device_(kept ? kept->device : Device{}) {
+  if (kept) server_.emplace(transport, *kept, dimension_, objective.workers());
   const std::size_t lanes = lanes_of_rank(workers.size(), devices);
   const bool on_cpu = device_.backend == Backend::cpu;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
@@ -38,7 +39,7 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
                                          : Stream(devices[lane % devices.size()], name);
     lanes_.push_back(std::make_unique<Lane>(objective, std::move(stream), job, there));
     if (!on_cpu) lanes_.back()->on_gpu.emplace(lanes_.back()->stream, dimension_);
-    spare_.push_back(std::make_unique<Result>(device_));
+    spare_.push_back(std::make_unique<Result>(device_, server_device_));
   }
 }
 
@@ -53,6 +54,7 @@ bool RankWorker::serve() {
 
 /// Returns whether there was anything to do.
 bool RankWorker::look() {
+  if (server_) server_->check();
   bool any = take_orders();
   for (const auto& lane : lanes_) any = advance(*lane) || any;
   return settle_sent() || any;
@@ -87,11 +89,16 @@ void RankWorker::take(const RankOrder& order) {
     case Kind::share:
       shared_ = SharedVectors::accept(transport_, dimension_);
       return;
+    case Kind::join:
+      return server_.value().join();
+    case Kind::part:
+      return server_.value().part(order.number != 0);
     case Kind::set_state:
       return server_.value().receive_state(order.job);
     case Kind::add_to_sum: {
       std::unique_ptr<Result> result = take_kept(order);
-      server_.value().add_to_sum(static_cast<float>(order.number), in_host(result->gradient.value()));
+      server_.value().add_to_sum(static_cast<float>(order.number), result->gradient.value().ref(),
+                                 result->taken);
       spare_.push_back(std::move(result));
       return;
     }
@@ -108,13 +115,13 @@ void RankWorker::take(const RankOrder& order) {
 void RankWorker::take_job(const RankOrder& order) {
   lane_of(order.worker).waiting.push_back({order, false});
   if (order.model == RankOrder::Model::shared) return;
-  while (models_.size() <= order.slot) models_.push_back({PinnedBuffer<float>(device_, dimension_)});
+  while (models_.size() <= order.slot) models_.emplace_back(make_vector(), server_device_);
   Model& model = models_[order.slot];
-  if (order.model == RankOrder::Model::own) server_.value().hand_over(in_host(model.values));
+  if (order.model == RankOrder::Model::own) server_.value().hand_over(model.replica);
   if (order.model == RankOrder::Model::follows) {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
       model.arriving.push_back(transport_.receive(static_cast<int>(i), tag_model,
-                                                  model.values.data() + shards_[i].begin,
+                                                  model.replica.model.data() + shards_[i].begin,
                                                   shards_[i].size * sizeof(float)));
     }
   }
@@ -127,15 +134,19 @@ bool RankWorker::is_there(const RankOrder& order) {
   return model.arriving.empty();
 }
 
-BufferRef<const float> RankWorker::model_of(const RankOrder& order) const {
+BufferRef<const float> RankWorker::model_of(const RankOrder& order) {
   if (order.model == RankOrder::Model::shared) return shared_.value().at(order.slot);
-  return in_host(models_[order.slot].values);
+  return models_[order.slot].replica.model;
 }
 
-BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result) const {
+BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result) {
   if (order.gradient >= 0) return shared_.value().at(static_cast<std::uint32_t>(order.gradient));
-  if (!result.gradient) result.gradient.emplace(device_, dimension_);
-  return in_host(*result.gradient);
+  if (!result.gradient) result.gradient.emplace(make_vector());
+  return result.gradient->ref();
+}
+
+RankVector RankWorker::make_vector() const {
+  return keeps_on_gpu() ? RankVector(server_->stream(), dimension_) : RankVector(device_, dimension_);
 }
 
 /// Returns whether there was anything to do.
@@ -197,6 +208,10 @@ void RankWorker::enqueue(Lane& lane, const RankOrder& order) {
   }
   const BufferRef<const float> model = model_of(order);
   const BufferRef<float> gradient = gradient_of(order, result);
+  if (keeps_on_gpu()) {  // a GPU's server writes and reads in an order of its own
+    stream.wait(models_[order.slot].replica.written);
+    stream.wait(result.taken);
+  }
   if (lane.on_gpu) stream.copy(lane.on_gpu->model.ref(), model);
   stream.host("begin", [&result] { result.began_s = seconds_now(); });
   lane.jobs.enqueue_gradient(order.worker, order.job, lane.on_gpu ? lane.on_gpu->model.ref() : model,
@@ -224,7 +239,7 @@ void RankWorker::finish(Lane& lane) {
     answer.loss = *result.loss.data();
     const bool is_sent = !server_ && order.gradient < 0;
     if (is_sent) {
-      payload = result.gradient.value().data();
+      payload = result.gradient.value().ref().data();
       answer.payload_bytes = shards_.front().size * sizeof(float);
       send_to_shards(result);
     }
@@ -253,7 +268,7 @@ void RankWorker::send_to_shards(Result& result) {
     const int rank = static_cast<int>(i);
     result.transfers.push_back(transport_.send(rank, tag_order, &result.header, sizeof(result.header)));
     result.transfers.push_back(transport_.send(rank, tag_payload,
-                                               result.gradient.value().data() + shards_[i].begin,
+                                               result.gradient.value().ref().data() + shards_[i].begin,
                                                shards_[i].size * sizeof(float)));
   }
 }
@@ -291,7 +306,7 @@ bool RankWorker::settle_sent() {
 }
 
 std::unique_ptr<RankWorker::Result> RankWorker::take_result() {
-  if (spare_.empty()) return std::make_unique<Result>(device_);
+  if (spare_.empty()) return std::make_unique<Result>(device_, server_device_);
   std::unique_ptr<Result> result = std::move(spare_.back());
   spare_.pop_back();
   result->answer = {};

@@ -14,10 +14,12 @@
 #include "runtime/execution/job_options.h"
 #include "runtime/objective/objective.h"
 #include "runtime/ranks/messages.h"
+#include "runtime/ranks/rank_vector.h"
 #include "runtime/ranks/servers/rank_server.h"
 #include "runtime/ranks/servers/shard_messages.h"
 #include "runtime/ranks/shared_vectors.h"
 #include "runtime/ranks/transport.h"
+#include "runtime/server/replica.h"
 #include "runtime/server/shard.h"
 
 namespace tardigrad {
@@ -30,15 +32,15 @@ namespace tardigrad {
 /// the order of their orders, each as soon as its model is there. The minibatch of a lane with one worker is
 /// gathered before that: behind the answer to the job before, while rank 0 is at work. One lane of a CPU
 /// alone is this thread itself. What is sent and received lies in the host's memory, from where and to where
-/// a GPU copies it.
+/// a GPU copies it; where this rank's GPU keeps the model, all lies there.
 class RankWorker {
  public:
-  /// Makes what computes for these workers. With `server` this rank keeps the model, too, and its gradients
+  /// Makes what computes for these workers. With `kept` this rank keeps the model, too, and its gradients
   /// stay here (AllReduceServer). The model is in `shards` shards, on as many ranks (ServerOfShards).
   /// Objective and transport outlive it.
   RankWorker(Transport& transport, Objective& objective, const std::vector<int>& workers,
              const std::vector<Device>& devices, const JobOptions& job,
-             const std::optional<ServerOptions>& server = {}, std::size_t shards = 1);
+             const std::optional<KeptModel>& kept = {}, std::size_t shards = 1);
   RankWorker(const RankWorker&) = delete;
   RankWorker& operator=(const RankWorker&) = delete;
   ~RankWorker();
@@ -50,10 +52,11 @@ class RankWorker {
  private:
   /// Is an answer, from the time that its gradient is computed until it has been sent.
   struct Result {
-    explicit Result(Device device) : loss(device, 1) {}
+    Result(Device device, Device server) : taken(server), loss(device, 1) {}
     RankAnswer answer;
-    ShardOrder header;                            // of the gradient, to other shards than rank 0's
-    std::optional<PinnedBuffer<float>> gradient;  // once there was one that is sent, or kept
+    ShardOrder header;                   // of the gradient, to other shards than rank 0's
+    std::optional<RankVector> gradient;  // once there was one that is sent, or kept
+    Event taken;                         // recorded by this rank's server when it has read that
     PinnedBuffer<float> loss;
     std::string failure;
     double began_s = 0;
@@ -89,7 +92,9 @@ class RankWorker {
   };
 
   struct Model {
-    PinnedBuffer<float> values;
+    Model(RankVector memory, Device server) : values(std::move(memory)), replica(values.ref(), server) {}
+    RankVector values;
+    Replica replica;  // in that memory
     std::vector<Transport::Transfer> arriving = {};
   };
 
@@ -98,11 +103,10 @@ class RankWorker {
   void take(const RankOrder& order);
   void take_job(const RankOrder& order);
   bool is_there(const RankOrder& order);
-  BufferRef<const float> model_of(const RankOrder& order) const;
-  BufferRef<float> gradient_of(const RankOrder& order, Result& result) const;
-  BufferRef<float> in_host(const PinnedBuffer<float>& vector) const {
-    return host_view(vector.data(), dimension_);
-  }
+  BufferRef<const float> model_of(const RankOrder& order);
+  BufferRef<float> gradient_of(const RankOrder& order, Result& result);
+  bool keeps_on_gpu() const { return server_ && server_->on_gpu(); }
+  RankVector make_vector() const;
   bool advance(Lane& lane);
   void begin(Lane& lane);
   void enqueue(Lane& lane, const RankOrder& order);
@@ -122,9 +126,10 @@ class RankWorker {
   std::optional<SharedVectors> shared_;  // with rank 0
   std::deque<Model> models_;             // by their slots
   std::vector<std::size_t> lane_of_worker_;
+  Device server_device_;  // of what follows
+  std::optional<RankServer> server_;
   std::vector<std::unique_ptr<Result>> spare_;
   std::vector<std::unique_ptr<Result>> sent_;
-  std::optional<RankServer> server_;
   std::vector<std::unique_ptr<Result>> kept_;  // until the server adds them up
   RankOrder order_;                            // that is being received
   std::optional<Transport::Transfer> order_transfer_;

@@ -78,7 +78,7 @@ void broadcast(const std::vector<Collective>& all) {
   for (const Collective& one : all) std::memmove(one.receive, source, first.count * bytes_of(first.type));
 }
 
-void compute_together(const std::vector<Collective>& all) {
+void compute(const std::vector<Collective>& all) {
   if (all[0].kind == CollectiveKind::broadcast) return broadcast(all);
   switch (all[0].type) {
     case ncclFloat32:
@@ -110,9 +110,19 @@ std::size_t bytes_of(ncclDataType_t type) {
   }
 }
 
-Clique::Clique(std::vector<int> devices) : devices_(std::move(devices)), ranks_(devices_.size()) {}
+bool compute_together(const std::vector<Collective>& all) {
+  if (std::ranges::all_of(all, [&](const Collective& one) { return agree(one, all[0]); })) {
+    compute(all);
+    return true;
+  }
+  std::fprintf(stderr, "emulated NCCL: ranks came with different operations, sizes, types or roots\n");
+  return false;
+}
 
-bool Clique::issue(int index) {
+CliqueOfDevices::CliqueOfDevices(std::vector<int> devices)
+    : devices_(std::move(devices)), ranks_(devices_.size()) {}
+
+bool CliqueOfDevices::issue(int index) {
   const std::lock_guard lock(mutex_);
   Rank& rank = ranks_[static_cast<std::size_t>(index)];
   std::vector<std::thread::id>& issuers = issuers_[rank.issued];
@@ -123,20 +133,20 @@ bool Clique::issue(int index) {
   return true;
 }
 
-void Clique::issue_in_group(int index) {
+void CliqueOfDevices::issue_in_group(int index) {
   const std::lock_guard lock(mutex_);
   count_issue(ranks_[static_cast<std::size_t>(index)]);
 }
 
-void Clique::count_issue(Rank& rank) {
+void CliqueOfDevices::count_issue(Rank& rank) {
   ++rank.issued;
   const std::uint64_t by_all = std::ranges::min(ranks_, {}, &Rank::issued).issued;
   issuers_.erase(issuers_.begin(), issuers_.lower_bound(by_all));
 }
 
-bool Clique::all_here() const { return std::ranges::all_of(ranks_, &Rank::here); }
+bool CliqueOfDevices::all_here() const { return std::ranges::all_of(ranks_, &Rank::here); }
 
-void Clique::meet(int index, const Collective& collective) {
+void CliqueOfDevices::meet(int index, const Collective& collective) {
   std::unique_lock lock(mutex_);
   Rank& rank = ranks_[static_cast<std::size_t>(index)];
   // Another stream of the same rank may be here already.
@@ -156,24 +166,19 @@ void Clique::meet(int index, const Collective& collective) {
   if (met_ == before) rank.here = false;
 }
 
-void Clique::compute() {
+void CliqueOfDevices::compute() {
   std::vector<Collective> all;
   for (const Rank& rank : ranks_) all.push_back(rank.collective);
-  if (std::ranges::all_of(all, [&](const Collective& one) { return agree(one, all[0]); })) {
-    compute_together(all);
-  } else {
-    std::fprintf(stderr, "emulated NCCL: ranks came with different operations, sizes, types or roots\n");
-    error_ = ncclInvalidUsage;
-  }
+  if (!compute_together(all)) error_ = ncclInvalidUsage;
 }
 
-void Clique::abort(int index) {
+void CliqueOfDevices::abort(int index) {
   const std::lock_guard lock(mutex_);
   ranks_[static_cast<std::size_t>(index)].aborted = true;
   changed_.notify_all();
 }
 
-ncclResult_t Clique::error() const {
+ncclResult_t CliqueOfDevices::error() const {
   const std::lock_guard lock(mutex_);
   return error_;
 }

@@ -27,30 +27,52 @@ struct Collective {
 /// The bytes of an element, 0 for a type that the emulation has not.
 std::size_t bytes_of(ncclDataType_t type);
 
+/// Computes an operation in the order of the ranks. False if they came with different ones.
+bool compute_together(const std::vector<Collective>& all);
+
 /// The ranks of a communicator, who meet in each operation.
 class Clique {
  public:
-  explicit Clique(std::vector<int> devices);
+  Clique() = default;
+  Clique(const Clique&) = delete;
+  Clique& operator=(const Clique&) = delete;
+  virtual ~Clique() = default;
 
-  int size() const { return static_cast<int>(devices_.size()); }
-  int device(int rank) const { return devices_[static_cast<std::size_t>(rank)]; }
+  virtual int size() const = 0;
+  /// Of a rank of this process.
+  virtual int device(int rank) const = 0;
 
   /// To be called when a thread issues an operation for a rank outside of a group: false if it has issued the
   /// same operation for another rank before. NCCL may wait for the other ranks in the first call, so that the
   /// second never comes.
-  bool issue(int rank);
+  virtual bool issue(int) { return true; }
   /// The same for a call in a group, which may be for any ranks.
-  void issue_in_group(int rank);
+  virtual void issue_in_group(int) {}
 
-  /// On the stream of `rank`: waits until every rank has come to the operation; the last one computes it, in
-  /// the order of the ranks. Ranks that come with different operations get nothing but the error
+  /// On the stream of `rank`: waits until every rank has come to the operation, which is computed in the
+  /// order of the ranks. Ranks that come with different operations get nothing but the error
   /// ncclInvalidUsage.
-  void meet(int rank, const Collective& collective);
+  virtual void meet(int rank, const Collective& collective) = 0;
 
   /// Lets `rank` leave the operation that it waits in, and come to no other one.
-  void abort(int rank);
+  virtual void abort(int rank) = 0;
 
-  ncclResult_t error() const;
+  virtual ncclResult_t error() const = 0;
+};
+
+/// All of one process.
+class CliqueOfDevices final : public Clique {
+ public:
+  explicit CliqueOfDevices(std::vector<int> devices);
+
+  int size() const override { return static_cast<int>(devices_.size()); }
+  int device(int rank) const override { return devices_[static_cast<std::size_t>(rank)]; }
+  bool issue(int rank) override;
+  void issue_in_group(int rank) override;
+  /// The last rank computes.
+  void meet(int rank, const Collective& collective) override;
+  void abort(int rank) override;
+  ncclResult_t error() const override;
 
  private:
   struct Rank {

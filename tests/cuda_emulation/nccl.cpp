@@ -1,7 +1,8 @@
-// NCCL for the GPUs of one process: communicators, groups and the collective operations.
+// NCCL, for the GPUs of one process or of several: communicators, groups and the collective operations.
 #include <nccl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "tests/cuda_emulation/clique.h"
+#include "tests/cuda_emulation/clique_of_processes.h"
 #include "tests/cuda_emulation/library_call.h"
 
 using tardigrad::emulation::Clique;
@@ -151,8 +153,32 @@ ncclResult_t ncclCommInitAll(ncclComm_t* comms, int count, const int* device_lis
   std::iota(devices.begin(), devices.end(), 0);
   if (device_list) std::copy_n(device_list, count, devices.begin());
   if (const ncclResult_t result = check_devices(devices); result != ncclSuccess) return result;
-  const auto clique = std::make_shared<Clique>(devices);
+  const auto clique = std::make_shared<CliqueOfDevices>(devices);
   for (int i = 0; i < count; ++i) comms[i] = new ncclComm{clique, i};
+  return ncclSuccess;
+}
+
+ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
+  if (!id) return failure(ncclInvalidArgument, "null pointer");
+  const std::string path = CliqueOfProcesses::make_file();
+  if (path.empty() || path.size() >= sizeof(*id)) {
+    return failure(ncclSystemError, "no temporary file, in which the ranks could meet");
+  }
+  *id = {};
+  std::memcpy(id->internal, path.data(), path.size());
+  return ncclSuccess;
+}
+
+ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank) {
+  if (!comm || rank < 0 || rank >= ranks) return failure(ncclInvalidArgument, "no such rank");
+  int device = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return failure(ncclUnhandledCudaError, "no usable device");
+  const auto clique = std::make_shared<CliqueOfProcesses>(id.internal, rank, ranks, device);
+  if (clique->error() == ncclInvalidUsage) {
+    return failure(ncclInvalidUsage, "duplicate GPU: two ranks on one device");
+  }
+  if (clique->error() != ncclSuccess) return failure(clique->error(), "the ranks have not found each other");
+  *comm = new ncclComm{clique, rank};
   return ncclSuccess;
 }
 

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "tests/cuda_emulation/device_array.h"
 
@@ -224,6 +226,58 @@ TEST_F(Nccl, RefusesWhatMakesNoSense) {
   ncclComm_t comms[2];
   const int twice[] = {0, 0};
   EXPECT_EQ(ncclCommInitAll(comms, 2, twice), ncclInvalidUsage);
+}
+
+/// Ranks that join a communicator each for itself, as several processes do.
+class NcclByRank : public Nccl {
+ protected:
+  /// What becomes of a rank on each of these devices.
+  std::vector<ncclResult_t> join(const std::vector<int>& devices) {
+    ncclUniqueId id;
+    EXPECT_EQ(ncclGetUniqueId(&id), ncclSuccess);
+    for (const int device : devices) ranks.emplace_back(device, Format::fp32);
+    std::vector<ncclResult_t> results(devices.size());
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      threads.emplace_back([&, i] {
+        cudaSetDevice(devices[i]);
+        results[i] =
+            ncclCommInitRank(&ranks[i].comm, static_cast<int>(devices.size()), id, static_cast<int>(i));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    expect_cuda(cudaSetDevice(0));
+    return results;
+  }
+};
+
+TEST_F(NcclByRank, AddsUpAndBroadcastsAgainAndAgain) {
+  ASSERT_EQ(join({0, 1, 2}), std::vector<ncclResult_t>(3, ncclSuccess));
+  for (int i = 0; i < 5; ++i) {
+    for (const Rank& rank : ranks) ASSERT_EQ(all_reduce(rank, ncclSum), ncclSuccess);
+  }
+  synchronize();
+  for (const Rank& rank : ranks) {
+    for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(rank.receive->values()[i], sum(i, Format::fp32));
+  }
+  for (const Rank& rank : ranks) {
+    ASSERT_EQ(ncclBroadcast(rank.send->data(), rank.receive->data(), count, ncclFloat32, 1, rank.comm,
+                            *rank.stream),
+              ncclSuccess);
+  }
+  synchronize();
+  for (const Rank& rank : ranks) EXPECT_EQ(rank.receive->values(), ranks[1].send->values());
+}
+
+TEST_F(NcclByRank, RefusesTwoRanksOnADevice) {
+  EXPECT_EQ(join({0, 1, 0}), std::vector<ncclResult_t>(3, ncclInvalidUsage));
+}
+
+TEST_F(NcclByRank, LetsARankGoThatIsAborted) {
+  ASSERT_EQ(join({0, 1}), std::vector<ncclResult_t>(2, ncclSuccess));
+  ASSERT_EQ(all_reduce(ranks[0], ncclSum), ncclSuccess);
+  EXPECT_EQ(ncclCommAbort(std::exchange(ranks[0].comm, nullptr)), ncclSuccess);
+  ranks[0].stream->synchronize();
 }
 
 }  // namespace

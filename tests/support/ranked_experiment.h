@@ -27,7 +27,7 @@ struct RankedExperiment : MethodExperiment {
         there.noise = objective.noise;
         there.in_gradient = objective.in_gradient;
         RankWorker worker(job.rank(rank), there, layout.workers_of(rank), cpus, options.job,
-                          replicated ? std::optional(options.server) : std::nullopt);
+                          replicated ? std::optional(KeptModel{options.server}) : std::nullopt);
         worker.serve();
       });
     }

@@ -150,24 +150,21 @@ RankLayout lay_out(const TrainOptions& options, int workers, int ranks) {
 
 void require_devices(const Devices& devices, const Objective& objective, const TrainOptions& options) {
   const Device first = devices.workers.front();
-  const auto refuse = [&](std::string_view why) {
-    throw std::invalid_argument(fmt::format("--device {} is {}, and {}", options.device, first.name(), why));
-  };
-  if (!objective.runs_on(first.backend)) refuse(fmt::format("{} does not run there", options.model));
-  if (first.backend == Backend::cuda && options.sync_over == SyncOver::mpi) {
-    refuse("--sync-over mpi adds up on CPUs; expected --device cpu");
-  }
+  if (objective.runs_on(first.backend)) return;
+  throw std::invalid_argument(fmt::format("--device {} is {}, and {} does not run there", options.device,
+                                          first.name(), options.model));
 }
 
-/// Those of this rank's workers. Ranks of one machine that see all its GPUs begin behind those of the ranks
-/// before them.
-std::vector<Device> devices_of_workers(const RunRanks& ranks, std::vector<Device> devices) {
+/// Those of a rank. Ranks of one machine that see all its GPUs begin behind those of the ranks before them.
+std::vector<Device> devices_of_rank(const RunRanks& ranks, int rank, std::vector<Device> devices) {
   if (devices.front().backend == Backend::cpu) return devices;
   const Transport& transport = *ranks.transport;
-  const int machine = transport.first_on_machine_of(transport.rank());
-  std::size_t before = 0;  // workers
-  for (int rank = machine; rank < transport.rank(); ++rank) {
-    if (transport.first_on_machine_of(rank) == machine) before += ranks.layout.workers_of(rank).size();
+  const int machine = transport.first_on_machine_of(rank);
+  std::size_t before = 0;  // that are taken
+  for (int other = machine; other < rank; ++other) {
+    if (transport.first_on_machine_of(other) != machine) continue;
+    const bool keeps_model = other == 0 && ranks.server.backend == Backend::cuda;
+    before += keeps_model ? 1 : ranks.layout.workers_of(other).size();
   }
   const auto first = static_cast<std::ptrdiff_t>(before % devices.size());
   std::rotate(devices.begin(), devices.begin() + first, devices.end());
@@ -186,17 +183,38 @@ std::function<bool()> what_to_serve(Transport& ranks, const Devices& devices, co
                                     setup.objective->workers(), setup.method->memory(), setup.options.server);
     return [shard] { return shard->serve(); };
   }
-  auto worker = std::make_shared<RankWorker>(
-      ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()),
-      devices_of_workers(*setup.ranks, devices.workers), setup.options.job,
-      setup.ranks->replicated ? std::optional(setup.options.server) : std::nullopt, shards);
+  const std::vector<Device> here = devices_of_rank(*setup.ranks, ranks.rank(), devices.workers);
+  std::optional<KeptModel> kept;
+  if (setup.ranks->replicated) {
+    const bool on_gpu = setup.ranks->server.backend == Backend::cuda;
+    kept = {.options = setup.options.server, .device = on_gpu ? here.front() : Device{}};
+  }
+  auto worker =
+      std::make_shared<RankWorker>(ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()),
+                                   here, setup.options.job, kept, shards);
   return [worker] { return worker->serve(); };
+}
+
+/// NCCL wants a GPU for each rank.
+std::map<std::string, std::string> own_facts(const RunRanks& ranks, const Devices& devices) {
+  if (ranks.server.backend == Backend::cpu) return {};
+  const Transport& transport = *ranks.transport;
+  const Device gpu = devices_of_rank(ranks, transport.rank(), devices.workers).front();
+  return {{"the GPU that keeps the model (--sync-over nccl)",
+           fmt::format("{} of the machine of rank {}", bus_address(gpu),
+                       transport.first_on_machine_of(transport.rank()))}};
 }
 
 std::string name_of_this(const Transport& ranks) {
   std::array<char, 256> host{};
   static_cast<void>(gethostname(host.data(), host.size() - 1));
   return fmt::format("rank {} on {}", ranks.rank(), host.data());
+}
+
+/// Ends this process, and with it the job.
+void end_job(const Transport& ranks, const std::exception& error, int exit_code) {
+  say_line("tardigrad: {}: {}", name_of_this(ranks), error.what());
+  end_program(exit_code);
 }
 
 }  // namespace
@@ -251,9 +269,10 @@ RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, con
   require_devices(devices, objective, options);
   return {.transport = &transport,
           .layout = lay_out(options, objective.workers(), transport.size()),
-          .replicated = options.sync_over == SyncOver::mpi,
+          .replicated = options.sync_over == SyncOver::mpi || options.sync_over == SyncOver::nccl,
           .shards = static_cast<std::size_t>(options.server_shards),
-          .on_gpus = devices.workers.front().backend == Backend::cuda};
+          .on_gpus = devices.workers.front().backend == Backend::cuda,
+          .server = options.sync_over == SyncOver::nccl ? devices.workers.front() : Device{}};
 }
 
 void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
@@ -261,16 +280,19 @@ void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
   run.rank = rank;
   run.workers_on_rank = ranks.layout.workers_of(rank);
   run.replicated_on_ranks = ranks.replicated;
+  run.devices.workers = devices_of_rank(ranks, rank, run.devices.workers);
+  if (ranks.server.backend == Backend::cuda) run.server_of_rank = run.devices.workers.front();
   run.shares_with_rank_0 = ranks.shares_vectors(rank);
   run.workers_sharing = static_cast<std::size_t>(
       std::ranges::count_if(of_workers, [&](int one) { return ranks.shares_vectors(one); }));
 }
 
-std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ranks) {
+std::vector<MemoryPlan> plan_memory_of_ranks(const PlannedRun& run, const RunRanks& ranks) {
   std::vector<MemoryPlan> plans;
   for (int rank = 0; rank < ranks.transport->size(); ++rank) {
-    plan_for_rank(run, ranks, rank);
-    plans.push_back(plan_memory(run));
+    PlannedRun there = run;
+    plan_for_rank(there, ranks, rank);
+    plans.push_back(plan_memory(there));
   }
   return plans;
 }
@@ -278,7 +300,8 @@ std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ran
 std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& options, const RunSetup& setup,
                                          const data::Dataset* dataset) {
   agree_once(ranks, {.facts = facts_of(options, setup, dataset),
-                     .facts_of_rank = [&](int rank) { return facts_of_rank(rank, setup, dataset); }});
+                     .facts_of_rank = [&](int rank) { return facts_of_rank(rank, setup, dataset); },
+                     .own = own_facts(*setup.ranks, setup.devices)});
   if (options.show_memory) return nullptr;  // the others leave by themselves
   return std::make_unique<EndOfRanks>(ranks, setup.ranks->shards, anything_abandoned);
 }
@@ -293,13 +316,15 @@ void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunContro
   static_cast<void>(control.run());  // a signal that asks all ranks to end is rank 0's to follow
   auto facts = facts_of(options, setup, dataset.get());
   facts.merge(facts_of_rank(ranks.rank(), setup, dataset.get()));
-  agree_once(ranks, {.facts = std::move(facts)});
+  agree_once(ranks, {.facts = std::move(facts), .own = own_facts(*setup.ranks, devices)});
   try {
     if (!serve()) abandon(nullptr);  // the job, in which not all ranks come to its end
+  } catch (const DeviceError& error) {
+    constexpr int device_lost = 3;
+    end_job(ranks, error, device_lost);
   } catch (const std::exception& error) {
     constexpr int internal_error = 1;
-    say_line("tardigrad: {}: {}", name_of_this(ranks), error.what());
-    end_program(internal_error);
+    end_job(ranks, error, internal_error);
   }
 }
 

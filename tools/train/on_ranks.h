@@ -35,7 +35,7 @@ RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, con
 void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank);
 
 /// Plans the memory of all ranks, given the run of any of them.
-std::vector<MemoryPlan> plan_memory_of_ranks(PlannedRun run, const RunRanks& ranks);
+std::vector<MemoryPlan> plan_memory_of_ranks(const PlannedRun& run, const RunRanks& ranks);
 
 /// Compares the run with that of the other ranks (agree()), and returns what lets them leave; null with
 /// --show-memory, where they do so by themselves. Throws what agree() throws.

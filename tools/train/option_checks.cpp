@@ -83,11 +83,11 @@ void check_ranks(const TrainOptions& options) {
     }
     return;
   }
-  if (options.sync_over == SyncOver::nccl) {
-    refuse_options("--sync-over nccl: works between the GPUs of one process; expected --sync-over mpi");
-  }
-  if (options.sync_over == SyncOver::mpi && options.worker_timeout_s) {
-    refuse_options("--worker-timeout has no use with --sync-over mpi: an all-reduce waits for every rank");
+  const bool all_reduce = options.sync_over == SyncOver::mpi || options.sync_over == SyncOver::nccl;
+  if (all_reduce && options.worker_timeout_s) {
+    refuse_options(
+        fmt::format("--worker-timeout has no use with --sync-over {}: an all-reduce waits for every rank",
+                    options.sync_over == SyncOver::mpi ? "mpi" : "nccl"));
   }
   const TrainOptions defaults;
   for (const char* name : {"workers_per_device", "server_device", "gradient_route", "completions"}) {

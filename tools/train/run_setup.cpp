@@ -273,7 +273,7 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   RunSetup setup;
   setup.keeps_memory = own.keeps_memory;
   setup.devices = devices;
-  setup.devices.replicated = options.sync_over == SyncOver::nccl;
+  setup.devices.replicated = options.sync_over == SyncOver::nccl && !ranks;
   setup.devices.server_shards = static_cast<std::size_t>(options.server_shards);
   if (is_quadratic(options)) {
     setup.objective = make_quadratic(options);

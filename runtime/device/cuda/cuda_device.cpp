@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nccl.h>
 
+#include <array>
 #include <cstdlib>
 
 #include "runtime/device/backend.h"
@@ -96,6 +97,13 @@ DeviceDescription describe(Device device) {
           properties.totalGlobalMem,
           2 * clock_hz * properties.multiProcessorCount * fp32_lanes(properties.major, properties.minor),
           2 * memory_hz * properties.memoryBusWidth / 8};  // two transfers a clock
+}
+
+std::string bus_address(Device device) {
+  std::array<char, 32> address{};
+  TARDIGRAD_CUDA_CHECK(cudaDeviceGetPCIBusId(address.data(), static_cast<int>(address.size()), device.index),
+                       device);
+  return address.data();
 }
 
 bool peer_access(Device from, Device to) {

@@ -1,5 +1,6 @@
 #include <nccl.h>
 
+#include <bit>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ void check_nccl(ncclResult_t status, const char* expression, Device device,
                                 (detail && *detail != '\0' ? " (" + std::string(detail) + ")" : ""));
 }
 
-/// Owns the communicators of the GPUs of this process, a rank each, in the order of the devices.
+/// Owns the communicators of GPUs of this process, a rank each, in the order of the devices.
 class Communicators {
  public:
   explicit Communicators(const std::vector<Device>& devices) : devices_(devices), ranks_(devices.size()) {
@@ -30,13 +31,25 @@ class Communicators {
     check_nccl(ncclCommInitAll(ranks_.data(), static_cast<int>(indices.size()), indices.data()),
                "ncclCommInitAll", devices.front());
   }
+
+  /// Makes that of one GPU, where the other ranks are those of other processes.
+  Communicators(Device device, const CollectivesId& id, int rank, int ranks) : devices_{device}, ranks_(1) {
+    const CurrentDevice current(device);
+    check_nccl(ncclCommInitRank(ranks_.data(), ranks, std::bit_cast<ncclUniqueId>(id), rank),
+               "ncclCommInitRank", device);
+  }
   Communicators(const Communicators&) = delete;
   Communicators& operator=(const Communicators&) = delete;
 
   /// What failed is aborted: the others would wait for it for ever.
   ~Communicators() {
-    const bool failed = failure() != ncclSuccess;
-    for (ncclComm_t rank : ranks_) static_cast<void>(failed ? ncclCommAbort(rank) : ncclCommDestroy(rank));
+    if (failure() != ncclSuccess) abort();
+    for (ncclComm_t rank : ranks_) static_cast<void>(ncclCommDestroy(rank));
+  }
+
+  void abort() {
+    for (ncclComm_t rank : ranks_) static_cast<void>(ncclCommAbort(rank));
+    ranks_.clear();
   }
 
   std::size_t size() const { return ranks_.size(); }
@@ -101,6 +114,9 @@ class NcclCollectives final : public Collectives {
   explicit NcclCollectives(std::span<const StreamRef> streams)
       : streams_(streams.begin(), streams.end()), communicators_(devices_of(streams)) {}
 
+  NcclCollectives(StreamRef stream, const CollectivesId& id, int rank, int ranks)
+      : streams_{stream}, communicators_(stream.device(), id, rank, ranks) {}
+
   void all_reduce(std::span<const BufferRef<float>> vectors) override {
     enqueue<AllReduce>(vectors, "ncclAllReduce",
                        [](float* vector, std::size_t size, ncclComm_t rank, CudaStream stream) {
@@ -116,6 +132,7 @@ class NcclCollectives final : public Collectives {
   }
 
   void check() const override { communicators_.check_asynchronous(); }
+  void abort() override { communicators_.abort(); }
 
  private:
   static std::vector<Device> devices_of(std::span<const StreamRef> streams) {
@@ -147,6 +164,17 @@ class NcclCollectives final : public Collectives {
 
 std::unique_ptr<Collectives> make_collectives(std::span<const StreamRef> streams) {
   return std::make_unique<NcclCollectives>(streams);
+}
+
+CollectivesId make_collectives_id(Device device) {
+  ncclUniqueId id;
+  check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", device);
+  return std::bit_cast<CollectivesId>(id);
+}
+
+std::unique_ptr<Collectives> join_collectives(StreamRef stream, const CollectivesId& id, int rank,
+                                              int ranks) {
+  return std::make_unique<NcclCollectives>(stream, id, rank, ranks);
 }
 
 }  // namespace tardigrad::cuda

@@ -3,7 +3,6 @@
 #include <stdexcept>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "runtime/ranks/messages.h"
 
@@ -12,9 +11,47 @@ namespace tardigrad {
 AllReduceServer::AllReduceServer(Transport& transport, RankMail& mail, StreamRef stream,
                                  std::size_t dimension, int workers, const ServerOptions& options)
     : ServerOfRanks(transport, mail),
-      server_(stream, dimension, workers, {.tables = 0, .mean = true}, options),
-      zeros_(stream, dimension) {
-  stream.zero(zeros_.ref());
+      server_(stream, dimension, workers, {.tables = 0, .mean = true}, options) {
+  if (on_gpu()) {
+    order_all({.kind = RankOrder::Kind::join});
+    sum_ = sum_by_nccl(transport, stream);
+  } else {
+    sum_ = sum_by_messages(transport, stream, dimension);
+  }
+}
+
+AllReduceServer::~AllReduceServer() {
+  part_if_failed();
+  try {
+    part(false);
+  } catch (const std::exception&) {  // the job is at its end, whatever else fails
+  }
+  if (on_gpu()) server_.stream().drain();
+}
+
+void AllReduceServer::part_if_failed() noexcept {
+  try {
+    if (has_failed()) part(true);
+  } catch (const std::exception&) {  // likewise
+  }
+}
+
+/// NCCL destroys what it has of the ranks when all of them ask for it.
+void AllReduceServer::part(bool at_once) {
+  if (!on_gpu() || std::exchange(parted_, true)) return;
+  order_all({.kind = RankOrder::Kind::part, .number = at_once ? 1.0 : 0.0});
+  mail_.send_all();
+  if (at_once) sum_->abort();
+}
+
+bool AllReduceServer::has_failed() const {
+  try {
+    server_.stream().check();
+    sum_->check();
+    return false;
+  } catch (const DeviceError&) {
+    return true;
+  }
 }
 
 void AllReduceServer::set_model(std::span<const float> values) {
@@ -32,20 +69,16 @@ void AllReduceServer::order_all(const RankOrder& order) {
 }
 
 void AllReduceServer::send_state() {
-  server_.stream().synchronize();
   order_all({.kind = RankOrder::Kind::set_state, .job = server_.version()});
-  std::vector<Transport::Transfer> transfers;
-  for (const BufferRef<float> vector : server_.step_state()) {
-    for (int rank = 1; rank < transport_.size(); ++rank) {
-      transfers.push_back(transport_.send(rank, tag_model, vector.data(), vector.size() * sizeof(float)));
-    }
-  }
-  wait_for(std::move(transfers));
+  for (const BufferRef<float> vector : server_.step_state()) sum_->broadcast(vector);
+  wait_while([this] { return sum_->busy(); });
 }
 
+/// Rank 0 has no gradients: its part of every sum is 0.
 void AllReduceServer::add_up() {
-  server_.stream().synchronize();
-  wait_for({transport_.all_reduce(zeros_.ref().data(), server_.mean().data(), zeros_.size())});
+  server_.stream().zero(server_.mean());
+  sum_->add_up(server_.mean());
+  wait_while([this] { return sum_->busy(); });
 }
 
 /// Deals out actions: what is about gradients to the ranks that have them, steps to all, hand-overs to this

@@ -2,26 +2,38 @@
 
 #include <utility>
 
-#include "runtime/ranks/messages.h"
-
 namespace tardigrad {
+namespace {
 
-RankServer::RankServer(Transport& transport, Device device, std::size_t dimension, int workers,
-                       const ServerOptions& options)
+Stream make_server_stream(Device device) {
+  return device.backend == Backend::cpu ? Stream::immediate(device, "server")
+                                        : Stream(device, "server", Priority::high);
+}
+
+}  // namespace
+
+RankServer::RankServer(Transport& transport, const KeptModel& kept, std::size_t dimension, int workers)
     : transport_(transport),
-      stream_(Stream::immediate(device, "server")),
-      server_(stream_, dimension, workers, {.tables = 0, .mean = true}, options),
-      part_(stream_, dimension) {}
+      stream_(make_server_stream(kept.device)),
+      server_(stream_, dimension, workers, {.tables = 0, .mean = true}, kept.options) {
+  if (!on_gpu()) sum_ = sum_by_messages(transport, stream_, dimension);
+}
+
+void RankServer::join() { sum_ = sum_by_nccl(transport_, stream_); }
+
+void RankServer::part(bool at_once) {
+  if (at_once) sum_->abort();
+  stream_.ref().drain();
+  sum_.reset();
+}
 
 void RankServer::receive_state(std::uint64_t version) {
   server_.set_version(version);
-  for (const BufferRef<float> vector : server_.step_state()) {
-    transfers_.push_back(transport_.receive(0, tag_model, vector.data(), vector.size() * sizeof(float)));
-  }
+  for (const BufferRef<float> vector : server_.step_state()) sum_->broadcast(vector);
 }
 
-void RankServer::add_to_sum(float weight, BufferRef<const float> gradient) {
-  const ArrivedGradient arrived{.values = gradient};
+void RankServer::add_to_sum(float weight, BufferRef<const float> gradient, Event& taken) {
+  const ArrivedGradient arrived{.values = gradient, .taken = &taken};
   const bool restart = !std::exchange(has_sum_, true);
   apply({Accumulate{.weight = weight, .restart = restart}}, {}, &arrived);
 }
@@ -32,25 +44,21 @@ void RankServer::scale_sum(double factor) {
 
 void RankServer::begin_step(double step_size) {
   apply({}, {}, nullptr);
-  const BufferRef<float> sum = server_.mean();
-  if (std::exchange(has_sum_, false)) {
-    stream_.ref().copy(part_.ref(), sum);
-  } else {
-    stream_.ref().zero(part_.ref());
-  }
-  transfers_.push_back(transport_.all_reduce(part_.ref().data(), sum.data(), sum.size()));
+  if (!std::exchange(has_sum_, false)) stream_.ref().zero(server_.mean());
+  sum_->add_up(server_.mean());
   step_ = step_size;
 }
 
-void RankServer::hand_over(BufferRef<float> model) {
-  Replica replica(model, model.device());
+void RankServer::hand_over(Replica& replica) {
   Replica* const target = &replica;
   apply({HandOver{}}, {&target, 1}, nullptr);
 }
 
-bool RankServer::busy() {
-  transport_.take_out_done(transfers_);
-  return !transfers_.empty();
+bool RankServer::busy() { return sum_ && sum_->busy(); }
+
+void RankServer::check() const {
+  stream_.ref().check();
+  if (sum_) sum_->check();
 }
 
 /// Takes the step that is due, if there is one, and then does what comes behind it.

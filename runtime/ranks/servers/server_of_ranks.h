@@ -33,13 +33,19 @@ class ServerOfRanks : public ParameterServer {
   /// Both outlive it.
   ServerOfRanks(Transport& transport, RankMail& mail) : transport_(transport), mail_(mail) {}
 
-  /// Blocks until all of these are over, and lets the mail come on meanwhile.
-  void wait_for(std::vector<Transport::Transfer> transfers) {
+  /// Blocks while a condition holds, and lets the mail come on meanwhile.
+  template <typename Condition>
+  void wait_while(Condition condition) {
     Backoff backoff;
-    while (!transfers.empty()) {
-      const bool any_done = transport_.take_out_done(transfers);
-      backoff.after(mail_.look() || any_done);
-    }
+    while (condition()) backoff.after(mail_.look());
+  }
+
+  /// Blocks until all of these are over, likewise.
+  void wait_for(std::vector<Transport::Transfer> transfers) {
+    wait_while([&] {
+      transport_.take_out_done(transfers);
+      return !transfers.empty();
+    });
   }
 
   /// Returns that of the present apply(), once.

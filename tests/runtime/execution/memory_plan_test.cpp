@@ -132,6 +132,31 @@ TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
                                                          {"models handed over", 20'000'000}}));
 }
 
+TEST(MemoryPlan, EveryRankHasAServerOnItsGpuWhereThoseKeepTheModel) {
+  PlannedRun run = two_gpus();
+  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
+  run.replicated_on_ranks = true;
+  run.server_of_rank = gpu(1);
+  run.rank = 0;
+  EXPECT_EQ(items_of(plan_memory(run), gpu(1)), (Items{{"model", 4'000'000},
+                                                       {"mean", 4'000'000},
+                                                       {"data that all workers share", 5000},
+                                                       {"models handed over", 4'000'000}}));
+  run.rank = 1;
+  run.workers_on_rank = {0, 3, 6};
+  EXPECT_EQ(items_of(plan_memory(run), gpu(1)), (Items{{"model", 4'000'000},
+                                                       {"mean", 4'000'000},
+                                                       {"gradients", 24'000'000},
+                                                       {"a model and a gradient of each worker", 16'000'000},
+                                                       {"scratch of gradients", 1400},
+                                                       {"data that all workers share", 5000},
+                                                       {"models handed over", 16'000'000}}));
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)), (Items{{"a model and a gradient of each worker", 8'000'000},
+                                                       {"scratch of gradients", 700},
+                                                       {"data that all workers share", 5000}}));
+  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{}));
+}
+
 TEST(MemoryPlan, FollowsTheOptions) {
   PlannedRun run = two_gpus();
   run.devices.server = gpu(0);

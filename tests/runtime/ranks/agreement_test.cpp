@@ -73,6 +73,14 @@ TEST(Agreement, NamesARankWhosePartIsAnother) {
       AllOf(StartsWith("rank 2 on "), HasSubstr(": its data is 10 there, expected 20, as on rank 0")));
 }
 
+TEST(Agreement, NamesARankThatHasWhatAnotherHas) {
+  const auto with = [](const std::string& gpu) { return RankStatus{.own = {{"the GPU", gpu}}}; };
+  EXPECT_EQ(verdict({with("0"), with("1"), with("2")}), "");
+  EXPECT_THAT(verdict({with("0"), with("1"), with("0")}),
+              AllOf(StartsWith("rank 2 on "), HasSubstr(": the GPU is 0 there, which rank 0 has, too")));
+  EXPECT_THAT(verdict({with("0"), with("1"), with("1")}), HasSubstr("which rank 1 has, too; expected one "));
+}
+
 TEST(Agreement, TellsTheTroubleOfTheFirstRankThatHasAny) {
   const RankStatus status;
   EXPECT_EQ(verdict({{.trouble = "no such file"}, status, {.trouble = "no such file"}}), "no such file");

@@ -1,7 +1,10 @@
-// Ranks whose workers are on GPUs, the server's on a CPU.
+// Ranks whose workers are on GPUs: the server's on a CPU, or all ranks' GPUs keep the model.
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "tests/runtime/device/gpus.h"
 #include "tests/support/chain.h"
 #include "tests/support/experiment.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/thread_ranks.h"
 
 namespace tardigrad {
@@ -18,37 +22,60 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-class RanksWithGpus : public GpusTest<2> {
- protected:
+/// On a GPU products and sums are contracted otherwise than on a CPU: 60 updates of some roundings, 6e-8
+/// each, of numbers of size 1.
+constexpr double contraction_tolerance = 2e-5;
+
+/// A run in virtual time over ranks that are threads, of five workers.
+struct RankedGpuRun {
   static constexpr int workers = 5;
   static constexpr std::size_t dimension = 5000;
 
-  /// The model after a run of dude in virtual time, over ranks that each have two GPUs; in one process on a
-  /// CPU where there is one rank.
-  static std::vector<float> train(int ranks, const JobOptions& job = {}, bool on_gpus = true) {
-    RunOptions options = in_virtual_time(60);
-    options.job = job;
+  int ranks = 3;  ///< one: a single process, on a CPU
+  std::string method = "dude";
+  RunOptions options = in_virtual_time(60);
+  bool maps_memory = false;         ///< of rank 0
+  bool replicated = false;          ///< every rank keeps the model
+  std::vector<Device> server = {};  ///< of each rank, where GPUs do
+  std::function<std::vector<Device>(int rank)> devices = [](int) {
+    return std::vector<Device>{{Backend::cuda, 0}, {Backend::cuda, 1}};
+  };
+  std::filesystem::path checkpoint = {};  ///< to go on from
+  Recorder recorder = {};
+
+  Device server_of(int rank) const {
+    return server.empty() ? Device{} : server[static_cast<std::size_t>(rank)];
+  }
+
+  /// The model in the end.
+  std::vector<float> go() {
     const Delays delays = Delays::parse("1,2,3,5,9+exponential:0.5", workers, 0);
     const EventScript speeds;
     Chain objective(workers, dimension);
-    const auto method = make_method("dude", {.workers = workers});
+    const auto made = make_method(method, {.workers = workers});
     ThreadRanks transport(ranks);
     const RankLayout layout(workers, ranks);
     std::vector<std::jthread> threads;
     for (int rank = 1; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
         Chain there(workers, dimension);
-        RankWorker worker(transport.rank(rank), there, layout.workers_of(rank), {gpu(0), gpu(1)}, job);
+        const std::optional kept(KeptModel{options.server, server_of(rank)});
+        RankWorker worker(transport.rank(rank), there, layout.workers_of(rank), devices(rank), options.job,
+                          replicated ? kept : std::nullopt);
         worker.serve();
       });
     }
     const EndOfRanks end(transport.rank(0));
+    const RunRanks on{.transport = &transport.rank(0),
+                      .layout = layout,
+                      .replicated = replicated,
+                      .on_gpus = !maps_memory,
+                      .server = server_of(0)};
     Execution execution =
-        ranks == 1
-            ? make_execution(objective, method->memory(), delays, speeds, std::vector{Device{}}, options)
-            : make_execution_on_ranks({.transport = &transport.rank(0), .layout = layout, .on_gpus = on_gpus},
-                                      objective, method->memory(), delays, speeds, options);
-    Coordinator coordinator(objective, *method, std::move(execution), options, {});
+        ranks == 1 ? make_execution(objective, made->memory(), delays, speeds, std::vector{Device{}}, options)
+                   : make_execution_on_ranks(on, objective, made->memory(), delays, speeds, options);
+    Coordinator coordinator(objective, *made, std::move(execution), options, {&recorder});
+    if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
     std::vector<float> model(dimension);
     const RunSummary summary = coordinator.run(model, {});
     EXPECT_EQ(summary.workers.at(workers - 1).device.substr(0, 4), ranks == 1 ? "cpu:" : "cuda");
@@ -56,23 +83,101 @@ class RanksWithGpus : public GpusTest<2> {
   }
 };
 
-// On a GPU products and sums are contracted otherwise than on a CPU: 60 updates of some roundings, 6e-8 each,
-// of numbers of size 1.
+void expect_near(const std::vector<float>& model, const std::vector<float>& expected, double tolerance) {
+  ASSERT_EQ(model.size(), expected.size());
+  for (std::size_t i = 0; i < model.size(); ++i) ASSERT_NEAR(model[i], expected[i], tolerance) << i;
+}
+
+class RanksWithGpus : public GpusTest<2> {};
+
 TEST_F(RanksWithGpus, GiveTheBitsOfAnyNumberOfThemAndNearlyThoseOfACpu) {
-  const std::vector<float> of_three = train(3);
-  EXPECT_EQ(of_three, train(2));
-  EXPECT_EQ(of_three, train(3, {}, false)) << "in memory that ranks have in common";
-  const std::vector<float> of_cpu = train(1);
-  for (std::size_t i = 0; i < dimension; ++i) ASSERT_NEAR(of_three[i], of_cpu[i], 2e-5) << i;
+  const std::vector<float> of_three = RankedGpuRun().go();
+  EXPECT_EQ(of_three, RankedGpuRun{.ranks = 2}.go());
+  EXPECT_EQ(of_three, RankedGpuRun{.maps_memory = true}.go()) << "in memory that ranks have in common";
+  expect_near(of_three, RankedGpuRun{.ranks = 1}.go(), contraction_tolerance);
 }
 
 TEST_F(RanksWithGpus, TakeLocalSteps) {
-  const JobOptions job{.local_steps = 3, .local_lr = 0.1};
-  const std::vector<float> of_three = train(3, job);
-  const std::vector<float> of_cpu = train(1, job);
-  EXPECT_NE(of_three, train(3));
-  for (std::size_t i = 0; i < dimension; ++i) ASSERT_NEAR(of_three[i], of_cpu[i], 6e-5) << i;
+  RunOptions options = in_virtual_time(60);
+  options.job = {.local_steps = 3, .local_lr = 0.1};
+  const std::vector<float> of_three = RankedGpuRun{.options = options}.go();
+  EXPECT_NE(of_three, RankedGpuRun().go());
+  expect_near(of_three, RankedGpuRun{.ranks = 1, .options = options}.go(), 3 * contraction_tolerance);
 }
+
+TEST_F(RanksWithGpus, AddUpOnTheirCpus) {
+  const auto run = [](int ranks) {
+    return RankedGpuRun{.ranks = ranks, .method = "sync", .replicated = ranks > 1}.go();
+  };
+  const std::vector<float> of_three = run(3);
+  EXPECT_EQ(run(3), of_three);
+  expect_near(of_three, run(1), contraction_tolerance);
+}
+
+/// Ranks that each keep the model on the first of their GPUs: rank 1 has two of them.
+class RanksOverNccl : public GpusTest<4>, public ::testing::WithParamInterface<Optimizer> {
+ protected:
+  static RankedGpuRun make_run(const RunOptions& options) {
+    return {.method = "sync",
+            .options = options,
+            .replicated = true,
+            .server = {gpu(0), gpu(1), gpu(3)},
+            .devices = [](int rank) {
+              return rank == 1 ? std::vector{gpu(1), gpu(2)} : std::vector{gpu(3)};
+            }};
+  }
+
+  static RunOptions make_options() {
+    RunOptions options = in_virtual_time(60);
+    options.server.optimizer = GetParam();
+    if (GetParam() == Optimizer::sgd) {
+      options.server.momentum = 0.5;
+    } else {
+      options.lr = 0.01;
+    }
+    return options;
+  }
+};
+
+// Steps of AdamW are of size lr whatever the gradient's size, so that a rounding error of a small gradient
+// counts as much as one of a large one.
+TEST_P(RanksOverNccl, TakeTheStepsOfOneServer) {
+  const RunOptions options = make_options();
+  const std::vector<float> model = make_run(options).go();
+  EXPECT_EQ(make_run(options).go(), model);
+  const std::vector<float> alone = RankedGpuRun{.ranks = 1, .method = "sync", .options = options}.go();
+  expect_near(model, alone, GetParam() == Optimizer::sgd ? contraction_tolerance : 1e-3);
+}
+
+TEST_P(RanksOverNccl, GoOnFromACheckpoint) {
+  const std::vector<float> whole = make_run(make_options()).go();
+  const TemporaryFolder folder;
+  RunOptions options = make_options();
+  options.max_updates = 25;
+  options.checkpoints.folder = folder.path();
+  options.checkpoints.run_json = "{}";
+  RankedGpuRun first = make_run(options);
+  first.go();
+  ASSERT_FALSE(first.recorder.saved.empty());
+  RankedGpuRun second = make_run(make_options());
+  second.checkpoint = first.recorder.saved.back().path;
+  EXPECT_EQ(second.go(), whole);
+}
+
+TEST_P(RanksOverNccl, TrainInWallTime) {
+  RunOptions options = make_options();
+  options.clock = ClockKind::wall;
+  options.time_unit_s = 1e-4;
+  options.max_updates = 20;
+  RankedGpuRun run = make_run(options);
+  run.go();
+  EXPECT_EQ(run.recorder.summary.updates, 20U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, RanksOverNccl, ::testing::Values(Optimizer::sgd, Optimizer::adamw),
+                         [](const auto& tested) {
+                           return tested.param == Optimizer::sgd ? "momentum" : "adamw";
+                         });
 
 }  // namespace
 }  // namespace tardigrad

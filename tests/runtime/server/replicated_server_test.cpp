@@ -173,6 +173,8 @@ TEST(Collectives, AreNotForTheCpu) {
   const Stream stream({Backend::cpu, 0}, "cpu");
   const std::array<StreamRef, 1> streams = {stream};
   EXPECT_THROW(make_collectives(streams), std::logic_error);
+  EXPECT_THROW(make_collectives_id(stream.ref().device()), std::logic_error);
+  EXPECT_THROW(join_collectives(stream, {}, 0, 1), std::logic_error);
 }
 
 /// The method sync, over NCCL and by one server, on as many GPUs.

@@ -129,6 +129,18 @@ TEST_F(Ranks, LoseTheWorkersOfAGpuThatFails) {
       << ended.err;
 }
 
+TEST_F(Ranks, EndWithTheGpuThatKeepsTheModel) {
+  if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
+    GTEST_SKIP() << "needs emulated GPUs";
+  }
+  const Finished ended = on_ranks_of_which_the_last("export TARDIGRAD_EMULATED_FAULT=3:60",
+                                                    "train --model quadratic:tridiagonal:50 --method sync "
+                                                    "--lr 0.1 --workers 3 --device cuda --updates 2000 "
+                                                    "--ranks mpi --sync-over nccl");
+  EXPECT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_TRUE(std::regex_search(ended.err, std::regex("rank 2 on .*cuda:3"))) << ended.err;
+}
+
 // The sum of a rank's workers comes first, and so is rounded otherwise: 100 steps of 2⁻²⁴ of their size (1).
 TEST_F(Ranks, AddUpRoundsOfSyncWithoutAServer) {
   const std::string sync =
@@ -143,6 +155,33 @@ TEST_F(Ranks, AddUpRoundsOfSyncWithoutAServer) {
     return testing::records_of(path(log), "summary").at(0).at("final_loss").get<double>();
   };
   EXPECT_NEAR(final_loss("ranks.jsonl"), final_loss("alone.jsonl"), tolerance);
+}
+
+// GPUs contract products and sums otherwise, which 100 steps of 2⁻²⁴ of their size (1) allow for, too.
+TEST_F(Ranks, AddUpRoundsOfSyncOnTheirGpus) {
+  if (cuda_device_count() < 4) GTEST_SKIP() << "needs 4 GPUs: one for rank 0, and one for each worker";
+  const std::string sync =
+      "train --model quadratic:tridiagonal:5000:noise=0.1 --method sync --lr 0.1 --momentum 0.5 --workers 3 "
+      "--clock virtual --compute-time 1,2,3 --eval-every 20 --updates 40 --device ";
+  const auto final_loss = [this](const std::string& log) {
+    return testing::records_of(path(log), "summary").at(0).at("final_loss").get<double>();
+  };
+  const Finished alone = tardigrad(sync + "cpu --log alone.jsonl");
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  constexpr double tolerance = 100 * 6e-8;
+  for (const std::string over : {"nccl", "mpi"}) {
+    const Finished ranks =
+        on_ranks(3, sync + "cuda --ranks mpi --sync-over " + over + " --verify --log " + over + ".jsonl");
+    ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+    EXPECT_NEAR(final_loss(over + ".jsonl"), final_loss("alone.jsonl"), tolerance);
+  }
+  const Finished refused = on_ranks(3, sync + "cuda:1,2 --ranks mpi --sync-over nccl");
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
+  EXPECT_TRUE(std::regex_search(refused.err,
+                                std::regex("rank 2 on .*: the GPU that keeps the model .* of the machine of "
+                                           "rank 0 there, which rank [01] has, too; expected one for each")))
+      << refused.err;
 }
 
 // mpirun kills ranks that have not ended in a second, by default: too little on a machine that stalls.

@@ -49,8 +49,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --sync-over mpi",
                 "--sync-over mpi needs --ranks mpi: an all-reduce is over the processes of mpirun"},
         Refusal{
-            "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --ranks mpi --sync-over nccl",
-            "--sync-over nccl: works between the GPUs of one process; expected --sync-over mpi"},
+            "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --ranks mpi --sync-over nccl "
+            "--worker-timeout 5",
+            "--worker-timeout has no use with --sync-over nccl"},
         Refusal{
             "--model quadratic:problem.json --method sync --lr 0.1 --updates 3 --ranks mpi --sync-over mpi "
             "--worker-timeout 5",
