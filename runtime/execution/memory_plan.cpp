@@ -61,16 +61,18 @@ class Planner {
   /// takes one, and gradients that are computed, and as many on their way, or all that in memory of rank 0.
   /// Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
-    // All that is received or sent lies in the host's memory, but for what GPUs add up among themselves.
-    const Device device = run_.server_of_rank;
-    const bool sends_parts = run_.replicated_on_ranks && device.backend == Backend::cpu;
+    const Device server = run_.server_of_rank;
+    const bool by_nccl = run_.replicated_on_ranks && server.backend == Backend::cuda;
+    const bool sends_parts = run_.replicated_on_ranks && !by_nccl;
+    // Models and gradients of jobs lie in the host's memory, but for what GPUs add up among themselves.
+    const Device device = by_nccl || run_.sends_from_gpus ? server : Device{};
     const std::vector<Shard> shards = cut_into_shards(run_.dimension, run_.devices.server_shards);
     const auto rank = static_cast<std::size_t>(*run_.rank);
     if (rank < shards.size()) {
       plan_shared_data(device);
       constexpr std::size_t being_read = 2;
       const std::size_t here = shards[rank].size;
-      plan_server(device, here);
+      plan_server(server, here);
       if (rank == 0 && shards.size() > 1) plan_clipping(device, run_.dimension);
       if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
       const std::size_t received = run_.workers_sharing < workers_ ? being_read : 0;
@@ -92,12 +94,13 @@ class Planner {
       if (on_gpus) add(of_lane, "a model and a gradient of each worker", 2 * vector_bytes_);
     }
     if (run_.replicated_on_ranks) {
-      plan_server(device, run_.dimension);
+      plan_server(server, run_.dimension);
       if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
     }
     if (run_.shares_with_rank_0) return;
-    add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
-    add(device, "models handed over", (here.size() + 1) * vector_bytes_);
+    const Device vectors = on_gpus && run_.sends_from_gpus && !sends_parts ? devices.front() : device;
+    add(vectors, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
+    add(vectors, "models handed over", (here.size() + 1) * vector_bytes_);
   }
 
   void add(Device device, const char* what, std::size_t bytes) {

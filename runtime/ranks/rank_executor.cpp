@@ -36,11 +36,12 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
       dimension_(shards_.front().size),
       server_stream_(make_server_stream(ranks.server, wall_ && dimension_ >= least_for_own_thread)),
       places_(ranks, dimension_, ranks.server),
-      mail_(*ranks.transport, dimension_, Device{},
+      mail_(*ranks.transport, dimension_, ranks.server,
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
-      replicas_(ranks.server, ranks.server, dimension_, places_.memory_for_replicas()),
+      replicas_(ranks.by_nccl() || ranks.transport->takes_gpu_memory() ? ranks.server : Device{},
+                ranks.server, dimension_, places_.memory_for_replicas()),
       workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(ranks, objective.workers(), memory, server);
   server_stream_.ref().synchronize();
@@ -131,7 +132,7 @@ void RankExecutor::apply(int worker, const Flight& flight, const Orders& orders,
   if (!flight.landing) return server_->apply(orders.for_server(), lr, targets_, nullptr);
   const bool exchanged = server_stream_.ref().immediate() && !flight.landing->is_shared();
   float** const exchangeable = exchanged ? &flight.landing->values : nullptr;
-  const ArrivedGradient gradient{{flight.landing->values, dimension_, server_stream_.device()},
+  const ArrivedGradient gradient{{flight.landing->values, dimension_, flight.landing->device},
                                  nullptr,
                                  exchangeable,
                                  &flight.landing->taken};
@@ -152,7 +153,7 @@ void RankExecutor::start(int worker) {
   if (order.model == RankOrder::Model::shared) {
     awaited = flight.in_place = &ReplicaPool::share(*replica);
   } else if (order.model == RankOrder::Model::follows) {
-    if (replica->model.device().backend == Backend::cuda) {
+    if (all_reduce_ && replica->model.device().backend == Backend::cuda) {
       throw std::logic_error("a job whose model no other rank has, where GPUs keep it");
     }
     if (of_shards_) of_shards_->send_model(*replica, rank);

@@ -8,12 +8,23 @@
 
 namespace tardigrad {
 
+namespace {
+
+/// Has the memory of gradients, but for what is pinned for a GPU.
+Stream make_memory_stream(const Transport& transport, Device server) {
+  constexpr const char* name = "gradients of other ranks";
+  return server.backend == Backend::cuda && transport.takes_gpu_memory() ? Stream(server, name)
+                                                                         : Stream::immediate(Device{}, name);
+}
+
+}  // namespace
+
 RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener)
     : transport_(transport),
       dimension_(dimension),
       server_(server),
       listener_(std::move(listener)),
-      memory_(Stream::immediate(server, "gradients of other ranks")) {}
+      memory_(make_memory_stream(transport, server)) {}
 
 void RankMail::order(int rank, const RankOrder& order, Replica* model, const Landing* gradient) {
   std::unique_ptr<Outgoing> one;
@@ -135,20 +146,33 @@ bool RankMail::take_payloads() {
 /// One that the server has read, or else a new one: but for two that it still reads, they are all in use.
 Landing& RankMail::take_landing() {
   constexpr std::size_t being_read = 2;
-  const auto free = std::ranges::find_if(unused_, [](const Landing* one) { return one->taken.complete(); });
+  const auto free = std::ranges::find_if(unused_, [](const Landing* one) { return is_past(one->taken); });
   if (free != unused_.end()) {
     Landing& landing = **free;
     unused_.erase(free);
     return landing;
   }
   if (unused_.size() < being_read) {
-    landings_.push_back(std::make_unique<Landing>(Buffer<float>(memory_, dimension_), server_));
+    landings_.push_back(std::make_unique<Landing>(make_vector(), server_));
     return *landings_.back();
   }
   Landing& landing = *unused_.front();
   unused_.erase(unused_.begin());
   landing.taken.synchronize();
   return landing;
+}
+
+bool RankMail::is_past(const Event& event) {
+  try {
+    return event.complete();
+  } catch (const DeviceError&) {
+    return true;
+  }
+}
+
+RankVector RankMail::make_vector() const {
+  const bool in_pinned = server_.backend == Backend::cuda && !transport_.takes_gpu_memory();
+  return in_pinned ? RankVector(server_, dimension_) : RankVector(memory_, dimension_);
 }
 
 }  // namespace tardigrad

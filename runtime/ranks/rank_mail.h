@@ -13,6 +13,7 @@
 #include "runtime/device/event.h"
 #include "runtime/device/stream.h"
 #include "runtime/ranks/messages.h"
+#include "runtime/ranks/rank_vector.h"
 #include "runtime/ranks/transport.h"
 #include "runtime/server/replica.h"
 
@@ -21,14 +22,16 @@ namespace tardigrad {
 /// Is memory from which the server reads a gradient: rank 0's own, into which it is received, or a shared
 /// vector, into which another rank writes it.
 struct Landing {
-  Landing(Buffer<float> own, Device server)
-      : memory(std::move(own)), values(memory->ref().data()), taken(server) {}
-  Landing(BufferRef<float> shared, Device server) : values(shared.data()), taken(server) {}
+  Landing(RankVector own, Device server)
+      : memory(std::move(own)), values(memory->ref().data()), device(memory->ref().device()), taken(server) {}
+  Landing(BufferRef<float> shared, Device server)
+      : values(shared.data()), device(shared.device()), taken(server) {}
 
   bool is_shared() const { return !memory; }
 
-  std::optional<Buffer<float>> memory = {};
+  std::optional<RankVector> memory = {};
   float* values;        ///< the server may exchange it for a row where the memory is rank 0's own
+  Device device;        ///< whose memory it is
   Event taken;          ///< recorded by the server when it has read the gradient
   bool in_use = false;  ///< of a shared vector: from a job's order until it is given back
 };
@@ -46,7 +49,8 @@ class RankMail {
     std::function<void(const RankAnswer&, Landing*, const std::string& failure)> on_answer;
   };
 
-  /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients.
+  /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients: a GPU
+  /// in its own memory where the transport takes that, and else in pinned memory of the host.
   RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener);
 
   /// Sends an order, behind all before it: when the server has written its model, and read what was in the
@@ -70,10 +74,14 @@ class RankMail {
   }
 
  private:
+  /// Tells whether the server is past an event, or never will be, since its GPU has failed: nobody looks at
+  /// what follows from that.
+  static bool is_past(const Event& event);
+
   /// Is an order on its way, with the model that it may bring.
   struct Outgoing {
     bool is_ready() const {
-      return (!model || model->written.complete()) && (!gradient || gradient->taken.complete());
+      return (!model || is_past(model->written)) && (!gradient || is_past(gradient->taken));
     }
     bool brings_model() const { return model && order.model == RankOrder::Model::follows; }
 
@@ -99,6 +107,7 @@ class RankMail {
   bool take_payloads();
   void await_answer();
   Landing& take_landing();
+  RankVector make_vector() const;
 
   Transport& transport_;
   std::size_t dimension_;

@@ -8,21 +8,22 @@
 
 namespace tardigrad {
 
-/// Owns a model or a gradient of a job [dimension], where a rank that computes keeps them: in the host's
-/// memory, which the copies of its devices are fast for, or in that of a GPU whose stream has a server.
+/// Owns a model or a gradient of a job [dimension], where a rank keeps them: in memory of the host that is
+/// pinned for a GPU, or in that of a device.
 class RankVector {
  public:
-  RankVector(Device copies, std::size_t dimension)
-      : memory_(std::in_place_type<PinnedBuffer<float>>, copies, dimension), dimension_(dimension) {}
+  /// Makes it in memory of the host which that device reads and writes as its own.
+  RankVector(Device device, std::size_t dimension)
+      : memory_(std::in_place_type<PinnedBuffer<float>>, device, dimension), dimension_(dimension) {}
 
-  /// The memory is there for all streams when the constructor returns.
-  RankVector(const StreamRef& server, std::size_t dimension)
-      : memory_(std::in_place_type<Buffer<float>>, server, dimension), dimension_(dimension) {
-    server.synchronize();
+  /// Makes it in memory of the stream's device, which is there for all streams when the constructor returns.
+  RankVector(const StreamRef& stream, std::size_t dimension)
+      : memory_(std::in_place_type<Buffer<float>>, stream, dimension), dimension_(dimension) {
+    stream.synchronize();
   }
 
   BufferRef<float> ref() {
-    if (auto* const on_gpu = std::get_if<Buffer<float>>(&memory_)) return on_gpu->ref();
+    if (auto* const buffer = std::get_if<Buffer<float>>(&memory_)) return buffer->ref();
     return host_view(std::get<PinnedBuffer<float>>(memory_).data(), dimension_);
   }
 

@@ -30,6 +30,7 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
   if (kept) server_.emplace(transport, *kept, dimension_, objective.workers());
   const std::size_t lanes = lanes_of_rank(workers.size(), devices);
   const bool on_cpu = device_.backend == Backend::cpu;
+  if (!on_cpu && !kept && transport.takes_gpu_memory()) gpu_.emplace(device_, "models and gradients");
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     std::vector<int> there;
     for (std::size_t i = lane; i < workers.size(); i += lanes) there.push_back(workers[i]);
@@ -146,6 +147,7 @@ BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result)
 }
 
 RankVector RankWorker::make_vector() const {
+  if (gpu_) return {*gpu_, dimension_};
   return keeps_on_gpu() ? RankVector(server_->stream(), dimension_) : RankVector(device_, dimension_);
 }
 

@@ -32,7 +32,8 @@ namespace tardigrad {
 /// the order of their orders, each as soon as its model is there. The minibatch of a lane with one worker is
 /// gathered before that: behind the answer to the job before, while rank 0 is at work. One lane of a CPU
 /// alone is this thread itself. What is sent and received lies in the host's memory, from where and to where
-/// a GPU copies it; where this rank's GPU keeps the model, all lies there.
+/// a GPU copies it; on this rank's first GPU where that keeps the model, or where the transport takes it from
+/// there.
 class RankWorker {
  public:
   /// Makes what computes for these workers. With `kept` this rank keeps the model, too, and its gradients
@@ -124,6 +125,7 @@ class RankWorker {
   std::vector<Shard> shards_;            // by the ranks that keep them
   Device device_;                        // whose copies the host's vectors are to be fast for
   std::optional<SharedVectors> shared_;  // with rank 0
+  std::optional<Stream> gpu_;            // has what is sent and received, where the transport takes that
   std::deque<Model> models_;             // by their slots
   std::vector<std::size_t> lane_of_worker_;
   Device server_device_;  // of what follows

@@ -15,7 +15,10 @@ struct RunRanks {
   bool replicated = false;  ///< every rank keeps the model, and an all-reduce adds up sums (AllReduceServer)
   std::size_t shards = 1;   ///< of the model, on the first ranks, one each (ServerOfShards)
   bool on_gpus = false;     ///< gradients are computed there
-  Device server = {};       ///< of rank 0: where every rank keeps the model, a GPU does on each, or a CPU
+  Device server = {};       ///< of rank 0
+
+  /// Tells whether a GPU of every rank keeps the model, and NCCL adds up.
+  bool by_nccl() const { return replicated && server.backend == Backend::cuda; }
 
   /// Tells whether a rank reads models and writes gradients in memory of rank 0 (SharedVectors), if the
   /// system lets it. None does where gradients stay where they are computed, or go to several ranks, nor with

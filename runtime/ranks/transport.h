@@ -28,6 +28,9 @@ class Transport {
   /// Returns the first of the ranks that are on the same machine as this one, and can map the same memory.
   virtual int first_on_machine_of(int rank) const = 0;
 
+  /// Tells whether what is sent and received may lie in the memory of a GPU.
+  virtual bool takes_gpu_memory() const { return false; }
+
   /// Begins to send; the bytes must stay as they are until it is done. Both sides know how many there are.
   virtual Transfer send(int to, int tag, const void* data, std::size_t bytes) = 0;
 

@@ -37,7 +37,8 @@ inline constexpr const char* replicas_in_snapshots = "models";
 /// next to be written, while the caches still hold it.
 class ReplicaPool {
  public:
-  /// `given` is memory [dimension] each that is not the pool's: replicas lie there first.
+  /// The replicas of a CPU lie in memory that is pinned for the server's GPU, if it has one. `given` is
+  /// memory [dimension] each that is not the pool's: replicas lie there first.
   ReplicaPool(Device device, Device server, std::size_t dimension,
               const std::vector<BufferRef<float>>& given = {})
       : memory_(device.backend == Backend::cpu ? Stream::immediate(device, "replicas")
@@ -124,9 +125,17 @@ class ReplicaPool {
   void grow() {
     const std::size_t stride = vector_stride(dimension_);
     const std::size_t count = growth(dimension_, all_.size());
-    Buffer<float>& slab = slabs_.emplace_back(memory_, count * stride);
+    const BufferRef<float> slab = grow_by(count * stride);
+    for (std::size_t i = 0; i < count; ++i) add(slab.subview(i * stride, dimension_));
+  }
+
+  BufferRef<float> grow_by(std::size_t elements) {
+    if (device().backend == Backend::cpu && server_.backend == Backend::cuda) {
+      return host_view(pinned_.emplace_back(server_, elements).data(), elements);
+    }
+    Buffer<float>& slab = slabs_.emplace_back(memory_, elements);
     memory_.ref().synchronize();  // there for every stream; nothing else runs on this one
-    for (std::size_t i = 0; i < count; ++i) add(slab.ref().subview(i * stride, dimension_));
+    return slab.ref();
   }
 
   void add(BufferRef<float> memory) {
@@ -138,6 +147,7 @@ class ReplicaPool {
   Device server_;
   std::size_t dimension_;
   std::vector<Buffer<float>> slabs_;
+  std::vector<PinnedBuffer<float>> pinned_;
   std::vector<std::unique_ptr<Replica>> all_;
   std::vector<Replica*> unused_;
   Replica* newest_ = nullptr;

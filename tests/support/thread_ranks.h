@@ -29,6 +29,9 @@ class ThreadRanks {
     for (int rank = 0; rank < size; ++rank) ranks_.push_back(std::make_unique<Rank>(*this, rank));
   }
 
+  /// Lets ranks send and receive what lies in the memory of emulated GPUs, which is that of the host.
+  void take_gpu_memory() { takes_gpu_memory_ = true; }
+
   Transport& rank(int rank) { return *ranks_[static_cast<std::size_t>(rank)]; }
 
   /// Keeps what one rank sends to another on its way, until mend().
@@ -62,6 +65,7 @@ class ThreadRanks {
     int rank() const override { return rank_; }
     int size() const override { return static_cast<int>(job_.ranks_.size()); }
     int first_on_machine_of(int rank) const override { return job_.near_(rank) ? 0 : rank; }
+    bool takes_gpu_memory() const override { return job_.takes_gpu_memory_; }
 
     Transfer send(int to, int tag, const void* data, std::size_t bytes) override {
       return remember(job_.send({.from = rank_, .to = to, .tag = tag, .sent = data, .bytes = bytes}));
@@ -166,6 +170,7 @@ class ThreadRanks {
   }
 
   Nearness near_;
+  bool takes_gpu_memory_ = false;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<SharedMessage>> reductions_;  // that have begun, by their numbers
   std::optional<std::pair<int, int>> cut_;

@@ -69,7 +69,7 @@ std::vector<OptionRow> run_rows() {
       make_where_row(
           {.name = "server_device",
            .help = "Where the server is, such as cuda:0, with workers or without (default: first of "
-                   "--device)",
+                   "--device; with --ranks: the CPU)",
            .section = machine},
           &Options::server_device, words("DEVICE")),
       make_where_row(

@@ -186,8 +186,7 @@ std::function<bool()> what_to_serve(Transport& ranks, const Devices& devices, co
   const std::vector<Device> here = devices_of_rank(*setup.ranks, ranks.rank(), devices.workers);
   std::optional<KeptModel> kept;
   if (setup.ranks->replicated) {
-    const bool on_gpu = setup.ranks->server.backend == Backend::cuda;
-    kept = {.options = setup.options.server, .device = on_gpu ? here.front() : Device{}};
+    kept = {.options = setup.options.server, .device = setup.ranks->by_nccl() ? here.front() : Device{}};
   }
   auto worker =
       std::make_shared<RankWorker>(ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()),
@@ -197,7 +196,7 @@ std::function<bool()> what_to_serve(Transport& ranks, const Devices& devices, co
 
 /// NCCL wants a GPU for each rank.
 std::map<std::string, std::string> own_facts(const RunRanks& ranks, const Devices& devices) {
-  if (ranks.server.backend == Backend::cpu) return {};
+  if (!ranks.by_nccl()) return {};
   const Transport& transport = *ranks.transport;
   const Device gpu = devices_of_rank(ranks, transport.rank(), devices.workers).front();
   return {{"the GPU that keeps the model (--sync-over nccl)",
@@ -254,6 +253,8 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
   constexpr int most = 1'000'000;
   TrainOptions here = options;
   if (here.device == "auto") here.device = "cpu";
+  // Which of rank 0's GPUs it is does not matter here, where there may be fewer.
+  if (ranks.rank() > 0 && here.server_device.starts_with("cuda")) here.server_device = "cuda:0";
   if (here.workers || has_no_data(here)) return here;
   const auto counts = parse_whole_numbers(here.workers_per_rank, 0, most);
   if (counts) {
@@ -267,12 +268,14 @@ TrainOptions options_on_rank(const TrainOptions& options, const Transport& ranks
 RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, const Objective& objective,
                         Transport& transport) {
   require_devices(devices, objective, options);
+  const bool on_gpu = options.sync_over == SyncOver::nccl || !options.server_device.empty();
+  const Device server = on_gpu ? devices.server : Device{};
   return {.transport = &transport,
           .layout = lay_out(options, objective.workers(), transport.size()),
           .replicated = options.sync_over == SyncOver::mpi || options.sync_over == SyncOver::nccl,
           .shards = static_cast<std::size_t>(options.server_shards),
           .on_gpus = devices.workers.front().backend == Backend::cuda,
-          .server = options.sync_over == SyncOver::nccl ? devices.workers.front() : Device{}};
+          .server = server};
 }
 
 void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
@@ -281,7 +284,9 @@ void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
   run.workers_on_rank = ranks.layout.workers_of(rank);
   run.replicated_on_ranks = ranks.replicated;
   run.devices.workers = devices_of_rank(ranks, rank, run.devices.workers);
-  if (ranks.server.backend == Backend::cuda) run.server_of_rank = run.devices.workers.front();
+  run.sends_from_gpus = ranks.transport->takes_gpu_memory();
+  if (rank == 0) run.server_of_rank = ranks.server;
+  if (ranks.by_nccl()) run.server_of_rank = run.devices.workers.front();
   run.shares_with_rank_0 = ranks.shares_vectors(rank);
   run.workers_sharing = static_cast<std::size_t>(
       std::ranges::count_if(of_workers, [&](int one) { return ranks.shares_vectors(one); }));

@@ -89,8 +89,14 @@ void check_ranks(const TrainOptions& options) {
         fmt::format("--worker-timeout has no use with --sync-over {}: an all-reduce waits for every rank",
                     options.sync_over == SyncOver::mpi ? "mpi" : "nccl"));
   }
+  if (!options.server_device.empty() && options.server_shards > 1) {
+    refuse_options("--server-device has no use with --server-shards and --ranks mpi: shards are on CPUs");
+  }
+  if (!options.server_device.empty() && options.sync_over == SyncOver::mpi) {
+    refuse_options("--server-device has no use with --sync-over mpi: every rank keeps the model");
+  }
   const TrainOptions defaults;
-  for (const char* name : {"workers_per_device", "server_device", "gradient_route", "completions"}) {
+  for (const char* name : {"workers_per_device", "gradient_route", "completions"}) {
     const OptionRow& row = row_of(name);
     if (row.value(options) == row.value(defaults)) continue;
     refuse_options(fmt::format("{} has no use with --ranks mpi", row.flag()));

@@ -3,6 +3,9 @@
 #include "runtime/ranks/mpi_job.h"
 
 #include <mpi.h>
+#if defined(OPEN_MPI)
+#include <mpi-ext.h>
+#endif
 
 #include <algorithm>
 #include <cstdint>
@@ -39,6 +42,19 @@ class MpiTransport final : public Transport {
   int size() const override { return size_; }
   int first_on_machine_of(int rank) const override {
     return first_on_machine_[static_cast<std::size_t>(rank)];
+  }
+
+  /// Open MPI and MPICH say it each in a way of their own.
+  bool takes_gpu_memory() const override {
+#if defined(MPIX_CUDA_AWARE_SUPPORT)
+    return MPIX_Query_cuda_support() == 1;
+#elif defined(MPIX_GPU_SUPPORT_CUDA)
+    int supported = 0;
+    MPIX_GPU_query_support(MPIX_GPU_SUPPORT_CUDA, &supported);
+    return supported != 0;
+#else
+    return false;
+#endif
   }
 
   Transfer send(int to, int tag, const void* data, std::size_t bytes) override {

@@ -108,6 +108,12 @@ TEST(MemoryPlan, AWorkerOfARankHasAModelAndAGradientOnItsGpu) {
   EXPECT_EQ(items_of(plan, gpu(0)).at("a model and a gradient of each worker"), 16'000'000U);
   EXPECT_EQ(items_of(plan, gpu(1)).at("a model and a gradient of each worker"), 8'000'000U);
   EXPECT_EQ(items_of(plan, Device{}), (Items{{"gradients", 24'000'000}, {"models handed over", 16'000'000}}));
+  run.sends_from_gpus = true;
+  EXPECT_EQ(items_of(plan_memory(run), Device{}), Items{});
+  EXPECT_EQ(items_of(plan_memory(run), gpu(0)).at("gradients"), 24'000'000U);
+  run.rank = 0;
+  run.server_of_rank = gpu(1);
+  EXPECT_EQ(plan_memory(run).devices(), std::vector<Device>{gpu(1)}) << "the server, too";
 }
 
 TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {

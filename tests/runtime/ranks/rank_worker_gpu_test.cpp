@@ -31,12 +31,13 @@ struct RankedGpuRun {
   static constexpr int workers = 5;
   static constexpr std::size_t dimension = 5000;
 
-  int ranks = 3;  ///< one: a single process, on a CPU
+  int ranks = 3;  ///< one: a single process
   std::string method = "dude";
   RunOptions options = in_virtual_time(60);
   bool maps_memory = false;         ///< of rank 0
   bool replicated = false;          ///< every rank keeps the model
-  std::vector<Device> server = {};  ///< of each rank, where GPUs do
+  bool from_gpus = false;           ///< messages lie in the memory of GPUs
+  std::vector<Device> server = {};  ///< of each rank, where a GPU has it
   std::function<std::vector<Device>(int rank)> devices = [](int) {
     return std::vector<Device>{{Backend::cuda, 0}, {Backend::cuda, 1}};
   };
@@ -54,6 +55,7 @@ struct RankedGpuRun {
     Chain objective(workers, dimension);
     const auto made = make_method(method, {.workers = workers});
     ThreadRanks transport(ranks);
+    if (from_gpus) transport.take_gpu_memory();
     const RankLayout layout(workers, ranks);
     std::vector<std::jthread> threads;
     for (int rank = 1; rank < ranks; ++rank) {
@@ -72,13 +74,15 @@ struct RankedGpuRun {
                       .on_gpus = !maps_memory,
                       .server = server_of(0)};
     Execution execution =
-        ranks == 1 ? make_execution(objective, made->memory(), delays, speeds, std::vector{Device{}}, options)
-                   : make_execution_on_ranks(on, objective, made->memory(), delays, speeds, options);
+        ranks == 1
+            ? make_execution(objective, made->memory(), delays, speeds, std::vector{server_of(0)}, options)
+            : make_execution_on_ranks(on, objective, made->memory(), delays, speeds, options);
     Coordinator coordinator(objective, *made, std::move(execution), options, {&recorder});
     if (!checkpoint.empty()) coordinator.resume(Checkpoint::read(checkpoint));
     std::vector<float> model(dimension);
     const RunSummary summary = coordinator.run(model, {});
-    EXPECT_EQ(summary.workers.at(workers - 1).device.substr(0, 4), ranks == 1 ? "cpu:" : "cuda");
+    const bool on_gpus = ranks > 1 || !server.empty();
+    EXPECT_EQ(summary.workers.at(workers - 1).device.substr(0, 4), on_gpus ? "cuda" : "cpu:");
     return model;
   }
 };
@@ -103,6 +107,39 @@ TEST_F(RanksWithGpus, TakeLocalSteps) {
   const std::vector<float> of_three = RankedGpuRun{.options = options}.go();
   EXPECT_NE(of_three, RankedGpuRun().go());
   expect_near(of_three, RankedGpuRun{.ranks = 1, .options = options}.go(), 3 * contraction_tolerance);
+}
+
+// The server's kernels read gradients where they have been received, and write models from where they are
+// sent.
+TEST_F(RanksWithGpus, GiveTheBitsOfOneProcessWithGpusWhereTheServerIsOnOne) {
+  for (const char* method : {"dude", "fedbuff", "sync"}) {
+    const std::vector<float> alone = RankedGpuRun{.ranks = 1, .method = method, .server = {gpu(0)}}.go();
+    RankedGpuRun run{.method = method, .server = {gpu(1), {}, {}}};
+    EXPECT_EQ(run.go(), alone) << method;
+  }
+}
+
+TEST_F(RanksWithGpus, SendFromTheMemoryOfGpusAndReceiveThereWhereTheTransportDoes) {
+  if (!describe_devices().front().model.starts_with("Emulated GPU")) GTEST_SKIP() << "needs emulated GPUs";
+  EXPECT_EQ((RankedGpuRun{.from_gpus = true, .server = {gpu(1), {}, {}}}.go()),
+            (RankedGpuRun{.server = {gpu(1), {}, {}}}.go()));
+  EXPECT_EQ(RankedGpuRun{.from_gpus = true}.go(), RankedGpuRun().go()) << "the server on a CPU";
+}
+
+TEST_F(RanksWithGpus, GoOnFromACheckpointOfAServerOnAGpu) {
+  const auto make_run = [](std::uint64_t updates) {
+    return RankedGpuRun{.options = in_virtual_time(updates), .server = {gpu(0), {}, {}}};
+  };
+  const std::vector<float> whole = make_run(60).go();
+  const TemporaryFolder folder;
+  RankedGpuRun first = make_run(25);
+  first.options.checkpoints.folder = folder.path();
+  first.options.checkpoints.run_json = "{}";
+  first.go();
+  ASSERT_FALSE(first.recorder.saved.empty());
+  RankedGpuRun second = make_run(60);
+  second.checkpoint = first.recorder.saved.back().path;
+  EXPECT_EQ(second.go(), whole);
 }
 
 TEST_F(RanksWithGpus, AddUpOnTheirCpus) {

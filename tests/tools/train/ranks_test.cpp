@@ -116,6 +116,19 @@ TEST_F(Ranks, ComputeOnGpus) {
   EXPECT_TRUE(read_file(path("2.safetensors")) == read_file(path("3.safetensors")));
 }
 
+TEST_F(Ranks, GiveTheBytesOfOneProcessWhereTheServerIsOnAGpu) {
+  if (cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  write_images(100, 40);
+  const std::string train =
+      "train --model mlp:16 --dataset mnist --data-dir . --method dude --lr 0.05 --batch-size 8 --workers 3 "
+      "--device cuda --clock virtual --compute-time 1,2,3 --deterministic --updates 20 ";
+  const Finished alone = tardigrad(train + "--save alone.safetensors");
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  const Finished ranks = on_ranks(3, train + "--server-device cuda:0 --ranks mpi --save ranks.safetensors");
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors")));
+}
+
 TEST_F(Ranks, LoseTheWorkersOfAGpuThatFails) {
   if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
     GTEST_SKIP() << "needs emulated GPUs";
