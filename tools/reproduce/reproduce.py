@@ -32,7 +32,7 @@ def parse_arguments():
     parser.add_argument("figure", choices=[*FIGURES, "all"])
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--night", dest="form", action="store_const", const="night",
-                      help="as long as the papers' runs (dude only), on two cores in a night")
+                      help="to accuracies near 50 %% and beyond (dude only), on two cores in some two hours")
     form.add_argument("--full", dest="form", action="store_const", const="full", help="at the papers' scale, for GPUs")
     form.add_argument("--tiny", dest="form", action="store_const", const="tiny", help="in seconds, to test this script")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parents[1] / "runs" / "reproduce",
