@@ -174,8 +174,9 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
 Devices place(const TrainOptions& options, std::vector<Device> workers) {
   if (options.sync_over == SyncOver::nccl) {
     if (workers.front().backend == Backend::cpu) {
-      refuse(fmt::format("--sync-over nccl: works between GPUs, and the workers are on {}",
-                         workers.front().name()));
+      refuse(fmt::format(
+          "--sync-over nccl: works between GPUs, and the workers are on {}; expected --device cuda",
+          workers.front().name()));
     }
     if (!options.server_device.empty()) {
       refuse("--server-device has no use with --sync-over nccl: every GPU of a worker keeps the model");
