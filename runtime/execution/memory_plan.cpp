@@ -62,10 +62,8 @@ class Planner {
   /// Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
     const Device server = run_.server_of_rank;
-    const bool by_nccl = run_.replicated_on_ranks && server.backend == Backend::cuda;
-    const bool sends_parts = run_.replicated_on_ranks && !by_nccl;
-    // Models and gradients of jobs lie in the host's memory, but for what GPUs add up among themselves.
-    const Device device = by_nccl || run_.sends_from_gpus ? server : Device{};
+    const Device device = run_.vectors_of_rank;
+    const bool sends_parts = run_.replicated_on_ranks && server.backend == Backend::cpu;
     const std::vector<Shard> shards = cut_into_shards(run_.dimension, run_.devices.server_shards);
     const auto rank = static_cast<std::size_t>(*run_.rank);
     if (rank < shards.size()) {
@@ -98,9 +96,8 @@ class Planner {
       if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
     }
     if (run_.shares_with_rank_0) return;
-    const Device vectors = on_gpus && run_.sends_from_gpus && !sends_parts ? devices.front() : device;
-    add(vectors, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
-    add(vectors, "models handed over", (here.size() + 1) * vector_bytes_);
+    add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
+    add(device, "models handed over", (here.size() + 1) * vector_bytes_);
   }
 
   void add(Device device, const char* what, std::size_t bytes) {

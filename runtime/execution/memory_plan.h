@@ -31,7 +31,7 @@ struct PlannedRun {
   std::vector<int> workers_on_rank = {};
   bool replicated_on_ranks = false;  ///< all of them keep the model (AllReduceServer)
   Device server_of_rank = {};        ///< of one that keeps the model
-  bool sends_from_gpus = false;      ///< what is sent and received lies there (Transport::takes_gpu_memory)
+  Device vectors_of_rank = {};       ///< in whose memory it has models and gradients of jobs
   /// This one reads models and writes gradients in the memory of rank 0 (SharedVectors).
   bool shares_with_rank_0 = false;
   std::size_t workers_sharing = 0;  ///< all workers whose rank does

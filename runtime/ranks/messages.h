@@ -32,7 +32,7 @@ struct RankOrder {
     share,   ///< map the memory that follows (SharedVectors)
     // Where every rank keeps the model (AllReduceServer), and a gradient stays where it was computed:
     join,        ///< make what adds up over all ranks, together with them
-    part,        ///< destroy that, likewise; where `number` is not 0, and nobody waits for what is under way
+    part,        ///< destroy that, likewise; where `number` is not 0, without the sums that are under way
     set_state,   ///< all that steps depend on follows, as of version `job`
     add_to_sum,  ///< add `number` times the gradient of a job to the sum
     drop,        ///< the gradient of a job is not wanted

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "runtime/device/stream_of_caller.h"
 #include "runtime/execution/job_versions.h"
 #include "runtime/ranks/backoff.h"
 
@@ -15,11 +16,6 @@ namespace {
 
 /// Where vectors are smaller, to wake a server's thread takes longer than its work.
 constexpr std::size_t least_for_own_thread = 1 << 14;
-
-Stream make_server_stream(Device device, bool own_thread) {
-  return own_thread || device.backend == Backend::cuda ? Stream(device, "server", Priority::high)
-                                                       : Stream::immediate(device, "server");
-}
 
 /// As LookaheadExecutor shares work out, which adds up by parts, so that a drift has the same bits.
 void one_after_another(std::size_t count, const std::function<void(std::size_t)>& body) {
@@ -34,14 +30,15 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
       wall_(std::move(wall)),
       shards_(cut_into_shards(objective.dimension(), ranks.shards)),
       dimension_(shards_.front().size),
-      server_stream_(make_server_stream(ranks.server, wall_ && dimension_ >= least_for_own_thread)),
+      server_stream_(wall_ && dimension_ >= least_for_own_thread
+                         ? Stream(ranks.server, "server", Priority::high)
+                         : stream_of_caller(ranks.server, "server", Priority::high)),
       places_(ranks, dimension_, ranks.server),
-      mail_(*ranks.transport, dimension_, ranks.server,
+      mail_(*ranks.transport, dimension_, ranks.server, ranks.vectors_on(ranks.server),
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
-      replicas_(ranks.by_nccl() || ranks.transport->takes_gpu_memory() ? ranks.server : Device{},
-                ranks.server, dimension_, places_.memory_for_replicas()),
+      replicas_(ranks.vectors_on(ranks.server), ranks.server, dimension_, places_.memory_for_replicas()),
       workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(ranks, objective.workers(), memory, server);
   server_stream_.ref().synchronize();

@@ -4,27 +4,18 @@
 #include <chrono>
 #include <utility>
 
+#include "runtime/device/stream_of_caller.h"
 #include "runtime/ranks/backoff.h"
 
 namespace tardigrad {
 
-namespace {
-
-/// Has the memory of gradients, but for what is pinned for a GPU.
-Stream make_memory_stream(const Transport& transport, Device server) {
-  constexpr const char* name = "gradients of other ranks";
-  return server.backend == Backend::cuda && transport.takes_gpu_memory() ? Stream(server, name)
-                                                                         : Stream::immediate(Device{}, name);
-}
-
-}  // namespace
-
-RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener)
+RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, Device vectors,
+                   Listener listener)
     : transport_(transport),
       dimension_(dimension),
       server_(server),
       listener_(std::move(listener)),
-      memory_(make_memory_stream(transport, server)) {}
+      memory_(stream_of_caller(vectors, "gradients of other ranks")) {}
 
 void RankMail::order(int rank, const RankOrder& order, Replica* model, const Landing* gradient) {
   std::unique_ptr<Outgoing> one;
@@ -171,8 +162,8 @@ bool RankMail::is_past(const Event& event) {
 }
 
 RankVector RankMail::make_vector() const {
-  const bool in_pinned = server_.backend == Backend::cuda && !transport_.takes_gpu_memory();
-  return in_pinned ? RankVector(server_, dimension_) : RankVector(memory_, dimension_);
+  const bool is_pinned = memory_.ref().device().backend != server_.backend;
+  return is_pinned ? RankVector(server_, dimension_) : RankVector(memory_, dimension_);
 }
 
 }  // namespace tardigrad

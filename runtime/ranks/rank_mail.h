@@ -49,9 +49,9 @@ class RankMail {
     std::function<void(const RankAnswer&, Landing*, const std::string& failure)> on_answer;
   };
 
-  /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients: a GPU
-  /// in its own memory where the transport takes that, and else in pinned memory of the host.
-  RankMail(Transport& transport, std::size_t dimension, Device server, Listener listener);
+  /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients, and
+  /// `vectors` the one in whose memory they lie: where that is a CPU's, it is pinned for a GPU.
+  RankMail(Transport& transport, std::size_t dimension, Device server, Device vectors, Listener listener);
 
   /// Sends an order, behind all before it: when the server has written its model, and read what was in the
   /// memory that its gradient goes to. The model goes with it where the order says so. Any order but one to

@@ -25,8 +25,7 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
       dimension_(objective.dimension()),
       shards_(cut_into_shards(dimension_, shards)),
       device_(devices.front()),
-      lane_of_worker_(static_cast<std::size_t>(objective.workers())),
-      server_device_(kept ? kept->device : Device{}) {
+      lane_of_worker_(static_cast<std::size_t>(objective.workers())) {
   if (kept) server_.emplace(transport, *kept, dimension_, objective.workers());
   const std::size_t lanes = lanes_of_rank(workers.size(), devices);
   const bool on_cpu = device_.backend == Backend::cpu;
@@ -40,7 +39,7 @@ RankWorker::RankWorker(Transport& transport, Objective& objective, const std::ve
                                          : Stream(devices[lane % devices.size()], name);
     lanes_.push_back(std::make_unique<Lane>(objective, std::move(stream), job, there));
     if (!on_cpu) lanes_.back()->on_gpu.emplace(lanes_.back()->stream, dimension_);
-    spare_.push_back(std::make_unique<Result>(device_, server_device_));
+    spare_.push_back(std::make_unique<Result>(device_, server_device()));
   }
 }
 
@@ -55,10 +54,11 @@ bool RankWorker::serve() {
 
 /// Returns whether there was anything to do.
 bool RankWorker::look() {
-  if (server_) server_->check();
   bool any = take_orders();
   for (const auto& lane : lanes_) any = advance(*lane) || any;
-  return settle_sent() || any;
+  any = settle_sent() || any;
+  if (!any && server_) server_->check();
+  return any;
 }
 
 /// All that have come, before a job is begun: some of them may leave jobs out. What comes behind a step waits
@@ -116,7 +116,7 @@ void RankWorker::take(const RankOrder& order) {
 void RankWorker::take_job(const RankOrder& order) {
   lane_of(order.worker).waiting.push_back({order, false});
   if (order.model == RankOrder::Model::shared) return;
-  while (models_.size() <= order.slot) models_.emplace_back(make_vector(), server_device_);
+  while (models_.size() <= order.slot) models_.emplace_back(make_vector(), server_device());
   Model& model = models_[order.slot];
   if (order.model == RankOrder::Model::own) server_.value().hand_over(model.replica);
   if (order.model == RankOrder::Model::follows) {
@@ -148,7 +148,8 @@ BufferRef<float> RankWorker::gradient_of(const RankOrder& order, Result& result)
 
 RankVector RankWorker::make_vector() const {
   if (gpu_) return {*gpu_, dimension_};
-  return keeps_on_gpu() ? RankVector(server_->stream(), dimension_) : RankVector(device_, dimension_);
+  if (server_device().backend == Backend::cuda) return {server_->stream(), dimension_};
+  return {device_, dimension_};
 }
 
 /// Returns whether there was anything to do.
@@ -210,7 +211,7 @@ void RankWorker::enqueue(Lane& lane, const RankOrder& order) {
   }
   const BufferRef<const float> model = model_of(order);
   const BufferRef<float> gradient = gradient_of(order, result);
-  if (keeps_on_gpu()) {  // a GPU's server writes and reads in an order of its own
+  if (server_device().backend == Backend::cuda) {  // a GPU's server writes and reads in an order of its own
     stream.wait(models_[order.slot].replica.written);
     stream.wait(result.taken);
   }
@@ -308,7 +309,7 @@ bool RankWorker::settle_sent() {
 }
 
 std::unique_ptr<RankWorker::Result> RankWorker::take_result() {
-  if (spare_.empty()) return std::make_unique<Result>(device_, server_device_);
+  if (spare_.empty()) return std::make_unique<Result>(device_, server_device());
   std::unique_ptr<Result> result = std::move(spare_.back());
   spare_.pop_back();
   result->answer = {};

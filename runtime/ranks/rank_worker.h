@@ -106,7 +106,7 @@ class RankWorker {
   bool is_there(const RankOrder& order);
   BufferRef<const float> model_of(const RankOrder& order);
   BufferRef<float> gradient_of(const RankOrder& order, Result& result);
-  bool keeps_on_gpu() const { return server_ && server_->on_gpu(); }
+  Device server_device() const { return server_ ? server_->stream().device() : Device{}; }
   RankVector make_vector() const;
   bool advance(Lane& lane);
   void begin(Lane& lane);
@@ -128,7 +128,6 @@ class RankWorker {
   std::optional<Stream> gpu_;            // has what is sent and received, where the transport takes that
   std::deque<Model> models_;             // by their slots
   std::vector<std::size_t> lane_of_worker_;
-  Device server_device_;  // of what follows
   std::optional<RankServer> server_;
   std::vector<std::unique_ptr<Result>> spare_;
   std::vector<std::unique_ptr<Result>> sent_;

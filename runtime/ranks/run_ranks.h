@@ -20,6 +20,13 @@ struct RunRanks {
   /// Tells whether a GPU of every rank keeps the model, and NCCL adds up.
   bool by_nccl() const { return replicated && server.backend == Backend::cuda; }
 
+  /// Returns where a rank has the models and gradients of jobs, but for those that ranks have in common: on
+  /// `gpu`, its server's or its first, where that keeps the model, or where the transport takes them from
+  /// there; else in memory of the host.
+  Device vectors_on(Device gpu) const {
+    return by_nccl() || (!replicated && transport->takes_gpu_memory()) ? gpu : Device{};
+  }
+
   /// Tells whether a rank reads models and writes gradients in memory of rank 0 (SharedVectors), if the
   /// system lets it. None does where gradients stay where they are computed, or go to several ranks, nor with
   /// GPUs, whose copies are asynchronous only in memory that is pinned.

@@ -14,6 +14,7 @@
 #include "runtime/device/buffer.h"
 #include "runtime/device/event.h"
 #include "runtime/device/stream.h"
+#include "runtime/device/stream_of_caller.h"
 
 namespace tardigrad {
 
@@ -41,10 +42,7 @@ class ReplicaPool {
   /// memory [dimension] each that is not the pool's: replicas lie there first.
   ReplicaPool(Device device, Device server, std::size_t dimension,
               const std::vector<BufferRef<float>>& given = {})
-      : memory_(device.backend == Backend::cpu ? Stream::immediate(device, "replicas")
-                                               : Stream(device, "replicas")),
-        server_(server),
-        dimension_(dimension) {
+      : memory_(stream_of_caller(device, "replicas")), server_(server), dimension_(dimension) {
     for (const BufferRef<float> memory : given) add(memory);
   }
 

@@ -27,7 +27,7 @@ struct Collective {
 /// The bytes of an element, 0 for a type that the emulation has not.
 std::size_t bytes_of(ncclDataType_t type);
 
-/// Computes an operation in the order of the ranks. False if they came with different ones.
+/// Computes an operation in the order of the ranks. Returns false if they came with different ones.
 bool compute_together(const std::vector<Collective>& all);
 
 /// The ranks of a communicator, who meet in each operation.
@@ -38,8 +38,10 @@ class Clique {
   Clique& operator=(const Clique&) = delete;
   virtual ~Clique() = default;
 
+  /// Returns how many ranks there are.
   virtual int size() const = 0;
-  /// Of a rank of this process.
+
+  /// Returns the device of a rank that this process has.
   virtual int device(int rank) const = 0;
 
   /// To be called when a thread issues an operation for a rank outside of a group: false if it has issued the
@@ -60,7 +62,7 @@ class Clique {
   virtual ncclResult_t error() const = 0;
 };
 
-/// All of one process.
+/// Holds ranks that are all of one process.
 class CliqueOfDevices final : public Clique {
  public:
   explicit CliqueOfDevices(std::vector<int> devices);
@@ -69,7 +71,7 @@ class CliqueOfDevices final : public Clique {
   int device(int rank) const override { return devices_[static_cast<std::size_t>(rank)]; }
   bool issue(int rank) override;
   void issue_in_group(int rank) override;
-  /// The last rank computes.
+  /// The last rank that comes computes.
   void meet(int rank, const Collective& collective) override;
   void abort(int rank) override;
   ncclResult_t error() const override;

@@ -50,8 +50,8 @@ CliqueOfProcesses::~CliqueOfProcesses() {
   if (file_ >= 0) close(file_);
 }
 
-/// False where this rank was aborted, or another has not come in a minute, for which NCCL would wait for
-/// ever.
+/// Returns false where this rank was aborted, or another has not come in a minute, for which NCCL would wait
+/// for ever.
 template <typename Condition>
 bool CliqueOfProcesses::wait_for_all(Condition condition) {
   using Clock = std::chrono::steady_clock;
@@ -82,8 +82,8 @@ ncclResult_t CliqueOfProcesses::carry_out(const Collective& collective) {
   return agreed ? ncclSuccess : ncclInvalidUsage;
 }
 
-/// Where a rank brings its vector for the present operation. It may be written anew two operations later: all
-/// have come to the one between by then, and so have read it.
+/// Returns where a rank brings its vector for the present operation. It may be written anew two operations
+/// later: all have come to the one between by then, and so have read it.
 std::size_t CliqueOfProcesses::place_of(int rank_index) const {
   const std::size_t number = met_ % operations_at_once * most_ranks + static_cast<std::size_t>(rank_index);
   return sizeof(Shared) + number * largest_vector;

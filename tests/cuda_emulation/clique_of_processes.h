@@ -13,8 +13,9 @@
 
 namespace tardigrad::emulation {
 
-/// A rank each in several processes of this machine, or in several threads of one. They meet over a file,
-/// which has what each of them brings to an operation: every rank computes the whole of it for itself.
+/// Has a rank in each of several processes of this machine, or in several threads of one. They meet over a
+/// file, which holds what each of them brings to an operation: every rank computes the whole of it for
+/// itself.
 class CliqueOfProcesses final : public Clique {
  public:
   /// Makes the file, and returns its path, by which the ranks find each other; empty if it cannot be made.
@@ -29,14 +30,15 @@ class CliqueOfProcesses final : public Clique {
   void meet(int rank, const Collective& collective) override;
   void abort(int rank) override;
 
-  /// Right behind the constructor: whether the ranks have found each other, on a device of its own each.
+  /// Returns, right behind the constructor, whether the ranks have found each other, each on a device of its
+  /// own.
   ncclResult_t error() const override { return error_; }
 
  private:
   static constexpr std::size_t most_ranks = 64;
   static constexpr std::size_t operations_at_once = 2;  // one that slow ranks still read, and the next
 
-  /// The start of the file.
+  /// Is the start of the file.
   struct Shared {
     struct Rank {
       std::atomic<bool> joined;

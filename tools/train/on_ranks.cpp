@@ -272,7 +272,7 @@ RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, con
   const Device server = on_gpu ? devices.server : Device{};
   return {.transport = &transport,
           .layout = lay_out(options, objective.workers(), transport.size()),
-          .replicated = options.sync_over == SyncOver::mpi || options.sync_over == SyncOver::nccl,
+          .replicated = adds_up_by_all_reduce(options),
           .shards = static_cast<std::size_t>(options.server_shards),
           .on_gpus = devices.workers.front().backend == Backend::cuda,
           .server = server};
@@ -284,9 +284,9 @@ void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
   run.workers_on_rank = ranks.layout.workers_of(rank);
   run.replicated_on_ranks = ranks.replicated;
   run.devices.workers = devices_of_rank(ranks, rank, run.devices.workers);
-  run.sends_from_gpus = ranks.transport->takes_gpu_memory();
   if (rank == 0) run.server_of_rank = ranks.server;
   if (ranks.by_nccl()) run.server_of_rank = run.devices.workers.front();
+  run.vectors_of_rank = ranks.vectors_on(rank == 0 ? ranks.server : run.devices.workers.front());
   run.shares_with_rank_0 = ranks.shares_vectors(rank);
   run.workers_sharing = static_cast<std::size_t>(
       std::ranges::count_if(of_workers, [&](int one) { return ranks.shares_vectors(one); }));

@@ -10,6 +10,7 @@
 #include "models/tridiagonal.h"
 #include "runtime/coordinator/learning_rate.h"
 #include "runtime/events/delays.h"
+#include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
 #include "tools/train/run_setup.h"
 
@@ -83,11 +84,10 @@ void check_ranks(const TrainOptions& options) {
     }
     return;
   }
-  const bool all_reduce = options.sync_over == SyncOver::mpi || options.sync_over == SyncOver::nccl;
-  if (all_reduce && options.worker_timeout_s) {
+  if (adds_up_by_all_reduce(options) && options.worker_timeout_s) {
     refuse_options(
         fmt::format("--worker-timeout has no use with --sync-over {}: an all-reduce waits for every rank",
-                    options.sync_over == SyncOver::mpi ? "mpi" : "nccl"));
+                    text_of(row_of("sync_over").value(options))));
   }
   if (!options.server_device.empty() && options.server_shards > 1) {
     refuse_options("--server-device has no use with --server-shards and --ranks mpi: shards are on CPUs");

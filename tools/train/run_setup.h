@@ -55,6 +55,11 @@ bool is_own_model(const TrainOptions& options);
 /// Tells whether the run needs no data set.
 bool has_no_data(const TrainOptions& options);
 
+/// Tells whether there is no server, and an all-reduce adds up gradients over GPUs or ranks (--sync-over).
+inline bool adds_up_by_all_reduce(const TrainOptions& options) {
+  return options.sync_over.value_or(SyncOver::server) != SyncOver::server;
+}
+
 /// Returns what the run's own clock counts, for messages: "s" or "units".
 const char* time_unit(const TrainOptions& options);
 

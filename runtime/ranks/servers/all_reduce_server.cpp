@@ -12,12 +12,8 @@ AllReduceServer::AllReduceServer(Transport& transport, RankMail& mail, StreamRef
                                  std::size_t dimension, int workers, const ServerOptions& options)
     : ServerOfRanks(transport, mail),
       server_(stream, dimension, workers, {.tables = 0, .mean = true}, options) {
-  if (on_gpu()) {
-    order_all({.kind = RankOrder::Kind::join});
-    sum_ = sum_by_nccl(transport, stream);
-  } else {
-    sum_ = sum_by_messages(transport, stream, dimension);
-  }
+  if (on_gpu()) order_all({.kind = RankOrder::Kind::join});
+  sum_ = make_sum_over_ranks(transport, stream, dimension);
 }
 
 AllReduceServer::~AllReduceServer() {

@@ -2,24 +2,18 @@
 
 #include <utility>
 
+#include "runtime/device/stream_of_caller.h"
+
 namespace tardigrad {
-namespace {
-
-Stream make_server_stream(Device device) {
-  return device.backend == Backend::cpu ? Stream::immediate(device, "server")
-                                        : Stream(device, "server", Priority::high);
-}
-
-}  // namespace
 
 RankServer::RankServer(Transport& transport, const KeptModel& kept, std::size_t dimension, int workers)
     : transport_(transport),
-      stream_(make_server_stream(kept.device)),
+      stream_(stream_of_caller(kept.device, "server", Priority::high)),
       server_(stream_, dimension, workers, {.tables = 0, .mean = true}, kept.options) {
-  if (!on_gpu()) sum_ = sum_by_messages(transport, stream_, dimension);
+  if (kept.device.backend == Backend::cpu) join();
 }
 
-void RankServer::join() { sum_ = sum_by_nccl(transport_, stream_); }
+void RankServer::join() { sum_ = make_sum_over_ranks(transport_, stream_, server_.model().size()); }
 
 void RankServer::part(bool at_once) {
   if (at_once) sum_->abort();

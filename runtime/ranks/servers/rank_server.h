@@ -29,9 +29,8 @@ class RankServer {
   /// Returns the stream that has its work.
   StreamRef stream() const { return stream_; }
 
-  bool on_gpu() const { return stream_.ref().device().backend == Backend::cuda; }
-
-  /// Makes what adds up over all ranks on GPUs, as they all do. Throws DeviceError.
+  /// Makes what adds up over all ranks, as they all do; on a CPU it is there from the start. Throws
+  /// DeviceError.
   void join();
 
   /// Destroys that, as they all do, when what is under way is over, or at once where some of them never come.

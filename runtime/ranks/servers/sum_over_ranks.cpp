@@ -80,12 +80,10 @@ class SumByNccl final : public SumOverRanks {
 
 }  // namespace
 
-std::unique_ptr<SumOverRanks> sum_by_messages(Transport& transport, StreamRef stream, std::size_t dimension) {
+std::unique_ptr<SumOverRanks> make_sum_over_ranks(Transport& transport, StreamRef stream,
+                                                  std::size_t dimension) {
+  if (stream.device().backend == Backend::cuda) return std::make_unique<SumByNccl>(transport, stream);
   return std::make_unique<SumByMessages>(transport, stream, dimension);
-}
-
-std::unique_ptr<SumOverRanks> sum_by_nccl(Transport& transport, StreamRef stream) {
-  return std::make_unique<SumByNccl>(transport, stream);
 }
 
 }  // namespace tardigrad

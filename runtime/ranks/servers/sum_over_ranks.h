@@ -34,13 +34,11 @@ class SumOverRanks {
   virtual void abort() {}
 };
 
-/// Makes sums of vectors [dimension] in the host's memory by the messages of a transport. `stream` is of a
-/// CPU and has the work on them; both outlive it.
-std::unique_ptr<SumOverRanks> sum_by_messages(Transport& transport, StreamRef stream, std::size_t dimension);
-
-/// Makes sums by NCCL, of vectors in the memory of the stream's GPU, behind the work of that stream, which
-/// outlives it. Rank 0 tells the others how they find each other, when all have begun to make theirs. Every
-/// rank has a GPU of its own. Throws DeviceError.
-std::unique_ptr<SumOverRanks> sum_by_nccl(Transport& transport, StreamRef stream);
+/// Makes sums of vectors [dimension] in the memory of the stream's device, behind the work of that stream. On
+/// a CPU the transport adds up. On GPUs NCCL does: every rank has one of its own, and rank 0 tells the others
+/// how they find each other, when all have begun to make theirs. Transport and stream outlive it. Throws
+/// DeviceError.
+std::unique_ptr<SumOverRanks> make_sum_over_ranks(Transport& transport, StreamRef stream,
+                                                  std::size_t dimension);
 
 }  // namespace tardigrad

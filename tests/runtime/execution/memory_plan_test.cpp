@@ -108,11 +108,11 @@ TEST(MemoryPlan, AWorkerOfARankHasAModelAndAGradientOnItsGpu) {
   EXPECT_EQ(items_of(plan, gpu(0)).at("a model and a gradient of each worker"), 16'000'000U);
   EXPECT_EQ(items_of(plan, gpu(1)).at("a model and a gradient of each worker"), 8'000'000U);
   EXPECT_EQ(items_of(plan, Device{}), (Items{{"gradients", 24'000'000}, {"models handed over", 16'000'000}}));
-  run.sends_from_gpus = true;
+  run.vectors_of_rank = gpu(0);
   EXPECT_EQ(items_of(plan_memory(run), Device{}), Items{});
   EXPECT_EQ(items_of(plan_memory(run), gpu(0)).at("gradients"), 24'000'000U);
   run.rank = 0;
-  run.server_of_rank = gpu(1);
+  run.server_of_rank = run.vectors_of_rank = gpu(1);
   EXPECT_EQ(plan_memory(run).devices(), std::vector<Device>{gpu(1)}) << "the server, too";
 }
 
@@ -142,7 +142,7 @@ TEST(MemoryPlan, EveryRankHasAServerOnItsGpuWhereThoseKeepTheModel) {
   PlannedRun run = two_gpus();
   run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
   run.replicated_on_ranks = true;
-  run.server_of_rank = gpu(1);
+  run.server_of_rank = run.vectors_of_rank = gpu(1);
   run.rank = 0;
   EXPECT_EQ(items_of(plan_memory(run), gpu(1)), (Items{{"model", 4'000'000},
                                                        {"mean", 4'000'000},

@@ -92,6 +92,22 @@ void expect_near(const std::vector<float>& model, const std::vector<float>& expe
   for (std::size_t i = 0; i < model.size(); ++i) ASSERT_NEAR(model[i], expected[i], tolerance) << i;
 }
 
+/// A run that ends after 25 updates and goes on from its checkpoint ends as the whole one.
+void expect_to_go_on(const std::function<RankedGpuRun(const RunOptions&)>& make_run,
+                     const RunOptions& options) {
+  const std::vector<float> whole = make_run(options).go();
+  const TemporaryFolder folder;
+  RankedGpuRun first = make_run(options);
+  first.options.max_updates = 25;
+  first.options.checkpoints.folder = folder.path();
+  first.options.checkpoints.run_json = "{}";
+  first.go();
+  ASSERT_FALSE(first.recorder.saved.empty());
+  RankedGpuRun second = make_run(options);
+  second.checkpoint = first.recorder.saved.back().path;
+  EXPECT_EQ(second.go(), whole);
+}
+
 class RanksWithGpus : public GpusTest<2> {};
 
 TEST_F(RanksWithGpus, GiveTheBitsOfAnyNumberOfThemAndNearlyThoseOfACpu) {
@@ -127,19 +143,11 @@ TEST_F(RanksWithGpus, SendFromTheMemoryOfGpusAndReceiveThereWhereTheTransportDoe
 }
 
 TEST_F(RanksWithGpus, GoOnFromACheckpointOfAServerOnAGpu) {
-  const auto make_run = [](std::uint64_t updates) {
-    return RankedGpuRun{.options = in_virtual_time(updates), .server = {gpu(0), {}, {}}};
-  };
-  const std::vector<float> whole = make_run(60).go();
-  const TemporaryFolder folder;
-  RankedGpuRun first = make_run(25);
-  first.options.checkpoints.folder = folder.path();
-  first.options.checkpoints.run_json = "{}";
-  first.go();
-  ASSERT_FALSE(first.recorder.saved.empty());
-  RankedGpuRun second = make_run(60);
-  second.checkpoint = first.recorder.saved.back().path;
-  EXPECT_EQ(second.go(), whole);
+  expect_to_go_on(
+      [](const RunOptions& options) {
+        return RankedGpuRun{.options = options, .server = {gpu(0), {}, {}}};
+      },
+      in_virtual_time(60));
 }
 
 TEST_F(RanksWithGpus, AddUpOnTheirCpus) {
@@ -186,20 +194,7 @@ TEST_P(RanksOverNccl, TakeTheStepsOfOneServer) {
   expect_near(model, alone, GetParam() == Optimizer::sgd ? contraction_tolerance : 1e-3);
 }
 
-TEST_P(RanksOverNccl, GoOnFromACheckpoint) {
-  const std::vector<float> whole = make_run(make_options()).go();
-  const TemporaryFolder folder;
-  RunOptions options = make_options();
-  options.max_updates = 25;
-  options.checkpoints.folder = folder.path();
-  options.checkpoints.run_json = "{}";
-  RankedGpuRun first = make_run(options);
-  first.go();
-  ASSERT_FALSE(first.recorder.saved.empty());
-  RankedGpuRun second = make_run(make_options());
-  second.checkpoint = first.recorder.saved.back().path;
-  EXPECT_EQ(second.go(), whole);
-}
+TEST_P(RanksOverNccl, GoOnFromACheckpoint) { expect_to_go_on(make_run, make_options()); }
 
 TEST_P(RanksOverNccl, TrainInWallTime) {
   RunOptions options = make_options();

@@ -46,6 +46,15 @@ class Ranks : public testing::QuadraticTest {
     return shell(environment() + "\nexec mpirun -n 3 bash last.sh \"$tardigrad\" " + arguments);
   }
 
+  bool has_emulated_gpus() const {
+    return tardigrad("devices").out.find("Emulated GPU") != std::string::npos;
+  }
+
+  /// The same on three ranks, where a launch on a GPU of the last fails ("device:nth").
+  Finished on_ranks_with_a_fault(const std::string& fault, const std::string& arguments) const {
+    return on_ranks_of_which_the_last("export TARDIGRAD_EMULATED_FAULT=" + fault, arguments);
+  }
+
   /// The same in the background, until a condition of the shell holds; then a command of it, which knows the
   /// process of mpirun as $job, and those of the ranks by the files rank0, rank1, …
   Finished in_background(int count, const std::string& arguments, const std::string& until,
@@ -131,26 +140,22 @@ TEST_F(Ranks, GiveTheBytesOfOneProcessWhereTheServerIsOnAGpu) {
 
 // A round waits for both workers, however slow their ranks are.
 TEST_F(Ranks, LoseTheWorkersOfAGpuThatFails) {
-  if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
-    GTEST_SKIP() << "needs emulated GPUs";
-  }
-  const Finished ended = on_ranks_of_which_the_last("export TARDIGRAD_EMULATED_FAULT=0:20",
-                                                    "train --model quadratic:tridiagonal:50 --method sync "
-                                                    "--lr 0.1 --workers 2 --device cuda:0 --updates 200 "
-                                                    "--ranks mpi");
+  if (!has_emulated_gpus()) GTEST_SKIP() << "needs emulated GPUs";
+  const Finished ended = on_ranks_with_a_fault(
+      "0:20",
+      "train --model quadratic:tridiagonal:50 --method sync --lr 0.1 --workers 2 --device cuda:0 "
+      "--updates 200 --ranks mpi");
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_TRUE(std::regex_search(ended.err, std::regex("worker 1 is lost at .*rank 2: .* of cuda:0")))
       << ended.err;
 }
 
 TEST_F(Ranks, EndWithTheGpuThatKeepsTheModel) {
-  if (tardigrad("devices").out.find("Emulated GPU") == std::string::npos) {
-    GTEST_SKIP() << "needs emulated GPUs";
-  }
-  const Finished ended = on_ranks_of_which_the_last("export TARDIGRAD_EMULATED_FAULT=3:60",
-                                                    "train --model quadratic:tridiagonal:50 --method sync "
-                                                    "--lr 0.1 --workers 3 --device cuda --updates 2000 "
-                                                    "--ranks mpi --sync-over nccl");
+  if (!has_emulated_gpus()) GTEST_SKIP() << "needs emulated GPUs";
+  const Finished ended = on_ranks_with_a_fault(
+      "3:60",
+      "train --model quadratic:tridiagonal:50 --method sync --lr 0.1 --workers 3 --device cuda "
+      "--updates 2000 --ranks mpi --sync-over nccl");
   EXPECT_EQ(ended.exit_code, 3) << ended.err;
   EXPECT_TRUE(std::regex_search(ended.err, std::regex("rank 2 on .*cuda:3"))) << ended.err;
 }
