@@ -57,9 +57,9 @@ class Planner {
   }
 
   /// A rank that keeps the model, or a shard of it, has a gradient of each worker at the most, and two of
-  /// those that it receives which the server reads. Another has its models in slots, of which a worker's job
-  /// takes one, and gradients that are computed, and as many on their way, or all that in memory of rank 0.
-  /// Where every rank keeps the model, gradients stay on the others until they are added up.
+  /// those that it receives or computes which the server reads. Another has its models in slots, of which a
+  /// worker's job takes one, and gradients that are computed, and as many on their way, or all that in memory
+  /// of rank 0. Where every rank keeps the model, gradients stay on the others until they are added up.
   void plan_rank() {
     const Device server = run_.server_of_rank;
     const Device device = run_.vectors_of_rank;
@@ -73,24 +73,17 @@ class Planner {
       plan_server(server, here);
       if (rank == 0 && shards.size() > 1) plan_clipping(device, run_.dimension);
       if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
-      const std::size_t received = run_.workers_sharing < workers_ ? being_read : 0;
-      add(device, "gradients", (run_.replicated_on_ranks ? 0 : workers_ + received) * here * sizeof(float));
+      const std::size_t own = run_.workers_on_rank.size();
+      const std::size_t gradients = run_.replicated_on_ranks ? own : workers_;
+      const bool has_others = gradients > (run_.replicated_on_ranks ? 0 : run_.workers_sharing);
+      add(device, "gradients", (gradients + (has_others ? being_read : 0)) * here * sizeof(float));
       plan_replicas(device, workers_, here);
+      if (own > 0) plan_lanes(device);
       return;
     }
     const std::vector<int>& here = run_.workers_on_rank;
-    const std::vector<Device>& devices = run_.devices.workers;
-    const bool on_gpus = devices.front().backend == Backend::cuda;
-    const std::size_t lanes = lanes_of_rank(here.size(), devices);
-    const std::size_t memories = on_gpus ? std::min(lanes, devices.size()) : 1;
-    for (std::size_t i = 0; i < memories; ++i) plan_shared_data(devices[i]);
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const Device of_lane = devices[lane % devices.size()];
-      std::vector<int> on_lane;
-      for (std::size_t i = lane; i < here.size(); i += lanes) on_lane.push_back(here[i]);
-      plan_engine(of_lane, on_lane);
-      if (on_gpus) add(of_lane, "a model and a gradient of each worker", 2 * vector_bytes_);
-    }
+    plan_lanes({});
+    const std::size_t lanes = lanes_of_rank(here.size(), run_.devices.workers);
     if (run_.replicated_on_ranks) {
       plan_server(server, run_.dimension);
       if (sends_parts) add(device, "part of the sum of all ranks", vector_bytes_);
@@ -98,6 +91,25 @@ class Planner {
     if (run_.shares_with_rank_0) return;
     add(device, "gradients", (run_.replicated_on_ranks ? lanes + here.size() : 2 * lanes) * vector_bytes_);
     add(device, "models handed over", (here.size() + 1) * vector_bytes_);
+  }
+
+  /// What RankLanes has. The data that workers share are on `has_data` already, if that is given.
+  void plan_lanes(std::optional<Device> has_data) {
+    const std::vector<int>& workers = run_.workers_on_rank;
+    const std::vector<Device>& devices = run_.devices.workers;
+    const bool on_gpus = devices.front().backend == Backend::cuda;
+    const std::size_t lanes = lanes_of_rank(workers.size(), devices);
+    const std::size_t memories = on_gpus ? std::min(lanes, devices.size()) : 1;
+    for (std::size_t i = 0; i < memories; ++i) {
+      if (devices[i] != has_data) plan_shared_data(devices[i]);
+    }
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const Device of_lane = devices[lane % devices.size()];
+      std::vector<int> on_lane;
+      for (std::size_t i = lane; i < workers.size(); i += lanes) on_lane.push_back(workers[i]);
+      plan_engine(of_lane, on_lane);
+      if (on_gpus) add(of_lane, "a model and a gradient of each worker", 2 * vector_bytes_);
+    }
   }
 
   void add(Device device, const char* what, std::size_t bytes) {

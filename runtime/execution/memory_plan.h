@@ -25,8 +25,8 @@ struct PlannedRun {
   Devices devices;
   bool wall = true;        ///< each worker has a stream of its own
   bool lookahead = false;  ///< CPU threads compute ahead of the server (LookaheadExecutor)
-  /// Of a run on several ranks: which of them this is, of which the first have the server and no workers, and
-  /// the others have these (RankExecutor, RankWorker).
+  /// Of a run on several ranks: which of them this is, of which the first have the server, and which workers
+  /// it has (RankExecutor, RankWorker).
   std::optional<int> rank = {};
   std::vector<int> workers_on_rank = {};
   bool replicated_on_ranks = false;  ///< all of them keep the model (AllReduceServer)

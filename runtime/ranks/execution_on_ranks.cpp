@@ -11,7 +11,7 @@
 
 namespace tardigrad {
 
-Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
+Execution make_execution_on_ranks(const RunRanks& ranks, Objective& objective, ServerMemory memory,
                                   const Delays& delays, const EventScript& speeds,
                                   const ExecutionOptions& options, Recording* replay) {
   RunEvents made = make_events(objective, delays, speeds, options, replay);
@@ -20,7 +20,7 @@ Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& object
     wall.emplace(RankExecutor::Wall{
         .throttle = std::move(made.throttle), .events = *made.wall, .time_jobs = options.time_jobs});
   }
-  auto executor = std::make_unique<RankExecutor>(ranks, objective, memory, options.server, std::move(wall));
+  auto executor = std::make_unique<RankExecutor>(ranks, objective, memory, options, std::move(wall));
   return {.stopwatch = std::move(made.stopwatch),
           .events = std::move(made.events),
           .executor = std::move(executor),

@@ -10,8 +10,8 @@
 namespace tardigrad {
 
 /// Makes the execution of a run whose server is here, on rank 0, and whose workers are on other ranks, each
-/// with a RankWorker: as make_execution(). The transport outlives it, too.
-Execution make_execution_on_ranks(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
+/// with a RankWorker, or here, too: as make_execution(). The transport outlives it, too.
+Execution make_execution_on_ranks(const RunRanks& ranks, Objective& objective, ServerMemory memory,
                                   const Delays& delays, const EventScript& speeds,
                                   const ExecutionOptions& options, Recording* replay = nullptr);
 

@@ -28,10 +28,14 @@ JobPlaces::JobPlaces(const RunRanks& ranks, std::size_t dimension, Device server
     const BufferRef<float> vector = shared_->at(static_cast<std::uint32_t>(worker));
     landings_[worker] = std::make_unique<Landing>(vector, server);
   }
+  const bool workers_copy = server.backend == Backend::cpu && ranks.copied_by().backend == Backend::cuda;
+  if (!workers_copy || ranks.vectors_on(server).backend == Backend::cuda) return;
+  while (pinned_.size() <= landings_.size()) pinned_.emplace_back(ranks.copied_by(), dimension);
 }
 
-std::vector<BufferRef<float>> JobPlaces::memory_for_replicas() const {
+std::vector<BufferRef<float>> JobPlaces::memory_for_replicas() {
   std::vector<BufferRef<float>> memory;
+  for (RankVector& vector : pinned_) memory.push_back(vector.ref());
   const std::size_t size = shared_ ? shared_->size() : 0;
   for (std::size_t i = landings_.size(); i < size; ++i) {
     memory.push_back(shared_->at(static_cast<std::uint32_t>(i)));

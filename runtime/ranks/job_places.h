@@ -10,6 +10,7 @@
 #include "runtime/ranks/messages.h"
 #include "runtime/ranks/rank_mail.h"
 #include "runtime/ranks/rank_models.h"
+#include "runtime/ranks/rank_vector.h"
 #include "runtime/ranks/run_ranks.h"
 #include "runtime/ranks/shared_vectors.h"
 #include "runtime/server/replica.h"
@@ -25,9 +26,9 @@ class JobPlaces {
   /// is the device that reads gradients.
   JobPlaces(const RunRanks& ranks, std::size_t dimension, Device server);
 
-  /// Returns memory for replicas, one more than there are workers, which the ranks of this machine read; none
-  /// where there are no such ranks.
-  std::vector<BufferRef<float>> memory_for_replicas() const;
+  /// Returns memory for replicas, one more than there are workers, which the ranks of this machine read, or
+  /// which is pinned for GPUs of this rank's workers; none where there is no need.
+  std::vector<BufferRef<float>> memory_for_replicas();
 
   /// Says, in a job's order, where its rank has its model from. `kept_there`: the rank keeps that itself.
   void place_model(int rank, const Replica& replica, bool kept_there, Flight& flight, RankOrder& order);
@@ -45,6 +46,7 @@ class JobPlaces {
   bool shares_with(int rank) const { return shared_ && shared_->are_on(rank); }
 
   std::optional<SharedVectors> shared_;  // a gradient of each worker, and behind these the replicas
+  std::vector<RankVector> pinned_;       // the replicas, where GPUs of this rank's workers copy them
   std::vector<RankModels> models_;       // of each rank that has its own
   // Of each worker; null: its rank has no memory in common with this.
   std::vector<std::unique_ptr<Landing>> landings_;

@@ -24,8 +24,8 @@ void one_after_another(std::size_t count, const std::function<void(std::size_t)>
 
 }  // namespace
 
-RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
-                           const ServerOptions& server, std::optional<Wall> wall)
+RankExecutor::RankExecutor(const RunRanks& ranks, Objective& objective, ServerMemory memory,
+                           const ExecutionOptions& options, std::optional<Wall> wall)
     : layout_(ranks.layout),
       wall_(std::move(wall)),
       shards_(cut_into_shards(objective.dimension(), ranks.shards)),
@@ -34,14 +34,21 @@ RankExecutor::RankExecutor(const RunRanks& ranks, const Objective& objective, Se
                          ? Stream(ranks.server, "server", Priority::high)
                          : stream_of_caller(ranks.server, "server", Priority::high)),
       places_(ranks, dimension_, ranks.server),
-      mail_(*ranks.transport, dimension_, ranks.server, ranks.vectors_on(ranks.server),
+      mail_(*ranks.transport, dimension_, ranks.server, ranks.vectors_on(ranks.server), ranks.copied_by(),
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
       replicas_(ranks.vectors_on(ranks.server), ranks.server, dimension_, places_.memory_for_replicas()),
       workers_(static_cast<std::size_t>(objective.workers())) {
-  make_server(ranks, objective.workers(), memory, server);
+  make_server(ranks, objective.workers(), memory, options.server);
   server_stream_.ref().synchronize();
+  const std::vector<int> own = layout_.workers_of(0);
+  if (!own.empty()) {
+    own_.emplace(mail_, objective, own, ranks.own_devices, options.job,
+                 [this](const RankAnswer& answer, Landing* landing, const std::string& failure) {
+                   take_answer(answer, landing, failure);
+                 });
+  }
   if (!wall_) return;
   wall_->events.poll_with([this, backoff = Backoff()]() mutable {
     const bool any_came = look();
@@ -73,7 +80,8 @@ void RankExecutor::make_server(const RunRanks& ranks, int workers, ServerMemory 
 RankExecutor::~RankExecutor() { RankExecutor::drain({}); }
 
 bool RankExecutor::look() {
-  const bool any = mail_.look();
+  const bool any_own = own_ && own_->look();
+  const bool any = mail_.look() || any_own;
   if (!of_shards_) return any;
   const auto take_part = [this](int worker, std::uint64_t job) {  // it may come before the answer
     Flight& flight = flights(worker).of(job);
@@ -125,7 +133,8 @@ void RankExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
 }
 
 void RankExecutor::apply(int worker, const Flight& flight, const Orders& orders, double lr) {
-  if (of_ranks_) of_ranks_->take_arrival({layout_.rank_of(worker), worker, flight.job});
+  const int rank = layout_.rank_of(worker);
+  if (of_ranks_ && rank > 0) of_ranks_->take_arrival({rank, worker, flight.job});
   if (!flight.landing) return server_->apply(orders.for_server(), lr, targets_, nullptr);
   const bool exchanged = server_stream_.ref().immediate() && !flight.landing->is_shared();
   float** const exchangeable = exchanged ? &flight.landing->values : nullptr;
@@ -142,6 +151,10 @@ void RankExecutor::start(int worker) {
   const auto [job, replica] = state(worker).models.front();
   const int rank = layout_.rank_of(worker);
   Flight& flight = flights(worker).begin(job);
+  if (rank == 0) {
+    flight.in_place = &ReplicaPool::share(*replica);
+    return own_->start(worker, job, *replica);
+  }
   RankOrder order{.kind = RankOrder::Kind::start, .worker = worker, .job = job};
   places_.place_gradient(worker, flight, order);
   const bool kept_there = all_reduce_ && replica->version == all_reduce_->version();
@@ -163,8 +176,9 @@ void RankExecutor::start(int worker) {
 void RankExecutor::cancel(int worker) {
   Flight* const flight = flights(worker).awaited();
   if (!flight || std::exchange(flight->cancelled, true) || flight->answered()) return;
-  mail_.order(layout_.rank_of(worker),
-              {.kind = RankOrder::Kind::cancel, .worker = worker, .job = flight->job});
+  const int rank = layout_.rank_of(worker);
+  if (rank == 0) return own_->leave_out(worker, flight->job);
+  mail_.order(rank, {.kind = RankOrder::Kind::cancel, .worker = worker, .job = flight->job});
 }
 
 /// In wall time the job's end is heard of once more, and the replica is its own until then.
@@ -210,7 +224,8 @@ void RankExecutor::retire_discarded(int worker) {
 
 void RankExecutor::give_back(int worker, const Flight& flight) {
   if (flight.landing) mail_.give_back(*flight.landing);
-  if (of_ranks_ && flight.has_gradient()) of_ranks_->drop({layout_.rank_of(worker), worker, flight.job});
+  const int rank = layout_.rank_of(worker);
+  if (of_ranks_ && rank > 0 && flight.has_gradient()) of_ranks_->drop({rank, worker, flight.job});
 }
 
 void RankExecutor::release(Replica& replica) {

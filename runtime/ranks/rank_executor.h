@@ -9,6 +9,7 @@
 #include "runtime/base/fifo.h"
 #include "runtime/device/stream.h"
 #include "runtime/events/wall_events.h"
+#include "runtime/execution/execution.h"
 #include "runtime/execution/executor.h"
 #include "runtime/execution/throttle.h"
 #include "runtime/objective/objective.h"
@@ -20,13 +21,15 @@
 #include "runtime/ranks/servers/all_reduce_server.h"
 #include "runtime/ranks/servers/server_of_ranks.h"
 #include "runtime/ranks/servers/server_of_shards.h"
+#include "runtime/ranks/workers/own_workers.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/replica_snapshot.h"
 #include "runtime/server/server.h"
 
 namespace tardigrad {
 
-/// Has the server on rank 0 and the workers on other ranks (RankWorker), in wall and in virtual time.
+/// Has the server on rank 0 and the workers on other ranks (RankWorker), or on this one, too (OwnWorkers), in
+/// wall and in virtual time.
 ///
 /// A job is ordered where it begins, in virtual time, too: so all ranks compute at once, whatever the order
 /// in which their gradients arrive, and what is thrown away meanwhile was computed for nothing. A gradient
@@ -49,9 +52,10 @@ class RankExecutor final : public Executor {
     bool time_jobs;      ///< for computing_s()
   };
 
-  /// `wall` is nothing where the order of arrivals is known beforehand. The transport outlives the executor.
-  RankExecutor(const RunRanks& ranks, const Objective& objective, ServerMemory memory,
-               const ServerOptions& server, std::optional<Wall> wall);
+  /// `wall` is nothing where the order of arrivals is known beforehand. The transport and the objective
+  /// outlive the executor.
+  RankExecutor(const RunRanks& ranks, Objective& objective, ServerMemory memory,
+               const ExecutionOptions& options, std::optional<Wall> wall);
   ~RankExecutor() override;
   RankExecutor(const RankExecutor&) = delete;
   RankExecutor& operator=(const RankExecutor&) = delete;
@@ -134,6 +138,7 @@ class RankExecutor final : public Executor {
   Fifo<float> losses_;
   std::optional<double> computing_s_;
   Fifo<Failure> failures_;
+  std::optional<OwnWorkers> own_;  // last: its streams use the members above
 };
 
 }  // namespace tardigrad

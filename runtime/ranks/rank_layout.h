@@ -6,16 +6,16 @@
 
 namespace tardigrad {
 
-/// Says which rank computes the gradients of which worker. The first ranks keep the model and have none.
+/// Says which rank computes the gradients of which worker.
 class RankLayout {
  public:
-  /// Spreads workers over the ranks behind the `servers` first ones, which take turns; with `counts`, one for
+  /// Spreads workers over the ranks behind the `without` first ones, which take turns; with `counts`, one for
   /// each of them, for as long as a rank has room.
-  RankLayout(int workers, int ranks, const std::vector<int>& counts = {}, int servers = 1) {
+  RankLayout(int workers, int ranks, const std::vector<int>& counts = {}, int without = 1) {
     const int most = counts.empty() ? workers : std::ranges::max(counts);
     for (int round = 0; round < most; ++round) {
-      for (int rank = servers; rank < ranks && static_cast<int>(of_worker_.size()) < workers; ++rank) {
-        const bool has_room = counts.empty() || round < counts[static_cast<std::size_t>(rank - servers)];
+      for (int rank = without; rank < ranks && static_cast<int>(of_worker_.size()) < workers; ++rank) {
+        const bool has_room = counts.empty() || round < counts[static_cast<std::size_t>(rank - without)];
         if (has_room) of_worker_.push_back(rank);
       }
     }

@@ -10,10 +10,11 @@
 namespace tardigrad {
 
 RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, Device vectors,
-                   Listener listener)
+                   Device copied_by, Listener listener)
     : transport_(transport),
       dimension_(dimension),
       server_(server),
+      copied_by_(copied_by),
       listener_(std::move(listener)),
       memory_(stream_of_caller(vectors, "gradients of other ranks")) {}
 
@@ -162,8 +163,9 @@ bool RankMail::is_past(const Event& event) {
 }
 
 RankVector RankMail::make_vector() const {
-  const bool is_pinned = memory_.ref().device().backend != server_.backend;
-  return is_pinned ? RankVector(server_, dimension_) : RankVector(memory_, dimension_);
+  const bool is_pinned =
+      memory_.ref().device().backend == Backend::cpu && copied_by_.backend == Backend::cuda;
+  return is_pinned ? RankVector(copied_by_, dimension_) : RankVector(memory_, dimension_);
 }
 
 }  // namespace tardigrad

@@ -50,8 +50,9 @@ class RankMail {
   };
 
   /// The transport outlives it. Vectors are of that size; `server` is the device that reads gradients, and
-  /// `vectors` the one in whose memory they lie: where that is a CPU's, it is pinned for a GPU.
-  RankMail(Transport& transport, std::size_t dimension, Device server, Device vectors, Listener listener);
+  /// `vectors` the one in whose memory they lie: where that is a CPU's, it is pinned for `copied_by`.
+  RankMail(Transport& transport, std::size_t dimension, Device server, Device vectors, Device copied_by,
+           Listener listener);
 
   /// Sends an order, behind all before it: when the server has written its model, and read what was in the
   /// memory that its gradient goes to. The model goes with it where the order says so. Any order but one to
@@ -67,17 +68,20 @@ class RankMail {
   /// Tells whether there are neither orders nor answers on their way.
   bool at_rest() const { return outbox_.empty() && sent_.empty() && unanswered_ == 0 && payloads_.empty(); }
 
+  /// Returns memory for a gradient, which nobody reads any more, until it is given back.
+  Landing& take_landing();
+
   /// Takes back the memory of a gradient, which the server may still read.
   void give_back(Landing& landing) {
     landing.in_use = false;
     if (!landing.is_shared()) unused_.push_back(&landing);
   }
 
- private:
   /// Tells whether the server is past an event, or never will be, since its GPU has failed: nobody looks at
   /// what follows from that.
   static bool is_past(const Event& event);
 
+ private:
   /// Is an order on its way, with the model that it may bring.
   struct Outgoing {
     bool is_ready() const {
@@ -106,12 +110,12 @@ class RankMail {
   void take(const RankAnswer& answer);
   bool take_payloads();
   void await_answer();
-  Landing& take_landing();
   RankVector make_vector() const;
 
   Transport& transport_;
   std::size_t dimension_;
   Device server_;
+  Device copied_by_;
   Listener listener_;
   Stream memory_;
   std::vector<std::unique_ptr<Landing>> landings_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "runtime/device/device.h"
 #include "runtime/ranks/rank_layout.h"
@@ -16,6 +17,7 @@ struct RunRanks {
   std::size_t shards = 1;   ///< of the model, on the first ranks, one each (ServerOfShards)
   bool on_gpus = false;     ///< gradients are computed there
   Device server = {};       ///< of rank 0
+  std::vector<Device> own_devices = {};  ///< of the workers on rank 0, if it has any
 
   /// Tells whether a GPU of every rank keeps the model, and NCCL adds up.
   bool by_nccl() const { return replicated && server.backend == Backend::cuda; }
@@ -25,6 +27,13 @@ struct RunRanks {
   /// there; else in memory of the host.
   Device vectors_on(Device gpu) const {
     return by_nccl() || (!replicated && transport->takes_gpu_memory()) ? gpu : Device{};
+  }
+
+  /// Returns the device that copies models and gradients which lie in rank 0's memory of the host: the GPU of
+  /// its server, or one of its workers'.
+  Device copied_by() const {
+    const bool workers_copy = server.backend == Backend::cpu && !own_devices.empty();
+    return workers_copy ? own_devices.front() : server;
   }
 
   /// Tells whether a rank reads models and writes gradients in memory of rank 0 (SharedVectors), if the

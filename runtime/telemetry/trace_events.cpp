@@ -48,7 +48,7 @@ TraceEvents::TraceEvents(const std::string& run_json) {
   ranks_ = run.value("rank_of_worker", std::vector<int>());
   name_process(first_process, ranks_.empty() ? name : "rank 0: " + name);
   for (const int rank : std::set<int>(ranks_.begin(), ranks_.end())) {
-    name_process(first_process + rank, fmt::format("rank {}", rank));
+    if (rank > 0) name_process(first_process + rank, fmt::format("rank {}", rank));
   }
   name_track(server_track, "server");
   name_track(evaluation_track, "evaluation");

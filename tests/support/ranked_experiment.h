@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "runtime/ranks/execution_on_ranks.h"
-#include "runtime/ranks/rank_worker.h"
+#include "runtime/ranks/workers/rank_worker.h"
 #include "tests/support/experiment.h"
 #include "tests/support/thread_ranks.h"
 
@@ -19,7 +19,8 @@ struct RankedExperiment : MethodExperiment {
 
   RunSummary go(const std::stop_token& stop = {}) {
     ThreadRanks job(ranks);
-    const RankLayout layout(objective.workers(), ranks, workers_per_rank);
+    const bool rank_0_computes = workers_per_rank.size() == static_cast<std::size_t>(ranks);
+    const RankLayout layout(objective.workers(), ranks, workers_per_rank, rank_0_computes ? 0 : 1);
     std::vector<std::jthread> threads;
     for (int rank = 1; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
@@ -33,14 +34,17 @@ struct RankedExperiment : MethodExperiment {
     }
     const EndOfRanks end(job.rank(0));
     make = [&](ServerMemory memory) {
-      return make_execution_on_ranks({&job.rank(0), layout, replicated}, objective, memory, delays, speeds,
-                                     options, replay);
+      const RunRanks on{.transport = &job.rank(0),
+                        .layout = layout,
+                        .replicated = replicated,
+                        .own_devices = rank_0_computes ? cpus : std::vector<Device>{}};
+      return make_execution_on_ranks(on, objective, memory, delays, speeds, options, replay);
     };
     return MethodExperiment::go(stop);
   }
 
   int ranks;
-  std::vector<int> workers_per_rank;
+  std::vector<int> workers_per_rank;  ///< of all but rank 0, or of all; none: those take turns
   bool replicated = false;
 };
 

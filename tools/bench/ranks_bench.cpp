@@ -16,7 +16,7 @@
 #include "runtime/ranks/blocking.h"
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/mpi_job.h"
-#include "runtime/ranks/rank_worker.h"
+#include "runtime/ranks/workers/rank_worker.h"
 #include "tools/bench/free_gradients.h"
 #include "tools/bench/paired.h"
 

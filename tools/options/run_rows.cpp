@@ -56,13 +56,15 @@ std::vector<OptionRow> run_rows() {
           &Options::workers_per_device, words("N,N,...")),
       make_row({.name = "ranks",
                 .help = "mpi: over the processes that mpirun starts. Rank 0 keeps the model, the others "
-                        "compute the workers' gradients, each on its own --device",
+                        "compute the workers' gradients, each on its own --device (and rank 0, too, with "
+                        "--workers-per-rank)",
                 .section = ranks,
                 .record = Record::none},
                &Options::ranks, ranks_over()),
       make_row(
           {.name = "workers_per_rank",
-           .help = "How many workers each rank behind the server's has, such as 4,1 (default: as many each)",
+           .help = "How many workers each rank behind the server's has, such as 4,1, or each with rank 0, "
+                   "such as 2,4,1 (default: as many each, and none on rank 0)",
            .section = ranks,
            .record = Record::none},
           &Options::workers_per_rank, words("N,N,...")),

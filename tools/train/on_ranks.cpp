@@ -25,8 +25,8 @@
 #include "runtime/checkpoint/durable_file.h"
 #include "runtime/ranks/agreement.h"
 #include "runtime/ranks/mpi_job.h"
-#include "runtime/ranks/rank_worker.h"
 #include "runtime/ranks/servers/rank_shard.h"
+#include "runtime/ranks/workers/rank_worker.h"
 #include "tools/options/option_records.h"
 #include "tools/options/option_table.h"
 #include "tools/train/abandoned.h"
@@ -138,14 +138,16 @@ RankLayout lay_out(const TrainOptions& options, int workers, int ranks) {
   }
   if (options.workers_per_rank.empty()) return {workers, ranks, {}, servers};
   const auto counts = parse_whole_numbers(options.workers_per_rank, 1, workers);
-  if (!counts || counts->size() != static_cast<std::size_t>(ranks - servers) ||
-      std::accumulate(counts->begin(), counts->end(), 0) != workers) {
-    throw std::invalid_argument(
-        fmt::format("--workers-per-rank {}: expected a whole number, 1 or more, for each of the ranks {} to "
-                    "{}, in all the {} workers",
-                    options.workers_per_rank, servers, ranks - 1, workers));
+  const int counted = counts ? static_cast<int>(counts->size()) : 0;
+  const bool with_rank_0 = servers == 1 && counted == ranks;
+  const bool fits = counted == ranks - servers || with_rank_0;
+  if (!fits || std::accumulate(counts->begin(), counts->end(), 0) != workers) {
+    throw std::invalid_argument(fmt::format(
+        "--workers-per-rank {}: expected a whole number, 1 or more, for each of the ranks {} to "
+        "{}{}, in all the {} workers",
+        options.workers_per_rank, servers, ranks - 1, servers == 1 ? ", or for rank 0, too" : "", workers));
   }
-  return {workers, ranks, *counts, servers};
+  return {workers, ranks, *counts, ranks - counted};
 }
 
 void require_devices(const Devices& devices, const Objective& objective, const TrainOptions& options) {
@@ -163,8 +165,8 @@ std::vector<Device> devices_of_rank(const RunRanks& ranks, int rank, std::vector
   std::size_t before = 0;  // that are taken
   for (int other = machine; other < rank; ++other) {
     if (transport.first_on_machine_of(other) != machine) continue;
-    const bool keeps_model = other == 0 && ranks.server.backend == Backend::cuda;
-    before += keeps_model ? 1 : ranks.layout.workers_of(other).size();
+    const std::size_t servers = other == 0 && ranks.server.backend == Backend::cuda ? 1 : 0;
+    before += std::max(servers, ranks.layout.workers_of(other).size());
   }
   const auto first = static_cast<std::ptrdiff_t>(before % devices.size());
   std::rotate(devices.begin(), devices.begin() + first, devices.end());
@@ -269,13 +271,14 @@ RunRanks place_on_ranks(const TrainOptions& options, const Devices& devices, con
                         Transport& transport) {
   require_devices(devices, objective, options);
   const bool on_gpu = options.sync_over == SyncOver::nccl || !options.server_device.empty();
-  const Device server = on_gpu ? devices.server : Device{};
-  return {.transport = &transport,
-          .layout = lay_out(options, objective.workers(), transport.size()),
-          .replicated = adds_up_by_all_reduce(options),
-          .shards = static_cast<std::size_t>(options.server_shards),
-          .on_gpus = devices.workers.front().backend == Backend::cuda,
-          .server = server};
+  RunRanks ranks{.transport = &transport,
+                 .layout = lay_out(options, objective.workers(), transport.size()),
+                 .replicated = adds_up_by_all_reduce(options),
+                 .shards = static_cast<std::size_t>(options.server_shards),
+                 .on_gpus = devices.workers.front().backend == Backend::cuda,
+                 .server = on_gpu ? devices.server : Device{}};
+  if (!ranks.layout.workers_of(0).empty()) ranks.own_devices = devices_of_rank(ranks, 0, devices.workers);
+  return ranks;
 }
 
 void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {

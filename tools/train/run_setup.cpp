@@ -311,8 +311,10 @@ RunSetup set_up_run(const TrainOptions& options, const Devices& devices,
   }
   PlannedRun planned = planned_run(options, setup);
   require_memory(planned);
-  planned.server.routes = choose_routes(setup.devices, planned.dimension, options.gradient_route);
-  setup.options.server.routes = planned.server.routes;
+  if (!ranks) {
+    planned.server.routes = choose_routes(setup.devices, planned.dimension, options.gradient_route);
+    setup.options.server.routes = planned.server.routes;
+  }
   setup.memory = plan_memory(planned);
   if (ranks && options.show_memory) setup.memory_of_ranks = plan_memory_of_ranks(planned, *setup.ranks);
   return setup;

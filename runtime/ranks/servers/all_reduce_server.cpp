@@ -70,9 +70,8 @@ void AllReduceServer::send_state() {
   wait_while([this] { return sum_->busy(); });
 }
 
-/// Rank 0 has no gradients: its part of every sum is 0.
 void AllReduceServer::add_up() {
-  server_.stream().zero(server_.mean());
+  if (!std::exchange(has_own_sum_, false)) server_.stream().zero(server_.mean());
   sum_->add_up(server_.mean());
   wait_while([this] { return sum_->busy(); });
 }
@@ -81,15 +80,16 @@ void AllReduceServer::add_up() {
 /// one, whose replicas checkpoints save. Every other rank hands over to its own jobs as they start.
 class AllReduceServer::Distribution {
  public:
-  Distribution(AllReduceServer& owner, double lr) : owner_(owner), lr_(lr) {}
+  Distribution(AllReduceServer& owner, double lr, const ArrivedGradient* own)
+      : owner_(owner), lr_(lr), own_(own) {}
 
   void add(const Accumulate& accumulate) {
-    const auto arrived = owner_.arrived();
-    if (!arrived) throw std::logic_error("no gradient to accumulate");
     if (accumulate.restart != owner_.added_up_) {
       throw std::logic_error("a sum on several ranks begins behind a step, and nowhere else");
     }
     owner_.added_up_ = false;
+    const auto arrived = owner_.arrived();
+    if (!arrived) return add_own(accumulate.weight);
     owner_.mail_.order(arrived->rank, {.kind = RankOrder::Kind::add_to_sum,
                                        .worker = arrived->worker,
                                        .job = arrived->job,
@@ -98,6 +98,7 @@ class AllReduceServer::Distribution {
 
   void add(const ScaleMean& scale) {
     owner_.order_all({.kind = RankOrder::Kind::scale_sum, .number = scale.factor});
+    if (owner_.has_own_sum_) owner_.server_.apply({scale}, lr_, {}, nullptr);
   }
 
   void add(const Step& step) {
@@ -119,14 +120,21 @@ class AllReduceServer::Distribution {
   void carry_out(std::span<Replica* const> replicas) { owner_.server_.apply(here_, lr_, replicas, nullptr); }
 
  private:
+  void add_own(float weight) {
+    if (!own_) throw std::logic_error("no gradient to accumulate");
+    const bool restart = !std::exchange(owner_.has_own_sum_, true);
+    owner_.server_.apply({Accumulate{.weight = weight, .restart = restart}}, lr_, {}, own_);
+  }
+
   AllReduceServer& owner_;
   double lr_;
+  const ArrivedGradient* own_;  // of this rank
   Actions here_;
 };
 
 void AllReduceServer::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
-                            const ArrivedGradient*) {
-  Distribution distribution(*this, lr);
+                            const ArrivedGradient* gradient) {
+  Distribution distribution(*this, lr, gradient);
   for (const Action& action : actions) std::visit([&](const auto& one) { distribution.add(one); }, action);
   distribution.carry_out(replicas);
   if (const auto unused = arrived()) drop(*unused);

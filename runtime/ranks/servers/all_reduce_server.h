@@ -33,8 +33,9 @@ class AllReduceServer final : public ServerOfRanks {
   /// Blocks until every rank has the model.
   void set_model(std::span<const float> values) override;
 
-  /// Carries out actions, of which a step blocks on a CPU until every rank has come to it. `gradient` is
-  /// null: see take_arrival(). Throws std::logic_error for other actions.
+  /// Carries out actions, of which a step blocks on a CPU until every rank has come to it. `gradient` is one
+  /// that was computed on this rank; for others see take_arrival(). Throws std::logic_error for other
+  /// actions.
   void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
              const ArrivedGradient* gradient) override;
 
@@ -67,7 +68,8 @@ class AllReduceServer final : public ServerOfRanks {
   Server server_;
   std::unique_ptr<SumOverRanks> sum_;
   bool parted_ = false;
-  bool added_up_ = true;  // there is no sum, or a step has been taken along it: the next begins anew
+  bool has_own_sum_ = false;  // of gradients of this rank
+  bool added_up_ = true;      // there is no sum, or a step has been taken along it: the next begins anew
 };
 
 }  // namespace tardigrad

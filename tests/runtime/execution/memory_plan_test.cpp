@@ -9,6 +9,7 @@
 #include "tests/runtime/device/backends.h"
 #include "tests/support/chain.h"
 #include "tests/support/experiment.h"
+#include "tests/support/planned_run.h"
 
 namespace tardigrad {
 namespace {
@@ -17,32 +18,6 @@ using namespace ::tardigrad::testing;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr Device gpu(int index) { return {Backend::cuda, index}; }
-
-/// dude with 10 workers on two GPUs; d is a million (its stride, too), and so large that replicas are
-/// allocated one by one from the 16th on.
-PlannedRun two_gpus() {
-  PlannedRun run;
-  run.dimension = 1'000'000;
-  run.workers = 10;
-  run.memory = {.tables = 1, .mean = true};
-  run.devices = Devices({gpu(1), gpu(2)}, gpu(1));
-  run.engine = [](Device, std::span<const int>) {
-    return EngineMemory{.shared_bytes = 5000, .engine_bytes = 700};
-  };
-  return run;
-}
-
-std::map<std::string, std::size_t> items_of(const MemoryPlan& plan, Device device) {
-  std::map<std::string, std::size_t> items;
-  for (const MemoryItem& item : plan.items) {
-    if (item.device == device) items[item.what] = item.bytes;
-  }
-  return items;
-}
-
-using Items = std::map<std::string, std::size_t>;
 
 TEST(MemoryPlan, ByHand) {
   const MemoryPlan plan = plan_memory(two_gpus());
@@ -61,106 +36,6 @@ TEST(MemoryPlan, ByHand) {
   EXPECT_EQ(plan.total(gpu(2)), 52'008'500U);
   EXPECT_EQ(plan.total(gpu(0)), 0U);
   EXPECT_EQ(plan.devices(), (std::vector<Device>{gpu(1), gpu(2)}));
-}
-
-TEST(MemoryPlan, ARankNeedsWhatItsPartOfTheRunTakes) {
-  PlannedRun run = two_gpus();
-  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
-  run.rank = 0;
-  EXPECT_EQ(items_of(plan_memory(run), Device{}),
-            (Items{{"model", 4'000'000},
-                   {"mean", 4'000'000},
-                   {"gradient table (f32)", 40'000'000},
-                   {"gradients", 48'000'000},
-                   {"data that all workers share", 5000},
-                   {"models handed over", 64'000'000}}));  // 11, and so 16
-  run.rank = 1;
-  run.workers_on_rank = {0, 3, 6, 9};
-  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"gradients", 16'000'000},
-                                                         {"scratch of gradients", 1400},
-                                                         {"data that all workers share", 5000},
-                                                         {"models handed over", 20'000'000}}));
-}
-
-TEST(MemoryPlan, RanksOfOneMachineHaveModelsAndGradientsInCommon) {
-  PlannedRun run = two_gpus();
-  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
-  run.rank = 0;
-  run.workers_sharing = 9;
-  EXPECT_EQ(items_of(plan_memory(run), Device{}).at("gradients"), 48'000'000U);  // two of another machine's
-  run.workers_sharing = 10;
-  EXPECT_EQ(items_of(plan_memory(run), Device{}).at("gradients"), 40'000'000U);
-  run.rank = 1;
-  run.workers_on_rank = {0, 3, 6, 9};
-  run.shares_with_rank_0 = true;
-  EXPECT_EQ(items_of(plan_memory(run), Device{}),
-            (Items{{"scratch of gradients", 1400}, {"data that all workers share", 5000}}));
-}
-
-TEST(MemoryPlan, AWorkerOfARankHasAModelAndAGradientOnItsGpu) {
-  PlannedRun run = two_gpus();
-  run.devices = Devices({gpu(0), gpu(1)});
-  run.rank = 0;
-  EXPECT_EQ(plan_memory(run).devices(), std::vector<Device>{Device{}});
-  run.rank = 1;
-  run.workers_on_rank = {0, 3, 6};
-  const MemoryPlan plan = plan_memory(run);
-  EXPECT_EQ(items_of(plan, gpu(0)).at("a model and a gradient of each worker"), 16'000'000U);
-  EXPECT_EQ(items_of(plan, gpu(1)).at("a model and a gradient of each worker"), 8'000'000U);
-  EXPECT_EQ(items_of(plan, Device{}), (Items{{"gradients", 24'000'000}, {"models handed over", 16'000'000}}));
-  run.vectors_of_rank = gpu(0);
-  EXPECT_EQ(items_of(plan_memory(run), Device{}), Items{});
-  EXPECT_EQ(items_of(plan_memory(run), gpu(0)).at("gradients"), 24'000'000U);
-  run.rank = 0;
-  run.server_of_rank = run.vectors_of_rank = gpu(1);
-  EXPECT_EQ(plan_memory(run).devices(), std::vector<Device>{gpu(1)}) << "the server, too";
-}
-
-TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
-  PlannedRun run = two_gpus();
-  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
-  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
-  run.replicated_on_ranks = true;
-  run.rank = 0;
-  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"model", 4'000'000},
-                                                         {"mean", 4'000'000},
-                                                         {"part of the sum of all ranks", 4'000'000},
-                                                         {"data that all workers share", 5000},
-                                                         {"models handed over", 4'000'000}}));
-  run.rank = 1;
-  run.workers_on_rank = {0, 3, 6, 9};
-  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"model", 4'000'000},
-                                                         {"mean", 4'000'000},
-                                                         {"part of the sum of all ranks", 4'000'000},
-                                                         {"gradients", 24'000'000},
-                                                         {"scratch of gradients", 1400},
-                                                         {"data that all workers share", 5000},
-                                                         {"models handed over", 20'000'000}}));
-}
-
-TEST(MemoryPlan, EveryRankHasAServerOnItsGpuWhereThoseKeepTheModel) {
-  PlannedRun run = two_gpus();
-  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
-  run.replicated_on_ranks = true;
-  run.server_of_rank = run.vectors_of_rank = gpu(1);
-  run.rank = 0;
-  EXPECT_EQ(items_of(plan_memory(run), gpu(1)), (Items{{"model", 4'000'000},
-                                                       {"mean", 4'000'000},
-                                                       {"data that all workers share", 5000},
-                                                       {"models handed over", 4'000'000}}));
-  run.rank = 1;
-  run.workers_on_rank = {0, 3, 6};
-  EXPECT_EQ(items_of(plan_memory(run), gpu(1)), (Items{{"model", 4'000'000},
-                                                       {"mean", 4'000'000},
-                                                       {"gradients", 24'000'000},
-                                                       {"a model and a gradient of each worker", 16'000'000},
-                                                       {"scratch of gradients", 1400},
-                                                       {"data that all workers share", 5000},
-                                                       {"models handed over", 16'000'000}}));
-  EXPECT_EQ(items_of(plan_memory(run), gpu(2)), (Items{{"a model and a gradient of each worker", 8'000'000},
-                                                       {"scratch of gradients", 700},
-                                                       {"data that all workers share", 5000}}));
-  EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{}));
 }
 
 TEST(MemoryPlan, FollowsTheOptions) {
@@ -215,18 +90,6 @@ TEST(MemoryPlan, OfAServerInShards) {
   EXPECT_EQ(items_of(plan, gpu(2)).at("sums for clipping"), 82 * 8 + 4U);
   EXPECT_EQ(items_of(plan, gpu(2)).at("gradient table (f32)"), 40 * vector_stride(second) + 80);
   EXPECT_EQ(items_of(plan, gpu(2)).at("copy of another GPU's gradient"), 4 * second);
-}
-
-TEST(ShowMemory, OfRanksSaysWhatEachDeviceOfThemNeeds) {
-  const MemoryPlan of_server{.items = {{Device{}, "model", 2048}}};
-  const MemoryPlan of_gpus{.items = {{Device{}, "gradients", 1024}, {gpu(0), "scratch", 512}}};
-  EXPECT_EQ(show_memory_of_ranks(std::vector{of_server, of_gpus, of_gpus, MemoryPlan{}}),
-            "rank 0: 2.0 KiB\n"
-            "  cpu:0       2.0 KiB  model\n"
-            "ranks 1 to 2, each: 1.0 KiB of cpu:0, 512 B of cuda:0\n"
-            "  cpu:0       1.0 KiB  gradients\n"
-            "  cuda:0        512 B  scratch\n"
-            "rank 3: 0 B");
 }
 
 std::string refusal(const PlannedRun& run, std::size_t free_bytes) {

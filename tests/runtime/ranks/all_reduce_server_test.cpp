@@ -51,9 +51,11 @@ void expect_equal_up_to_rounding(const Experiment& run, const Experiment& expect
 
 // Quarters of small whole numbers, halved a few times: no sum is rounded.
 TEST(AllReduceServer, GivesTheBitsOfOneServerWhereNothingIsRounded) {
-  for (const int ranks : {2, 3, 5}) {
+  const std::vector<std::pair<int, std::vector<int>>> places = {{2, {}}, {3, {}}, {5, {}}, {2, {3, 1}}};
+  for (const auto& [ranks, workers_per_rank] : places) {
     MethodExperiment alone(4, "sync", "1,2,3,5", in_virtual_time(12), 1);
     AllReduced run(ranks, 4, "1,2,3,5", in_virtual_time(12));
+    run.workers_per_rank = workers_per_rank;
     for (MethodExperiment* one : {&alone, static_cast<MethodExperiment*>(&run)}) {
       one->objective.noise = 0;
       one->options.lr = 0.5;
@@ -81,6 +83,11 @@ TEST_P(AllReduceServerSteps, AreThoseOfOneServerUpToRounding) {
     again.go();
     EXPECT_EQ(again.model, run.model) << "virtual time repeats to the bit";
   }
+  AllReduced with_rank_0(3, 5, times, GetParam()());
+  with_rank_0.workers_per_rank = {2, 2, 1};
+  with_rank_0.verify = true;
+  with_rank_0.go();
+  expect_equal_up_to_rounding(with_rank_0, alone);
 }
 
 TEST_P(AllReduceServerSteps, GoOnFromACheckpoint) {

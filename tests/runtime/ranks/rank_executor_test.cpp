@@ -2,6 +2,7 @@
 
 #include "runtime/ranks/rank_executor.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,12 +53,16 @@ TEST_P(RankExecutorMethods, GiveTheBitsOfOneProcessInVirtualTime) {
   struct Where {
     int ranks;
     int devices;
+    std::vector<int> workers_per_rank = {};
   };
-  for (const auto [ranks, devices] : {Where{2, 1}, Where{3, 2}, Where{6, 1}}) {
+  const std::vector<Where> places = {{2, 1}, {3, 2}, {6, 1}, {3, 1, {2, 2, 1}}, {2, 2, {4, 1}}};
+  for (const auto& [ranks, devices, workers_per_rank] : places) {
     RankedExperiment run(ranks, 5, GetParam(), times, options(), devices);
+    run.workers_per_rank = workers_per_rank;
     run.verify = true;
     run.go();
-    SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(devices) + " devices each");
+    SCOPED_TRACE(std::to_string(ranks) + " ranks, " + std::to_string(devices) + " devices each" +
+                 (workers_per_rank.empty() ? "" : ", rank 0 computes, too"));
     expect_same(run, alone);
   }
 }
@@ -75,6 +80,7 @@ TEST_P(RankExecutorMethods, InWallTimeGiveWhatTheirOrderSays) {
   replay(again, file.path());
   EXPECT_EQ(again.model, run.model);
   RankedExperiment once_more(4, 5, GetParam(), "measured", in_wall_time(60));
+  once_more.workers_per_rank = {2, 1, 1, 1};
   Recording recording(file.path());
   once_more.replay = &recording;
   once_more.go();
@@ -91,10 +97,13 @@ TEST_P(RankExecutorMethods, GoOnFromACheckpoint) {
   first.options.checkpoints.run_json = "{}";
   first.go();
   ASSERT_FALSE(first.recorder.saved.empty());
-  RankedExperiment second(4, 5, GetParam(), times, options());
-  second.checkpoint = first.recorder.saved.back().path;
-  second.go();
-  EXPECT_EQ(second.model, alone.model);
+  for (const std::vector<int>& workers_per_rank : {std::vector<int>{}, {2, 1, 1, 1}}) {
+    RankedExperiment second(4, 5, GetParam(), times, options());
+    second.workers_per_rank = workers_per_rank;
+    second.checkpoint = first.recorder.saved.back().path;
+    second.go();
+    EXPECT_EQ(second.model, alone.model);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, RankExecutorMethods, ::testing::ValuesIn(method_names()), method_title);
@@ -127,20 +136,42 @@ TEST(RankExecutor, LosesWorkersAndHasThemBackAsOneProcessDoes) {
   }
 }
 
+TEST(RankExecutor, InWallTimeHasWorkersOnRank0BesideOthers) {
+  for (const std::string method : {"dude", "sync", "malenia", "fedbuff"}) {
+    const TemporaryFile file;
+    RankedExperiment run(3, 5, method, "measured", in_wall_time(60), 2);
+    run.workers_per_rank = {2, 2, 1};
+    {
+      RunRecorder recorder(file.path(), run_json(run.options));
+      run.observers = {&recorder};
+      run.verify = true;
+      run.go();
+    }
+    MethodExperiment again(5, method, "measured", in_wall_time(60), 1);
+    replay(again, file.path());
+    EXPECT_EQ(again.model, run.model) << method;
+  }
+}
+
 TEST(RankExecutor, LosesAWorkerWhoseJobFailsInWallTime) {
-  StopsBehindALoss observer;
-  RankedExperiment run(3, 3, "dude", "measured", in_wall_time(1'000'000), 2);
-  run.observers = {&observer};
-  run.objective.in_gradient = [](int worker, std::uint64_t job) {
-    if (worker == 1 && job == 3) throw std::runtime_error("it fell over");
-  };
-  run.go(observer.stop.get_token());
-  ASSERT_EQ(run.recorder.changes.size(), 1U);
-  EXPECT_EQ(run.recorder.changes[0].worker, 1);
-  EXPECT_THAT(run.recorder.changes[0].reason,
-              AllOf(HasSubstr("job 3 of worker 1 is lost: rank 2: "), HasSubstr("it fell over")));
-  EXPECT_GE(observer.arrived.size(), 20U);
-  EXPECT_THAT(observer.arrived, Each(Ne(1)));
+  for (const int rank : {2, 0}) {
+    StopsBehindALoss observer;
+    RankedExperiment run(3, 3, "dude", "measured", in_wall_time(1'000'000), 2);
+    if (rank == 0) run.workers_per_rank = {1, 1, 1};
+    const int failing = rank == 0 ? 0 : 1;
+    run.observers = {&observer};
+    run.objective.in_gradient = [failing](int worker, std::uint64_t job) {
+      if (worker == failing && job == 3) throw std::runtime_error("it fell over");
+    };
+    run.go(observer.stop.get_token());
+    ASSERT_EQ(run.recorder.changes.size(), 1U);
+    EXPECT_EQ(run.recorder.changes[0].worker, failing);
+    EXPECT_THAT(run.recorder.changes[0].reason,
+                AllOf(HasSubstr(fmt::format("job 3 of worker {} is lost: rank {}: ", failing, rank)),
+                      HasSubstr("it fell over")));
+    EXPECT_GE(observer.arrived.size(), 20U);
+    EXPECT_THAT(observer.arrived, Each(Ne(failing)));
+  }
 }
 
 TEST(RankExecutor, EndsARunInVirtualTimeWhoseJobFails) {
@@ -151,11 +182,13 @@ TEST(RankExecutor, EndsARunInVirtualTimeWhoseJobFails) {
   EXPECT_THROW(run.go(), DeviceLostError);
 }
 
-// Opens the gate at which job 2 of worker 1 stands when that job is given up, and stops the run when it ends
+// Opens the gate at which job 2 of a worker stands when that job is given up, and stops the run when it ends
 // after all. Other jobs may be given up, too: the machine may stall for longer than a job is waited for.
 struct GivenUpJob final : RunObserver {
+  explicit GivenUpJob(int of_worker) : worker(of_worker) {}
+
   void on_worker_change(const WorkerChange& change) override {
-    if (change.worker != 1) return;
+    if (change.worker != worker) return;
     if (change.lost && change.reason.find("no end of job 2 ") != std::string::npos) {
       lost = true;
       gate.open();
@@ -165,6 +198,7 @@ struct GivenUpJob final : RunObserver {
     }
   }
 
+  int worker;
   Gate gate;
   std::stop_source stop;
   bool lost = false;
@@ -172,20 +206,24 @@ struct GivenUpJob final : RunObserver {
 };
 
 TEST(RankExecutor, TakesAWorkerThatHangsOutOfTheRunInWallTime) {
-  GivenUpJob job_2;
-  RankedExperiment run(3, 2, "asgd", "measured", in_wall_time(1'000'000));
-  run.options.worker_timeout_s = 0.25;  // longer than a machine stalls
-  run.objective.in_gradient = [&](int worker, std::uint64_t job) {
-    if (worker == 1 && job == 2) job_2.gate.pass()();
-  };
-  run.observers = {&job_2};
-  run.go(job_2.stop.get_token());
-  EXPECT_TRUE(job_2.lost);
-  EXPECT_THAT(job_2.back, HasSubstr("has come to an end after all"));
+  for (const int hanging : {1, 0}) {  // on rank 1, and on rank 0
+    GivenUpJob job_2(hanging);
+    RankedExperiment run(2, 2, "asgd", "measured", in_wall_time(1'000'000));
+    run.workers_per_rank = {1, 1};
+    run.options.worker_timeout_s = 0.25;  // longer than a machine stalls
+    run.objective.in_gradient = [&](int worker, std::uint64_t job) {
+      if (worker == hanging && job == 2) job_2.gate.pass()();
+    };
+    run.observers = {&job_2};
+    run.go(job_2.stop.get_token());
+    EXPECT_TRUE(job_2.lost);
+    EXPECT_THAT(job_2.back, HasSubstr("has come to an end after all"));
+  }
 }
 
 TEST(RankExecutor, StretchesJobsInWallTime) {
-  RankedExperiment run(3, 2, "asgd", "1,2", in_wall_time(12));
+  RankedExperiment run(2, 2, "asgd", "1,2", in_wall_time(12));
+  run.workers_per_rank = {1, 1};
   run.options.time_unit_s = 0.002;
   run.options.time_jobs = true;
   run.go();

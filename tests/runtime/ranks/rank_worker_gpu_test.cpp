@@ -10,7 +10,7 @@
 
 #include "runtime/coordinator/coordinator.h"
 #include "runtime/ranks/execution_on_ranks.h"
-#include "runtime/ranks/rank_worker.h"
+#include "runtime/ranks/workers/rank_worker.h"
 #include "tests/runtime/device/gpus.h"
 #include "tests/support/chain.h"
 #include "tests/support/experiment.h"
@@ -37,6 +37,7 @@ struct RankedGpuRun {
   bool maps_memory = false;         ///< of rank 0
   bool replicated = false;          ///< every rank keeps the model
   bool from_gpus = false;           ///< messages lie in the memory of GPUs
+  bool rank_0_computes = false;     ///< it has workers, too
   std::vector<Device> server = {};  ///< of each rank, where a GPU has it
   std::function<std::vector<Device>(int rank)> devices = [](int) {
     return std::vector<Device>{{Backend::cuda, 0}, {Backend::cuda, 1}};
@@ -56,7 +57,7 @@ struct RankedGpuRun {
     const auto made = make_method(method, {.workers = workers});
     ThreadRanks transport(ranks);
     if (from_gpus) transport.take_gpu_memory();
-    const RankLayout layout(workers, ranks);
+    const RankLayout layout(workers, ranks, {}, rank_0_computes ? 0 : 1);
     std::vector<std::jthread> threads;
     for (int rank = 1; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
@@ -72,7 +73,8 @@ struct RankedGpuRun {
                       .layout = layout,
                       .replicated = replicated,
                       .on_gpus = !maps_memory,
-                      .server = server_of(0)};
+                      .server = server_of(0),
+                      .own_devices = rank_0_computes ? devices(0) : std::vector<Device>{}};
     Execution execution =
         ranks == 1
             ? make_execution(objective, made->memory(), delays, speeds, std::vector{server_of(0)}, options)
@@ -114,6 +116,7 @@ TEST_F(RanksWithGpus, GiveTheBitsOfAnyNumberOfThemAndNearlyThoseOfACpu) {
   const std::vector<float> of_three = RankedGpuRun().go();
   EXPECT_EQ(of_three, RankedGpuRun{.ranks = 2}.go());
   EXPECT_EQ(of_three, RankedGpuRun{.maps_memory = true}.go()) << "in memory that ranks have in common";
+  EXPECT_EQ(of_three, RankedGpuRun{.rank_0_computes = true}.go());
   expect_near(of_three, RankedGpuRun{.ranks = 1}.go(), contraction_tolerance);
 }
 
@@ -130,8 +133,10 @@ TEST_F(RanksWithGpus, TakeLocalSteps) {
 TEST_F(RanksWithGpus, GiveTheBitsOfOneProcessWithGpusWhereTheServerIsOnOne) {
   for (const char* method : {"dude", "fedbuff", "sync"}) {
     const std::vector<float> alone = RankedGpuRun{.ranks = 1, .method = method, .server = {gpu(0)}}.go();
-    RankedGpuRun run{.method = method, .server = {gpu(1), {}, {}}};
-    EXPECT_EQ(run.go(), alone) << method;
+    for (const bool rank_0_computes : {false, true}) {
+      RankedGpuRun run{.method = method, .rank_0_computes = rank_0_computes, .server = {gpu(1), {}, {}}};
+      EXPECT_EQ(run.go(), alone) << method;
+    }
   }
 }
 
@@ -168,6 +173,7 @@ class RanksOverNccl : public GpusTest<4>, public ::testing::WithParamInterface<O
             .replicated = true,
             .server = {gpu(0), gpu(1), gpu(3)},
             .devices = [](int rank) {
+              if (rank == 0) return std::vector{gpu(0)};
               return rank == 1 ? std::vector{gpu(1), gpu(2)} : std::vector{gpu(3)};
             }};
   }
@@ -191,7 +197,11 @@ TEST_P(RanksOverNccl, TakeTheStepsOfOneServer) {
   const std::vector<float> model = make_run(options).go();
   EXPECT_EQ(make_run(options).go(), model);
   const std::vector<float> alone = RankedGpuRun{.ranks = 1, .method = "sync", .options = options}.go();
-  expect_near(model, alone, GetParam() == Optimizer::sgd ? contraction_tolerance : 1e-3);
+  const double tolerance = GetParam() == Optimizer::sgd ? contraction_tolerance : 1e-3;
+  expect_near(model, alone, tolerance);
+  RankedGpuRun with_rank_0 = make_run(options);
+  with_rank_0.rank_0_computes = true;
+  expect_near(with_rank_0.go(), alone, tolerance);
 }
 
 TEST_P(RanksOverNccl, GoOnFromACheckpoint) { expect_to_go_on(make_run, make_options()); }

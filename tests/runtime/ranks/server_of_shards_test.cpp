@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "runtime/ranks/execution_on_ranks.h"
-#include "runtime/ranks/rank_worker.h"
 #include "runtime/ranks/servers/rank_shard.h"
+#include "runtime/ranks/workers/rank_worker.h"
 #include "tests/support/all_checkpoints.h"
 #include "tests/support/patient_run.h"
 #include "tests/support/sharded_run.h"

@@ -96,6 +96,10 @@ TEST_F(Ranks, GiveTheBytesOfOneProcessInVirtualTime) {
   EXPECT_EQ(count(ranks.out, "ended by"), 1) << ranks.out;
   EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors")));
   EXPECT_EQ(records("ranks.jsonl"), records("alone.jsonl"));
+  const Finished with_rank_0 =
+      on_ranks(2, virtual_run + "--updates 100 --ranks mpi --workers-per-rank 2,3 --save two.safetensors");
+  ASSERT_EQ(with_rank_0.exit_code, 0) << with_rank_0.err;
+  EXPECT_TRUE(read_file(path("two.safetensors")) == read_file(path("alone.safetensors")));
 }
 
 TEST_F(Ranks, TrainOnImagesInWallTimeAndAreReplayedByOneProcess) {
