@@ -40,6 +40,21 @@ struct AdamWStep {
   double epsilon = 1e-8;    ///< ε
   double weight_decay = 0;  ///< λ
 
+  /// Returns the same of the elements from `begin` on, `size` of them.
+  AdamWStep part(std::size_t begin, std::size_t size) const {
+    AdamWStep one = *this;
+    one.dimension = size;
+    const auto move = [begin](auto*& vector) {
+      if (vector) vector += begin;
+    };
+    move(one.direction);
+    move(one.first_moment);
+    move(one.second_moment);
+    move(one.model);
+    move(one.hand_over);
+    return one;
+  }
+
   /// Computes on the calling thread.
   void run() const;
 

@@ -92,6 +92,24 @@ struct ServerUpdate {
   float correction_weight = 1;  ///< c
   float step_size = 0;          ///< γ, with any scale of the method in it
 
+  /// Returns the same of the elements from `begin` on, `size` of them.
+  ServerUpdate part(std::size_t begin, std::size_t size) const {
+    ServerUpdate one = *this;
+    one.dimension = size;
+    const auto move = [begin](auto*& vector) {
+      if (vector) vector += begin;
+    };
+    move(one.gradient);
+    move(one.row);
+    move(one.row_bf16);
+    move(one.mean);
+    move(one.corrected);
+    move(one.kept);
+    move(one.model);
+    move(one.hand_over);
+    return one;
+  }
+
   /// Computes on the calling thread.
   void run() const;
 

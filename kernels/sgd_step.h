@@ -34,6 +34,20 @@ struct SgdStep {
   float momentum_weight = 0;  ///< μ
   float weight_decay = 0;     ///< λ
 
+  /// Returns the same of the elements from `begin` on, `size` of them.
+  SgdStep part(std::size_t begin, std::size_t size) const {
+    SgdStep one = *this;
+    one.dimension = size;
+    const auto move = [begin](auto*& vector) {
+      if (vector) vector += begin;
+    };
+    move(one.direction);
+    move(one.momentum);
+    move(one.model);
+    move(one.hand_over);
+    return one;
+  }
+
   /// Computes on the calling thread.
   void run() const;
 

@@ -53,6 +53,7 @@ struct RankOrder {
   Model model = Model::in_slot;
   /// Says to which shared vector the gradient goes; negative: it follows the answer.
   std::int32_t gradient = -1;
+  std::uint32_t part = 0;  ///< elements of each message in which a model follows; 0: it is one
   double number = 0;
 };
 

@@ -22,6 +22,11 @@ void one_after_another(std::size_t count, const std::function<void(std::size_t)>
   for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
+/// A server that works off a stream of its own writes models in parts, where they are sent.
+std::size_t part_of_models(const RunRanks& ranks, const StreamRef& server) {
+  return ranks.sends_models() && !server.immediate() ? ranks.part_of_models : 0;
+}
+
 }  // namespace
 
 RankExecutor::RankExecutor(const RunRanks& ranks, Objective& objective, ServerMemory memory,
@@ -38,7 +43,8 @@ RankExecutor::RankExecutor(const RunRanks& ranks, Objective& objective, ServerMe
             {.on_sent = [this](Replica& replica) { release(replica); },
              .on_answer = [this](const RankAnswer& answer, Landing* landing,
                                  const std::string& failure) { take_answer(answer, landing, failure); }}),
-      replicas_(ranks.vectors_on(ranks.server), ranks.server, dimension_, places_.memory_for_replicas()),
+      replicas_(ranks.vectors_on(ranks.server), ranks.server, dimension_, places_.memory_for_replicas(),
+                part_of_models(ranks, server_stream_)),
       workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(ranks, objective.workers(), memory, options.server);
   server_stream_.ref().synchronize();

@@ -30,6 +30,8 @@ void RankMail::order(int rank, const RankOrder& order, Replica* model, const Lan
   one->order = order;
   one->model = model;
   one->gradient = gradient;
+  one->parts_sent = 0;
+  if (one->brings_model()) one->order.part = static_cast<std::uint32_t>(model->part);
   outbox_.push_back(std::move(one));
   if (order.kind == RankOrder::Kind::start) {
     ++unanswered_;
@@ -50,17 +52,29 @@ bool RankMail::send_written() {
   bool any = false;
   while (!outbox_.empty()) {
     Outgoing& one = *outbox_.front();
-    if (!one.is_ready()) break;
-    one.transfers.push_back(transport_.send(one.rank, tag_order, &one.order, sizeof(one.order)));
-    if (one.brings_model()) {
-      one.transfers.push_back(
-          transport_.send(one.rank, tag_model, one.model->model.data(), dimension_ * sizeof(float)));
+    if (one.transfers.empty()) {
+      if (!one.is_ready()) break;
+      one.transfers.push_back(transport_.send(one.rank, tag_order, &one.order, sizeof(one.order)));
     }
+    while (one.parts_sent < one.parts() && is_past(one.written(one.parts_sent))) {
+      send_part(one);
+      any = true;
+    }
+    if (one.parts_sent < one.parts()) break;
     sent_.push_back(std::move(outbox_.front()));
     outbox_.pop_front();
     any = true;
   }
   return any;
+}
+
+void RankMail::send_part(Outgoing& one) {
+  const bool is_last = one.parts_sent + 1 == one.parts();
+  const std::size_t begin = one.parts_sent * one.model->part;
+  const std::size_t size = is_last ? dimension_ - begin : one.model->part;
+  one.transfers.push_back(
+      transport_.send(one.rank, tag_model, one.model->model.data() + begin, size * sizeof(float)));
+  ++one.parts_sent;
 }
 
 void RankMail::send_all() {

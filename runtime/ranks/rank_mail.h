@@ -85,14 +85,20 @@ class RankMail {
   /// Is an order on its way, with the model that it may bring.
   struct Outgoing {
     bool is_ready() const {
-      return (!model || is_past(model->written)) && (!gradient || is_past(gradient->taken));
+      return (!model || is_past(written(0))) && (!gradient || is_past(gradient->taken));
     }
+    const Event& written(std::size_t part) const {
+      const bool is_last = !brings_model() || part == model->parts_written.size();
+      return is_last ? model->written : model->parts_written[part];
+    }
+    std::size_t parts() const { return brings_model() ? model->parts_written.size() + 1 : 0; }
     bool brings_model() const { return model && order.model == RankOrder::Model::follows; }
 
     int rank = 0;
     RankOrder order;
     Replica* model = nullptr;
     const Landing* gradient = nullptr;
+    std::size_t parts_sent = 0;  // of the model
     std::vector<Transport::Transfer> transfers = {};
   };
 
@@ -105,6 +111,7 @@ class RankMail {
   };
 
   bool send_written();
+  void send_part(Outgoing& one);
   bool settle_sent();
   bool take_answers();
   void take(const RankAnswer& answer);

@@ -21,10 +21,18 @@ namespace tardigrad {
 /// Holds the model of one version [d], in the memory of a worker's device, as handed over. Jobs that start
 /// from the same version read the same replica.
 struct Replica {
-  Replica(BufferRef<float> memory, Device server) : model(memory), written(server) {}
+  /// With `part_size` the server writes parts of so many elements one behind the other.
+  Replica(BufferRef<float> memory, Device server, std::size_t part_size = 0)
+      : model(memory), written(server), part(part_size) {
+    for (std::size_t end = part; part > 0 && end < model.size(); end += part) {
+      parts_written.emplace_back(server);
+    }
+  }
 
   BufferRef<float> model;
-  Event written;  ///< recorded by the server
+  Event written;     ///< recorded by the server
+  std::size_t part;  ///< size of a part, the last of which may be shorter; 0: there are none
+  std::vector<Event> parts_written = {};  ///< likewise, of each part but the last
   std::uint64_t version = 0;
   std::uint64_t order = 0;                      ///< for its owner: when it is written
   int users = 0;                                ///< jobs, and one for being the newest
@@ -40,9 +48,10 @@ class ReplicaPool {
  public:
   /// The replicas of a CPU lie in memory that is pinned for the server's GPU, if it has one. `given` is
   /// memory [dimension] each that is not the pool's: replicas lie there first.
+  /// They are written in parts of `part` elements, if that is given (Replica).
   ReplicaPool(Device device, Device server, std::size_t dimension,
-              const std::vector<BufferRef<float>>& given = {})
-      : memory_(stream_of_caller(device, "replicas")), server_(server), dimension_(dimension) {
+              const std::vector<BufferRef<float>>& given = {}, std::size_t part = 0)
+      : memory_(stream_of_caller(device, "replicas")), server_(server), dimension_(dimension), part_(part) {
     for (const BufferRef<float> memory : given) add(memory);
   }
 
@@ -137,13 +146,14 @@ class ReplicaPool {
   }
 
   void add(BufferRef<float> memory) {
-    all_.push_back(std::make_unique<Replica>(memory, server_));
+    all_.push_back(std::make_unique<Replica>(memory, server_, part_));
     unused_.push_back(all_.back().get());
   }
 
   Stream memory_;
   Device server_;
   std::size_t dimension_;
+  std::size_t part_;
   std::vector<Buffer<float>> slabs_;
   std::vector<PinnedBuffer<float>> pinned_;
   std::vector<std::unique_ptr<Replica>> all_;

@@ -17,6 +17,20 @@ Correction kind_of(const Correct& correct) {
   return correct.keep ? Correction::correct_keeping : Correction::correct;
 }
 
+/// In the parts of the replica that a kernel writes, if that has any.
+template <typename Kernel>
+void enqueue(StreamRef stream, const Kernel& kernel, Replica* target) {
+  std::size_t begin = 0;
+  if (target) {
+    for (Event& written : target->parts_written) {
+      stream.enqueue(kernel.part(begin, target->part));
+      stream.record(written);
+      begin += target->part;
+    }
+  }
+  stream.enqueue(begin == 0 ? kernel : kernel.part(begin, kernel.dimension - begin));
+}
+
 }  // namespace
 
 Server::Fusion::Fusion(Server& server, double lr, std::span<Replica* const> replicas,
@@ -136,10 +150,12 @@ void Server::Fusion::add(const HandOver&) {
   const BufferRef<float> target = replica->model;
   if (touched_ && server_.reaches(target.device())) {
     hand_over_of_kernel() = target.data();
+    target_ = replica;
     flush_if(true);
   } else {
     flush_if(touched_);
     server_.stream_.copy(target, server_.model_.ref());
+    for (Event& part : replica->parts_written) server_.stream_.record(part);
   }
   server_.stream_.record(replica->written);
 }
@@ -180,6 +196,7 @@ void Server::Fusion::begin() {
   update_.mean = server_.mean_ ? server_.mean_->ref().data() : nullptr;
   own_step_ = {};
   exchange_ = nullptr;
+  target_ = nullptr;
   touched_ = false;
 }
 
@@ -262,11 +279,11 @@ void Server::Fusion::begin_own_step(double step_size) {
 void Server::Fusion::flush_if(bool needed) {
   if (!needed) return;
   if (const auto* sgd = std::get_if<SgdStep>(&own_step_)) {
-    server_.stream_.enqueue(*sgd);
+    enqueue(server_.stream_, *sgd, target_);
   } else if (const auto* adamw = std::get_if<AdamWStep>(&own_step_)) {
-    server_.stream_.enqueue(*adamw);
+    enqueue(server_.stream_, *adamw, target_);
   } else if (!only_exchanges()) {
-    server_.stream_.enqueue(update_);
+    enqueue(server_.stream_, update_, target_);
   }
   if (exchange_) exchange();
   begin();

@@ -83,6 +83,7 @@ class Server::Fusion {
   float** exchangeable_ = nullptr;
   Event* taken_ = nullptr;
   float** exchange_ = nullptr;  // the row that update_ exchanges
+  Replica* target_ = nullptr;   // that it, or own_step_, writes
   ServerUpdate update_;
   std::variant<std::monostate, SgdStep, AdamWStep> own_step_;  // in place of update_
   bool touched_ = false;                                       // one of them has something to do

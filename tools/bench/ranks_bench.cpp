@@ -30,6 +30,8 @@ struct Case {
   std::string method;
   ClockKind clock;
   std::uint64_t arrivals;
+  bool by_messages = false;  ///< as over several machines: ranks have no memory in common
+  std::size_t part = 0;      ///< of models on their way; 0: they go as a whole
 };
 
 RunSummary run(const Case& one, Objective& objective, Method& method,
@@ -60,8 +62,11 @@ std::optional<double> rate_on_ranks(Transport& ranks, const Case& one) {
   const RunSummary summary =
       run(one, objective, *method,
           [&](const Delays& delays, const EventScript& speeds, const RunOptions& options) {
-            return make_execution_on_ranks({&ranks, layout}, objective, method->memory(), delays, speeds,
-                                           options);
+            const RunRanks on{.transport = &ranks,
+                              .layout = layout,
+                              .part_of_models = one.part,
+                              .by_messages = one.by_messages};
+            return make_execution_on_ranks(on, objective, method->memory(), delays, speeds, options);
           });
   return static_cast<double>(summary.gradients) / summary.train_time_s;
 }
@@ -101,10 +106,20 @@ int main(int argc, char** argv) {
   std::vector<std::string> methods = {"asgd", "dude"};
   int runs = 5;
   int workers = 0;
+  bool by_messages = false;
+  std::size_t part = RunRanks::default_part_of_models;
+  std::uint64_t given_arrivals = 0;
   CLI::App app("What ranks take for themselves; mpirun starts it.");
   app.add_option("--dimensions", dimensions)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--methods", methods)->capture_default_str();
   app.add_option("--workers", workers, "Of all ranks but the first; 0: one each.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--by-messages", by_messages, "Ranks of one machine send vectors as those of several do.");
+  app.add_option("--part", part, "Elements of a model that are sent while the next are written; 0: all.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--arrivals", given_arrivals, "Of a run; 0: 4000 where vectors are large, else 10000.")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--runs", runs)->check(CLI::PositiveNumber)->capture_default_str();
@@ -115,7 +130,8 @@ int main(int argc, char** argv) {
   if (workers == 0) workers = others;
   for (const std::size_t d : dimensions) {
     const bool large = d > 100'000;
-    const std::uint64_t arrivals = large ? 4'000 : 10'000;
+    const std::uint64_t by_default = large ? 4'000 : 10'000;
+    const std::uint64_t arrivals = given_arrivals > 0 ? given_arrivals : by_default;
     for (const std::string& method : methods) {
       std::vector<double> ping_pong;
       std::vector<double> round_trip;
@@ -124,9 +140,11 @@ int main(int argc, char** argv) {
       std::vector<double> threads;
       for (int i = 0; i < runs; ++i) {
         ping_pong.push_back(ping_pong_s(ranks, d, large ? 200 : 5'000));
-        const auto one = rate_on_ranks(ranks, {d, 1, method, ClockKind::wall, arrivals});
-        const auto all = rate_on_ranks(ranks, {d, workers, method, ClockKind::wall, arrivals});
-        const auto planned = rate_on_ranks(ranks, {d, workers, method, ClockKind::virtual_time, arrivals});
+        const auto one = rate_on_ranks(ranks, {d, 1, method, ClockKind::wall, arrivals, by_messages, part});
+        const auto all =
+            rate_on_ranks(ranks, {d, workers, method, ClockKind::wall, arrivals, by_messages, part});
+        const auto planned =
+            rate_on_ranks(ranks, {d, workers, method, ClockKind::virtual_time, arrivals, by_messages, part});
         if (!speaks) continue;
         round_trip.push_back(1 / *one);
         wall.push_back(*all);

@@ -94,9 +94,13 @@ void RankWorker::take_job(const RankOrder& order) {
   if (order.model == RankOrder::Model::own) server_.value().hand_over(model.replica);
   if (order.model == RankOrder::Model::follows) {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-      model.arriving.push_back(transport_.receive(static_cast<int>(i), tag_model,
-                                                  model.replica.model.data() + shards_[i].begin,
-                                                  shards_[i].size * sizeof(float)));
+      const std::size_t end = shards_[i].begin + shards_[i].size;
+      const std::size_t most = i == 0 && order.part > 0 ? order.part : shards_[i].size;
+      for (std::size_t begin = shards_[i].begin; begin < end; begin += most) {
+        model.arriving.push_back(transport_.receive(static_cast<int>(i), tag_model,
+                                                    model.replica.model.data() + begin,
+                                                    std::min(most, end - begin) * sizeof(float)));
+      }
     }
   }
 }

@@ -38,6 +38,7 @@ struct RankedGpuRun {
   bool replicated = false;          ///< every rank keeps the model
   bool from_gpus = false;           ///< messages lie in the memory of GPUs
   bool rank_0_computes = false;     ///< it has workers, too
+  std::size_t part = 0;             ///< of models, as RunRanks has it; 0: its default
   std::vector<Device> server = {};  ///< of each rank, where a GPU has it
   std::function<std::vector<Device>(int rank)> devices = [](int) {
     return std::vector<Device>{{Backend::cuda, 0}, {Backend::cuda, 1}};
@@ -69,12 +70,13 @@ struct RankedGpuRun {
       });
     }
     const EndOfRanks end(transport.rank(0));
-    const RunRanks on{.transport = &transport.rank(0),
-                      .layout = layout,
-                      .replicated = replicated,
-                      .on_gpus = !maps_memory,
-                      .server = server_of(0),
-                      .own_devices = rank_0_computes ? devices(0) : std::vector<Device>{}};
+    RunRanks on{.transport = &transport.rank(0),
+                .layout = layout,
+                .replicated = replicated,
+                .on_gpus = !maps_memory,
+                .server = server_of(0),
+                .own_devices = rank_0_computes ? devices(0) : std::vector<Device>{}};
+    if (part > 0) on.part_of_models = part;
     Execution execution =
         ranks == 1
             ? make_execution(objective, made->memory(), delays, speeds, std::vector{server_of(0)}, options)
@@ -136,6 +138,19 @@ TEST_F(RanksWithGpus, GiveTheBitsOfOneProcessWithGpusWhereTheServerIsOnOne) {
     for (const bool rank_0_computes : {false, true}) {
       RankedGpuRun run{.method = method, .rank_0_computes = rank_0_computes, .server = {gpu(1), {}, {}}};
       EXPECT_EQ(run.go(), alone) << method;
+    }
+  }
+}
+
+TEST_F(RanksWithGpus, SendModelsInPartsWhileTheServerWritesOthers) {
+  for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::adamw}) {
+    RunOptions options = in_virtual_time(60);
+    options.server.optimizer = optimizer;
+    for (const double momentum : {0.0, 0.5}) {
+      if (optimizer == Optimizer::sgd) options.server.momentum = momentum;
+      RankedGpuRun whole{.options = options, .server = {gpu(1), {}, {}}};
+      RankedGpuRun parts{.options = options, .part = 999, .server = {gpu(1), {}, {}}};
+      EXPECT_EQ(parts.go(), whole.go());
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "tests/runtime/device/backends.h"
 #include "tests/runtime/server/server_rig.h"
+#include "tests/support/gate.h"
 
 namespace tardigrad {
 namespace {
@@ -129,6 +130,26 @@ TEST_P(ServerContract, RowsAreReplacedInTheMean) {
   EXPECT_EQ(replica_at_0(1), -8);
   arrive(server, 0, 0, {FoldRow{0}, Step{}, HandOver{0}});  // mean 8
   EXPECT_EQ(model_at_0(server), -12);
+}
+
+TEST(ServerOnAStream, SaysOfEachPartOfAReplicaWhenItIsWritten) {
+  constexpr std::size_t dimension = 10;  // parts of 4, 4 and 2
+  Stream stream(Device{}, "server");
+  Server server(stream, dimension, 1, {}, {});
+  std::vector<float> gradient(dimension);
+  std::vector<float> model(dimension);
+  Replica replica(host_view(model.data(), dimension), Device{}, 4);
+  Replica* const target = &replica;
+  for (const Actions& actions : {Actions{Step{}, HandOver{0}}, Actions{HandOver{0}}}) {
+    Gate gate;
+    stream.ref().host("gate", gate.pass());
+    const ArrivedGradient arrived{.values = host_view(gradient.data(), dimension)};
+    server.apply(actions, 1, {&target, 1}, &arrived);
+    for (const Event& part : replica.parts_written) EXPECT_FALSE(part.complete());
+    gate.open();
+    stream.ref().synchronize();
+    for (const Event& part : replica.parts_written) EXPECT_TRUE(part.complete());
+  }
 }
 
 TEST_P(ServerContract, AHandOverBeforeAStepCarriesTheModelOfThatMoment) {
