@@ -71,18 +71,18 @@ Path find_idx_file(const Path& folder, const std::string& prefix, const std::vec
 }
 
 NamedExamples read_idx_set(const Path& folder, const std::string& prefix,
-                           const std::vector<std::string>& sets) {
+                           const std::vector<std::string>& sets, PixelAccess access) {
   NamedExamples examples;
-  examples.images =
-      read_idx_images(find_idx_file(folder, prefix, sets, {"images", "idx3-ubyte"}),
-                      find_idx_file(folder, prefix, sets, {"labels", "idx"}), static_cast<int>(most_classes));
+  examples.images = read_idx_images(find_idx_file(folder, prefix, sets, {"images", "idx3-ubyte"}),
+                                    find_idx_file(folder, prefix, sets, {"labels", "idx"}),
+                                    static_cast<int>(most_classes), access);
   ClassNames classes;
   for (Label& label : examples.images.labels) label = classes.add(fmt::format("{}", label));
   examples.class_names = classes.sort(examples.images.labels);
   return examples;
 }
 
-Found read_idx_folder(const std::string& where) {
+Found read_idx_folder(const std::string& where, PixelAccess access) {
   std::error_code unreachable;
   Path folder = where;
   std::string prefix;
@@ -94,7 +94,8 @@ Found read_idx_folder(const std::string& where) {
   if (!std::filesystem::is_directory(folder, unreachable)) {
     refuse(fmt::format("{}: no such folder, expected one with the files of an IDX set", folder.string()));
   }
-  return {read_idx_set(folder, prefix, {"train"}), read_idx_set(folder, prefix, {"test", "t10k"})};
+  return {read_idx_set(folder, prefix, {"train"}, access),
+          read_idx_set(folder, prefix, {"test", "t10k"}, access)};
 }
 
 // ---- the others ----
@@ -102,8 +103,8 @@ Found read_idx_folder(const std::string& where) {
 Found read_npy_source(const DataSource& source, const std::string& where) {
   const std::vector<std::string> files = words_of(where);
   if (files.size() != 2 && files.size() != 4) refuse_words(source, "npy");
-  Found found{read_npy_examples(files[0], files[1])};
-  if (files.size() == 4) found.test = read_npy_examples(files[2], files[3]);
+  Found found{read_npy_examples(files[0], files[1], source.access)};
+  if (files.size() == 4) found.test = read_npy_examples(files[2], files[3], source.access);
   return found;
 }
 
@@ -132,7 +133,7 @@ Found read_csv_source(const DataSource& source, const std::string& where) {
 }
 
 Found read_rows_or_images(const DataSource& source, const std::string& kind, const std::string& where) {
-  if (kind == "idx") return read_idx_folder(where);
+  if (kind == "idx") return read_idx_folder(where, source.access);
   if (kind == "npy") return read_npy_source(source, where);
   if (kind == "libsvm") return read_libsvm_source(source, where);
   if (kind == "csv") return read_csv_source(source, where);
@@ -142,7 +143,7 @@ Found read_rows_or_images(const DataSource& source, const std::string& kind, con
 // ---- what is found, as a data set ----
 
 template <typename Value>
-std::vector<Value> take(const std::vector<Value>& values, std::size_t of_each,
+std::vector<Value> take(std::span<const Value> values, std::size_t of_each,
                         const std::vector<std::size_t>& which) {
   std::vector<Value> taken;
   if (values.empty()) return taken;
@@ -156,9 +157,9 @@ std::vector<Value> take(const std::vector<Value>& values, std::size_t of_each,
 
 Images take(const Images& images, const std::vector<std::size_t>& which) {
   return {.shape = images.shape,
-          .pixels = take(images.pixels, images.shape.size(), which),
-          .values = take(images.values, images.shape.size(), which),
-          .labels = take(images.labels, 1, which)};
+          .pixels = take(images.bytes(), images.shape.size(), which),
+          .values = take(std::span(images.values), images.shape.size(), which),
+          .labels = take(std::span(images.labels), 1, which)};
 }
 
 /// A share of 0 tests on what is trained on.
@@ -241,8 +242,8 @@ Dataset load_folder(const DataSource& source, const std::string& where, const Re
 
 Dataset load_known(const DataSource& source) {
   require_no_share(source);
-  Dataset dataset =
-      load_dataset(source.dataset, source.dir.empty() ? default_data_dir(source.dataset) : source.dir);
+  Dataset dataset = load_dataset(
+      source.dataset, source.dir.empty() ? default_data_dir(source.dataset) : source.dir, source.access);
   if (!source.normalise.empty()) normalise(dataset, source.normalise);
   return dataset;
 }

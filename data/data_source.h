@@ -24,6 +24,8 @@ struct DataSource {
   /// Says how data are normalised, as normalise() reads it. Empty: as usual for a known set, not for
   /// LIBSVM's, else measured.
   std::string normalise = {};
+  /// Says how IDX and NumPy's files are read; others, and those that are not as it says, are read whole.
+  PixelAccess access = PixelAccess::read;
   /// Says how a folder of images is read.
   ImageOptions images = {};
 };

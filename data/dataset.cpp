@@ -94,7 +94,8 @@ Path find_file(const KnownDataset& known, const Path& dir, const std::vector<std
                                           (dir / spellings.front()).string(), known.name, known.source(dir)));
 }
 
-Images load_idx_part(const KnownDataset& known, const Path& dir, const std::string& part) {
+Images load_idx_part(const KnownDataset& known, const Path& dir, const std::string& part,
+                     PixelAccess access) {
   const auto find = [&](const std::string& kind, const std::string& rank) {
     std::vector<std::string> spellings;
     for (const std::string_view folder : {std::string_view(), known.torchvision_folder}) {
@@ -104,12 +105,12 @@ Images load_idx_part(const KnownDataset& known, const Path& dir, const std::stri
     }
     return find_file(known, dir, spellings);
   };
-  return read_idx_images(find("images", "3"), find("labels", "1"), known.classes);
+  return read_idx_images(find("images", "3"), find("labels", "1"), known.classes, access);
 }
 
-void load_idx(const KnownDataset& known, Dataset& dataset, const Path& dir) {
-  dataset.train = load_idx_part(known, dir, "train");
-  dataset.test = load_idx_part(known, dir, "t10k");
+void load_idx(const KnownDataset& known, Dataset& dataset, const Path& dir, PixelAccess access) {
+  dataset.train = load_idx_part(known, dir, "train", access);
+  dataset.test = load_idx_part(known, dir, "t10k", access);
   const ImageShape& train = dataset.train.shape;
   const ImageShape& test = dataset.test.shape;
   if (train != test) {
@@ -190,7 +191,7 @@ Path default_data_dir(const std::string& name) {
       name));
 }
 
-Dataset load_dataset(const std::string& name, const Path& dir) {
+Dataset load_dataset(const std::string& name, const Path& dir, PixelAccess access) {
   const KnownDataset& known = find_dataset(name);
   Dataset dataset{.name = name,
                   .train = {},
@@ -200,7 +201,7 @@ Dataset load_dataset(const std::string& name, const Path& dir) {
                   .normalisation = known.normalisation};
   switch (known.format) {
     case Format::idx:
-      load_idx(known, dataset, dir);
+      load_idx(known, dataset, dir, access);
       break;
     case Format::cifar10:
       load_cifar10(known, dataset, dir);

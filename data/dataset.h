@@ -14,6 +14,10 @@
 
 namespace tardigrad::data {
 
+/// Says whether pixels are read at once, or stay in files that have them one behind the other, uncompressed,
+/// from where each is read when it is looked at. Such a file must then stay as it is.
+enum class PixelAccess { read, mapped };
+
 struct ImageShape {
   int channels = 0;
   int height = 0;
@@ -104,6 +108,7 @@ std::filesystem::path default_data_dir(const std::string& name);
 /// the real training set, whatever images the files hold. Throws std::invalid_argument, in one line that
 /// names the file and what was expected, for an unknown name, a missing file (the message gives the command
 /// that fetches it) and a malformed one.
-Dataset load_dataset(const std::string& name, const std::filesystem::path& dir);
+Dataset load_dataset(const std::string& name, const std::filesystem::path& dir,
+                     PixelAccess access = PixelAccess::read);
 
 }  // namespace tardigrad::data

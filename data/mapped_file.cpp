@@ -66,4 +66,19 @@ void MappedFile::map(int file, int protection) {
   data_ = static_cast<std::uint8_t*>(memory);
 }
 
+std::shared_ptr<const MappedFile> map_plain_file(const std::filesystem::path& path,
+                                                 std::uint64_t header_bytes, std::uint64_t payload_bytes) {
+  std::error_code unreadable;
+  if (!std::filesystem::is_regular_file(path, unreadable)) return nullptr;
+  try {
+    auto file = std::make_shared<const MappedFile>(path);
+    const auto bytes = file->bytes();
+    const bool is_gzipped = bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
+    const bool fits = bytes.size() >= header_bytes && bytes.size() - header_bytes == payload_bytes;
+    return fits && !is_gzipped ? file : nullptr;
+  } catch (const std::system_error&) {
+    return nullptr;
+  }
+}
+
 }  // namespace tardigrad::data

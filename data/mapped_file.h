@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 
 namespace tardigrad::data {
@@ -32,5 +33,10 @@ class MappedFile {
   std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/// Maps a file that is a header of `header_bytes` and `payload_bytes` behind it, and no more. Returns null
+/// for any other, such as one that is compressed or no regular file.
+std::shared_ptr<const MappedFile> map_plain_file(const std::filesystem::path& path,
+                                                 std::uint64_t header_bytes, std::uint64_t payload_bytes);
 
 }  // namespace tardigrad::data

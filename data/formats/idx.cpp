@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "data/formats/byte_reader.h"
+#include "data/mapped_file.h"
 
 namespace tardigrad::data {
 namespace {
@@ -133,6 +134,26 @@ std::vector<Label> read_labels(const std::filesystem::path& path) {
   return {array.values.begin(), array.values.end()};
 }
 
+/// An array of images.
+struct ImageArray {
+  std::vector<std::uint32_t> dimensions;
+  Images images;  // without shape and labels
+};
+
+ImageArray read_image_array(const std::filesystem::path& path, PixelAccess access) {
+  constexpr int rank = 3;
+  if (access == PixelAccess::mapped) {
+    ByteReader reader(path);
+    ImageArray array{.dimensions = read_header(reader, magic_of_bytes, rank), .images = {}};
+    array.images.mapped_from = word_bytes * (1 + array.dimensions.size());
+    array.images.mapped = map_plain_file(path, array.images.mapped_from, count_values(array.dimensions));
+    if (array.images.mapped) return array;
+  }
+  IdxArray array = read_idx(path, rank);
+  return {.dimensions = std::move(array.dimensions),
+          .images = {.shape = {}, .pixels = std::move(array.values)}};
+}
+
 }  // namespace
 
 IdxArray read_idx(const std::filesystem::path& path, int rank) {
@@ -140,20 +161,21 @@ IdxArray read_idx(const std::filesystem::path& path, int rank) {
 }
 
 Images read_idx_images(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
-                       int classes) {
-  IdxArray images = read_idx(images_path, 3);
+                       int classes, PixelAccess access) {
+  ImageArray array = read_image_array(images_path, access);
   std::vector<Label> labels = read_labels(labels_path);
-  if (images.dimensions[0] != labels.size()) {
+  if (array.dimensions[0] != labels.size()) {
     throw std::invalid_argument(fmt::format("{}: holds {} labels, expected {} as {} holds images",
-                                            labels_path.string(), labels.size(), images.dimensions[0],
+                                            labels_path.string(), labels.size(), array.dimensions[0],
                                             images_path.string()));
   }
   check_labels(labels_path, labels, classes);
-  for (const std::size_t side : {1, 2}) check_side(images_path, images.dimensions[side]);
-  const ImageShape shape{.channels = 1,
-                         .height = static_cast<int>(images.dimensions[1]),
-                         .width = static_cast<int>(images.dimensions[2])};
-  return {.shape = shape, .pixels = std::move(images.values), .labels = std::move(labels)};
+  for (const std::size_t side : {1, 2}) check_side(images_path, array.dimensions[side]);
+  array.images.shape = {.channels = 1,
+                        .height = static_cast<int>(array.dimensions[1]),
+                        .width = static_cast<int>(array.dimensions[2])};
+  array.images.labels = std::move(labels);
+  return std::move(array.images);
 }
 
 }  // namespace tardigrad::data

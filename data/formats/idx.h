@@ -25,6 +25,6 @@ IdxArray read_idx(const std::filesystem::path& path, int rank);
 /// name has idx2-int, QMNIST's integers [count, 8], of which the first counts. Throws as read_idx does, where
 /// the counts differ, and for a label that is not below `classes`.
 Images read_idx_images(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
-                       int classes);
+                       int classes, PixelAccess access = PixelAccess::read);
 
 }  // namespace tardigrad::data

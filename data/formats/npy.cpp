@@ -12,9 +12,11 @@
 #include <span>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "data/formats/byte_reader.h"
 #include "data/formats/number_text.h"
+#include "data/mapped_file.h"
 #include "data/refuse_file.h"
 
 namespace tardigrad::data {
@@ -26,7 +28,12 @@ constexpr std::size_t longest_header = 65536;
 constexpr std::size_t most_dimensions = 32;  // NumPy's own limit for long
 constexpr std::size_t most_numbers = std::numeric_limits<std::size_t>::max() / sizeof(double);
 
-std::string read_npy_header(ByteReader& reader) {
+struct NpyHeader {
+  std::string text;
+  std::size_t bytes;  // before the numbers
+};
+
+NpyHeader read_npy_header(ByteReader& reader) {
   constexpr std::string_view magic = "\x93NUMPY";
   const auto begin = reader.read(8);
   const bool right =
@@ -42,7 +49,7 @@ std::string read_npy_header(ByteReader& reader) {
   if (length.size() < length_bytes || header.size() < header_bytes) {
     refuse_file(reader.path(), "its header is cut short, expected that of a .npy file");
   }
-  return {header.begin(), header.end()};
+  return {{header.begin(), header.end()}, begin.size() + length.size() + header.size()};
 }
 
 /// What stands behind 'key': in a header, from there on.
@@ -96,6 +103,39 @@ bool visit_type(std::string_view type, const Visit& visit) {
   if (type == "<f4") return visit(float()), true;
   if (type == "<f8") return visit(double()), true;
   return false;
+}
+
+/// All but the numbers.
+NpyArray describe_array(ByteReader& reader) {
+  const Path& path = reader.path();
+  const auto [text, bytes] = read_npy_header(reader);
+  NpyArray array;
+  array.header_bytes = bytes;
+  const std::string_view type = behind(path, text, "descr");
+  if (type.starts_with('\'')) array.type = type.substr(1, type.find('\'', 1) - 1);
+  if (!visit_type(array.type, [](auto) {})) {
+    refuse_file(path, fmt::format("holds {}, expected whole numbers, float32 or float64, little-endian",
+                                  in_quotes(array.type)));
+  }
+  if (!behind(path, text, "fortran_order").starts_with("False")) {
+    refuse_file(path, "is in Fortran's order, expected C's (numpy.ascontiguousarray)");
+  }
+  array.shape = parse_shape(path, behind(path, text, "shape"));
+  static_cast<void>(product(path, array.shape));  // which refuses what no memory holds
+  return array;
+}
+
+/// The numbers of an array that has been described, behind that.
+void read_numbers(ByteReader& reader, NpyArray& array) {
+  std::size_t number_bytes = 0;
+  visit_type(array.type, [&](auto number) { number_bytes = sizeof(number); });
+  const std::size_t wanted = product(reader.path(), array.shape) * number_bytes;
+  if (wanted <= reader.most_bytes()) array.bytes = reader.read(wanted);
+  if (array.bytes.size() < wanted || !reader.at_end()) {
+    refuse_file(reader.path(),
+                fmt::format("its numbers are not {} bytes, expected as many for shape ({}) of {}", wanted,
+                            fmt::join(array.shape, ", "), array.type));
+  }
 }
 
 template <typename Number>
@@ -159,11 +199,19 @@ std::vector<float> floats_of(const Path& path, const NpyArray& array, const Layo
   return values;
 }
 
-Images read_examples(const Path& path, const NpyArray& array) {
+/// Those of an array that has been described.
+Images read_examples(ByteReader& reader, NpyArray& array, PixelAccess access) {
+  const Path& path = reader.path();
   const Layout layout = layout_of(path, array.shape);
   Images images{.shape = layout.shape};
+  if (access == PixelAccess::mapped && array.type == "|u1" && !layout.channels_last) {
+    images.mapped_from = array.header_bytes;
+    images.mapped = map_plain_file(path, array.header_bytes, product(path, array.shape));
+    if (images.mapped) return images;
+  }
+  read_numbers(reader, array);
   if (array.type == "|u1" && !layout.channels_last) {
-    images.pixels = array.bytes;
+    images.pixels = std::move(array.bytes);
   } else if (array.type == "|u1") {
     images.pixels.resize(array.bytes.size());
     for (std::size_t i = 0; i < images.pixels.size(); ++i) {
@@ -204,32 +252,16 @@ void read_labels(const Path& path, const NpyArray& array, NamedExamples& example
 
 NpyArray read_npy(const Path& path) {
   ByteReader reader(path);
-  const std::string header = read_npy_header(reader);
-  NpyArray array;
-  std::string_view type = behind(path, header, "descr");
-  if (type.starts_with('\'')) array.type = type.substr(1, type.find('\'', 1) - 1);
-  std::size_t number_bytes = 0;
-  if (!visit_type(array.type, [&](auto number) { number_bytes = sizeof(number); })) {
-    refuse_file(path, fmt::format("holds {}, expected whole numbers, float32 or float64, little-endian",
-                                  in_quotes(array.type)));
-  }
-  if (!behind(path, header, "fortran_order").starts_with("False")) {
-    refuse_file(path, "is in Fortran's order, expected C's (numpy.ascontiguousarray)");
-  }
-  array.shape = parse_shape(path, behind(path, header, "shape"));
-  const std::size_t wanted = product(path, array.shape) * number_bytes;
-  if (wanted <= reader.most_bytes()) array.bytes = reader.read(wanted);
-  if (array.bytes.size() < wanted || !reader.at_end()) {
-    refuse_file(path, fmt::format("its numbers are not {} bytes, expected as many for shape ({}) of {}",
-                                  wanted, fmt::join(array.shape, ", "), array.type));
-  }
+  NpyArray array = describe_array(reader);
+  read_numbers(reader, array);
   return array;
 }
 
-NamedExamples read_npy_examples(const Path& examples_path, const Path& labels_path) {
+NamedExamples read_npy_examples(const Path& examples_path, const Path& labels_path, PixelAccess access) {
   NamedExamples examples;
-  const NpyArray array = read_npy(examples_path);
-  examples.images = read_examples(examples_path, array);
+  ByteReader reader(examples_path);
+  NpyArray array = describe_array(reader);
+  examples.images = read_examples(reader, array, access);
   read_labels(labels_path, read_npy(labels_path), examples);
   if (examples.images.size() != array.shape[0] || array.shape[0] == 0) {
     refuse_file(labels_path,

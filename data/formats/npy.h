@@ -15,6 +15,7 @@ namespace tardigrad::data {
 struct NpyArray {
   std::string type;  ///< as NumPy writes it: "<f4", "|u1", …
   std::vector<std::size_t> shape;
+  std::size_t header_bytes = 0;  ///< of the file, before its numbers
   std::vector<std::uint8_t> bytes;
 };
 
@@ -26,7 +27,9 @@ NpyArray read_npy(const std::filesystem::path& path);
 /// float32 or float64, [N, features], [N, height, width], or with 1, 3 or 4 channels [N, height, width,
 /// channels] or [N, channels, height, width]; where it could be either, the former. Labels are whole numbers
 /// of any type. Throws std::invalid_argument naming the file and what was expected for others, where their
-/// numbers differ, and for a value that is not finite.
-NamedExamples read_npy_examples(const std::filesystem::path& examples, const std::filesystem::path& labels);
+/// numbers differ, and for a value that is not finite. Pixels whose channels are the last dimension are read
+/// whatever `access` says.
+NamedExamples read_npy_examples(const std::filesystem::path& examples, const std::filesystem::path& labels,
+                                PixelAccess access = PixelAccess::read);
 
 }  // namespace tardigrad::data

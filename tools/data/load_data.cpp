@@ -30,7 +30,7 @@ class ProgressLine {
 
 }  // namespace
 
-data::Dataset load_dataset(const TrainOptions& options, CachedPixels cached) {
+data::Dataset load_dataset(const TrainOptions& options, data::PixelAccess access) {
   ProgressLine line;
   data::Reading reading;
   reading.share_out = [](std::size_t count, const std::function<void(std::size_t)>& work) {
@@ -43,11 +43,12 @@ data::Dataset load_dataset(const TrainOptions& options, CachedPixels cached) {
                           .dir = options.data_dir,
                           .test_share = options.test_share,
                           .normalise = options.normalise,
+                          .access = access,
                           .images = {.size = options.image_size,
                                      .colour = options.colour,
                                      .skip_broken = options.skip_broken,
                                      .cache = data::cache_folder("TARDIGRAD_DATA", "decoded").value_or(""),
-                                     .check_pixels = cached == CachedPixels::checked}},
+                                     .check_pixels = access == data::PixelAccess::read}},
                          reading);
 }
 

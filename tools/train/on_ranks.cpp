@@ -317,7 +317,7 @@ std::unique_ptr<EndOfRanks> agree_on_run(Transport& ranks, const TrainOptions& o
 void compute_for_rank_0(Transport& ranks, const TrainOptions& options, RunControl& control,
                         const OwnParts& own) {
   const Devices devices = choose_devices(options);
-  const auto dataset = load_data(options, CachedPixels::as_they_are);  // rank 0 checks those that it has
+  const auto dataset = load_data(options, data::PixelAccess::mapped);  // rank 0 checks what it has
   const RunSetup setup = set_up_run(options, devices, dataset, own, &ranks);
   const auto serve =
       options.show_memory ? std::function([] { return true; }) : what_to_serve(ranks, devices, setup);

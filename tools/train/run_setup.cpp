@@ -239,10 +239,10 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
           .compute_times = std::move(compute_times)};
 }
 
-std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options, CachedPixels cached) {
+std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options, data::PixelAccess access) {
   const StartPart part("data");
   if (has_no_data(options)) return nullptr;
-  data::Dataset dataset = load_dataset(options, cached);
+  data::Dataset dataset = load_dataset(options, access);
   if (options.eval_examples) dataset.test.keep_first(*options.eval_examples);
   return std::make_shared<const data::Dataset>(std::move(dataset));
 }

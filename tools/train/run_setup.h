@@ -73,7 +73,7 @@ MethodOptions method_options(const TrainOptions& options, int workers, std::vect
 /// The data set that the options name, which runs may share; null where the model needs none. Throws
 /// std::invalid_argument.
 std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options,
-                                               CachedPixels cached = CachedPixels::checked);
+                                               data::PixelAccess access = data::PixelAccess::read);
 
 /// The devices of workers and server. `auto` falls back to the CPU where there is no GPU and says so on
 /// stderr. Throws std::invalid_argument.

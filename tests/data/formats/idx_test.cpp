@@ -114,6 +114,22 @@ TEST_F(Idx, JoinsImagesAndLabels) {
   EXPECT_THAT(read.labels, ElementsAre(9, 0, 5));
 }
 
+TEST_F(Idx, LeavesPixelsInPlainFilesThatAreMapped) {
+  const Bytes file = idx_file({3, 2, 4}, counting(24));
+  const auto labels = folder_.write("labels", idx_file({3}, {9, 0, 5}));
+  const auto read = [&](const std::filesystem::path& images) {
+    return read_idx_images(images, labels, 10, PixelAccess::mapped);
+  };
+  const Images mapped = read(folder_.write("images", file));
+  EXPECT_TRUE(mapped.pixels.empty());
+  EXPECT_EQ(Bytes(mapped.bytes().begin(), mapped.bytes().end()), counting(24));
+  EXPECT_EQ(mapped.shape, (ImageShape{.channels = 1, .height = 2, .width = 4}));
+  EXPECT_THAT(mapped.labels, ElementsAre(9, 0, 5));
+  EXPECT_EQ(read(folder_.write_gz("images.gz", file)).pixels, counting(24));
+  const Bytes cut(file.begin(), file.end() - 1);
+  EXPECT_THAT(error_of([&] { read(folder_.write("cut", cut)); }), HasSubstr("as its header says"));
+}
+
 TEST_F(Idx, RefusesLabelsThatDoNotFitTheImages) {
   const auto images = folder_.write("images", idx_file({3, 1, 1}, counting(3)));
   const auto few = folder_.write("few", idx_file({2}, {0, 1}));

@@ -61,6 +61,24 @@ TEST_F(Npy, ReadsTheSecondVersionAndGzip) {
   EXPECT_EQ(read_npy(folder_.write_gz("x.npy.gz", two_rows())).shape.size(), 2U);
 }
 
+TEST_F(Npy, LeavesPixelsInPlainFilesThatAreMapped) {
+  const Bytes bytes = counting(2 * 2 * 2 * 3);
+  const auto labels = folder_.write("y.npy", two_labels());
+  const auto map = [&](const std::filesystem::path& examples) {
+    return read_npy_examples(examples, labels, PixelAccess::mapped).images;
+  };
+  const Bytes planes = npy_of<std::uint8_t>("|u1", "(2, 3, 2, 2)", bytes);
+  const Images mapped = map(folder_.write("x.npy", planes));
+  EXPECT_TRUE(mapped.pixels.empty());
+  EXPECT_EQ(Bytes(mapped.bytes().begin(), mapped.bytes().end()), bytes);
+  EXPECT_EQ(map(folder_.write_gz("x.npy.gz", planes)).pixels, bytes);
+  const Bytes channels_last = npy_of<std::uint8_t>("|u1", "(2, 2, 2, 3)", bytes);
+  EXPECT_EQ(map(folder_.write("last.npy", channels_last)).pixels.size(), bytes.size());
+  EXPECT_EQ(map(folder_.write("floats.npy", two_rows())).values.size(), 6U);
+  const Bytes cut(planes.begin(), planes.end() - 1);
+  EXPECT_THAT(error_of([&] { map(folder_.write("cut.npy", cut)); }), HasSubstr("its numbers are not 24"));
+}
+
 TEST_F(Npy, RefusesWhatIsNoSuchArray) {
   EXPECT_THAT(refusal(counting(100)), HasSubstr("x.npy: not a .npy file"));
   Bytes cut = two_rows();
