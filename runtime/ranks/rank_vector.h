@@ -5,6 +5,7 @@
 
 #include "runtime/device/buffer.h"
 #include "runtime/device/stream.h"
+#include "runtime/ranks/transport.h"
 
 namespace tardigrad {
 
@@ -20,6 +21,14 @@ class RankVector {
   RankVector(const StreamRef& stream, std::size_t dimension)
       : memory_(std::in_place_type<Buffer<float>>, stream, dimension), dimension_(dimension) {
     stream.synchronize();
+  }
+
+  /// Makes it where messages take it and work of the stream reads and writes it: in memory of the stream's
+  /// device, or pinned in the host's where that is a GPU whose memory the transport does not take.
+  static RankVector for_messages(const Transport& transport, const StreamRef& stream, std::size_t dimension) {
+    const bool on_gpu = stream.device().backend == Backend::cuda;
+    if (on_gpu && !transport.takes_gpu_memory()) return {stream.device(), dimension};
+    return {stream, dimension};
   }
 
   BufferRef<float> ref() {

@@ -77,7 +77,8 @@ std::vector<OptionRow> run_rows() {
       make_where_row(
           {.name = "server_shards",
            .help = "Cuts model and tables into so many parts, each with a stream of its own and the next "
-                   "of the GPUs, the server's first, or on one of the first ranks. No bit depends on it",
+                   "of the GPUs, the server's first, or on one of the first ranks (there on a GPU with "
+                   "--server-device cuda:0). No bit depends on it",
            .section = machine},
           &Options::server_shards, whole_number(1, 1000)),
       make_row({.name = "sync_over",

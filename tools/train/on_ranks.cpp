@@ -165,12 +165,18 @@ std::vector<Device> devices_of_rank(const RunRanks& ranks, int rank, std::vector
   std::size_t before = 0;  // that are taken
   for (int other = machine; other < rank; ++other) {
     if (transport.first_on_machine_of(other) != machine) continue;
-    const std::size_t servers = other == 0 && ranks.server.backend == Backend::cuda ? 1 : 0;
-    before += std::max(servers, ranks.layout.workers_of(other).size());
+    const bool has_server = std::cmp_less(other, ranks.shards) && ranks.server.backend == Backend::cuda;
+    before += std::max<std::size_t>(has_server ? 1 : 0, ranks.layout.workers_of(other).size());
   }
   const auto first = static_cast<std::ptrdiff_t>(before % devices.size());
   std::rotate(devices.begin(), devices.begin() + first, devices.end());
   return devices;
+}
+
+/// What the server of a rank is on, or its shard.
+Device server_of_rank(const RunRanks& ranks, int rank, const std::vector<Device>& devices) {
+  if (rank == 0 || ranks.server.backend == Backend::cpu) return ranks.server;
+  return devices_of_rank(ranks, rank, devices).front();
 }
 
 /// Makes what this rank has of the run, and returns what it does until rank 0 lets it leave: that returns
@@ -182,13 +188,15 @@ std::function<bool()> what_to_serve(Transport& ranks, const Devices& devices, co
   if (rank < shards) {
     auto shard =
         std::make_shared<RankShard>(ranks, dimension, cut_into_shards(dimension, shards)[rank],
-                                    setup.objective->workers(), setup.method->memory(), setup.options.server);
+                                    setup.objective->workers(), setup.method->memory(), setup.options.server,
+                                    server_of_rank(*setup.ranks, ranks.rank(), devices.workers));
     return [shard] { return shard->serve(); };
   }
   const std::vector<Device> here = devices_of_rank(*setup.ranks, ranks.rank(), devices.workers);
   std::optional<KeptModel> kept;
   if (setup.ranks->replicated) {
-    kept = {.options = setup.options.server, .device = setup.ranks->by_nccl() ? here.front() : Device{}};
+    kept = {.options = setup.options.server,
+            .device = server_of_rank(*setup.ranks, ranks.rank(), devices.workers)};
   }
   auto worker =
       std::make_shared<RankWorker>(ranks, *setup.objective, setup.ranks->layout.workers_of(ranks.rank()),
@@ -286,10 +294,10 @@ void plan_for_rank(PlannedRun& run, const RunRanks& ranks, int rank) {
   run.rank = rank;
   run.workers_on_rank = ranks.layout.workers_of(rank);
   run.replicated_on_ranks = ranks.replicated;
+  const bool has_server = ranks.replicated || std::cmp_less(rank, ranks.shards);
+  if (has_server) run.server_of_rank = server_of_rank(ranks, rank, run.devices.workers);
   run.devices.workers = devices_of_rank(ranks, rank, run.devices.workers);
-  if (rank == 0) run.server_of_rank = ranks.server;
-  if (ranks.by_nccl()) run.server_of_rank = run.devices.workers.front();
-  run.vectors_of_rank = ranks.vectors_on(rank == 0 ? ranks.server : run.devices.workers.front());
+  run.vectors_of_rank = ranks.vectors_on(has_server ? run.server_of_rank : run.devices.workers.front());
   run.shares_with_rank_0 = ranks.shares_vectors(rank);
   run.workers_sharing = static_cast<std::size_t>(
       std::ranges::count_if(of_workers, [&](int one) { return ranks.shares_vectors(one); }));

@@ -89,8 +89,12 @@ void check_ranks(const TrainOptions& options) {
         fmt::format("--worker-timeout has no use with --sync-over {}: an all-reduce waits for every rank",
                     text_of(row_of("sync_over").value(options))));
   }
-  if (!options.server_device.empty() && options.server_shards > 1) {
-    refuse_options("--server-device has no use with --server-shards and --ranks mpi: shards are on CPUs");
+  if (options.server_device.starts_with("cuda") && options.server_shards > 1 &&
+      !options.device.starts_with("cuda")) {
+    refuse_options(
+        fmt::format("--server-device {} needs --device cuda with --server-shards and --ranks mpi: each rank "
+                    "has its shard on one of those GPUs",
+                    options.server_device));
   }
   if (!options.server_device.empty() && options.sync_over == SyncOver::mpi) {
     refuse_options("--server-device has no use with --sync-over mpi: every rank keeps the model");

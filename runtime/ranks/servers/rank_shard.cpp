@@ -9,6 +9,7 @@
 
 #include "runtime/base/json_text.h"
 #include "runtime/base/state_archive.h"
+#include "runtime/device/stream_of_caller.h"
 #include "runtime/ranks/backoff.h"
 #include "runtime/ranks/messages.h"
 
@@ -30,24 +31,6 @@ std::vector<T> elements(std::span<const std::byte> bytes, std::size_t begin, std
 }
 
 }  // namespace
-
-/// The pieces of a snapshot that goes on its way to rank 0.
-class RankShard::Pieces final : public Snapshot {
- public:
-  Pieces(RankShard& owner, std::uint64_t announced_bytes)
-      : Snapshot(owner.dimension_, *owner.pool_, announced_bytes), owner_(owner) {}
-
- private:
-  void submit(Piece piece) override {
-    ShardReport report{.kind = ShardReport::Kind::piece};
-    report.in_model_file = piece.place.model ? 1 : 0;
-    report.position = piece.place.position;
-    report.bytes = piece.bytes;
-    owner_.report(report, std::move(piece));
-  }
-
-  RankShard& owner_;
-};
 
 /// The vectors of a snapshot that rank 0 reads.
 class RankShard::VectorsOfRank0 final : public VectorSource {
@@ -79,20 +62,22 @@ class RankShard::VectorsOfRank0 final : public VectorSource {
 };
 
 RankShard::RankShard(Transport& transport, std::size_t dimension, Shard shard, int workers,
-                     const ServerMemory& memory, const ServerOptions& options)
+                     const ServerMemory& memory, const ServerOptions& options, Device device)
     : transport_(transport),
       dimension_(dimension),
       shard_(shard),
-      stream_(Stream::immediate(Device{}, "server")),
+      stream_(stream_of_caller(device, "server", Priority::high)),
+      gradients_(transport, stream_, shard.size),
       server_(stream_, shard, workers, memory, options),
       models_(transport, stream_, shard.size) {}
 
-RankShard::~RankShard() = default;
+RankShard::~RankShard() { stream_.ref().drain(); }
 
 bool RankShard::serve() {
   Backoff backoff;
   message_transfer_ = transport_.receive(Transport::any_rank, tag_order, &message_, sizeof(message_));
-  while (message_transfer_ || !orders_.empty() || !letters_.empty() || models_.sending()) {
+  while (message_transfer_ || !orders_.empty() || !letters_.empty() || models_.sending() ||
+         (snapshot_ && (saved_ || snapshot_->has_more()))) {
     backoff.after(look());
   }
   return all_leave_;
@@ -101,9 +86,14 @@ bool RankShard::serve() {
 /// Returns whether there was anything to do.
 bool RankShard::look() {
   bool any = take_messages();
-  any = take_gradients() || any;
+  any = gradients_.look([this](int worker, std::uint64_t job) {
+    report({.kind = ShardReport::Kind::part, .worker = worker, .job = job});
+  }) || any;
   any = carry_out_orders() || any;
-  return settle() || any;
+  any = send_pieces() || any;
+  any = settle() || any;
+  if (!any) stream_.ref().check();
+  return any;
 }
 
 bool RankShard::take_messages() {
@@ -122,7 +112,8 @@ bool RankShard::take_messages() {
 bool RankShard::expects_messages() {
   if (!ended_) return true;
   return std::ranges::any_of(orders_, [this](const Waiting& waiting) {
-    return has_gradient(waiting.order) && !find_gradient(waiting.order);
+    return has_gradient(waiting.order) &&
+           !gradients_.is_announced(waiting.order.worker, waiting.order.number);
   });
 }
 
@@ -133,33 +124,12 @@ void RankShard::take(const ShardOrder& message) {
     return;
   }
   if (message.kind == ShardOrder::Kind::gradient) {
-    if (unused_.empty()) {
-      landings_.push_back(std::make_unique<Landing>(stream_, shard_.size));
-      unused_.push_back(landings_.back().get());
-    }
-    Landing* const landing = unused_.back();
-    unused_.pop_back();
-    const Transport::Transfer transfer =
-        transport_.receive(message.rank, tag_payload, landing->values, shard_.size * sizeof(float));
-    gradients_.push_back({message.worker, message.number, landing, transfer});
-    return;
+    return gradients_.receive(message.rank, message.worker, message.number);
   }
   Waiting& waiting = orders_.emplace_back(Waiting{message});
   if (message.payload_bytes == 0) return;
   waiting.payload.resize(message.payload_bytes);
   waiting.transfer = transport_.receive(0, tag_payload, waiting.payload.data(), waiting.payload.size());
-}
-
-/// Returns whether any has come.
-bool RankShard::take_gradients() {
-  bool any = false;
-  for (Gradient& one : gradients_) {
-    if (!one.transfer || !transport_.done(*one.transfer)) continue;
-    one.transfer.reset();
-    any = true;
-    report({.kind = ShardReport::Kind::part, .worker = one.worker, .job = one.job});
-  }
-  return any;
 }
 
 bool RankShard::carry_out_orders() {
@@ -178,30 +148,12 @@ bool RankShard::has_gradient(const ShardOrder& order) {
   return is_about_one && order.worker != ShardOrder::no_worker;
 }
 
-RankShard::Gradient* RankShard::find_gradient(const ShardOrder& order) {
-  const auto found = std::ranges::find_if(gradients_, [&order](const Gradient& one) {
-    return one.worker == order.worker && one.job == order.number;
-  });
-  return found == gradients_.end() ? nullptr : &*found;
-}
-
-/// Null where the order is about none.
-RankShard::Landing* RankShard::take_gradient(const ShardOrder& order) {
-  if (!has_gradient(order)) return nullptr;
-  Gradient* const found = find_gradient(order);
-  Landing* const landing = found->landing;
-  gradients_.erase(gradients_.begin() + (found - gradients_.data()));
-  return landing;
-}
-
 bool RankShard::is_ready(Waiting& waiting) {
   if (waiting.transfer) {
     if (!transport_.done(*waiting.transfer)) return false;
     waiting.transfer.reset();
   }
-  if (!has_gradient(waiting.order)) return true;
-  const Gradient* const gradient = find_gradient(waiting.order);
-  return gradient && !gradient->transfer;
+  return !has_gradient(waiting.order) || gradients_.is_here(waiting.order.worker, waiting.order.number);
 }
 
 void RankShard::carry_out(const Waiting& waiting) {
@@ -211,14 +163,17 @@ void RankShard::carry_out(const Waiting& waiting) {
     case Kind::apply:
       return apply(waiting);
     case Kind::drop:
-      return unused_.push_back(take_gradient(order));
+      return gradients_.give_back(gradients_.take(order.worker, order.number));
     case Kind::send_model:
       return models_.send(order.replica, order.rank);
     case Kind::set_model:
       return server_.set_model(elements<float>(waiting.payload, 0, shard_.size));
     case Kind::set_replica: {
       const std::vector<float> values = elements<float>(waiting.payload, 0, shard_.size);
-      stream_.ref().copy(models_.begin(order.replica).model, host_view(values.data(), values.size()));
+      Replica& replica = models_.begin(order.replica);
+      stream_.ref().copy(replica.model, host_view(values.data(), values.size()));
+      stream_.ref().record(replica.written);
+      stream_.ref().synchronize();
       return;
     }
     case Kind::read_model:
@@ -235,7 +190,7 @@ void RankShard::carry_out(const Waiting& waiting) {
     case Kind::begin_snapshot:
       return begin_snapshot(order.number);
     case Kind::save_more:
-      if (server_.save_more(order.number) < order.number) report({.kind = ShardReport::Kind::saved});
+      saved_ = server_.save_more(order.number) < order.number;
       return;
     case Kind::save_replica:
       return save_replica(order);
@@ -257,24 +212,32 @@ void RankShard::apply(const Waiting& waiting) {
   std::ranges::transform(numbers, replicas.begin(), [this](std::uint32_t number) {
     return number == there_already ? nullptr : &models_.begin(number);
   });
-  Landing* const landing = take_gradient(order);
+  ShardGradients::Landing* const landing =
+      has_gradient(order) ? &gradients_.take(order.worker, order.number) : nullptr;
   std::optional<ArrivedGradient> gradient;
   if (landing) {
-    gradient.emplace(ArrivedGradient{.values = {landing->values, shard_.size, stream_.device()},
-                                     .exchangeable = &landing->values});
+    gradient.emplace(ArrivedGradient{.values = {landing->values, shard_.size, landing->device},
+                                     .exchangeable = stream_.ref().immediate() ? &landing->values : nullptr,
+                                     .taken = &landing->taken});
   }
   Server::Fusion fusion(server_, order.real, replicas, gradient ? &*gradient : nullptr);
   fusion.add_all(
       actions, [this] { clip(); }, [&] { fusion.resum(); });
   fusion.finish();
-  if (landing) unused_.push_back(landing);
+  if (landing) gradients_.give_back(*landing);
 }
 
 /// Rank 0 has the sums of all shards.
 void RankShard::clip() {
   const BufferRef<const double> sums = server_.square_sums();
-  wait_for(transport_.send(0, tag_vector, sums.data(), sums.size() * sizeof(double)));
-  wait_for(transport_.receive(0, tag_vector, server_.clip_scale().data(), sizeof(float)));
+  std::vector<double> here(sums.size());
+  stream_.ref().copy(host_view(here.data(), here.size()), sums);
+  stream_.ref().synchronize();
+  wait_for(transport_.send(0, tag_vector, here.data(), here.size() * sizeof(double)));
+  float scale = 1;
+  wait_for(transport_.receive(0, tag_vector, &scale, sizeof(scale)));
+  stream_.ref().copy(server_.clip_scale(), host_view(&scale, 1));
+  stream_.ref().synchronize();
 }
 
 /// Rank 0 waits for it, and so does this.
@@ -295,8 +258,29 @@ void RankShard::begin_snapshot(std::uint64_t announced_bytes) {
     pool_ = std::make_unique<StagingPool>(stream_.device(),
                                           std::min(shard_.size * sizeof(float), most_piece_bytes));
   }
-  snapshot_ = std::make_unique<Pieces>(*this, announced_bytes);
+  stream_.ref().synchronize();  // with what is still copied for one that was given up
+  send_pieces();
+  snapshot_ = std::make_unique<ShardSnapshot>(dimension_, *pool_, announced_bytes);
+  saved_ = false;
   server_.begin_snapshot(*snapshot_);
+}
+
+/// Returns whether there were any.
+bool RankShard::send_pieces() {
+  if (!snapshot_) return false;
+  std::vector<Snapshot::Piece> pieces = snapshot_->take_complete();
+  for (Snapshot::Piece& piece : pieces) {
+    ShardReport report{.kind = ShardReport::Kind::piece};
+    report.in_model_file = piece.place.model ? 1 : 0;
+    report.position = piece.place.position;
+    report.bytes = piece.bytes;
+    this->report(report, std::move(piece));
+  }
+  if (saved_ && !snapshot_->has_more()) {
+    saved_ = false;
+    report({.kind = ShardReport::Kind::saved});
+  }
+  return !pieces.empty();
 }
 
 /// Its own memory has this shard alone, and so Server::save_replica() does not fit.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <stop_token>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/servers/rank_shard.h"
 #include "runtime/ranks/workers/rank_worker.h"
+#include "tests/runtime/device/gpus.h"
 #include "tests/support/all_checkpoints.h"
 #include "tests/support/patient_run.h"
 #include "tests/support/sharded_run.h"
@@ -29,20 +31,21 @@ using namespace ::tardigrad::testing;
 /// Is the same run on ranks that are threads: each shard on one, and the workers on as many others.
 struct RankedShards final : ShardedRun {
   RankedShards(const std::string& name, std::size_t rank_shards, int worker_ranks,
-               const RunOptions& run_options)
-      : ShardedRun(Backend::cpu, name, 1, run_options),
+               const RunOptions& run_options, Backend backend = Backend::cpu)
+      : ShardedRun(backend, name, 1, run_options),
         shards(rank_shards),
         ranks(static_cast<int>(rank_shards) + worker_ranks) {}
 
   void go(RunObserver* observer = nullptr, Recording* replay = nullptr) override {
     ThreadRanks job(ranks);
+    if (from_gpus) job.take_gpu_memory();
     const auto servers = static_cast<int>(shards);
     const RankLayout layout(workers, ranks, {}, servers);
     const ServerMemory memory = make_method(method_name, method_options)->memory();
     std::vector<std::jthread> threads;
     for (int rank = 1; rank < servers; ++rank) {
       threads.emplace_back([&, rank, here = cut_into_shards(dimension, shards)[rank]] {
-        RankShard(job.rank(rank), dimension, here, workers, memory, options.server).serve();
+        RankShard(job.rank(rank), dimension, here, workers, memory, options.server, server_of(rank)).serve();
       });
     }
     for (int rank = servers; rank < ranks; ++rank) {
@@ -61,12 +64,20 @@ struct RankedShards final : ShardedRun {
 
   Execution execution(Objective& objective, ServerMemory memory, Recording* replay) override {
     const RankLayout layout(workers, ranks, {}, static_cast<int>(shards));
-    return make_execution_on_ranks({transport, layout, false, shards}, objective, memory, delays, speeds,
-                                   options, replay);
+    const RunRanks on{.transport = transport,
+                      .layout = layout,
+                      .shards = shards,
+                      .on_gpus = devices.workers.front().backend == Backend::cuda,
+                      .server = server_of(0)};
+    return make_execution_on_ranks(on, objective, memory, delays, speeds, options, replay);
   }
+
+  /// A GPU each, in turn, or a CPU.
+  Device server_of(int rank) const { return devices.of_worker(static_cast<std::size_t>(rank)); }
 
   std::size_t shards;
   int ranks;
+  bool from_gpus = false;  ///< messages lie in the memory of GPUs
   Transport* transport = nullptr;
   std::function<void(ThreadRanks& job)> prepare;
 };
@@ -225,6 +236,61 @@ TEST(ServerOfShards, LetsTheShardsLeaveHoweverARunEnds) {
 TEST(ServerOfShards, AreNotMoreThanTheBlocksOfAVector) {
   RankedShards run("dude", 5, 1, options_of("dude", 40));
   EXPECT_THROW(run.go(), std::invalid_argument);
+}
+
+class ShardsOnGpus : public GpusTest<2> {
+ protected:
+  static RankedShards sharded(const std::string& method, const RunOptions& options) {
+    return {method, 3, 2, options, Backend::cuda};
+  }
+};
+
+TEST_F(ShardsOnGpus, GiveTheBitsOfOneProcess) {
+  const bool emulated = describe_devices().front().model.starts_with("Emulated GPU");
+  for (const std::string method : {"dude", "ca2fl"}) {
+    ShardedRun one(Backend::cuda, method, 1, options_of(method, 16));
+    one.go();
+    for (const bool from_gpus : {false, true}) {
+      if (from_gpus && !emulated) continue;  // their memory is not the host's
+      RankedShards several = sharded(method, options_of(method, 16));
+      several.from_gpus = from_gpus;
+      several.go();
+      EXPECT_TRUE(several.model == one.model) << method;
+      EXPECT_EQ(several.sequence(), one.sequence());
+      EXPECT_EQ(several.recorder.summary.largest_drift, one.recorder.summary.largest_drift);
+    }
+  }
+}
+
+TEST_F(ShardsOnGpus, GoOnFromCheckpointsThatAreTakenMeanwhile) {
+  const TemporaryFolder folder;
+  RankedShards whole = sharded("ca2fl", options_of("ca2fl", 20));
+  whole.options.checkpoints = all_checkpoints_in(folder.path(), 1);
+  PatientRun patience(folder.path());
+  whole.go(&patience);
+  const auto checkpoints = CheckpointFolder::list(folder.path());
+  ASSERT_GE(checkpoints.size(), 2U);
+  for (const auto& checkpoint : {checkpoints.front(), checkpoints.back()}) {
+    RankedShards rest = sharded("ca2fl", options_of("ca2fl", 20));
+    rest.checkpoint = checkpoint;
+    rest.go();
+    EXPECT_TRUE(rest.model == whole.model) << checkpoint;
+  }
+}
+
+TEST_F(ShardsOnGpus, InWallTimeGiveWhatTheirOrderSays) {
+  const TemporaryFile file;
+  RankedShards several = sharded("dude", in_wall_time(20));
+  several.delays = Delays::parse("measured", ShardedRun::workers, 0);
+  {
+    RunRecorder recorder(file.path(), R"({"clock":"wall"})");
+    several.go(&recorder);
+  }
+  ShardedRun one(Backend::cuda, "dude", 1, several.options);
+  one.delays = several.delays;
+  Recording recording(file.path());
+  one.go(nullptr, &recording);
+  EXPECT_TRUE(one.model == several.model);
 }
 
 }  // namespace

@@ -137,9 +137,12 @@ TEST_F(Ranks, GiveTheBytesOfOneProcessWhereTheServerIsOnAGpu) {
       "--device cuda --clock virtual --compute-time 1,2,3 --deterministic --updates 20 ";
   const Finished alone = tardigrad(train + "--save alone.safetensors");
   ASSERT_EQ(alone.exit_code, 0) << alone.err;
-  const Finished ranks = on_ranks(3, train + "--server-device cuda:0 --ranks mpi --save ranks.safetensors");
-  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
-  EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors")));
+  const std::string ranked = train + "--server-device cuda:0 --ranks mpi --save ranks.safetensors ";
+  for (const std::string shards : {"", "--server-shards 2"}) {
+    const Finished ranks = on_ranks(shards.empty() ? 3 : 4, ranked + shards);
+    ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+    EXPECT_TRUE(read_file(path("ranks.safetensors")) == read_file(path("alone.safetensors"))) << shards;
+  }
 }
 
 // A round waits for both workers, however slow their ranks are.
