@@ -107,30 +107,28 @@ void RankMail::await_answer() {
 
 bool RankMail::take_answers() {
   bool any = false;
-  while (answer_transfer_ && transport_.done(*answer_transfer_)) {
-    const RankAnswer answer = answer_;
+  while (has_answer_ || (answer_transfer_ && transport_.done(*answer_transfer_))) {
+    has_answer_ = true;
     answer_transfer_.reset();
+    const RankAnswer answer = answer_;
+    const bool is_received = answer.kind == RankAnswer::Kind::gradient && answer.payload_bytes > 0;
+    Landing* const landing = is_received ? &take_landing() : nullptr;  // may throw: the answer stays
+    has_answer_ = false;
     --unanswered_;
     await_answer();
-    take(answer);
+    take(answer, landing);
     any = true;
   }
   return any;
 }
 
-void RankMail::take(const RankAnswer& answer) {
+void RankMail::take(const RankAnswer& answer, Landing* landing) {
   if (answer.payload_bytes == 0) return listener_.on_answer(answer, nullptr, "");
   Payload& payload = payloads_.emplace_back();
   payload.answer = answer;
-  void* target = nullptr;
-  if (answer.kind == RankAnswer::Kind::gradient) {
-    payload.landing = &take_landing();
-    target = payload.landing->values;
-  } else {
-    payload.landing = nullptr;
-    payload.failure = std::make_unique<std::string>(answer.payload_bytes, '\0');
-    target = payload.failure->data();
-  }
+  payload.landing = landing;
+  if (!landing) payload.failure = std::make_unique<std::string>(answer.payload_bytes, '\0');
+  void* const target = landing ? static_cast<void*>(landing->values) : payload.failure->data();
   payload.transfer = transport_.receive(answer.rank, tag_payload, target, answer.payload_bytes);
 }
 
@@ -173,6 +171,13 @@ bool RankMail::is_past(const Event& event) {
     return event.complete();
   } catch (const DeviceError&) {
     return true;
+  }
+}
+
+void RankMail::make_landings(std::size_t count) {
+  while (landings_.size() < count) {
+    landings_.push_back(std::make_unique<Landing>(make_vector(), server_));
+    unused_.push_back(landings_.back().get());
   }
 }
 

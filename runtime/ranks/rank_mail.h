@@ -59,7 +59,8 @@ class RankMail {
   /// start a job has no answer.
   void order(int rank, const RankOrder& order, Replica* model = nullptr, const Landing* gradient = nullptr);
 
-  /// Does what can be done at once. Returns whether that was anything.
+  /// Does what can be done at once. Returns whether that was anything. Throws DeviceError where there is no
+  /// memory for a gradient.
   bool look();
 
   /// Blocks until all orders have been sent, for a second at most.
@@ -67,6 +68,10 @@ class RankMail {
 
   /// Tells whether there are neither orders nor answers on their way.
   bool at_rest() const { return outbox_.empty() && sent_.empty() && unanswered_ == 0 && payloads_.empty(); }
+
+  /// Makes memory for so many gradients beforehand, two more than there are at once: pinned memory cannot be
+  /// had any more when its GPU has failed.
+  void make_landings(std::size_t count);
 
   /// Returns memory for a gradient, which nobody reads any more, until it is given back.
   Landing& take_landing();
@@ -114,7 +119,7 @@ class RankMail {
   void send_part(Outgoing& one);
   bool settle_sent();
   bool take_answers();
-  void take(const RankAnswer& answer);
+  void take(const RankAnswer& answer, Landing* landing);
   bool take_payloads();
   void await_answer();
   RankVector make_vector() const;
@@ -131,7 +136,8 @@ class RankMail {
   std::vector<std::unique_ptr<Outgoing>> sent_;
   std::vector<std::unique_ptr<Outgoing>> spare_;
   std::size_t unanswered_ = 0;
-  RankAnswer answer_;  // that is being received, where any is awaited
+  RankAnswer answer_;        // that is being received, where any is awaited
+  bool has_answer_ = false;  // it is here, and not taken
   std::optional<Transport::Transfer> answer_transfer_;
   std::vector<Payload> payloads_;
 };

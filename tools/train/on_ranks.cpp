@@ -157,19 +157,29 @@ void require_devices(const Devices& devices, const Objective& objective, const T
                                           first.name(), options.model));
 }
 
-/// Those of a rank. Ranks of one machine that see all its GPUs begin behind those of the ranks before them.
+/// Those of a rank. Ranks of one machine that see all its GPUs begin behind those of the ranks before them,
+/// or where there are not enough for that, evenly spread.
 std::vector<Device> devices_of_rank(const RunRanks& ranks, int rank, std::vector<Device> devices) {
   if (devices.front().backend == Backend::cpu) return devices;
   const Transport& transport = *ranks.transport;
   const int machine = transport.first_on_machine_of(rank);
-  std::size_t before = 0;  // that are taken
-  for (int other = machine; other < rank; ++other) {
+  struct Taken {
+    std::size_t gpus = 0;
+    std::size_t ranks = 0;
+  } before, all;
+  for (int other = machine; other < transport.size(); ++other) {
     if (transport.first_on_machine_of(other) != machine) continue;
     const bool has_server = std::cmp_less(other, ranks.shards) && ranks.server.backend == Backend::cuda;
-    before += std::max<std::size_t>(has_server ? 1 : 0, ranks.layout.workers_of(other).size());
+    const auto gpus = std::max<std::size_t>(has_server ? 1 : 0, ranks.layout.workers_of(other).size());
+    if (other == rank) before = all;
+    all.gpus += gpus;
+    all.ranks += gpus > 0 ? 1 : 0;
   }
-  const auto first = static_cast<std::ptrdiff_t>(before % devices.size());
-  std::rotate(devices.begin(), devices.begin() + first, devices.end());
+  const bool enough = all.gpus <= devices.size();
+  const std::size_t first =
+      enough ? before.gpus : before.ranks * devices.size() / std::max<std::size_t>(all.ranks, 1);
+  std::rotate(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(first % devices.size()),
+              devices.end());
   return devices;
 }
 

@@ -10,7 +10,11 @@ OwnWorkers::OwnWorkers(RankMail& mail, Objective& objective, const std::vector<i
     : mail_(mail),
       dimension_(objective.dimension()),
       on_answer_(std::move(on_answer)),
-      lanes_(*this, objective, workers, devices, job, false) {}
+      lanes_(*this, objective, workers, devices, job, false) {
+  constexpr std::size_t being_read = 2;
+  const bool on_gpus = devices.front().backend == Backend::cuda;
+  if (on_gpus) mail.make_landings(static_cast<std::size_t>(objective.workers()) + being_read);
+}
 
 void OwnWorkers::start(int worker, std::uint64_t job, const Replica& model) {
   jobs_.push_back({worker, job, &model, nullptr});

@@ -24,7 +24,7 @@ RankWorker::~RankWorker() = default;
 bool RankWorker::serve() {
   Backoff backoff;
   order_transfer_ = transport_.receive(0, tag_order, &order_, sizeof(order_));
-  while (!ended_ || !sent_.empty()) backoff.after(look());
+  while (!ended_ || (all_leave_ && !sent_.empty())) backoff.after(look());
   return all_leave_;
 }
 

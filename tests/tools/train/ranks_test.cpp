@@ -155,6 +155,15 @@ TEST_F(Ranks, LoseTheWorkersOfAGpuThatFails) {
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_TRUE(std::regex_search(ended.err, std::regex("worker 1 is lost at .*rank 2: .* of cuda:0")))
       << ended.err;
+  // The second GPU is that of rank 0's second worker, and of nobody else.
+  const Finished of_rank_0 = shell(
+      environment() +
+      "\nexport TARDIGRAD_EMULATED_FAULT=1:20\nexec mpirun -n 2 \"$tardigrad\" "
+      "train --model quadratic:tridiagonal:50 --method sync --lr 0.1 --workers 3 --workers-per-rank 2,1 "
+      "--device cuda --updates 200 --ranks mpi");
+  EXPECT_EQ(of_rank_0.exit_code, 0) << of_rank_0.err;
+  EXPECT_TRUE(std::regex_search(of_rank_0.err, std::regex("worker 2 is lost at .*rank 0: .* of cuda:1")))
+      << of_rank_0.err;
 }
 
 TEST_F(Ranks, EndWithTheGpuThatKeepsTheModel) {
@@ -201,12 +210,14 @@ TEST_F(Ranks, AddUpRoundsOfSyncOnTheirGpus) {
     ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
     EXPECT_NEAR(final_loss(over + ".jsonl"), final_loss("alone.jsonl"), tolerance);
   }
+  const Finished uneven = on_ranks(2, sync + "cuda:0,1 --ranks mpi --sync-over nccl --workers-per-rank 2,1");
+  EXPECT_EQ(uneven.exit_code, 0) << uneven.err;
   const Finished refused = on_ranks(3, sync + "cuda:1,2 --ranks mpi --sync-over nccl");
   EXPECT_EQ(refused.exit_code, 2) << refused.err;
   EXPECT_EQ(count(refused.err, "tardigrad: "), 1) << refused.err;
-  EXPECT_TRUE(std::regex_search(refused.err,
-                                std::regex("rank 2 on .*: the GPU that keeps the model .* of the machine of "
-                                           "rank 0 there, which rank [01] has, too; expected one for each")))
+  EXPECT_TRUE(std::regex_search(
+      refused.err, std::regex("rank [12] on .*: the GPU that keeps the model .* of the machine of "
+                              "rank 0 there, which rank [01] has, too; expected one for each")))
       << refused.err;
 }
 
