@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # clang-tidy finds nothing by .clang-tidy in the program's own sources: with LINT_ALL=1 in all of them, else in what has
-# changed since they left the branch main, on main in the last 20 commits. $1: the build folder (compile_commands.json).
+# changed since they left the branch main, on main in the last 8 commits, more than are landed at once. $1: the build
+# folder (compile_commands.json).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tidy=$(command -v clang-tidy-14 || command -v clang-tidy) || { echo "skipped: no clang-tidy"; exit 77; }
@@ -10,7 +11,7 @@ base() {
   local commit
   cd "$here"
   commit=$(git merge-base HEAD origin/main 2>/dev/null || git merge-base HEAD main 2>/dev/null) || return 0
-  if [ "$commit" = "$(git rev-parse HEAD)" ]; then commit=$(git rev-list --first-parent --max-count=21 HEAD | tail -n 1); fi
+  if [ "$commit" = "$(git rev-parse HEAD)" ]; then commit=$(git rev-list --first-parent --max-count=9 HEAD | tail -n 1); fi
   echo "$commit"
 }
 
