@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/operation.h"
+#include "kernels/part_of.h"
 
 namespace tardigrad {
 
@@ -42,17 +43,8 @@ struct AdamWStep {
 
   /// Returns the same of the elements from `begin` on, `size` of them.
   AdamWStep part(std::size_t begin, std::size_t size) const {
-    AdamWStep one = *this;
-    one.dimension = size;
-    const auto move = [begin](auto*& vector) {
-      if (vector) vector += begin;
-    };
-    move(one.direction);
-    move(one.first_moment);
-    move(one.second_moment);
-    move(one.model);
-    move(one.hand_over);
-    return one;
+    return part_of(*this, begin, size, &AdamWStep::direction, &AdamWStep::first_moment,
+                   &AdamWStep::second_moment, &AdamWStep::model, &AdamWStep::hand_over);
   }
 
   /// Computes on the calling thread.

@@ -4,6 +4,7 @@
 
 #include "kernels/bf16.h"
 #include "kernels/operation.h"
+#include "kernels/part_of.h"
 
 namespace tardigrad {
 
@@ -94,20 +95,9 @@ struct ServerUpdate {
 
   /// Returns the same of the elements from `begin` on, `size` of them.
   ServerUpdate part(std::size_t begin, std::size_t size) const {
-    ServerUpdate one = *this;
-    one.dimension = size;
-    const auto move = [begin](auto*& vector) {
-      if (vector) vector += begin;
-    };
-    move(one.gradient);
-    move(one.row);
-    move(one.row_bf16);
-    move(one.mean);
-    move(one.corrected);
-    move(one.kept);
-    move(one.model);
-    move(one.hand_over);
-    return one;
+    return part_of(*this, begin, size, &ServerUpdate::gradient, &ServerUpdate::row, &ServerUpdate::row_bf16,
+                   &ServerUpdate::mean, &ServerUpdate::corrected, &ServerUpdate::kept, &ServerUpdate::model,
+                   &ServerUpdate::hand_over);
   }
 
   /// Computes on the calling thread.

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "kernels/operation.h"
+#include "kernels/part_of.h"
 
 namespace tardigrad {
 
@@ -36,16 +37,8 @@ struct SgdStep {
 
   /// Returns the same of the elements from `begin` on, `size` of them.
   SgdStep part(std::size_t begin, std::size_t size) const {
-    SgdStep one = *this;
-    one.dimension = size;
-    const auto move = [begin](auto*& vector) {
-      if (vector) vector += begin;
-    };
-    move(one.direction);
-    move(one.momentum);
-    move(one.model);
-    move(one.hand_over);
-    return one;
+    return part_of(*this, begin, size, &SgdStep::direction, &SgdStep::momentum, &SgdStep::model,
+                   &SgdStep::hand_over);
   }
 
   /// Computes on the calling thread.

@@ -29,7 +29,7 @@ JobPlaces::JobPlaces(const RunRanks& ranks, std::size_t dimension, Device server
     landings_[worker] = std::make_unique<Landing>(vector, server);
   }
   const bool workers_copy = server.backend == Backend::cpu && ranks.copied_by().backend == Backend::cuda;
-  if (!workers_copy || ranks.vectors_on(server).backend == Backend::cuda) return;
+  if (!workers_copy) return;
   while (pinned_.size() <= landings_.size()) pinned_.emplace_back(ranks.copied_by(), dimension);
 }
 

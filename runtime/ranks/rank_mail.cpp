@@ -13,10 +13,10 @@ RankMail::RankMail(Transport& transport, std::size_t dimension, Device server, D
                    Device copied_by, Listener listener)
     : transport_(transport),
       dimension_(dimension),
-      server_(server),
       copied_by_(copied_by),
       listener_(std::move(listener)),
-      memory_(stream_of_caller(vectors, "gradients of other ranks")) {}
+      memory_(stream_of_caller(vectors, "gradients of other ranks")),
+      landings_(server, [this] { return make_vector(); }) {}
 
 void RankMail::order(int rank, const RankOrder& order, Replica* model, const Landing* gradient) {
   std::unique_ptr<Outgoing> one;
@@ -112,7 +112,7 @@ bool RankMail::take_answers() {
     answer_transfer_.reset();
     const RankAnswer answer = answer_;
     const bool is_received = answer.kind == RankAnswer::Kind::gradient && answer.payload_bytes > 0;
-    Landing* const landing = is_received ? &take_landing() : nullptr;  // may throw: the answer stays
+    Landing* const landing = is_received ? &landings_.take() : nullptr;  // may throw: the answer stays
     has_answer_ = false;
     --unanswered_;
     await_answer();
@@ -145,40 +145,6 @@ bool RankMail::take_payloads() {
     any = true;
   }
   return any;
-}
-
-/// One that the server has read, or else a new one: but for two that it still reads, they are all in use.
-Landing& RankMail::take_landing() {
-  constexpr std::size_t being_read = 2;
-  const auto free = std::ranges::find_if(unused_, [](const Landing* one) { return is_past(one->taken); });
-  if (free != unused_.end()) {
-    Landing& landing = **free;
-    unused_.erase(free);
-    return landing;
-  }
-  if (unused_.size() < being_read) {
-    landings_.push_back(std::make_unique<Landing>(make_vector(), server_));
-    return *landings_.back();
-  }
-  Landing& landing = *unused_.front();
-  unused_.erase(unused_.begin());
-  landing.taken.synchronize();
-  return landing;
-}
-
-bool RankMail::is_past(const Event& event) {
-  try {
-    return event.complete();
-  } catch (const DeviceError&) {
-    return true;
-  }
-}
-
-void RankMail::make_landings(std::size_t count) {
-  while (landings_.size() < count) {
-    landings_.push_back(std::make_unique<Landing>(make_vector(), server_));
-    unused_.push_back(landings_.back().get());
-  }
 }
 
 RankVector RankMail::make_vector() const {

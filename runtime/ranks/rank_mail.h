@@ -12,29 +12,13 @@
 #include "runtime/device/buffer.h"
 #include "runtime/device/event.h"
 #include "runtime/device/stream.h"
+#include "runtime/ranks/landings.h"
 #include "runtime/ranks/messages.h"
 #include "runtime/ranks/rank_vector.h"
 #include "runtime/ranks/transport.h"
 #include "runtime/server/replica.h"
 
 namespace tardigrad {
-
-/// Is memory from which the server reads a gradient: rank 0's own, into which it is received, or a shared
-/// vector, into which another rank writes it.
-struct Landing {
-  Landing(RankVector own, Device server)
-      : memory(std::move(own)), values(memory->ref().data()), device(memory->ref().device()), taken(server) {}
-  Landing(BufferRef<float> shared, Device server)
-      : values(shared.data()), device(shared.device()), taken(server) {}
-
-  bool is_shared() const { return !memory; }
-
-  std::optional<RankVector> memory = {};
-  float* values;        ///< the server may exchange it for a row where the memory is rank 0's own
-  Device device;        ///< whose memory it is
-  Event taken;          ///< recorded by the server when it has read the gradient
-  bool in_use = false;  ///< of a shared vector: from a job's order until it is given back
-};
 
 /// Carries orders from rank 0 to the other ranks, and their answers back. It blocks nowhere: look() takes
 /// everything a step further.
@@ -69,22 +53,15 @@ class RankMail {
   /// Tells whether there are neither orders nor answers on their way.
   bool at_rest() const { return outbox_.empty() && sent_.empty() && unanswered_ == 0 && payloads_.empty(); }
 
-  /// Makes memory for so many gradients beforehand, two more than there are at once: pinned memory cannot be
-  /// had any more when its GPU has failed.
-  void make_landings(std::size_t count);
-
-  /// Returns memory for a gradient, which nobody reads any more, until it is given back.
-  Landing& take_landing();
+  /// Returns the memory of gradients that the server reads, but for shared vectors. What is pinned for a GPU
+  /// cannot be had any more when that has failed.
+  Landings& landings() { return landings_; }
 
   /// Takes back the memory of a gradient, which the server may still read.
   void give_back(Landing& landing) {
     landing.in_use = false;
-    if (!landing.is_shared()) unused_.push_back(&landing);
+    if (!landing.is_shared()) landings_.give_back(landing);
   }
-
-  /// Tells whether the server is past an event, or never will be, since its GPU has failed: nobody looks at
-  /// what follows from that.
-  static bool is_past(const Event& event);
 
  private:
   /// Is an order on its way, with the model that it may bring.
@@ -126,12 +103,10 @@ class RankMail {
 
   Transport& transport_;
   std::size_t dimension_;
-  Device server_;
   Device copied_by_;
   Listener listener_;
   Stream memory_;
-  std::vector<std::unique_ptr<Landing>> landings_;
-  std::vector<Landing*> unused_;
+  Landings landings_;
   std::deque<std::unique_ptr<Outgoing>> outbox_;  // not sent: the first waits for the server
   std::vector<std::unique_ptr<Outgoing>> sent_;
   std::vector<std::unique_ptr<Outgoing>> spare_;

@@ -212,8 +212,7 @@ void RankShard::apply(const Waiting& waiting) {
   std::ranges::transform(numbers, replicas.begin(), [this](std::uint32_t number) {
     return number == there_already ? nullptr : &models_.begin(number);
   });
-  ShardGradients::Landing* const landing =
-      has_gradient(order) ? &gradients_.take(order.worker, order.number) : nullptr;
+  Landing* const landing = has_gradient(order) ? &gradients_.take(order.worker, order.number) : nullptr;
   std::optional<ArrivedGradient> gradient;
   if (landing) {
     gradient.emplace(ArrivedGradient{.values = {landing->values, shard_.size, landing->device},

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
-#include "runtime/device/event.h"
 #include "runtime/device/stream.h"
+#include "runtime/ranks/landings.h"
 #include "runtime/ranks/messages.h"
 #include "runtime/ranks/rank_vector.h"
 #include "runtime/ranks/transport.h"
@@ -19,23 +17,15 @@ namespace tardigrad {
 /// Receives a shard's parts of gradients from the ranks of workers, and keeps each until an order takes it.
 class ShardGradients {
  public:
-  /// Is memory into which a part is received, and from which the server reads it.
-  struct Landing {
-    Landing(RankVector own, Device server)
-        : memory(std::move(own)), values(memory.ref().data()), device(memory.ref().device()), taken(server) {}
-    RankVector memory;
-    float* values;  ///< a server on a CPU may exchange it for a row
-    Device device;
-    Event taken;  ///< recorded by the server when it has read the part
-  };
-
   /// Receives parts of that size, which work of the stream reads. Both outlive it.
   ShardGradients(Transport& transport, StreamRef stream, std::size_t size)
-      : transport_(transport), stream_(stream), size_(size) {}
+      : transport_(transport), size_(size), landings_(stream.device(), [&transport, stream, size] {
+          return RankVector::for_messages(transport, stream, size);
+        }) {}
 
   /// Begins to receive the part of a job's gradient, which follows its announcement.
   void receive(int rank, int worker, std::uint64_t job) {
-    Landing& landing = unused();
+    Landing& landing = landings_.take();
     const Transport::Transfer transfer =
         transport_.receive(rank, tag_payload, landing.values, size_ * sizeof(float));
     parts_.push_back({worker, job, &landing, transfer});
@@ -70,7 +60,7 @@ class ShardGradients {
   }
 
   /// Takes back the memory of one, which the server may still read.
-  void give_back(Landing& landing) { unused_.push_back(&landing); }
+  void give_back(Landing& landing) { landings_.give_back(landing); }
 
  private:
   struct Part {
@@ -85,25 +75,9 @@ class ShardGradients {
                                 [&](const Part& one) { return one.worker == worker && one.job == job; });
   }
 
-  /// One that the server has read, or else a new one.
-  Landing& unused() {
-    const auto found =
-        std::ranges::find_if(unused_, [](const Landing* one) { return one->taken.complete(); });
-    if (found == unused_.end()) {
-      landings_.push_back(
-          std::make_unique<Landing>(RankVector::for_messages(transport_, stream_, size_), stream_.device()));
-      return *landings_.back();
-    }
-    Landing& landing = **found;
-    unused_.erase(found);
-    return landing;
-  }
-
   Transport& transport_;
-  StreamRef stream_;
   std::size_t size_;
-  std::vector<std::unique_ptr<Landing>> landings_;
-  std::vector<Landing*> unused_;
+  Landings landings_;
   std::vector<Part> parts_;
 };
 

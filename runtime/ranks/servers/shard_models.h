@@ -87,7 +87,7 @@ class ShardModels {
     return models_[number];
   }
 
-  /// In their order: a rank takes its models in that.
+  /// Sends models in the order in which that was asked for, since ranks receive them in it.
   bool send_written() {
     bool any = false;
     while (!waiting_.empty() && waiting_.front().written->complete()) {

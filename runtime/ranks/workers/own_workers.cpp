@@ -13,7 +13,7 @@ OwnWorkers::OwnWorkers(RankMail& mail, Objective& objective, const std::vector<i
       lanes_(*this, objective, workers, devices, job, false) {
   constexpr std::size_t being_read = 2;
   const bool on_gpus = devices.front().backend == Backend::cuda;
-  if (on_gpus) mail.make_landings(static_cast<std::size_t>(objective.workers()) + being_read);
+  if (on_gpus) mail.landings().make(static_cast<std::size_t>(objective.workers()) + being_read);
 }
 
 void OwnWorkers::start(int worker, std::uint64_t job, const Replica& model) {
@@ -21,13 +21,11 @@ void OwnWorkers::start(int worker, std::uint64_t job, const Replica& model) {
   lanes_.add({.kind = RankOrder::Kind::start, .worker = worker, .job = job});
 }
 
-bool OwnWorkers::is_ready(const RankOrder& job) {
-  return RankMail::is_past(find(job.worker, job.job)->model->written);
-}
+bool OwnWorkers::is_ready(const RankOrder& job) { return is_past(find(job.worker, job.job)->model->written); }
 
 RankLanes::Place OwnWorkers::begin(const RankOrder& job) {
   Job& one = *find(job.worker, job.job);
-  one.gradient = &mail_.take_landing();
+  one.gradient = &mail_.landings().take();
   return {.model = one.model->model, .gradient = {one.gradient->values, dimension_, one.gradient->device}};
 }
 

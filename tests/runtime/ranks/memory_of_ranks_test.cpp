@@ -77,12 +77,18 @@ TEST(MemoryPlan, RankZeroHasWorkersBesideTheServer) {
   EXPECT_EQ(items_of(plan_memory(run), Device{}).at("gradients"), 12'000'000U) << "one, and two being read";
 }
 
-TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
+/// Returns rank 0's part of a run of sync whose model every rank keeps.
+PlannedRun kept_by_all_ranks() {
   PlannedRun run = two_gpus();
-  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
   run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
   run.replicated_on_ranks = true;
   run.rank = 0;
+  return run;
+}
+
+TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
+  PlannedRun run = kept_by_all_ranks();
+  run.devices = Devices({{Backend::cpu, 0}, {Backend::cpu, 1}});
   EXPECT_EQ(items_of(plan_memory(run), Device{}), (Items{{"model", 4'000'000},
                                                          {"mean", 4'000'000},
                                                          {"part of the sum of all ranks", 4'000'000},
@@ -100,11 +106,8 @@ TEST(MemoryPlan, EveryRankHasAServerWhereAllKeepTheModel) {
 }
 
 TEST(MemoryPlan, EveryRankHasAServerOnItsGpuWhereThoseKeepTheModel) {
-  PlannedRun run = two_gpus();
-  run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};
-  run.replicated_on_ranks = true;
+  PlannedRun run = kept_by_all_ranks();
   run.server_of_rank = run.vectors_of_rank = gpu(1);
-  run.rank = 0;
   EXPECT_EQ(items_of(plan_memory(run), gpu(1)), (Items{{"model", 4'000'000},
                                                        {"mean", 4'000'000},
                                                        {"data that all workers share", 5000},
