@@ -112,8 +112,10 @@ void store(Bf16* to, Register value) {
       __builtin_convertvector(bits >> 16, RegisterHalves);
 }
 
-/// Hints that the cache line of a vector that is read once will be needed.
-void prefetch(const void* from) { __builtin_prefetch(from, 0, 0); }
+/// Hints that a cache line will be needed, into the second-level cache. It stays there: what was a row or a
+/// gradient is written soon, as the next gradient. (With a hint that it is read once, which goes by that
+/// cache, an update took 1.75 times as long on a Xeon at d = 620,362.)
+void prefetch(const void* from) { __builtin_prefetch(from, 0, 2); }
 
 /// Updates the elements from `i` on that one Value holds.
 template <typename S, bool streaming, typename Value>
