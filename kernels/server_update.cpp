@@ -1,6 +1,7 @@
 #include "kernels/server_update.h"
 
 #include <string>
+#include <tuple>
 
 #include "kernels/require.h"
 #include "kernels/server_update_math.h"
@@ -45,6 +46,41 @@ double ServerUpdate::flops() const {
   double flops_per_element = 0;
   visit_switches(*this, [&]<typename S>(S) { flops_per_element = S::flops; });
   return flops_per_element * static_cast<double>(dimension);
+}
+
+void check(const ServerUpdates& pass) {
+  for (const ServerUpdate& update : pass.all()) {
+    require<ServerUpdates>(update.dimension == pass.updates.front().dimension, "the dimensions differ");
+    if (update.dimension > 0) check(update);
+  }
+}
+
+bool share_kernel(const ServerUpdate& one, const ServerUpdate& next) {
+  const auto switches = [](const ServerUpdate& update) {
+    return std::tuple(fold_of(update), update.mean_update, direction_of(update), update.hand_over != nullptr,
+                      has_bf16_row(update), update.mean, update.model);
+  };
+  const auto corrects = [](const ServerUpdate& update) { return update.correction != Correction::none; };
+  return switches(one) == switches(next) && !corrects(one) && !corrects(next);
+}
+
+double ServerUpdates::bytes() const {
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    sum += updates[i].bytes();
+    if (i == 0 || !share_kernel(updates[i - 1], updates[i])) continue;
+    visit_switches(updates[i], [&]<typename S>(S) {
+      constexpr int shared = S::reads_mean + S::writes_mean + S::reads_model + S::writes_model;
+      sum -= shared * sizeof(float) * static_cast<double>(updates[i].dimension);
+    });
+  }
+  return sum;
+}
+
+double ServerUpdates::flops() const {
+  double sum = 0;
+  for (const ServerUpdate& update : all()) sum += update.flops();
+  return sum;
 }
 
 }  // namespace tardigrad

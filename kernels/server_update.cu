@@ -1,5 +1,8 @@
 #include "kernels/server_update.h"
 
+#include <algorithm>
+#include <span>
+
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/server_update_math.h"
@@ -71,14 +74,116 @@ __global__ void __launch_bounds__(threads_per_block)
   }
 }
 
+/// Is what one update of several has of its own.
+struct OfUpdate {
+  const float* gradient;
+  void* row;
+  float* hand_over;
+  Weights weights;
+};
+
+/// Is an argument of a kernel, whole: a GPU reads it through its cache of constants.
+struct OfUpdates {
+  int count;
+  OfUpdate of[ServerUpdates::most];
+};
+
+template <typename S, int width>
+struct GradientAndRow {
+  Pack<float, width> gradient{};
+  Pack<typename S::Row, width> row{};
+};
+
+template <typename S>
+__device__ typename S::Row* row_of(const OfUpdate& update) {
+  return static_cast<typename S::Row*>(update.row);
+}
+
+template <typename S, int width>
+__device__ void load_row(std::size_t i, const OfUpdate& update, GradientAndRow<S, width>& operands) {
+  if constexpr (S::reads_row) operands.row = load_streaming<width>(row_of<S>(update) + i);
+}
+
+/// Updates `width` elements from `i` on, again and again, with mean and model in registers. What the next
+/// update reads is on its way while one is computed: gradients, which no update writes, and the row unless it
+/// is the one that is just being written, as it is where a worker arrives twice.
+template <typename S, int width>
+__device__ void update_many_at(std::size_t i, const OfUpdates& updates, float* mean, float* model) {
+  Pack<float, width> u{}, x{};
+  GradientAndRow<S, width> next;
+  if constexpr (S::reads_gradient) next.gradient = load_streaming<width>(updates.of[0].gradient + i);
+  load_row(i, updates.of[0], next);
+  if constexpr (S::reads_mean) u = load<width>(mean + i);
+  if constexpr (S::reads_model) x = load<width>(model + i);
+  for (int k = 0; k < updates.count; ++k) {
+    const OfUpdate& update = updates.of[k];
+    GradientAndRow<S, width> now = next;
+    const bool last = k + 1 == updates.count;
+    const bool same_row = !last && updates.of[k + 1].row == update.row;
+    if (!last) {
+      if constexpr (S::reads_gradient) next.gradient = load_streaming<width>(updates.of[k + 1].gradient + i);
+      if (!same_row) load_row(i, updates.of[k + 1], next);
+    }
+#pragma unroll
+    for (int lane = 0; lane < width; ++lane) {
+      Element<float> e{now.gradient.lane[lane], widen(now.row.lane[lane]), u.lane[lane], 0, 0, x.lane[lane]};
+      update_element<S>(update.weights, e);
+      store_lane(now.row.lane[lane], e.row);
+      u.lane[lane] = e.mean;
+      x.lane[lane] = e.model;
+    }
+    if constexpr (S::writes_row) store_streaming(row_of<S>(update) + i, now.row);
+    if constexpr (S::hand_over) store(update.hand_over + i, x);
+    if (same_row) next.row = now.row;
+  }
+  if constexpr (S::writes_mean) store(mean + i, u);
+  if constexpr (S::writes_model) store(model + i, x);
+}
+
+/// As server_update_kernel.
+template <typename S>
+__global__ void __launch_bounds__(threads_per_block)
+    server_updates_kernel(std::size_t packs, std::size_t dimension, OfUpdates updates, float* mean,
+                          float* model) {
+  const std::size_t item = grid_first();
+  if (item < packs) {
+    update_many_at<S, 4>(4 * item, updates, mean, model);
+  } else if (const std::size_t i = item + 3 * packs; i < dimension) {
+    update_many_at<S, 1>(i, updates, mean, model);
+  }
+}
+
+bool all_aligned(const ServerUpdate& update) {
+  return is_aligned<4>(update.gradient) && is_aligned<4>(update.row) && is_aligned<4>(update.row_bf16) &&
+         is_aligned<4>(update.mean) && is_aligned<4>(update.corrected) && is_aligned<4>(update.kept) &&
+         is_aligned<4>(update.model) && is_aligned<4>(update.hand_over);
+}
+
+/// Enqueues updates that may share a kernel, of which there are two or more.
+template <typename S>
+void launch_together(std::span<const ServerUpdate> updates, CudaStream stream) {
+  OfUpdates arguments{static_cast<int>(updates.size()), {}};
+  for (std::size_t k = 0; k < updates.size(); ++k) {
+    const ServerUpdate& update = updates[k];
+    arguments.of[k] = {update.gradient,
+                       tardigrad::row_of<S>(update),
+                       update.hand_over,
+                       {update.fold_weight, update.mean_weight, update.correction_weight, update.step_size}};
+  }
+  const ServerUpdate& first = updates.front();
+  const bool aligned = std::ranges::all_of(updates, [](const ServerUpdate& one) { return all_aligned(one); });
+  const std::size_t packs = aligned ? first.dimension / 4 : 0;
+  const std::size_t items = aligned ? packs + first.dimension % 4 : first.dimension;
+  launch_kernel(ServerUpdates::name, server_updates_kernel<S>, all_for(items), stream, packs, first.dimension,
+                arguments, first.mean, first.model);
+}
+
 }  // namespace
 
 void ServerUpdate::launch(CudaStream stream) const {
   if (dimension == 0) return;
   check(*this);
-  const bool aligned = is_aligned<4>(gradient) && is_aligned<4>(row) && is_aligned<4>(row_bf16) &&
-                       is_aligned<4>(mean) && is_aligned<4>(corrected) && is_aligned<4>(kept) &&
-                       is_aligned<4>(model) && is_aligned<4>(hand_over);
+  const bool aligned = all_aligned(*this);
   const std::size_t packs = aligned ? dimension / 4 : 0;
   const std::size_t items = aligned ? packs + dimension % 4 : dimension;
   visit_switches(*this, [&]<typename S>(S) {
@@ -86,6 +191,26 @@ void ServerUpdate::launch(CudaStream stream) const {
                   row_of<S>(*this), mean, corrected, kept, model, hand_over,
                   Weights{fold_weight, mean_weight, correction_weight, step_size});
   });
+}
+
+void ServerUpdates::launch(CudaStream stream) const {
+  check(*this);
+  std::span<const ServerUpdate> rest = all();
+  while (!rest.empty() && rest.front().dimension > 0) {
+    const auto differs = [](const ServerUpdate& one, const ServerUpdate& next) {
+      return !share_kernel(one, next);
+    };
+    const auto last = std::ranges::adjacent_find(rest, differs);
+    const auto together = static_cast<std::size_t>(last - rest.begin()) + (last == rest.end() ? 0 : 1);
+    if (together == 1) {
+      rest.front().launch(stream);
+    } else {
+      visit_switches(rest.front(), [&]<typename S>(S) {
+        if constexpr (!S::corrects) launch_together<S>(rest.first(together), stream);
+      });
+    }
+    rest = rest.subspan(together);
+  }
 }
 
 }  // namespace tardigrad

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <span>
 
 #include "kernels/bf16.h"
 #include "kernels/operation.h"
@@ -108,6 +110,42 @@ struct ServerUpdate {
 
   /// Returns the bytes that one pass must move, for each vector read and for each vector written: 4 bytes an
   /// element, or 2 for a row in bf16; for all of DuDe 32·d, and 28·d with an exchange or rows in bf16.
+  double bytes() const;
+  double flops() const;
+};
+
+/// Does the work of several arrivals, one after another, in one pass over memory: an element goes through all
+/// updates, in their order, before the next ones are looked at. So the model and the mean, which every
+/// arrival reads and writes, come from memory and go back once, and every bit is that of one by one.
+///
+/// The updates have one dimension, and each keeps to what ServerUpdate says. A vector of one may be a vector
+/// of another: the same one, or one that does not overlap it.
+///
+/// A GPU takes as many by one kernel as follow each other with the same switches, mean and model, and without
+/// a correction; others have kernels of their own.
+///
+/// Errors: those of ServerUpdate; std::logic_error also if their dimensions differ.
+struct ServerUpdates {
+  static constexpr const char* name = "server_updates";
+
+  /// Is how many updates one pass has: what they need fits into the arguments of a kernel.
+  static constexpr std::size_t most = 16;
+
+  std::array<ServerUpdate, most> updates = {};
+  std::size_t count = 0;
+
+  std::span<const ServerUpdate> all() const { return std::span(updates).first(count); }
+
+  /// Computes on the calling thread.
+  void run() const;
+
+  /// Computes the elements from `begin` on, up to `end`, on the calling thread. `begin` is a multiple of 16.
+  void run(std::size_t begin, std::size_t end) const;
+
+  /// Enqueues the kernels. The current device must be the stream's.
+  void launch(CudaStream stream) const;
+
+  /// Return the sums over the updates, but mean and model, where neighbours share them, count once.
   double bytes() const;
   double flops() const;
 };

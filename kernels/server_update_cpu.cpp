@@ -1,5 +1,7 @@
 #include "kernels/server_update.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -137,20 +139,18 @@ void update_at(std::size_t i, const ServerUpdate& u, const Weights& weights) {
   if constexpr (S::hand_over && !streaming) store(u.hand_over + i, e.model);
 }
 
+/// Updates the elements from `begin` on, up to `end`, and fetches what comes `ahead` of them.
 template <typename S, bool large>
-void update_all(const ServerUpdate& update) {
+void update_range(const ServerUpdate& update, std::size_t begin, std::size_t end, std::size_t ahead) {
   const ServerUpdate u = update;  // a copy that no store can alias, so that the pointers stay in registers
   const Weights weights{u.fold_weight, u.mean_weight, u.correction_weight, u.step_size};
-  // With nothing ahead the hint is for the line that is loaded next anyway: cheaper than a branch.
-  const std::size_t ahead = 2 * sizeof(float) * u.dimension <= resident_bytes ? page_floats : 0;
-  std::size_t i = 0;
-  for (; i + lanes <= u.dimension; i += lanes) {
+  std::size_t i = begin;
+  for (; i + lanes <= end; i += lanes) {
     if constexpr (large && S::reads_gradient) prefetch(u.gradient + i + ahead);
     if constexpr (large && S::reads_row) prefetch(row_of<S>(u) + i + ahead);
     update_at<S, large, Register>(i, u, weights);
   }
-  for (; i < u.dimension; ++i) update_at<S, false, float>(i, u, weights);
-  if constexpr (large && S::hand_over) finish_streaming();
+  for (; i < end; ++i) update_at<S, false, float>(i, u, weights);
 }
 
 bool is_large(const ServerUpdate& update) {
@@ -159,14 +159,48 @@ bool is_large(const ServerUpdate& update) {
   return aligned && update.dimension * sizeof(float) >= large_bytes;
 }
 
+using UpdateRange = void (*)(const ServerUpdate&, std::size_t begin, std::size_t end, std::size_t ahead);
+
+UpdateRange range_of(const ServerUpdate& update) {
+  UpdateRange range = nullptr;
+  visit_switches(update, [&]<typename S>(S) {
+    range = is_large(update) ? update_range<S, true> : update_range<S, false>;
+  });
+  return range;
+}
+
+/// Returns how far ahead to fetch. With nothing ahead the hint is for the line that is loaded next anyway:
+/// cheaper than a branch.
+std::size_t fetch_ahead(std::size_t dimension, std::size_t distance) {
+  return 2 * sizeof(float) * dimension <= resident_bytes ? distance : 0;
+}
+
+/// Is how many elements go through all updates of a pass at a time: their mean and model, 8 KB, stay in the
+/// first cache.
+constexpr std::size_t block_size = 1024;
+
 }  // namespace
 
 void ServerUpdate::run() const {
   if (dimension == 0) return;
   check(*this);
-  visit_switches(*this, [&]<typename S>(S) {
-    is_large(*this) ? update_all<S, true>(*this) : update_all<S, false>(*this);
-  });
+  range_of (*this)(*this, 0, dimension, fetch_ahead(dimension, page_floats));
+  if (is_large(*this)) finish_streaming();
+}
+
+void ServerUpdates::run() const { run(0, updates.front().dimension); }
+
+void ServerUpdates::run(std::size_t begin, std::size_t end) const {
+  check(*this);
+  if (count == 0 || begin >= end) return;
+  std::array<UpdateRange, most> ranges{};
+  std::ranges::transform(all(), ranges.begin(), range_of);
+  const std::size_t ahead = fetch_ahead(updates.front().dimension, block_size);
+  for (; begin < end; begin += block_size) {
+    const std::size_t block_end = std::min(begin + block_size, end);
+    for (std::size_t i = 0; i < count; ++i) ranges[i](updates[i], begin, block_end, ahead);
+  }
+  finish_streaming();
 }
 
 }  // namespace tardigrad

@@ -1,5 +1,7 @@
 #include "runtime/execution/lookahead_executor.h"
 
+#include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "runtime/base/start_thread.h"
@@ -29,6 +31,13 @@ void pause(int& looks) {
 #endif
 }
 
+/// Tells whether actions behind a lazy fold may read the gradient: those that merely hand the model over, as
+/// most do, leave its memory to the next gradient at once, while the caches hold it.
+bool reads_gradient(const Actions& actions) {
+  const auto hands_over = [](const Action& action) { return std::holds_alternative<HandOver>(action); };
+  return !std::ranges::all_of(actions, hands_over);
+}
+
 }  // namespace
 
 LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Device>& devices,
@@ -43,10 +52,13 @@ LookaheadExecutor::LookaheadExecutor(Objective& objective, const std::vector<Dev
       replicas_(devices.front(), devices.front(), dimension_),
       workers_(static_cast<std::size_t>(objective.workers())),
       ring_(std::make_unique<Arrival[]>(capacity_)) {
-  for (std::size_t i = 0; i < capacity_; ++i) {
-    free_gradients_.push_back(gradient_memory_.ref().data() + i * vector_stride(dimension_));
-  }
+  gradients_.reserve(capacity_);
+  of_arrivals_.reserve(capacity_);
   for (const Device device : devices) lanes_.push_back(std::make_unique<Lane>(objective, device, job));
+  for (std::size_t i = 0; i < capacity_; ++i) {
+    lanes_[i % lanes_.size()]->free_gradients.push_back(gradient_memory_.ref().data() +
+                                                        i * vector_stride(dimension_));
+  }
   helpers_ = start_helpers("gradients in virtual time", lanes_.size() - 1,
                            [this](std::size_t helper) { help(*lanes_[helper + 1]); });
   alone_ = helpers_.empty();  // helpers look at it behind the first arrival only
@@ -158,39 +170,56 @@ float LookaheadExecutor::collect() {
   return arrival(collected_++).loss;
 }
 
+/// Arrivals are applied when there are some of them, or nothing else is to be done: the more, the fewer
+/// passes over model and mean. But helpers wait for models.
 void LookaheadExecutor::apply_until(std::uint64_t count) {
+  const std::size_t enough = lanes_.size();
   int looks = 0;
   while (true) {
     const std::uint64_t number = applied_.load(std::memory_order_relaxed);
     if (number >= count) return;
-    if (arrival(number).ticket.load(std::memory_order_acquire) == ticket(number, computed)) {
-      apply(number);
-    } else if (!compute_one(*lanes_.front())) {
+    const std::uint64_t end = computed_until();
+    if (end < number + enough && compute_one(*lanes_.front())) continue;
+    if (end > number) {
+      apply(number, end);
+    } else {
       pause(looks);
     }
   }
 }
 
-void LookaheadExecutor::apply(std::uint64_t number) {
-  Arrival& next = arrival(number);
-  if (next.error) {
+/// The first planned arrival whose gradient is not there yet. One that failed is by itself.
+std::uint64_t LookaheadExecutor::computed_until() const {
+  const std::uint64_t first = applied_.load(std::memory_order_relaxed);
+  for (std::uint64_t number = first; number < planned_.load(std::memory_order_relaxed); ++number) {
+    const Arrival& one = arrival(number);
+    if (one.ticket.load(std::memory_order_acquire) != ticket(number, computed)) return number;
+    if (one.error) return number == first ? number + 1 : number;
+  }
+  return planned_.load(std::memory_order_relaxed);
+}
+
+void LookaheadExecutor::apply(std::uint64_t begin, std::uint64_t end) {
+  if (arrival(begin).error) {
     failed_ = true;
-    std::rethrow_exception(next.error);
+    std::rethrow_exception(arrival(begin).error);
   }
-  const ArrivedGradient gradient = arrived(next);
-  server_.apply(next.actions, next.lr, next.targets, &gradient);
-  {
-    const std::unique_lock lock = lock_gradients();
-    free_gradients_.push_back(next.gradient);
+  gradients_.clear();
+  of_arrivals_.clear();
+  for (std::uint64_t number = begin; number < end; ++number) {
+    Arrival& one = arrival(number);
+    if (one.gradient) gradients_.push_back(arrived(one));
+    of_arrivals_.push_back({one.actions, one.lr, one.targets, one.gradient ? &gradients_.back() : nullptr});
   }
-  publish(applied_, number + 1);
+  server_.apply_all(of_arrivals_);
+  for (std::uint64_t number = begin; number < end; ++number) give_back_gradient(arrival(number));
+  publish(applied_, end);
 }
 
 /// Takes the arrival for computing, if nobody has and its model is there.
 bool LookaheadExecutor::claim(std::uint64_t number) {
   Arrival& one = arrival(number);
   std::uint64_t expected = ticket(number, planned);
-  if (alone_) return one.ticket.load(std::memory_order_relaxed) == expected;
   return one.ticket.load(std::memory_order_acquire) == expected &&
          one.ready_after.load(std::memory_order_relaxed) <= applied_.load() &&
          one.ticket.compare_exchange_strong(expected, ticket(number, computing));
@@ -209,11 +238,13 @@ bool LookaheadExecutor::compute_one(Lane& lane) {
 void LookaheadExecutor::compute(std::uint64_t number, Lane& lane) {
   Arrival& one = arrival(number);
   try {
-    one.gradient = take_gradient();
+    one.lane = &lane;
+    one.gradient = take_gradient(lane);
     const BufferRef<float> gradient(one.gradient, dimension_, server_stream_.device());
     lane.jobs.enqueue_minibatch(one.worker, one.job);
     lane.jobs.enqueue_gradient(one.worker, one.job, one.model->model, gradient, &one.loss);
     if (one.fold) server_.fold(*one.fold, arrived(one));
+    if (!reads_gradient(one.actions)) give_back_gradient(one);
   } catch (...) {
     one.error = std::current_exception();
   }
@@ -225,11 +256,22 @@ std::unique_lock<std::mutex> LookaheadExecutor::lock_gradients() {
   return alone_ ? std::unique_lock(gradients_mutex_, std::defer_lock) : std::unique_lock(gradients_mutex_);
 }
 
-float* LookaheadExecutor::take_gradient() {
+/// Best memory that the lane has used before: its caches may hold it, and those of others do not.
+float* LookaheadExecutor::take_gradient(Lane& lane) {
   const std::unique_lock lock = lock_gradients();
-  float* gradient = free_gradients_.back();
-  free_gradients_.pop_back();
+  const auto has_one = [](const std::unique_ptr<Lane>& other) { return !other->free_gradients.empty(); };
+  std::vector<float*>& gradients = lane.free_gradients.empty()
+                                       ? (*std::ranges::find_if(lanes_, has_one))->free_gradients
+                                       : lane.free_gradients;
+  float* const gradient = gradients.back();
+  gradients.pop_back();
   return gradient;
+}
+
+void LookaheadExecutor::give_back_gradient(Arrival& one) {
+  if (!one.gradient) return;
+  const std::unique_lock lock = lock_gradients();
+  one.lane->free_gradients.push_back(std::exchange(one.gradient, nullptr));
 }
 
 ArrivedGradient LookaheadExecutor::arrived(Arrival& one) {

@@ -23,11 +23,12 @@ namespace tardigrad {
 
 /// Virtual time on the CPU, where the order of arrivals is known before any number is.
 ///
-/// Arrivals are planned in a ring. The calling thread carries out the actions of one after another, always in
-/// order; helper threads meanwhile compute gradients of planned arrivals, the earliest first whose model has
-/// been handed over, and the calling thread does the same where the next gradient is not there yet. Nothing
-/// else is computed: a job that is thrown away never arrives. A lazy fold, which moves a row and no more, is
-/// done by the thread that computed the gradient, while its caches hold it. Who computes what changes no bit.
+/// Arrivals are planned in a ring. Helper threads compute gradients of planned arrivals, the earliest first
+/// whose model has been handed over, and the calling thread does the same until some arrivals, one behind the
+/// other, have theirs. It carries out their actions, always in order, in one pass over model and mean, which
+/// helpers share. Nothing else is computed: a job that is thrown away never arrives. A lazy fold, which moves
+/// a row and no more, is done by the thread that computed the gradient, while its caches hold it. Who
+/// computes what changes no bit.
 ///
 /// With one device there is no helper, and everything runs on the calling thread.
 class LookaheadExecutor final : public Executor {
@@ -65,6 +66,7 @@ class LookaheadExecutor final : public Executor {
         : stream(Stream::immediate(device, "workers " + device.name())), jobs(objective, stream, options) {}
     Stream stream;
     GradientJobs jobs;
+    std::vector<float*> free_gradients = {};  // that were computed here; the one on top was used last
   };
 
   struct WorkerJobs {
@@ -85,6 +87,7 @@ class LookaheadExecutor final : public Executor {
     Actions actions;                // the others
     std::vector<Replica*> targets;  // of hand-overs; null: the model is there already
     double lr = 0;
+    Lane* lane = nullptr;  // that computes it
     float* gradient = nullptr;
     float loss = 0;
     std::exception_ptr error;
@@ -92,16 +95,18 @@ class LookaheadExecutor final : public Executor {
   enum Progress : std::uint64_t { planned, computing, computed };
   static std::uint64_t ticket(std::uint64_t number, Progress progress) { return 4 * number + progress; }
 
-  Arrival& arrival(std::uint64_t number) { return ring_[number % capacity_]; }
+  Arrival& arrival(std::uint64_t number) const { return ring_[number % capacity_]; }
   void place_jobs(const Orders& orders, std::uint64_t number, std::vector<Replica*>& targets);
   void release(Replica& replica);
   bool reads_tables(const Orders& orders) const;
   void apply_until(std::uint64_t count);
-  void apply(std::uint64_t number);
+  std::uint64_t computed_until() const;
+  void apply(std::uint64_t begin, std::uint64_t end);
   bool claim(std::uint64_t number);
   bool compute_one(Lane& lane);
   void compute(std::uint64_t number, Lane& lane);
-  float* take_gradient();
+  float* take_gradient(Lane& lane);
+  void give_back_gradient(Arrival& one);
   ArrivedGradient arrived(Arrival& one);
   void help(Lane& lane);
   std::unique_lock<std::mutex> lock_gradients();
@@ -127,9 +132,10 @@ class LookaheadExecutor final : public Executor {
   std::atomic<std::uint64_t> planned_ = 0;
   bool failed_ = false;  // an arrival's gradient: nothing more is applied
   std::atomic<std::uint64_t> applied_ = 0;
+  std::vector<ArrivedGradient> gradients_;   // of the arrivals that are being applied
+  std::vector<ArrivalActions> of_arrivals_;  // likewise
 
-  std::mutex gradients_mutex_;
-  std::vector<float*> free_gradients_;  // the one on top was used last
+  std::mutex gradients_mutex_;  // of what lanes have free
 
   /// Work that the caller shares out.
   struct Shared {

@@ -26,6 +26,14 @@ struct ArrivedGradient {
   Event* taken = nullptr;  ///< if given, recorded when `values` has been read; of the device that reads it
 };
 
+/// Is what a server is to do about one arrival (ParameterServer::apply).
+struct ArrivalActions {
+  const Actions& actions;
+  double lr;
+  std::span<Replica* const> replicas;
+  const ArrivedGradient* gradient;
+};
+
 /// Is shown a vector [d] in host memory, which is there for the call alone.
 using VectorVisitor = std::function<void(std::span<const float>)>;
 
@@ -46,6 +54,12 @@ class ParameterServer {
   /// returns at once; a replica's `written` is reached when the model is in place.
   virtual void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
                      const ArrivedGradient* gradient) = 0;
+
+  /// Does the same for several arrivals, in their order, with the same bits. Their updates may be done in one
+  /// pass over memory, so that none may be waited for before the call returns.
+  virtual void apply_all(std::span<const ArrivalActions> arrivals) {
+    for (const auto& [actions, lr, replicas, gradient] : arrivals) apply(actions, lr, replicas, gradient);
+  }
 
   /// Reads the model as of all actions so far into `values` [d], in host memory. Blocks until they are done.
   virtual void read_model(std::span<float> values) = 0;

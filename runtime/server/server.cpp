@@ -68,6 +68,8 @@ Server::Server(StreamRef stream, Shard shard, int workers, ServerMemory memory, 
       options_(options),
       workers_(workers),
       parallel_for_(std::move(parallel_for)),
+      pass_(stream, parallel_for_),
+      at_once_(stream),
       model_(stream, shard.size),
       resummed_(stream.device()) {
   if (options.resum_every && (memory.tables == 0 || !memory.mean)) {

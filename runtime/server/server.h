@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +21,7 @@
 #include "runtime/server/parameter_server.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/shard.h"
+#include "runtime/server/update_pass.h"
 
 namespace tardigrad {
 
@@ -51,10 +51,6 @@ struct ServerOptions {
   }
 };
 
-/// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are. It returns when
-/// all are done.
-using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)>& body)>;
-
 /// Does the arithmetic of all methods: keeps the model and what the method needs besides, in the memory of
 /// one device, and carries out actions as fused kernels on one stream. Vectors are whole ones [d], or those
 /// elements that are its shard.
@@ -71,6 +67,7 @@ class Server final : public ParameterServer {
   /// Carries out actions in the order of stream().
   void apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
              const ArrivedGradient* gradient) override;
+  void apply_all(std::span<const ArrivalActions> arrivals) override;
 
   /// Carries out one lazy fold by itself, on an immediate stream. It may run beside other calls that don't
   /// touch that row.
@@ -156,6 +153,7 @@ class Server final : public ParameterServer {
   std::unique_ptr<GradientTable> make_table(std::size_t rows, TableType type) const;
   bool save_row(GradientTable& table, std::size_t row);
   void restore_table(GradientTable& table, const std::string& name, VectorSource& vectors);
+  void apply(const ArrivalActions& arrival, UpdatePass* pass);
   bool reaches(Device other) const;
   GradientTable& table(Table which) const;
   std::size_t kept_row(int index) const;
@@ -173,6 +171,8 @@ class Server final : public ParameterServer {
   ServerOptions options_;
   int workers_;
   ParallelFor parallel_for_;
+  UpdatePass pass_;     // of apply_all()
+  UpdatePass at_once_;  // of all else
   std::uint64_t version_ = 0;
   Buffer<float> model_;
   std::optional<Buffer<float>> mean_;

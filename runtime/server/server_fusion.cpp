@@ -34,10 +34,11 @@ void enqueue(StreamRef stream, const Kernel& kernel, Replica* target) {
 }  // namespace
 
 Server::Fusion::Fusion(Server& server, double lr, std::span<Replica* const> replicas,
-                       const ArrivedGradient* gradient)
-    : server_(server), lr_(lr), replicas_(replicas) {
+                       const ArrivedGradient* gradient, UpdatePass* pass)
+    : server_(server), lr_(lr), pass_(pass ? *pass : server.at_once_), replicas_(replicas) {
   if (gradient) {
     if (gradient->ready) server.stream_.wait(*gradient->ready);
+    if (!server.reaches(gradient->values.device())) pass_.enqueue();  // it may read the last copy
     gradient_ = server.on_server_device(gradient->values);
     exchangeable_ = gradient->exchangeable;
     taken_ = gradient->taken;
@@ -71,6 +72,7 @@ void Server::Fusion::add(const FoldRow& fold) {
 
 void Server::Fusion::add(const AverageRows&) {
   flush_if(touched_);
+  pass_.enqueue();
   server_.average_rows(nullptr);
 }
 
@@ -116,15 +118,16 @@ void Server::Fusion::add(const Correct& correct) {
 /// As a fold of zeros into ū: ū + (1 − factor)·(0 − ū). It is rare, a kernel of its own would be idle.
 void Server::Fusion::add(const ScaleMean& scale) {
   flush_if(touched_);
-  Buffer<float> zeros(server_.stream_, server_.model_.size());
-  server_.stream_.zero(zeros.ref());
+  const StreamRef stream = pass_.stream();
+  Buffer<float> zeros(stream, server_.model_.size());
+  stream.zero(zeros.ref());
   ServerUpdate scaling;
   scaling.dimension = server_.model_.size();
   scaling.gradient = zeros.ref().data();
   scaling.row = server_.mean_.value().ref().data();
   scaling.fold = Fold::average;
   scaling.fold_weight = static_cast<float>(1 - scale.factor);
-  server_.stream_.enqueue(scaling);
+  stream.enqueue(scaling);
 }
 
 void Server::Fusion::add(const Step& step) {
@@ -154,10 +157,10 @@ void Server::Fusion::add(const HandOver&) {
     flush_if(true);
   } else {
     flush_if(touched_);
-    server_.stream_.copy(target, server_.model_.ref());
-    for (Event& part : replica->parts_written) server_.stream_.record(part);
+    pass_.stream().copy(target, server_.model_.ref());
+    for (Event& part : replica->parts_written) pass_.record(part);
   }
-  server_.stream_.record(replica->written);
+  pass_.record(replica->written);
 }
 
 void Server::Fusion::sum_squares() {
@@ -166,7 +169,7 @@ void Server::Fusion::sum_squares() {
   squares.dimension = server_.model_.size();
   squares.vector = server_.direction(gradient_);
   squares.sums = server_.square_sums_.value().ref().data();
-  server_.stream_.enqueue(squares);
+  pass_.stream().enqueue(squares);
 }
 
 void Server::Fusion::clip() {
@@ -175,17 +178,18 @@ void Server::Fusion::clip() {
   clip.square_sums = server_.square_sums_->ref().data();
   clip.max_norm = static_cast<float>(*server_.options_.clip_norm);
   clip.scale = server_.clip_scale_->ref().data();
-  server_.stream_.enqueue(clip);
+  pass_.stream().enqueue(clip);
 }
 
 void Server::Fusion::resum() {
   flush_if(touched_);
+  pass_.enqueue();
   server_.resum();
 }
 
 void Server::Fusion::finish() {
   flush_if(touched_);
-  if (taken_) server_.stream_.record(*taken_);
+  if (taken_) pass_.record(*taken_);
 }
 
 void Server::Fusion::begin() {
@@ -279,11 +283,12 @@ void Server::Fusion::begin_own_step(double step_size) {
 void Server::Fusion::flush_if(bool needed) {
   if (!needed) return;
   if (const auto* sgd = std::get_if<SgdStep>(&own_step_)) {
-    enqueue(server_.stream_, *sgd, target_);
+    enqueue(pass_.stream(), *sgd, target_);
   } else if (const auto* adamw = std::get_if<AdamWStep>(&own_step_)) {
-    enqueue(server_.stream_, *adamw, target_);
+    enqueue(pass_.stream(), *adamw, target_);
   } else if (!only_exchanges()) {
-    enqueue(server_.stream_, update_, target_);
+    const bool in_parts = target_ && !target_->parts_written.empty();
+    in_parts ? enqueue(pass_.stream(), update_, target_) : pass_.add(update_);
   }
   if (exchange_) exchange();
   begin();
@@ -309,9 +314,18 @@ void Server::fold(const FoldRow& fold, const ArrivedGradient& gradient) {
 
 void Server::apply(const Actions& actions, double lr, std::span<Replica* const> replicas,
                    const ArrivedGradient* gradient) {
-  Fusion fusion(*this, lr, replicas, gradient);
+  apply({actions, lr, replicas, gradient}, nullptr);
+}
+
+void Server::apply_all(std::span<const ArrivalActions> arrivals) {
+  for (const ArrivalActions& arrival : arrivals) apply(arrival, &pass_);
+  pass_.enqueue();
+}
+
+void Server::apply(const ArrivalActions& arrival, UpdatePass* pass) {
+  Fusion fusion(*this, arrival.lr, arrival.replicas, arrival.gradient, pass);
   fusion.add_all(
-      actions, [&] { fusion.clip(); },
+      arrival.actions, [&] { fusion.clip(); },
       [&] {
         note_drift();
         fusion.resum();

@@ -19,8 +19,10 @@ namespace tardigrad {
 /// shard; resum() comes behind it where one is due.
 class Server::Fusion {
  public:
-  /// `gradient` is looked at here alone; all else outlives the fusion.
-  Fusion(Server& server, double lr, std::span<Replica* const> replicas, const ArrivedGradient* gradient);
+  /// `gradient` is looked at here alone; all else outlives the fusion. With `pass`, updates are gathered
+  /// there: whoever gave it enqueues it.
+  Fusion(Server& server, double lr, std::span<Replica* const> replicas, const ArrivedGradient* gradient,
+         UpdatePass* pass = nullptr);
 
   void add(const Action& action) {
     std::visit([this](const auto& one) { add(one); }, action);
@@ -78,6 +80,7 @@ class Server::Fusion {
 
   Server& server_;
   double lr_;
+  UpdatePass& pass_;
   std::span<Replica* const> replicas_;  // of the hand-overs still to come
   const float* gradient_ = nullptr;
   float** exchangeable_ = nullptr;

@@ -1,0 +1,44 @@
+#include "runtime/server/update_pass.h"
+
+#include <algorithm>
+
+namespace tardigrad {
+
+void UpdatePass::add(const ServerUpdate& update) {
+  if (!gathers_) return stream_.enqueue(update);
+  if (pass_.count == ServerUpdates::most) enqueue();
+  pass_.updates[pass_.count++] = update;
+}
+
+void UpdatePass::record(Event& event) {
+  if (pass_.count == 0) {
+    stream_.record(event);
+  } else {
+    events_.push_back(&event);
+  }
+}
+
+void UpdatePass::enqueue() {
+  if (!gathers_) return;
+  constexpr std::size_t part_size = std::size_t{16} << 10;
+  if (parallel_for_ && pass_.count > 0 && pass_.updates.front().dimension >= 2 * part_size) {
+    run_in_parts(part_size);
+  } else if (pass_.count == 1) {
+    stream_.enqueue(pass_.updates.front());
+  } else if (pass_.count > 1) {
+    stream_.enqueue(pass_);
+  }
+  pass_.count = 0;
+  for (Event* const event : events_) stream_.record(*event);
+  events_.clear();
+}
+
+/// By elements: a thread may find a part of mean and model in its caches, and the vectors of an arrival are
+/// on their way to all threads at once.
+void UpdatePass::run_in_parts(std::size_t part_size) const {
+  const std::size_t dimension = pass_.updates.front().dimension;
+  parallel_for_((dimension + part_size - 1) / part_size,
+                [&](std::size_t i) { pass_.run(i * part_size, std::min((i + 1) * part_size, dimension)); });
+}
+
+}  // namespace tardigrad
