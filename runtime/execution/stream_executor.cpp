@@ -119,8 +119,8 @@ void StreamExecutor::show_pauses_to_devices() {
 }
 
 /// Finds out where the models of hand-overs go.
-void StreamExecutor::place_jobs(const Orders& orders) {
-  targets_.clear();
+void StreamExecutor::place_jobs(const Orders& orders, std::vector<Replica*>& targets) {
+  targets.clear();
   for (const Orders::OfJob& order : orders.of_jobs()) {
     if (order.kind == Orders::OfJob::Kind::discard) {
       discard(order.worker);
@@ -129,21 +129,23 @@ void StreamExecutor::place_jobs(const Orders& orders) {
     WorkerJobs& worker = state(order.worker);
     bool fresh = false;
     Replica& replica = worker.replicas->take(order.job.version, fresh);
-    targets_.push_back(fresh ? &replica : nullptr);
+    targets.push_back(fresh ? &replica : nullptr);
     worker.models.push({order.job.number, &replica});
   }
 }
 
 void StreamExecutor::carry_out(const Orders& orders, double lr) {
-  place_jobs(orders);
-  apply(orders, lr, nullptr);
+  apply_planned();
+  place_jobs(orders, targets_);
+  const ArrivalActions all{orders.for_server(), lr, targets_, nullptr};
+  apply({&all, 1}, orders.version());
   start(orders.starts());
 }
 
-void StreamExecutor::apply(const Orders& orders, double lr, const ArrivedGradient* gradient) {
-  const ProfilerRange range("update", orders.version());
+void StreamExecutor::apply(std::span<const ArrivalActions> arrivals, std::uint64_t version) {
+  const ProfilerRange range("update", version);
   try {
-    server_->apply(orders.for_server(), lr, targets_, gradient);
+    server_->apply_all(arrivals);
   } catch (const DeviceError& error) {
     for (const Stream& stream : server_streams_) {
       if (stream.device() != error.device()) continue;
@@ -158,19 +160,29 @@ void StreamExecutor::arrive(int index, const Job&, Orders& orders, double lr) {
   WorkerJobs& worker = state(index);
   if (!wall_) {
     while (worker.stream->full()) collect_loss();
+    if (gathered_.write(*worker.models.front().replica)) apply_planned();
     start(index);
   }
   GradientStream::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
   release_oldest(worker);
-  place_jobs(orders);
   // In wall time the host has seen that it is complete: whatever is enqueued now comes after it.
   const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
-  apply(orders, lr, &gradient);
   computing_s_ = job.computing_s();
   uncollected_.push(worker.stream);
-  if (!wall_) return;
+  if (!wall_) {
+    place_jobs(orders, gathered_.add(orders, lr, gradient));
+    if (gathered_.size() == streams_.size()) apply_planned();
+    return;
+  }
+  place_jobs(orders, targets_);
+  const ArrivalActions all{orders.for_server(), lr, targets_, &gradient};
+  apply({&all, 1}, orders.version());
   collect_loss();  // the gradient is there already, and the stream free for its next job
   start(orders.starts());
+}
+
+void StreamExecutor::apply_planned() {
+  if (gathered_.size() > 0) apply(gathered_.take(), gathered_.version());
 }
 
 /// Asked before the server's stream meets a failure, which ends with the worker thus.
@@ -323,6 +335,8 @@ void StreamExecutor::poll() {
 
 /// Waits for the oldest arrival that was not waited for yet.
 void StreamExecutor::collect_loss() {
+  // The memory of a gradient is the next one's as soon as its loss is known.
+  if (gathered_.size() == uncollected_.size()) apply_planned();
   GradientStream& stream = *uncollected_.pop();
   const GradientStream::Job& job = stream.oldest();
   try {

@@ -9,6 +9,7 @@
 #include "runtime/events/wall_events.h"
 #include "runtime/execution/completions.h"
 #include "runtime/execution/executor.h"
+#include "runtime/execution/gathered_arrivals.h"
 #include "runtime/execution/gradient_stream.h"
 #include "runtime/execution/job_options.h"
 #include "runtime/execution/throttle.h"
@@ -25,7 +26,9 @@ namespace tardigrad {
 ///
 /// In wall time each worker has a stream, and its job starts at the hand-over. In virtual time the workers of
 /// a device share a few, so that as many gradients are computed at once, and a job is enqueued when it
-/// arrives: one that is thrown away is never computed, and the host runs ahead of the devices.
+/// arrives: one that is thrown away is never computed, and the host runs ahead of the devices. Arrivals are
+/// gathered until a job needs a model that one of them hands over, and applied in one pass over model and
+/// mean, as many at most as there are streams.
 class StreamExecutor final : public Executor {
  public:
   /// Holds what a run in wall time has besides.
@@ -48,6 +51,7 @@ class StreamExecutor final : public Executor {
   void arrive(int worker, const Job& job, Orders& orders, double lr) override;
   std::size_t capacity() const override { return capacity_; }
   std::optional<double> computing_s() const override { return computing_s_; }
+  void apply_planned() override;
   float collect() override;
   void retire_discarded(int worker) override;
   void lose(int worker, bool computes) override;
@@ -84,8 +88,8 @@ class StreamExecutor final : public Executor {
                    const ServerOptions& options);
   void make_replicated_server(const Objective& objective, const Devices& devices,
                               const ServerOptions& options);
-  void place_jobs(const Orders& orders);
-  void apply(const Orders& orders, double lr, const ArrivedGradient* gradient);
+  void place_jobs(const Orders& orders, std::vector<Replica*>& targets);
+  void apply(std::span<const ArrivalActions> arrivals, std::uint64_t version);
   void start(const std::vector<int>& workers);
   void start(int worker);
   void discard(int worker);
@@ -111,6 +115,7 @@ class StreamExecutor final : public Executor {
   std::vector<WorkerJobs> workers_;
   ReplicaSnapshot replica_snapshot_;
   std::vector<Replica*> targets_;      // of the hand-overs that are being carried out; null: it is there
+  GatheredArrivals gathered_;          // virtual time
   std::vector<int> polled_;            // workers whose completion is to be polled for
   Fifo<GradientStream*> uncollected_;  // of the arrivals whose loss is not known yet
   Fifo<float> losses_;                 // of those before them

@@ -9,8 +9,9 @@
 /// from memory, the mean and the model (5 MB) may stay in a large cache; at d = 10 million nothing stays. The
 /// copy goes likewise from gradients to replicas, in pieces for which it moves the bytes of an update. Bytes
 /// are what the work needs at least: 8 a float for the copy (read and written), 32 a parameter for an update
-/// with the hand-over, 28 without, 4 less by exchange or with rows in bf16. The naive passes are credited the
-/// same 32, so that all GB/s compare as speeds. The exact mean of the N rows is measured as a whole.
+/// with the hand-over, 28 without, 4 less by exchange or with rows in bf16. The naive passes, and updates of
+/// which 16 are one pass (ServerUpdates), are credited the same 32, so that all GB/s compare as speeds. The
+/// exact mean of the N rows is measured as a whole.
 ///
 /// On a GPU that is the device's own time for the cycle as one graph: bytes/s without what launching costs,
 /// which counts for small d. That is measured apart, and by the host's clock: one update on an idle device,
@@ -187,6 +188,15 @@ std::vector<Work> all_work(const Device& device, const Server<Device>& server) {
   const auto update = [&server](Fold fold, bool hand_over) {
     return [&server, fold, hand_over](std::size_t i) { return server.update(i, fold, hand_over); };
   };
+  // All of them at the first of so many, and nothing at the others.
+  const auto in_one_pass = [&](std::size_t i) {
+    if (i % ServerUpdates::most != 0) return;
+    ServerUpdates pass;
+    for (; pass.count < std::min(ServerUpdates::most, server.workers() - i); ++pass.count) {
+      pass.updates[pass.count] = server.update(i + pass.count, Fold::replace, true);
+    }
+    device.execute(pass);
+  };
   std::vector<Work> works = {
       {"copy", false, server.copies(), server.bytes_of_copy(), [&server](std::size_t i) { server.copy(i); }},
       {"naive passes", true, server.workers(), server.update(0, Fold::replace, true).bytes(),
@@ -196,6 +206,8 @@ std::vector<Work> all_work(const Device& device, const Server<Device>& server) {
       updates("fused, exchange", update(Fold::exchange, true)),
       updates("exchange, no hand-over", update(Fold::exchange, false)),
       updates("fused, rows in bf16", [&server](std::size_t i) { return server.update_in_bf16(i); }),
+      {"fused, all in one pass", true, server.workers(), server.update(0, Fold::replace, true).bytes(),
+       in_one_pass},
       {"exact mean of the rows", false, 1, server.mean_of_rows().bytes(),
        [&](std::size_t) { device.execute(server.mean_of_rows()); }}};
   if constexpr (!std::is_same_v<Device, CpuDevice>) {

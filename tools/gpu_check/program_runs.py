@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What gpu_check asks of the program as a whole: how long it takes to start, that every method runs, that runs repeat to
-the byte, and that one which is killed goes on. Each run prints a line; the last line sums up. Exit code 1: something is
+"""What gpu_check asks of the program as a whole: how long it takes to start, how many gradients a second there
+are in virtual time, that every method runs, that runs repeat to the byte, and that one which is killed goes on. Each run prints a line; the last line sums up. Exit code 1: something is
 not as it should be."""
 
 import argparse
@@ -47,7 +47,9 @@ class Runs:
         write_images(folder)
 
     def command(self, model, *options, device=None):
-        data = [] if model.startswith("quadratic") else ["--dataset", "mnist", "--data-dir", self.folder, "--batch-size", "32"]
+        data = [] if model.startswith("quadratic") else ["--dataset", "mnist", "--data-dir", self.folder]
+        if data and "--batch-size" not in options:
+            data += ["--batch-size", "32"]
         return [self.arguments.program, "train", "--model", model, *data, "--lr", "0.01", "--device",
                 device or self.arguments.device, *options]
 
@@ -73,6 +75,11 @@ class Runs:
         return saved.read_bytes()
 
 
+def write_lines(runs, lines):
+    if runs.arguments.json:
+        runs.arguments.json.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def start(runs):
     lines = []
     for model in ("quadratic:tridiagonal:1000", "mlp", "cnn"):
@@ -87,8 +94,7 @@ def start(runs):
             lines.append({"benchmark": "start", "case": ["model", "plan"], "model": model.split(":")[0], "plan": plan,
                           "seconds": seconds, "parts": min(taken, key=lambda one: abs(one[0] - seconds))[1]})
             print(f"{model}, plan {plan}: {seconds:.2f} s to the first update", flush=True)
-    if runs.arguments.json:
-        runs.arguments.json.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_lines(runs, lines)
     return ", ".join(f"{line['model']} {line['seconds']:.2f} s" for line in lines if line["plan"] == "kept")
 
 
@@ -157,7 +163,30 @@ def resume(runs):
     return f"killed {kills} times, the same bytes"
 
 
-CHECKS = {"start": start, "methods": methods, "repeats": repeats, "resume": resume}
+def virtual_time(runs):
+    """Gradients a second of 100 workers with small minibatches, which leave the same bytes each time."""
+    lines = []
+    for method in ("dude", "ringleader", "ia2sgd"):
+        command = runs.command("mlp", "--method", method, "--workers", "100", "--batch-size", "4", "--clock", "virtual",
+                               "--compute-time", "linear:1:1+halfnormal", "--deterministic", "--time-limit",
+                               10000 * runs.arguments.seconds)
+        rates = []
+        models = set()
+        for _ in range(3):
+            saved = runs.folder / "model.npy"
+            _, summary = runs.run(method, [*command, "--save", saved])
+            rates.append(summary["gradients"] / summary["train_time_s"])
+            models.add(saved.read_bytes())
+        if len(models) > 1:
+            raise Failure(f"{method}: runs in virtual time left different models")
+        lines.append({"benchmark": "virtual_time", "case": ["method"], "method": method,
+                      "gradients_per_s": statistics.median(rates)})
+        print(f"{method}: {statistics.median(rates):,.0f} gradients/s", flush=True)
+    write_lines(runs, lines)
+    return ", ".join(f"{line['method']} {line['gradients_per_s']:,.0f} gradients/s" for line in lines)
+
+
+CHECKS = {"start": start, "virtual_time": virtual_time, "methods": methods, "repeats": repeats, "resume": resume}
 
 
 def main():
@@ -165,8 +194,8 @@ def main():
     parser.add_argument("check", choices=CHECKS, nargs="+")
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--json", type=pathlib.Path, help="what `start` measures, a JSON object a line")
-    parser.add_argument("--seconds", type=float, default=2, help="of each of the `methods`")
+    parser.add_argument("--json", type=pathlib.Path, help="what `start` or `virtual_time` measures, a JSON object a line")
+    parser.add_argument("--seconds", type=float, default=2, help="of each of the `methods`; `virtual_time` takes 10,000 times as much")
     arguments = parser.parse_args()
     arguments.program = arguments.program.resolve()
     with tempfile.TemporaryDirectory() as folder:

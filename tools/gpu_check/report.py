@@ -15,6 +15,7 @@ GOALS = [
     ("workers", {"workers": 10, "batch": 32}, "over_one_worker", ">=", 3.5),
     ("start", {"model": "cnn", "plan": "kept"}, "seconds", "<=", 2),
     ("start", {"model": "mlp", "plan": "kept"}, "seconds", "<=", 1),
+    ("virtual_time", {"method": "dude"}, "gradients_per_s", ">=", 500000),
     ("cnn_step", {}, "over_pytorch_eager", ">=", 1.3),
     ("cnn_step", {}, "over_pytorch_graphs", ">=", 1.3),
     ("cnn_step_compiled", {}, "over_pytorch", ">=", 1.3),
