@@ -48,10 +48,10 @@ double ServerUpdate::flops() const {
   return flops_per_element * static_cast<double>(dimension);
 }
 
-void check(const ServerUpdates& pass) {
-  for (const ServerUpdate& update : pass.all()) {
-    require<ServerUpdates>(update.dimension == pass.updates.front().dimension, "the dimensions differ");
-    if (update.dimension > 0) check(update);
+void ServerUpdates::check() const {
+  for (const ServerUpdate& update : all()) {
+    require<ServerUpdates>(update.dimension == updates.front().dimension, "the dimensions differ");
+    if (update.dimension > 0) tardigrad::check(update);
   }
 }
 

@@ -119,7 +119,7 @@ __device__ void update_many_at(std::size_t i, const OfUpdates& updates, float* m
     const OfUpdate& update = updates.of[k];
     GradientAndRow<S, width> now = next;
     const bool last = k + 1 == updates.count;
-    const bool same_row = !last && updates.of[k + 1].row == update.row;
+    const bool same_row = S::writes_row && !last && updates.of[k + 1].row == update.row;
     if (!last) {
       if constexpr (S::reads_gradient) next.gradient = load_streaming<width>(updates.of[k + 1].gradient + i);
       if (!same_row) load_row(i, updates.of[k + 1], next);
@@ -140,7 +140,7 @@ __device__ void update_many_at(std::size_t i, const OfUpdates& updates, float* m
   if constexpr (S::writes_model) store(model + i, x);
 }
 
-/// As server_update_kernel.
+/// Has the threads of server_update_kernel.
 template <typename S>
 __global__ void __launch_bounds__(threads_per_block)
     server_updates_kernel(std::size_t packs, std::size_t dimension, OfUpdates updates, float* mean,
@@ -194,7 +194,7 @@ void ServerUpdate::launch(CudaStream stream) const {
 }
 
 void ServerUpdates::launch(CudaStream stream) const {
-  check(*this);
+  check();
   std::span<const ServerUpdate> rest = all();
   while (!rest.empty() && rest.front().dimension > 0) {
     const auto differs = [](const ServerUpdate& one, const ServerUpdate& next) {

@@ -118,8 +118,9 @@ struct ServerUpdate {
 /// updates, in their order, before the next ones are looked at. So the model and the mean, which every
 /// arrival reads and writes, come from memory and go back once, and every bit is that of one by one.
 ///
-/// The updates have one dimension, and each keeps to what ServerUpdate says. A vector of one may be a vector
-/// of another: the same one, or one that does not overlap it.
+/// The updates have one dimension, and each keeps to what ServerUpdate says. They may share a vector that is
+/// in the same place in all of them, as a row is where a worker arrives twice; and a gradient may be the row
+/// of a later update, as an exchange makes it.
 ///
 /// A GPU takes as many by one kernel as follow each other with the same switches, mean and model, and without
 /// a correction; others have kernels of their own.
@@ -136,10 +137,14 @@ struct ServerUpdates {
 
   std::span<const ServerUpdate> all() const { return std::span(updates).first(count); }
 
+  /// Throws what run() throws, and does nothing else.
+  void check() const;
+
   /// Computes on the calling thread.
   void run() const;
 
-  /// Computes the elements from `begin` on, up to `end`, on the calling thread. `begin` is a multiple of 16.
+  /// Computes the elements from `begin` on, up to `end`, on the calling thread, of updates that have been
+  /// checked. `begin` is a multiple of 16.
   void run(std::size_t begin, std::size_t end) const;
 
   /// Enqueues the kernels. The current device must be the stream's.

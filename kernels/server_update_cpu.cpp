@@ -184,14 +184,17 @@ constexpr std::size_t block_size = 1024;
 void ServerUpdate::run() const {
   if (dimension == 0) return;
   check(*this);
-  range_of (*this)(*this, 0, dimension, fetch_ahead(dimension, page_floats));
+  const UpdateRange update_elements = range_of(*this);
+  update_elements(*this, 0, dimension, fetch_ahead(dimension, page_floats));
   if (is_large(*this)) finish_streaming();
 }
 
-void ServerUpdates::run() const { run(0, updates.front().dimension); }
+void ServerUpdates::run() const {
+  check();
+  run(0, updates.front().dimension);
+}
 
 void ServerUpdates::run(std::size_t begin, std::size_t end) const {
-  check(*this);
   if (count == 0 || begin >= end) return;
   std::array<UpdateRange, most> ranges{};
   std::ranges::transform(all(), ranges.begin(), range_of);

@@ -170,9 +170,8 @@ void visit_switches(const ServerUpdate& update, const Visit& visit) {
       });
 }
 
-/// Throw std::logic_error as server_update.h says.
+/// Throws std::logic_error as server_update.h says.
 void check(const ServerUpdate& update);
-void check(const ServerUpdates& pass);
 
 /// Tells whether two updates, one behind the other, may be of one kernel that keeps mean and model in
 /// registers.

@@ -17,21 +17,20 @@ class GatheredArrivals {
  public:
   std::size_t size() const { return size_; }
 
-  /// Adds an arrival, with what `orders` have for the server. The vector it returns is to be filled: where
-  /// the models of its hand-overs go, as ParameterServer::apply() takes them. It stays until the next call.
-  std::vector<Replica*>& add(Orders& orders, double lr, const ArrivedGradient& gradient) {
+  /// Adds an arrival, with what `orders` have for the server. `targets` says where the models of its
+  /// hand-overs go, as ParameterServer::apply() takes them. It is exchanged for memory that is used again.
+  void add(Orders& orders, double lr, const ArrivedGradient& gradient, std::vector<Replica*>& targets) {
     if (size_ == arrivals_.size()) arrivals_.emplace_back();
     Arrival& arrival = arrivals_[size_++];
     orders.take_for_server(arrival.actions);
     arrival.lr = lr;
     arrival.gradient = gradient;
-    arrival.targets.clear();
+    arrival.targets.swap(targets);
     version_ = orders.version();
-    return arrival.targets;
   }
 
   /// Tells whether a hand-over of one of them writes that replica.
-  bool write(const Replica& replica) const {
+  bool writes(const Replica& replica) const {
     return std::ranges::any_of(std::span(arrivals_).first(size_), [&](const Arrival& arrival) {
       return std::ranges::find(arrival.targets, &replica) != arrival.targets.end();
     });

@@ -31,8 +31,9 @@ void pause(int& looks) {
 #endif
 }
 
-/// Tells whether actions behind a lazy fold may read the gradient: those that merely hand the model over, as
-/// most do, leave its memory to the next gradient at once, while the caches hold it.
+/// Tells whether actions behind a lazy fold may read the gradient. Those that merely hand the model over, as
+/// most do, let the fold keep its memory as the row, and leave what it had to the next gradient at once,
+/// while the caches hold it.
 bool reads_gradient(const Actions& actions) {
   const auto hands_over = [](const Action& action) { return std::holds_alternative<HandOver>(action); };
   return !std::ranges::all_of(actions, hands_over);
@@ -170,8 +171,8 @@ float LookaheadExecutor::collect() {
   return arrival(collected_++).loss;
 }
 
-/// Arrivals are applied when there are some of them, or nothing else is to be done: the more, the fewer
-/// passes over model and mean. But helpers wait for models.
+/// Arrivals are applied when there are some of them, or a thread has nothing to do: the more, the fewer
+/// passes over model and mean, but helpers wait for models.
 void LookaheadExecutor::apply_until(std::uint64_t count) {
   const std::size_t enough = lanes_.size();
   int looks = 0;
@@ -179,7 +180,8 @@ void LookaheadExecutor::apply_until(std::uint64_t count) {
     const std::uint64_t number = applied_.load(std::memory_order_relaxed);
     if (number >= count) return;
     const std::uint64_t end = computed_until();
-    if (end < number + enough && compute_one(*lanes_.front())) continue;
+    const bool more_are_better = end == number || (end < number + enough && idle_helpers_ == 0);
+    if (more_are_better && compute_one(*lanes_.front())) continue;
     if (end > number) {
       apply(number, end);
     } else {
@@ -211,7 +213,12 @@ void LookaheadExecutor::apply(std::uint64_t begin, std::uint64_t end) {
     if (one.gradient) gradients_.push_back(arrived(one));
     of_arrivals_.push_back({one.actions, one.lr, one.targets, one.gradient ? &gradients_.back() : nullptr});
   }
-  server_.apply_all(of_arrivals_);
+  try {
+    server_.apply_all(of_arrivals_);
+  } catch (...) {
+    failed_ = true;
+    throw;
+  }
   for (std::uint64_t number = begin; number < end; ++number) give_back_gradient(arrival(number));
   publish(applied_, end);
 }
@@ -243,8 +250,13 @@ void LookaheadExecutor::compute(std::uint64_t number, Lane& lane) {
     const BufferRef<float> gradient(one.gradient, dimension_, server_stream_.device());
     lane.jobs.enqueue_minibatch(one.worker, one.job);
     lane.jobs.enqueue_gradient(one.worker, one.job, one.model->model, gradient, &one.loss);
-    if (one.fold) server_.fold(*one.fold, arrived(one));
-    if (!reads_gradient(one.actions)) give_back_gradient(one);
+    const bool read_later = reads_gradient(one.actions);
+    if (one.fold) {
+      ArrivedGradient folded = arrived(one);
+      if (read_later) folded.exchangeable = nullptr;
+      server_.fold(*one.fold, folded);
+    }
+    if (!read_later) give_back_gradient(one);
   } catch (...) {
     one.error = std::current_exception();
   }
@@ -281,8 +293,14 @@ ArrivedGradient LookaheadExecutor::arrived(Arrival& one) {
 void LookaheadExecutor::help(Lane& lane) {
   name_this_thread(lane.stream.ref().name().c_str());
   int looks = 0;
+  bool idle = false;
   while (!ending_) {
-    if (help_with_shared() || compute_one(lane)) {
+    const bool worked = help_with_shared() || compute_one(lane);
+    if (worked == idle) {
+      idle = !worked;
+      idle_helpers_ += idle ? 1 : -1;
+    }
+    if (worked) {
       looks = 0;
     } else if (looks < looks_before_sleep) {
       pause(looks);

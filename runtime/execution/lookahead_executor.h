@@ -25,10 +25,10 @@ namespace tardigrad {
 ///
 /// Arrivals are planned in a ring. Helper threads compute gradients of planned arrivals, the earliest first
 /// whose model has been handed over, and the calling thread does the same until some arrivals, one behind the
-/// other, have theirs. It carries out their actions, always in order, in one pass over model and mean, which
-/// helpers share. Nothing else is computed: a job that is thrown away never arrives. A lazy fold, which moves
-/// a row and no more, is done by the thread that computed the gradient, while its caches hold it. Who
-/// computes what changes no bit.
+/// other, have theirs. It carries out their actions, always in order, plain steps in one pass over model and
+/// mean, which helpers share. Nothing else is computed: a job that is thrown away never arrives. A lazy fold,
+/// which moves a row and no more, is done by the thread that computed the gradient, while its caches hold it.
+/// Who computes what changes no bit.
 ///
 /// With one device there is no helper, and everything runs on the calling thread.
 class LookaheadExecutor final : public Executor {
@@ -66,7 +66,7 @@ class LookaheadExecutor final : public Executor {
         : stream(Stream::immediate(device, "workers " + device.name())), jobs(objective, stream, options) {}
     Stream stream;
     GradientJobs jobs;
-    std::vector<float*> free_gradients = {};  // that were computed here; the one on top was used last
+    std::vector<float*> free_gradients = {};  // memory last used here, the latest on top
   };
 
   struct WorkerJobs {
@@ -150,6 +150,7 @@ class LookaheadExecutor final : public Executor {
 
   std::atomic<bool> ending_ = false;
   std::atomic<int> sleeping_ = 0;
+  std::atomic<int> idle_helpers_ = 0;  // that look for work, or sleep
   std::atomic<std::uint32_t> wake_ups_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;  // the caller's first
   std::vector<std::jthread> helpers_;

@@ -46,6 +46,8 @@ StreamExecutor::StreamExecutor(Objective& objective, const Devices& devices, Ser
   const StreamLayout layout(workers_.size(), devices.workers.size(), wall_.has_value());
   const std::size_t streams = layout.streams;
   capacity_ = layout.jobs_ahead * streams;
+  // With more, few workers would have too little to compute meanwhile.
+  most_gathered_ = std::clamp<std::size_t>(workers_.size() / 2, 1, streams);
   for (std::size_t i = 0; i < streams; ++i) {
     const Device device = devices.of_worker(i);
     const Device home = devices.replicated ? device : devices.server;
@@ -119,8 +121,8 @@ void StreamExecutor::show_pauses_to_devices() {
 }
 
 /// Finds out where the models of hand-overs go.
-void StreamExecutor::place_jobs(const Orders& orders, std::vector<Replica*>& targets) {
-  targets.clear();
+void StreamExecutor::place_jobs(const Orders& orders) {
+  targets_.clear();
   for (const Orders::OfJob& order : orders.of_jobs()) {
     if (order.kind == Orders::OfJob::Kind::discard) {
       discard(order.worker);
@@ -129,14 +131,14 @@ void StreamExecutor::place_jobs(const Orders& orders, std::vector<Replica*>& tar
     WorkerJobs& worker = state(order.worker);
     bool fresh = false;
     Replica& replica = worker.replicas->take(order.job.version, fresh);
-    targets.push_back(fresh ? &replica : nullptr);
+    targets_.push_back(fresh ? &replica : nullptr);
     worker.models.push({order.job.number, &replica});
   }
 }
 
 void StreamExecutor::carry_out(const Orders& orders, double lr) {
   apply_planned();
-  place_jobs(orders, targets_);
+  place_jobs(orders);
   const ArrivalActions all{orders.for_server(), lr, targets_, nullptr};
   apply({&all, 1}, orders.version());
   start(orders.starts());
@@ -160,7 +162,7 @@ void StreamExecutor::arrive(int index, const Job&, Orders& orders, double lr) {
   WorkerJobs& worker = state(index);
   if (!wall_) {
     while (worker.stream->full()) collect_loss();
-    if (gathered_.write(*worker.models.front().replica)) apply_planned();
+    if (gathered_.writes(*worker.models.front().replica)) apply_planned();
     start(index);
   }
   GradientStream::Job& job = wall_ ? worker.stream->oldest() : worker.stream->latest();
@@ -169,12 +171,12 @@ void StreamExecutor::arrive(int index, const Job&, Orders& orders, double lr) {
   const ArrivedGradient gradient{job.gradient.ref(), wall_ ? nullptr : &job.complete, nullptr, &job.taken};
   computing_s_ = job.computing_s();
   uncollected_.push(worker.stream);
+  place_jobs(orders);
   if (!wall_) {
-    place_jobs(orders, gathered_.add(orders, lr, gradient));
-    if (gathered_.size() == streams_.size()) apply_planned();
+    gathered_.add(orders, lr, gradient, targets_);
+    if (gathered_.size() >= most_gathered_) apply_planned();
     return;
   }
-  place_jobs(orders, targets_);
   const ArrivalActions all{orders.for_server(), lr, targets_, &gradient};
   apply({&all, 1}, orders.version());
   collect_loss();  // the gradient is there already, and the stream free for its next job

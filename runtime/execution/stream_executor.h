@@ -27,8 +27,9 @@ namespace tardigrad {
 /// In wall time each worker has a stream, and its job starts at the hand-over. In virtual time the workers of
 /// a device share a few, so that as many gradients are computed at once, and a job is enqueued when it
 /// arrives: one that is thrown away is never computed, and the host runs ahead of the devices. Arrivals are
-/// gathered until a job needs a model that one of them hands over, and applied in one pass over model and
-/// mean, as many at most as there are streams.
+/// gathered until a job needs a model that one of them hands over, and told to the server at once, which does
+/// plain steps in one pass over model and mean: as many at most as there are streams, and as half the
+/// workers.
 class StreamExecutor final : public Executor {
  public:
   /// Holds what a run in wall time has besides.
@@ -88,7 +89,7 @@ class StreamExecutor final : public Executor {
                    const ServerOptions& options);
   void make_replicated_server(const Objective& objective, const Devices& devices,
                               const ServerOptions& options);
-  void place_jobs(const Orders& orders, std::vector<Replica*>& targets);
+  void place_jobs(const Orders& orders);
   void apply(std::span<const ArrivalActions> arrivals, std::uint64_t version);
   void start(const std::vector<int>& workers);
   void start(int worker);
@@ -105,6 +106,7 @@ class StreamExecutor final : public Executor {
   void show_pauses_to_devices();
 
   std::size_t capacity_;
+  std::size_t most_gathered_;
   std::optional<Wall> wall_;
   std::optional<PinnedBuffer<PauseState>> pauses_;
   /// One, or one for each GPU that keeps the model, or one on which shards meet and one for each of them.

@@ -56,7 +56,8 @@ class ParameterServer {
                      const ArrivedGradient* gradient) = 0;
 
   /// Does the same for several arrivals, in their order, with the same bits. Their updates may be done in one
-  /// pass over memory, so that none may be waited for before the call returns.
+  /// pass over memory, so that none may be waited for before the call returns. Where it throws, any number of
+  /// the arrivals may be left out of the model.
   virtual void apply_all(std::span<const ArrivalActions> arrivals) {
     for (const auto& [actions, lr, replicas, gradient] : arrivals) apply(actions, lr, replicas, gradient);
   }

@@ -318,8 +318,13 @@ void Server::apply(const Actions& actions, double lr, std::span<Replica* const> 
 }
 
 void Server::apply_all(std::span<const ArrivalActions> arrivals) {
-  for (const ArrivalActions& arrival : arrivals) apply(arrival, &pass_);
-  pass_.enqueue();
+  try {
+    for (const ArrivalActions& arrival : arrivals) apply(arrival, &pass_);
+    pass_.enqueue();
+  } catch (...) {
+    pass_.drop();
+    throw;
+  }
 }
 
 void Server::apply(const ArrivalActions& arrival, UpdatePass* pass) {

@@ -22,7 +22,7 @@ void UpdatePass::enqueue() {
   if (!gathers_) return;
   constexpr std::size_t part_size = std::size_t{16} << 10;
   if (parallel_for_ && pass_.count > 0 && pass_.updates.front().dimension >= 2 * part_size) {
-    run_in_parts(part_size);
+    stream_.host(ServerUpdates::name, [this] { run_in_parts(part_size); });
   } else if (pass_.count == 1) {
     stream_.enqueue(pass_.updates.front());
   } else if (pass_.count > 1) {
@@ -33,10 +33,16 @@ void UpdatePass::enqueue() {
   events_.clear();
 }
 
+void UpdatePass::drop() {
+  pass_.count = 0;
+  events_.clear();
+}
+
 /// By elements: a thread may find a part of mean and model in its caches, and the vectors of an arrival are
 /// on their way to all threads at once.
 void UpdatePass::run_in_parts(std::size_t part_size) const {
   const std::size_t dimension = pass_.updates.front().dimension;
+  pass_.check();
   parallel_for_((dimension + part_size - 1) / part_size,
                 [&](std::size_t i) { pass_.run(i * part_size, std::min((i + 1) * part_size, dimension)); });
 }

@@ -34,6 +34,9 @@ class UpdatePass {
   /// Enqueues what is gathered.
   void enqueue();
 
+  /// Forgets what is gathered.
+  void drop();
+
   /// Returns the stream, for work behind all that has been added.
   StreamRef stream() {
     enqueue();

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 threads=${1:-$(nproc)}
-programs=(build/tools/tardigrad "${@:2}")
+programs=(build/tools/tardigrad ${2:+"$2"})
 tools/fetch_data.sh mnist
 log=$(mktemp)
 rates=$(mktemp)

@@ -232,7 +232,7 @@ def measure(check):
     benchmark("turnaround", 40, [])
     benchmark("workers", 40, [])
     whole_program(check, "start", 90)
-    whole_program(check, "virtual_time", 60)
+    whole_program(check, "virtual_time", 90)
     against_pytorch(check, "cnn_step", 130)
     against_pytorch(check, "resnet18_step", 60, "--architecture", "resnet18", "--batch", "32", "128", "--rounds", "9")
 

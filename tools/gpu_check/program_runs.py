@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What gpu_check asks of the program as a whole: how long it takes to start, how many gradients a second there
-are in virtual time, that every method runs, that runs repeat to the byte, and that one which is killed goes on. Each run prints a line; the last line sums up. Exit code 1: something is
-not as it should be."""
+"""What gpu_check asks of the program as a whole: how long it takes to start, how many gradients a second there are in
+virtual time, that every method runs, that runs repeat to the byte, and that one which is killed goes on. Each run prints a
+line; the last line sums up. Exit code 1: something is not as it should be."""
 
 import argparse
 import json
@@ -169,7 +169,7 @@ def virtual_time(runs):
     for method in ("dude", "ringleader", "ia2sgd"):
         command = runs.command("mlp", "--method", method, "--workers", "100", "--batch-size", "4", "--clock", "virtual",
                                "--compute-time", "linear:1:1+halfnormal", "--deterministic", "--time-limit",
-                               10000 * runs.arguments.seconds)
+                               5000 * runs.arguments.seconds)
         rates = []
         models = set()
         for _ in range(3):
@@ -195,7 +195,7 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--json", type=pathlib.Path, help="what `start` or `virtual_time` measures, a JSON object a line")
-    parser.add_argument("--seconds", type=float, default=2, help="of each of the `methods`; `virtual_time` takes 10,000 times as much")
+    parser.add_argument("--seconds", type=float, default=2, help="of each of the `methods`; `virtual_time` takes 5,000 times as much")
     arguments = parser.parse_args()
     arguments.program = arguments.program.resolve()
     with tempfile.TemporaryDirectory() as folder:

@@ -10,12 +10,12 @@ namespace {
 
 class GatheredArrivalsOnStreams : public ::testing::Test {
  protected:
-  std::vector<Replica*>& add(int worker, std::uint64_t version) {
+  void add(int worker, std::uint64_t version, std::vector<Replica*> targets) {
     Orders orders;
     orders.begin(version);
     orders.add(Step{});
     orders.hand_over(worker, {0, version + 1});
-    return gathered_.add(orders, 0.1 * worker, {host_view(&memory_[static_cast<std::size_t>(worker)], 1)});
+    gathered_.add(orders, 0.1 * worker, {host_view(&memory_[static_cast<std::size_t>(worker)], 1)}, targets);
   }
 
   std::vector<float> memory_ = std::vector<float>(4);
@@ -26,8 +26,8 @@ class GatheredArrivalsOnStreams : public ::testing::Test {
 
 TEST_F(GatheredArrivalsOnStreams, AreTakenInTheirOrderAndThenGone) {
   EXPECT_TRUE(gathered_.take().empty());
-  add(1, 5) = {&replica_};
-  add(2, 6) = {nullptr};
+  add(1, 5, {&replica_});
+  add(2, 6, {nullptr});
   EXPECT_EQ(gathered_.size(), 2U);
   EXPECT_EQ(gathered_.version(), 7U);
   const auto all = gathered_.take();
@@ -44,13 +44,13 @@ TEST_F(GatheredArrivalsOnStreams, AreTakenInTheirOrderAndThenGone) {
 }
 
 TEST_F(GatheredArrivalsOnStreams, KnowWhichReplicasTheyWrite) {
-  add(1, 5) = {nullptr, &replica_};
-  EXPECT_TRUE(gathered_.write(replica_));
-  EXPECT_FALSE(gathered_.write(other_));
+  add(1, 5, {nullptr, &replica_});
+  EXPECT_TRUE(gathered_.writes(replica_));
+  EXPECT_FALSE(gathered_.writes(other_));
   gathered_.take();
-  EXPECT_FALSE(gathered_.write(replica_));
-  EXPECT_TRUE(add(2, 6).empty());
-  EXPECT_FALSE(gathered_.write(replica_));
+  EXPECT_FALSE(gathered_.writes(replica_));
+  add(2, 6, {});
+  EXPECT_FALSE(gathered_.writes(replica_));
 }
 
 }  // namespace

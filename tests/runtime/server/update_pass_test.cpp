@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <random>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -158,6 +159,27 @@ TEST(ArrivalsAtOnceInTheCall, HaveTheBitsOfOneByOne) {
   const auto immediate = [] { return Stream::immediate({}, "server"); };
   compare_passes(immediate, 70, 6);
   compare_passes(immediate, 40'000, 2);
+}
+
+// Whether that shows while they are gathered, or in the kernel.
+TEST(ArrivalsAtOnceInTheCall, AreForgottenWhereOneIsRefused) {
+  constexpr std::size_t dimension = 40'000;
+  const Stream stream = Stream::immediate({}, "server");
+  Server server(stream, dimension, 1, {.tables = 0, .mean = false}, {}, parts_backwards);
+  server.set_model(std::vector<float>(dimension));
+  std::vector<float> ones(dimension, 1.0F);
+  const ArrivedGradient gradient{host_view(ones.data(), dimension)};
+  const Actions step{Step{}};
+  const Actions fold{FoldRow{0}};
+  const ArrivalActions good{step, 1, {}, &gradient};
+  const ArrivalActions without_table{fold, 1, {}, &gradient};
+  const ArrivalActions without_gradient{step, 1, {}, nullptr};
+  EXPECT_THROW(server.apply_all(std::vector{good, without_table}), std::logic_error);
+  EXPECT_THROW(server.apply_all(std::vector{good, without_gradient}), DeviceError);
+  server.apply_all(std::vector{good, good});
+  std::vector<float> model(dimension);
+  server.read_model(model);
+  EXPECT_THAT(model, ::testing::Each(-2));
 }
 
 }  // namespace
