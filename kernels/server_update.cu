@@ -159,23 +159,27 @@ bool all_aligned(const ServerUpdate& update) {
          is_aligned<4>(update.model) && is_aligned<4>(update.hand_over);
 }
 
+/// Is how many items a kernel has: packs of four elements where all vectors are aligned, and the rest.
+struct Items {
+  Items(std::size_t dimension, bool aligned)
+      : packs(aligned ? dimension / 4 : 0), count(dimension - 3 * packs) {}
+  std::size_t packs;
+  std::size_t count;
+};
+
 /// Enqueues updates that may share a kernel, of which there are two or more.
 template <typename S>
 void launch_together(std::span<const ServerUpdate> updates, CudaStream stream) {
   OfUpdates arguments{static_cast<int>(updates.size()), {}};
   for (std::size_t k = 0; k < updates.size(); ++k) {
     const ServerUpdate& update = updates[k];
-    arguments.of[k] = {update.gradient,
-                       tardigrad::row_of<S>(update),
-                       update.hand_over,
-                       {update.fold_weight, update.mean_weight, update.correction_weight, update.step_size}};
+    arguments.of[k] = {update.gradient, tardigrad::row_of<S>(update), update.hand_over, weights_of(update)};
   }
   const ServerUpdate& first = updates.front();
   const bool aligned = std::ranges::all_of(updates, [](const ServerUpdate& one) { return all_aligned(one); });
-  const std::size_t packs = aligned ? first.dimension / 4 : 0;
-  const std::size_t items = aligned ? packs + first.dimension % 4 : first.dimension;
-  launch_kernel(ServerUpdates::name, server_updates_kernel<S>, all_for(items), stream, packs, first.dimension,
-                arguments, first.mean, first.model);
+  const Items items(first.dimension, aligned);
+  launch_kernel(ServerUpdates::name, server_updates_kernel<S>, all_for(items.count), stream, items.packs,
+                first.dimension, arguments, first.mean, first.model);
 }
 
 }  // namespace
@@ -183,13 +187,10 @@ void launch_together(std::span<const ServerUpdate> updates, CudaStream stream) {
 void ServerUpdate::launch(CudaStream stream) const {
   if (dimension == 0) return;
   check(*this);
-  const bool aligned = all_aligned(*this);
-  const std::size_t packs = aligned ? dimension / 4 : 0;
-  const std::size_t items = aligned ? packs + dimension % 4 : dimension;
+  const Items items(dimension, all_aligned(*this));
   visit_switches(*this, [&]<typename S>(S) {
-    launch_kernel(name, server_update_kernel<S>, all_for(items), stream, packs, dimension, gradient,
-                  row_of<S>(*this), mean, corrected, kept, model, hand_over,
-                  Weights{fold_weight, mean_weight, correction_weight, step_size});
+    launch_kernel(name, server_update_kernel<S>, all_for(items.count), stream, items.packs, dimension,
+                  gradient, row_of<S>(*this), mean, corrected, kept, model, hand_over, weights_of(*this));
   });
 }
 

@@ -143,7 +143,7 @@ void update_at(std::size_t i, const ServerUpdate& u, const Weights& weights) {
 template <typename S, bool large>
 void update_range(const ServerUpdate& update, std::size_t begin, std::size_t end, std::size_t ahead) {
   const ServerUpdate u = update;  // a copy that no store can alias, so that the pointers stay in registers
-  const Weights weights{u.fold_weight, u.mean_weight, u.correction_weight, u.step_size};
+  const Weights weights = weights_of(u);
   std::size_t i = begin;
   for (; i + lanes <= end; i += lanes) {
     if constexpr (large && S::reads_gradient) prefetch(u.gradient + i + ahead);

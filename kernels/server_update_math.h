@@ -87,6 +87,10 @@ struct Weights {
   float step;
 };
 
+inline Weights weights_of(const ServerUpdate& update) {
+  return {update.fold_weight, update.mean_weight, update.correction_weight, update.step_size};
+}
+
 /// Holds one element's operands in registers. `Value` is float, or a vector register of floats.
 template <typename Value>
 struct Element {

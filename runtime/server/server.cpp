@@ -186,11 +186,10 @@ void Server::average_no_rows(double* drift) {
 /// By columns. Parts have whole chunks, so that the drift is what it would be in one.
 void Server::average_rows_in_parallel(const MeanOfRows& whole) {
   constexpr std::size_t part_size = 8 * MeanOfRows::chunk;
-  const std::size_t parts = (whole.dimension + part_size - 1) / part_size;
-  parallel_for_(parts, [&](std::size_t i) {
+  in_parts(parallel_for_, whole.dimension, part_size, [&](std::size_t begin, std::size_t end) {
     MeanOfRows part = whole;
-    part.offset = i * part_size;
-    part.dimension = std::min(part_size, whole.dimension - part.offset);
+    part.offset = begin;
+    part.dimension = end - begin;
     if (whole.drift) part.drift = whole.drift + 2 * (part.offset / MeanOfRows::chunk);
     part.run();
   });

@@ -1,7 +1,5 @@
 #include "runtime/server/update_pass.h"
 
-#include <algorithm>
-
 namespace tardigrad {
 
 void UpdatePass::add(const ServerUpdate& update) {
@@ -41,10 +39,9 @@ void UpdatePass::drop() {
 /// By elements: a thread may find a part of mean and model in its caches, and the vectors of an arrival are
 /// on their way to all threads at once.
 void UpdatePass::run_in_parts(std::size_t part_size) const {
-  const std::size_t dimension = pass_.updates.front().dimension;
   pass_.check();
-  parallel_for_((dimension + part_size - 1) / part_size,
-                [&](std::size_t i) { pass_.run(i * part_size, std::min((i + 1) * part_size, dimension)); });
+  in_parts(parallel_for_, pass_.updates.front().dimension, part_size,
+           [this](std::size_t begin, std::size_t end) { pass_.run(begin, end); });
 }
 
 }  // namespace tardigrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <utility>
@@ -14,6 +15,13 @@ namespace tardigrad {
 /// Calls body(0), …, body(count − 1), which must not throw, on whatever threads there are. It returns when
 /// all are done.
 using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)>& body)>;
+
+/// Calls body(begin, end) for elements [0, size) in parts of `part_size`, on whatever threads there are.
+template <typename Body>
+void in_parts(const ParallelFor& parallel_for, std::size_t size, std::size_t part_size, const Body& body) {
+  parallel_for((size + part_size - 1) / part_size,
+               [&](std::size_t i) { body(i * part_size, std::min((i + 1) * part_size, size)); });
+}
 
 /// Gathers the updates of a stream, of consecutive arrivals, that are to be done in one pass over memory.
 class UpdatePass {

@@ -46,10 +46,9 @@ class Runs:
         self.arguments, self.folder, self.done = arguments, folder, 0
         write_images(folder)
 
-    def command(self, model, *options, device=None):
-        data = [] if model.startswith("quadratic") else ["--dataset", "mnist", "--data-dir", self.folder]
-        if data and "--batch-size" not in options:
-            data += ["--batch-size", "32"]
+    def command(self, model, *options, device=None, batch_size=32):
+        images = ["--dataset", "mnist", "--data-dir", self.folder, "--batch-size", batch_size]
+        data = [] if model.startswith("quadratic") else images
         return [self.arguments.program, "train", "--model", model, *data, "--lr", "0.01", "--device",
                 device or self.arguments.device, *options]
 
@@ -68,11 +67,14 @@ class Runs:
         self.done += 1
         return run.stderr, json.loads(log.read_text().splitlines()[-1])
 
-    def model(self, name, command):
-        """The bytes of the model that a run leaves."""
+    def model_and_summary(self, name, command):
+        """The bytes of the model that a run leaves, and the summary of its log."""
         saved = self.folder / "model.npy"
-        self.run(name, [*command, "--save", saved])
-        return saved.read_bytes()
+        _, summary = self.run(name, [*command, "--save", saved])
+        return saved.read_bytes(), summary
+
+    def model(self, name, command):
+        return self.model_and_summary(name, command)[0]
 
 
 def write_lines(runs, lines):
@@ -167,16 +169,15 @@ def virtual_time(runs):
     """Gradients a second of 100 workers with small minibatches, which leave the same bytes each time."""
     lines = []
     for method in ("dude", "ringleader", "ia2sgd"):
-        command = runs.command("mlp", "--method", method, "--workers", "100", "--batch-size", "4", "--clock", "virtual",
-                               "--compute-time", "linear:1:1+halfnormal", "--deterministic", "--time-limit",
-                               5000 * runs.arguments.seconds)
+        command = runs.command("mlp", "--method", method, "--workers", "100", "--clock", "virtual", "--compute-time",
+                               "linear:1:1+halfnormal", "--deterministic", "--time-limit", 5000 * runs.arguments.seconds,
+                               batch_size=4)
         rates = []
         models = set()
         for _ in range(3):
-            saved = runs.folder / "model.npy"
-            _, summary = runs.run(method, [*command, "--save", saved])
+            model, summary = runs.model_and_summary(method, command)
             rates.append(summary["gradients"] / summary["train_time_s"])
-            models.add(saved.read_bytes())
+            models.add(model)
         if len(models) > 1:
             raise Failure(f"{method}: runs in virtual time left different models")
         lines.append({"benchmark": "virtual_time", "case": ["method"], "method": method,

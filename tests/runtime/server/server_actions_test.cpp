@@ -233,16 +233,12 @@ TEST(LazyFolds, GiveByThemselvesTheBitsOfApply) {
   }
 }
 
-// Parts done in any order, on any thread.
 TEST(ParallelFor, ChangesNoBit) {
   constexpr std::size_t many = 20000;
-  const ParallelFor backwards = [](std::size_t count, const std::function<void(std::size_t)>& body) {
-    for (std::size_t i = count; i-- > 0;) std::jthread([&] { body(i); });
-  };
   const ServerMemory memory{.tables = 1, .mean = true};
   const ServerOptions options{.resum_every = 1};
   ServerRig alone(Stream::immediate({}, "server"), many, workers, memory, options);
-  ServerRig sharing(Stream::immediate({}, "server"), many, workers, memory, options, backwards);
+  ServerRig sharing(Stream::immediate({}, "server"), many, workers, memory, options, parts_backwards);
   for (ServerRig* rig : {&alone, &sharing}) rig->set_model(Vector(many));
   std::mt19937 random(1);
   std::normal_distribution<float> normal;

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -137,6 +139,11 @@ class ServerReference {
   std::vector<bool> main_counts_;
   std::vector<bool> next_counts_;
 };
+
+/// Is a ParallelFor that does parts in another order, each on a thread of its own.
+inline void parts_backwards(std::size_t count, const std::function<void(std::size_t)>& body) {
+  for (std::size_t i = count; i-- > 0;) std::jthread([&] { body(i); });
+}
 
 /// A server on one stream of a device, and what it needs of others.
 class ServerRig {

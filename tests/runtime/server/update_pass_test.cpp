@@ -8,7 +8,6 @@
 #include <memory>
 #include <random>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include "tests/runtime/device/backends.h"
@@ -18,11 +17,6 @@ namespace tardigrad {
 namespace {
 
 using namespace ::tardigrad::testing;
-
-/// Parts done in any order, on any thread.
-void parts_backwards(std::size_t count, const std::function<void(std::size_t)>& body) {
-  for (std::size_t i = count; i-- > 0;) std::jthread([&] { body(i); });
-}
 
 struct ArrivalGiven {
   Actions actions;
