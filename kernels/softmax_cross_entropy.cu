@@ -18,6 +18,7 @@ constexpr int threads_of_one_block = 1024;
 /// The gradient may be the memory of the logits: no __restrict__.
 template <typename Number>
 struct CrossEntropyArguments {
+  std::size_t minibatches;
   std::size_t batch;
   unsigned classes;
   const Number* logits;
@@ -79,7 +80,7 @@ __device__ float compute_row(const CrossEntropyArguments<Number>& a, std::size_t
   return loss;
 }
 
-/// The mean of the losses, by one warp.
+/// The mean of the losses of a minibatch, by one warp.
 __device__ void write_mean(std::size_t batch, const float* losses, float* loss) {
   double sum = 0;
   for (std::size_t n = threadIdx.x; n < batch; n += warp_lanes) sum += static_cast<double>(losses[n]);
@@ -90,48 +91,57 @@ __device__ void write_mean(std::size_t batch, const float* losses, float* loss) 
 /// A warp takes one example at a time.
 template <typename Number>
 __global__ void __launch_bounds__(threads_per_block) cross_entropy_kernel(CrossEntropyArguments<Number> a) {
-  for (std::size_t n = grid_first() / warp_lanes; n < a.batch; n += grid_stride() / warp_lanes) {
+  const std::size_t examples = a.minibatches * a.batch;
+  for (std::size_t n = grid_first() / warp_lanes; n < examples; n += grid_stride() / warp_lanes) {
     compute_row(a, n);
   }
 }
 
-/// One block, which keeps the losses to itself.
+/// A block takes one minibatch at a time, and keeps the losses to itself.
 template <typename Number>
 __global__ void __launch_bounds__(threads_of_one_block)
     cross_entropy_with_mean_kernel(CrossEntropyArguments<Number> a, float* loss) {
   __shared__ float losses[SoftmaxCrossEntropy<Number>::block_batch];
-  for (std::size_t n = threadIdx.x / warp_lanes; n < a.batch; n += threads_of_one_block / warp_lanes) {
-    const float loss_of_row = compute_row(a, n);
-    if (threadIdx.x % warp_lanes == 0) losses[n] = loss_of_row;
+  for (std::size_t m = blockIdx.x; m < a.minibatches; m += gridDim.x) {
+    for (std::size_t n = threadIdx.x / warp_lanes; n < a.batch; n += threads_of_one_block / warp_lanes) {
+      const float loss_of_row = compute_row(a, m * a.batch + n);
+      if (threadIdx.x % warp_lanes == 0) losses[n] = loss_of_row;
+    }
+    __syncthreads();
+    if (threadIdx.x < warp_lanes) write_mean(a.batch, losses, loss + m);
+    __syncthreads();  // before the next minibatch's losses come
   }
-  __syncthreads();
-  if (threadIdx.x < warp_lanes) write_mean(a.batch, losses, loss);
 }
 
-/// One warp.
+/// A block of one warp takes one minibatch at a time.
 __global__ void __launch_bounds__(warp_lanes)
-    mean_loss_kernel(std::size_t batch, const float* __restrict__ losses, float* __restrict__ loss) {
-  write_mean(batch, losses, loss);
+    mean_loss_kernel(std::size_t minibatches, std::size_t batch, const float* __restrict__ losses,
+                     float* __restrict__ loss) {
+  for (std::size_t m = blockIdx.x; m < minibatches; m += gridDim.x) {
+    write_mean(batch, losses + m * batch, loss + m);
+  }
 }
 
 }  // namespace
 
 template <typename Number>
 void SoftmaxCrossEntropy<Number>::launch(CudaStream stream) const {
-  if (batch == 0) return;
+  if (batch == 0 || minibatches == 0) return;
   check(*this);
   require<SoftmaxCrossEntropy>(loss == nullptr || losses != nullptr || batch <= block_batch,
                                "losses is null, but a GPU needs them for a loss over so many examples");
   const CrossEntropyArguments<Number> arguments{
-      batch, static_cast<unsigned>(classes), logits, labels, gradient, losses, hits};
+      minibatches, batch, static_cast<unsigned>(classes), logits, labels, gradient, losses, hits};
   if (loss != nullptr && batch <= block_batch) {
-    launch_kernel(name, cross_entropy_with_mean_kernel<Number>, {1, threads_of_one_block}, stream, arguments,
-                  loss);
+    launch_kernel(name, cross_entropy_with_mean_kernel<Number>, {minibatches, threads_of_one_block}, stream,
+                  arguments, loss);
     return;
   }
-  launch_kernel(name, cross_entropy_kernel<Number>, grid_for(batch * warp_lanes), stream, arguments);
+  launch_kernel(name, cross_entropy_kernel<Number>, grid_for(minibatches * batch * warp_lanes), stream,
+                arguments);
   if (loss != nullptr) {
-    launch_kernel(name, mean_loss_kernel, {1, static_cast<int>(warp_lanes)}, stream, batch, losses, loss);
+    launch_kernel(name, mean_loss_kernel, {minibatches, static_cast<int>(warp_lanes)}, stream, minibatches,
+                  batch, losses, loss);
   }
 }
 

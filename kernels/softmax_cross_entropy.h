@@ -15,10 +15,11 @@ namespace tardigrad {
 ///     gradient    = ∂ loss / ∂ logits = (softmax(logits) − one-hot(labels)) / B
 ///     hits[n]     = 1 if the largest logit, the first of equals, is the label's, else 0
 ///
-/// Number is float or Bf16. Whatever is null is left out. Each row is shifted by its largest logit, so
-/// nothing overflows; exponentials are taken in fp32 and summed in float64. A NaN or +infinity among its
-/// logits makes the loss and the gradient of a row NaN. `loss` is the sum of the fp32 `losses` in float64, in
-/// the order of lane_sum.h with the lanes of a warp.
+/// of each of M minibatches. Number is float or Bf16. Whatever is null is left out. Each row is shifted by
+/// its largest logit, so nothing overflows; exponentials are taken in fp32 and summed in float64. A NaN or
+/// +infinity among its logits makes the loss and the gradient of a row NaN. A minibatch's loss is the sum of
+/// its fp32 `losses` in float64, in the order of lane_sum.h with the lanes of a warp, whatever the others
+/// are.
 ///
 /// `gradient` may be the memory of `logits`; otherwise outputs overlap nothing. A label that is not in
 /// [0, classes) is undefined behaviour.
@@ -30,23 +31,26 @@ template <typename Number>
 struct SoftmaxCrossEntropy {
   static constexpr const char* name = "softmax_cross_entropy";
 
-  /// Limits the examples for which launch() computes `loss` without needing `losses`, in one block.
+  /// Limits the examples of a minibatch for which launch() computes `loss` without needing `losses`, in one
+  /// block.
   static constexpr std::size_t block_batch = 256;
 
   std::size_t batch = 0;                 ///< B
   std::size_t classes = 0;               ///< K
-  const Number* logits = nullptr;        ///< [B, K]
-  const std::int32_t* labels = nullptr;  ///< [B]
+  const Number* logits = nullptr;        ///< [M, B, K]
+  const std::int32_t* labels = nullptr;  ///< [M, B]
 
-  Number* gradient = nullptr;    ///< [B, K], or null
-  float* loss = nullptr;         ///< [1], or null; may be host memory that the device can write
-  float* losses = nullptr;       ///< [B], or null
-  std::uint8_t* hits = nullptr;  ///< [B], or null
+  Number* gradient = nullptr;    ///< [M, B, K], or null
+  float* loss = nullptr;         ///< [M], or null; may be host memory that the device can write
+  float* losses = nullptr;       ///< [M, B], or null
+  std::uint8_t* hits = nullptr;  ///< [M, B], or null
+
+  std::size_t minibatches = 1;  ///< M
 
   /// Computes on the calling thread.
   void run() const;
 
-  /// Enqueues one kernel, or two for a loss over more than block_batch examples. The current device must be
+  /// Enqueues one kernel, or two for losses over more than block_batch examples. The current device must be
   /// the stream's.
   void launch(CudaStream stream) const;
 

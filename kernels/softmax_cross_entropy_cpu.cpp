@@ -50,13 +50,15 @@ template <typename Number>
 void SoftmaxCrossEntropy<Number>::run() const {
   if (batch == 0) return;
   check(*this);
-  std::vector<float> each(losses == nullptr ? batch : 0);
+  std::vector<float> each(losses == nullptr ? minibatches * batch : 0);
   float* const to = losses != nullptr ? losses : each.data();
-  for (std::size_t n = 0; n < batch; ++n) to[n] = compute_row(*this, n);
-  if (loss != nullptr) {
-    const double sum = lane_sum<warp_lanes>(
-        batch, [&](double partial, std::size_t n) { return partial + static_cast<double>(to[n]); });
-    *loss = static_cast<float>(sum / static_cast<double>(batch));
+  for (std::size_t n = 0; n < minibatches * batch; ++n) to[n] = compute_row(*this, n);
+  if (loss == nullptr) return;
+  for (std::size_t m = 0; m < minibatches; ++m) {
+    const double sum = lane_sum<warp_lanes>(batch, [&](double partial, std::size_t n) {
+      return partial + static_cast<double>(to[m * batch + n]);
+    });
+    loss[m] = static_cast<float>(sum / static_cast<double>(batch));
   }
 }
 
@@ -65,14 +67,15 @@ double SoftmaxCrossEntropy<Number>::bytes() const {
   const std::size_t per_logit = sizeof(Number) * (gradient != nullptr ? 2 : 1);
   const std::size_t per_example = sizeof(std::int32_t) + (losses != nullptr ? sizeof(float) : 0) +
                                   (hits != nullptr ? sizeof(std::uint8_t) : 0);
-  return static_cast<double>(batch * (classes * per_logit + per_example)) +
-         (loss != nullptr ? sizeof(float) : 0);
+  const std::size_t per_minibatch =
+      batch * (classes * per_logit + per_example) + (loss != nullptr ? sizeof(float) : 0);
+  return static_cast<double>(minibatches * per_minibatch);
 }
 
 template <typename Number>
 double SoftmaxCrossEntropy<Number>::flops() const {
   // The comparison, the shift, the exponential (as one) and the sum; the scale and the label's part.
-  return static_cast<double>(batch * classes) * (gradient != nullptr ? 6 : 4);
+  return static_cast<double>(minibatches * batch * classes) * (gradient != nullptr ? 6 : 4);
 }
 
 template struct SoftmaxCrossEntropy<float>;

@@ -203,6 +203,40 @@ TEST_P(SoftmaxCrossEntropyContract, WritesTheGradientOverTheLogits) {
   });
 }
 
+/// Those of one block each, and those of two kernels.
+TEST_P(SoftmaxCrossEntropyContract, ComputesSeveralMinibatchesAsOneAfterAnother) {
+  for (const std::size_t batch : {4, 300}) {
+    constexpr std::size_t minibatches = 3;
+    const LogitsAndLabels<float> all = random_input<float>(minibatches * batch, 10);
+    const Guarded<float> logits(GetParam(), all.logits);
+    const Guarded<std::int32_t> labels(GetParam(), all.labels);
+    const Guarded<float> gradient(GetParam(), std::vector<float>(all.logits.size(), -77));
+    const Guarded<float> loss(GetParam(), std::vector<float>(minibatches, -77));
+    const Guarded<float> losses(GetParam(), std::vector<float>(all.batch, -77));
+    const Guarded<std::uint8_t> hits(GetParam(), std::vector<std::uint8_t>(all.batch, 77));
+    execute(GetParam(), SoftmaxCrossEntropy<float>{batch, 10, logits.data(), labels.data(), gradient.data(),
+                                                   loss.data(), losses.data(), hits.data(), minibatches});
+    LossesAndGradient<float> want{};
+    std::vector<float> want_loss;
+    for (std::size_t m = 0; m < minibatches; ++m) {
+      const auto part = [m](const auto& of, std::size_t size) {
+        const auto begin = of.begin() + static_cast<std::ptrdiff_t>(m * size);
+        return std::vector(begin, begin + static_cast<std::ptrdiff_t>(size));
+      };
+      const LossesAndGradient<float> one =
+          computed<float>(GetParam(), {batch, 10, part(all.logits, batch * 10), part(all.labels, batch)});
+      want_loss.push_back(one.loss);
+      want.losses.insert(want.losses.end(), one.losses.begin(), one.losses.end());
+      want.gradient.insert(want.gradient.end(), one.gradient.begin(), one.gradient.end());
+      want.hits.insert(want.hits.end(), one.hits.begin(), one.hits.end());
+    }
+    EXPECT_TRUE(same_bits(loss.values(), want_loss)) << batch << " examples";
+    EXPECT_TRUE(same_bits(losses.values(), want.losses)) << batch << " examples";
+    EXPECT_TRUE(same_bits(gradient.values(), want.gradient)) << batch << " examples";
+    EXPECT_EQ(hits.values(), want.hits) << batch << " examples";
+  }
+}
+
 TEST_P(SoftmaxCrossEntropyContract, LeavesOutWhatIsNotAskedFor) {
   const LogitsAndLabels<float> in = random_input<float>(50, 10);
   const LossesAndGradient<float> want = computed(GetParam(), in);
