@@ -294,6 +294,16 @@ std::shared_ptr<const cuda::DeviceImages> Classification::training_images(
   return nullptr;
 }
 
+std::size_t Classification::gradients_at_once(Backend backend) const {
+  if constexpr (built_with_cuda) {
+    const std::vector<std::size_t> sizes = batch_sizes_of({});
+    if (backend == Backend::cuda && sizes.size() == 1) {
+      return cuda::gradients_at_once(architecture_, sizes.front());
+    }
+  }
+  return 1;
+}
+
 EngineMemory Classification::engine_memory(Device device, std::span<const int> workers) const {
   EngineMemory memory;
   if (device.backend == Backend::cpu) {

@@ -56,6 +56,7 @@ class Classification final : public Objective {
   /// for layers that GPUs have no kernels for on one of them, as engine_memory() does, and DeviceError.
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
                                               std::span<const int> workers = {}) override;
+  std::size_t gradients_at_once(Backend backend) const override;
   EngineMemory engine_memory(Device device, std::span<const int> workers = {}) const override;
   Evaluation evaluate(std::span<const float> model, const BreakOff& break_off = {}) override;
   double full_gradient(std::span<const float> model, std::span<double> gradient,

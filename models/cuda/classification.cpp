@@ -4,10 +4,11 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/dropout_mask.h"
 #include "kernels/loss_sum.h"
 #include "models/class_accuracy.h"
+#include "models/cuda/gathered_minibatches.h"
 #include "models/cuda/graph_cache.h"
+#include "models/cuda/perceptron_group.h"
 #include "models/cuda/plans.h"
 #include "models/gather.h"
 #include "runtime/device/cuda/native_call.h"
@@ -15,9 +16,6 @@
 
 namespace tardigrad::models::cuda {
 namespace {
-
-/// Minibatches drawn by the host before the first of them is gathered.
-constexpr std::size_t slots = 8;
 
 /// Batches of test images that the host enqueues before it waits for the first of them.
 constexpr std::size_t evaluations_ahead = 4;
@@ -60,18 +58,11 @@ std::span<const std::byte> pixel_bytes(const data::Images& images) {
   return images.in_floats() ? std::as_bytes(std::span(images.values)) : std::as_bytes(images.bytes());
 }
 
-/// Lets a gathering write the minibatch of a network.
-void gather_into(Network& network, GatherImages& gather) {
-  const Blueprint& blueprint = network.blueprint();
-  const ImageBatch& images = blueprint[blueprint.images].shape;
-  gather.out_format = images.format;
-  gather.out_channels = images.channels;
-  if (blueprint.element == Element::bf16) {
-    gather.out_images_bf16 = static_cast<Bf16*>(network.images());
-  } else {
-    gather.out_images = static_cast<float*>(network.images());
-  }
-  gather.out_labels = network.labels();
+/// With the libraries' workspace.
+std::size_t network_bytes(const Architecture& architecture, std::size_t batch,
+                          const NetworkOptions& options) {
+  return largest_bytes(architecture, static_cast<int>(batch), options.precision, options.deterministic) +
+         options_for(architecture, options).workspace_limit;
 }
 
 struct GradientStep {
@@ -82,47 +73,19 @@ struct EvaluationStep {
   static constexpr const char* name = "evaluate";
 };
 
-/// Waits for a stream, come what may.
-void settle(const StreamRef& stream) noexcept {
-  try {
-    stream.synchronize();
-  } catch (const std::exception&) {
-    // Whoever uses the stream has heard of it, or will.
-  }
-}
-
-class CudaEngine final : public GradientEngine {
+class NetworkEngine final : public GradientEngine {
  public:
-  CudaEngine(const StreamRef& stream, const TrainingData& data, std::shared_ptr<const DeviceImages> images,
-             const NetworkOptions& options)
+  NetworkEngine(const StreamRef& stream, const TrainingData& data, std::shared_ptr<const DeviceImages> images,
+                const NetworkOptions& options)
       : stream_(stream),
-        minibatches_(data.minibatches),
-        seed_(data.seed),
-        batch_size_(data.batch_size),
-        images_(std::move(images)),
-        network_(make_network(stream, data.architecture, static_cast<int>(batch_size_),
+        network_(make_network(stream, data.architecture, static_cast<int>(data.batch_size),
                               options_for(data.architecture, options))),
         graphs_(stream.device(), options.graphs),
-        gather_(describe_gather(data.dataset.train, data.dataset.normalisation, batch_size_)) {
-    images_->give_to(gather_);
-    gather_into(*network_, gather_);
-    for (std::size_t i = 0; i < slots; ++i) {
-      drawn_.emplace_back(stream.device(), batch_size_, network_->blueprint().dropouts);
-    }
-  }
-
-  /// Work in flight reads the slots and graphs.
-  ~CudaEngine() override { settle(stream_); }
+        minibatches_(stream, data, std::move(images), network_->blueprint(), network_->memory(), 1) {}
 
   void enqueue_minibatch(int worker, std::uint64_t job) override {
-    Drawn& drawn = drawn_[next_++ % slots];
-    drawn.gathered.synchronize();
-    minibatches_.draw(worker, job, {drawn.examples.data(), batch_size_}, {drawn.crops.data(), batch_size_});
-    gather_.indices = drawn.examples.data();
-    gather_.crops = minibatches_.augments() ? drawn.crops.data() : nullptr;
-    stream_.enqueue(gather_);
-    draw_masks(worker, job, drawn.mask_starts.data());
-    stream_.record(drawn.gathered);
+    const MinibatchKey key{worker, job};
+    minibatches_.enqueue({&key, 1});
   }
 
   void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
@@ -133,39 +96,56 @@ class CudaEngine final : public GradientEngine {
   }
 
  private:
-  /// A minibatch as the host has drawn it. The kernel reads it where it is, once.
-  struct Drawn {
-    Drawn(Device device, std::size_t size, std::size_t dropouts)
-        : examples(device, size),
-          crops(device, size),
-          mask_starts(device, std::max<std::size_t>(dropouts, 1)),
-          gathered(device) {}
-    PinnedBuffer<std::uint32_t> examples;
-    PinnedBuffer<Crop> crops;
-    PinnedBuffer<std::uint64_t> mask_starts;
-    Event gathered;
-  };
-
-  /// The starts of the masks go to the device, where a captured step reads them.
-  void draw_masks(int worker, std::uint64_t job, std::uint64_t* starts) {
-    const std::size_t count = network_->blueprint().dropouts;
-    if (count == 0) return;
-    const MaskKey key{.seed = seed_, .worker = static_cast<std::uint64_t>(worker), .job = job};
-    for (std::size_t i = 0; i < count; ++i) starts[i] = DropoutMask::start(key, i);
-    const BufferRef<std::uint64_t> on_device(network_->mask_starts(), count, stream_.device());
-    stream_.copy(on_device, host_view<const std::uint64_t>(starts, count));
-  }
-
   StreamRef stream_;
-  data::MinibatchSource& minibatches_;
-  std::uint64_t seed_;
-  std::size_t batch_size_;
-  std::shared_ptr<const DeviceImages> images_;
   std::unique_ptr<Network> network_;
   GraphCache graphs_;
-  GatherImages gather_;
-  std::vector<Drawn> drawn_;  // ring
-  std::size_t next_ = 0;
+  GatheredMinibatches minibatches_;  // whose end waits for work in flight, which uses the others
+};
+
+/// Computes a job by itself as it does in a group, so that its bits depend on neither.
+class PerceptronEngine final : public GradientEngine {
+ public:
+  PerceptronEngine(const StreamRef& stream, const TrainingData& data,
+                   std::shared_ptr<const DeviceImages> images, const NetworkOptions& options)
+      : stream_(stream),
+        group_(stream, data.architecture, data.batch_size),
+        graphs_(stream.device(), options.graphs),
+        minibatches_(stream, data, std::move(images), group_.blueprint(), group_.memory(),
+                     GroupOfLinears::most_jobs) {}
+
+  void enqueue_minibatch(int worker, std::uint64_t job) override {
+    const MinibatchKey key{worker, job};
+    minibatches_.enqueue({&key, 1});
+  }
+
+  void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
+    const PerceptronGroup::Job job{model.data(), gradient.data()};
+    tardigrad::cuda::call_native<GradientStep>(stream_, [&](CudaStream native) {
+      graphs_.run(native, {model.data(), gradient.data(), loss}, [&] {
+        group_.gradients(native, {&job, 1}, loss);
+      });
+    });
+  }
+
+  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses) override {
+    keys_.clear();
+    jobs_.clear();
+    for (const GradientJob& job : jobs) {
+      keys_.push_back({job.worker, job.number});
+      jobs_.push_back({job.model.data(), job.gradient.data()});
+    }
+    minibatches_.enqueue(keys_);
+    tardigrad::cuda::call_native<GradientStep>(
+        stream_, [&](CudaStream native) { group_.gradients(native, jobs_, losses); });
+  }
+
+ private:
+  StreamRef stream_;
+  PerceptronGroup group_;
+  GraphCache graphs_;
+  std::vector<MinibatchKey> keys_;          // whose memory is used again
+  std::vector<PerceptronGroup::Job> jobs_;  // likewise
+  GatheredMinibatches minibatches_;         // whose end waits for work in flight, which uses the others
 };
 
 class CudaEvaluator final : public Evaluator {
@@ -186,7 +166,7 @@ class CudaEvaluator final : public Evaluator {
         classes_(dataset.classes) {
     for (std::size_t i = 0; i < evaluations_ahead; ++i) evaluated_.emplace_back(device);
     images_.give_to(gather_);
-    gather_into(*network_, gather_);
+    gather_into(network_->blueprint(), network_->memory(), gather_);
     // In file order; the last example fills up the last batch.
     std::vector<std::uint32_t> order(examples_.size());
     for (std::size_t i = 0; i < order.size(); ++i) {
@@ -272,7 +252,14 @@ std::size_t DeviceImages::bytes(const data::Images& images) {
 std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const TrainingData& data,
                                             std::shared_ptr<const DeviceImages> images,
                                             const NetworkOptions& options) {
-  return std::make_unique<CudaEngine>(stream, data, std::move(images), options);
+  if (PerceptronGroup::takes(data.architecture, data.batch_size)) {
+    return std::make_unique<PerceptronEngine>(stream, data, std::move(images), options);
+  }
+  return std::make_unique<NetworkEngine>(stream, data, std::move(images), options);
+}
+
+std::size_t gradients_at_once(const Architecture& architecture, std::size_t batch_size) {
+  return PerceptronGroup::takes(architecture, batch_size) ? GroupOfLinears::most_jobs : 1;
 }
 
 std::unique_ptr<Evaluator> make_evaluator(Device device, const data::Dataset& dataset,
@@ -286,13 +273,13 @@ std::size_t evaluator_bytes(const data::Dataset& dataset, const Architecture& ar
   const std::size_t per_example = sizeof(std::uint32_t) + sizeof(float) + sizeof(std::uint8_t);
   return DeviceImages::bytes(dataset.test) + (dataset.test.size() + batch) * per_example +
          architecture.layout().dimension() * sizeof(float) +
-         engine_bytes(architecture, batch, evaluation_options(architecture, options));
+         network_bytes(architecture, batch, evaluation_options(architecture, options));
 }
 
 std::size_t engine_bytes(const Architecture& architecture, std::size_t batch_size,
                          const NetworkOptions& options) {
-  return largest_bytes(architecture, static_cast<int>(batch_size), options.precision, options.deterministic) +
-         options_for(architecture, options).workspace_limit;
+  return PerceptronGroup::takes(architecture, batch_size) ? PerceptronGroup::bytes(architecture, batch_size)
+                                                          : network_bytes(architecture, batch_size, options);
 }
 
 }  // namespace tardigrad::models::cuda

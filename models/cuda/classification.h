@@ -60,6 +60,9 @@ std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, const Train
                                             std::shared_ptr<const DeviceImages> images,
                                             const NetworkOptions& options);
 
+/// Returns how many gradients such an engine computes at once (GradientEngine::enqueue_gradients).
+std::size_t gradients_at_once(const Architecture& architecture, std::size_t batch_size);
+
 /// Evaluates models on the test images.
 class Evaluator {
  public:

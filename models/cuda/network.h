@@ -53,6 +53,8 @@ class Network {
   /// constructor's stream. It must be called before the following.
   void use(const Plan& plan);
 
+  /// Returns the memory that the blueprint lays out.
+  std::byte* memory() { return memory_.ref().data(); }
   /// Returns where the minibatch goes: [batch, …] in the shape and the elements of the blueprint.
   void* images() { return at(blueprint_[blueprint_.images].value); }
   std::int32_t* labels() { return static_cast<std::int32_t*>(at(blueprint_.labels)); }

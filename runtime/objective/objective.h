@@ -27,6 +27,15 @@ struct Evaluation {
   std::optional<double> gradient_norm_sq = {};  ///< ||∇f(x)||², likewise
 };
 
+/// Names a job whose gradient is to be computed together with others: ∇f_worker(model; its minibatch of that
+/// number). Both vectors are [d], on the stream's device.
+struct GradientJob {
+  int worker;
+  std::uint64_t number;
+  BufferRef<const float> model;
+  BufferRef<float> gradient;
+};
+
 /// Computes minibatch gradients on one stream. Owns the scratch for that (activations, the gathered
 /// minibatch), so workers that share a stream may share one: the stream keeps their jobs apart. An engine
 /// outlives what it has enqueued.
@@ -45,6 +54,16 @@ class GradientEngine {
   /// [d], on the stream's device; `loss` is one float that the device can write (PinnedBuffer).
   virtual void enqueue_gradient(int worker, BufferRef<const float> model, BufferRef<float> gradient,
                                 float* loss) = 0;
+
+  /// Enqueues the minibatches and gradients of several jobs, each with the bits that enqueue_minibatch() and
+  /// enqueue_gradient() give it: up to Objective::gradients_at_once() of them. losses[k] is that of job k,
+  /// likewise.
+  virtual void enqueue_gradients(std::span<const GradientJob> jobs, float* losses) {
+    for (const GradientJob& job : jobs) {
+      enqueue_minibatch(job.worker, job.number);
+      enqueue_gradient(job.worker, job.model, job.gradient, losses++);
+    }
+  }
 };
 
 /// Says what an engine takes of its device's memory, and what all engines of a device share, in bytes.
@@ -78,6 +97,10 @@ class Objective {
   /// engine needs can depend on whose jobs it computes.
   virtual std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream,
                                                       std::span<const int> workers = {}) = 0;
+
+  /// Returns how many gradients an engine for all workers computes at once sooner than one after another, by
+  /// enqueue_gradients(); 1 where it does not.
+  virtual std::size_t gradients_at_once(Backend) const { return 1; }
 
   /// Says what an engine for these workers would take; where `workers` is empty, for all.
   virtual EngineMemory engine_memory(Device, std::span<const int> /*workers*/ = {}) const { return {}; }

@@ -12,7 +12,8 @@ namespace tardigrad::testing {
 /// f_i(x; job) = ½ xᵀA x − b(i, job)ᵀx with A = ¼ tridiag(−1, 2, −1), by operations that every backend has.
 class Chain final : public Objective {
  public:
-  Chain(int workers, std::size_t dimension) : workers_(workers) {
+  /// Says that it computes so many gradients at once, which it does one after another.
+  Chain(int workers, std::size_t dimension, std::size_t at_once = 1) : workers_(workers), at_once_(at_once) {
     layout_.add("x", {static_cast<std::int64_t>(dimension)});
     for (std::size_t i = 0; i < dimension + shifts; ++i) {
       offsets_.push_back(static_cast<float>(i * 7919 % 101) / 101 - 0.5F);
@@ -33,6 +34,7 @@ class Chain final : public Objective {
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, std::span<const int> = {}) override {
     return std::make_unique<Engine>(*this, stream);
   }
+  std::size_t gradients_at_once(Backend) const override { return at_once_; }
   EngineMemory engine_memory(Device, std::span<const int> = {}) const override {
     return {.shared_bytes = 0, .engine_bytes = offsets_.size() * sizeof(float)};
   }
@@ -68,6 +70,7 @@ class Chain final : public Objective {
   };
 
   int workers_;
+  std::size_t at_once_;
   ParameterLayout layout_;
   std::vector<float> offsets_;
 };

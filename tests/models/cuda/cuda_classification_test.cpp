@@ -127,16 +127,16 @@ TEST(CudaClassificationMemory, IsReckonedWithoutAGpu) {
   constexpr Device gpu{Backend::cuda, 0};
   const cuda::NetworkOptions network{.workspace_limit = 1000};
   const auto dataset = share_bright_rows(100);
-  const auto small = make({.workers = 1, .batch_size = 8, .partition = {}, .network = network}, dataset);
-  const auto large = make({.workers = 1, .batch_size = 16, .partition = {}, .network = network}, dataset);
+  const auto small = make({.workers = 1, .batch_size = 16, .partition = {}, .network = network}, dataset);
+  const auto large = make({.workers = 1, .batch_size = 32, .partition = {}, .network = network}, dataset);
   const std::size_t images = 100 * 784 * 4;  // float
   EXPECT_EQ(small.engine_memory(gpu).shared_bytes, 100U * (784 + 2));
-  EXPECT_GT(small.engine_memory(gpu).engine_bytes, 1000 + 8U * 784 * sizeof(float));
+  EXPECT_GT(small.engine_memory(gpu).engine_bytes, 1000 + 16U * 784 * sizeof(float));
   EXPECT_LT(small.engine_memory(gpu).engine_bytes, images);
   EXPECT_GT(large.engine_memory(gpu).engine_bytes, small.engine_memory(gpu).engine_bytes);
 
   const auto mixed =
-      make({.workers = 3, .batch_size = data::BatchSizes({8, 16, 8}), .partition = {}, .network = network},
+      make({.workers = 3, .batch_size = data::BatchSizes({16, 32, 16}), .partition = {}, .network = network},
            dataset);
   const std::vector<int> second{1};
   EXPECT_EQ(mixed.engine_memory(gpu, second).engine_bytes, large.engine_memory(gpu).engine_bytes);
@@ -144,7 +144,7 @@ TEST(CudaClassificationMemory, IsReckonedWithoutAGpu) {
             small.engine_memory(gpu).engine_bytes + large.engine_memory(gpu).engine_bytes);
 
   const auto evaluating =
-      make({.workers = 1, .batch_size = 8, .partition = {}, .evaluation_device = gpu, .network = network},
+      make({.workers = 1, .batch_size = 16, .partition = {}, .evaluation_device = gpu, .network = network},
            dataset);
   EXPECT_GT(evaluating.engine_memory(gpu).shared_bytes, small.engine_memory(gpu).shared_bytes + 613 * 785);
   EXPECT_EQ(evaluating.engine_memory({Backend::cuda, 1}).shared_bytes, small.engine_memory(gpu).shared_bytes);

@@ -1,0 +1,98 @@
+#include "models/cuda/perceptron_group.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <variant>
+
+#include "kernels/softmax_cross_entropy.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+/// Whether layers are what PerceptronGroup says. Features come flat already where the images have one pixel.
+bool are_perceptron(const std::vector<LayerSpec>& layers) {
+  bool after_linear = false;
+  bool any = false;
+  for (const LayerSpec& layer : layers) {
+    if (std::holds_alternative<Flatten>(layer) && !any) continue;
+    const bool is_linear = std::holds_alternative<Linear>(layer);
+    if (is_linear == after_linear || (!is_linear && !std::holds_alternative<Relu>(layer))) return false;
+    after_linear = is_linear;
+    any = true;
+  }
+  return after_linear;
+}
+
+Blueprint blueprint_of(const Architecture& architecture, std::size_t batch) {
+  return make_blueprint(architecture, static_cast<int>(GroupOfLinears::most_jobs * batch), Precision::fp32,
+                        ActivationFormat::channel_major);
+}
+
+}  // namespace
+
+bool PerceptronGroup::takes(const Architecture& architecture, std::size_t batch) {
+  return batch <= GroupOfLinears::most_batch && architecture.layout().dimension() <= most_parameters &&
+         are_perceptron(architecture.layers());
+}
+
+std::size_t PerceptronGroup::bytes(const Architecture& architecture, std::size_t batch) {
+  return blueprint_of(architecture, batch).bytes;
+}
+
+PerceptronGroup::PerceptronGroup(const StreamRef& stream, const Architecture& architecture, std::size_t batch)
+    : batch_(batch),
+      classes_(static_cast<std::size_t>(architecture.classes())),
+      blueprint_(blueprint_of(architecture, batch)),
+      layers_(blueprint_.all<LinearStage>()),
+      memory_(stream, blueprint_.bytes) {
+  if (!takes(architecture, batch)) throw std::logic_error("this network is no perceptron, or too large");
+}
+
+template <typename Operation>
+Operation PerceptronGroup::layer(const LinearStage& stage, std::span<const Job> jobs) {
+  Operation operation;
+  operation.jobs = jobs.size();
+  operation.batch = batch_;
+  operation.inputs = static_cast<std::size_t>(stage.linear.inputs);
+  operation.outputs = static_cast<std::size_t>(stage.linear.outputs);
+  operation.weight = stage.weight.flat;
+  operation.bias = stage.bias.flat;
+  operation.input = value(stage.input);
+  std::ranges::transform(jobs, operation.parameters.begin(), &Job::parameters);
+  return operation;
+}
+
+void PerceptronGroup::forward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs) {
+  auto operation = layer<GroupedLinear>(stage, jobs);
+  operation.relu = stage.relu;
+  operation.output = value(stage.output);
+  operation.launch(stream);
+}
+
+/// What is before a layer other than the first has a ReLU, so that its gradient has a place of its own.
+void PerceptronGroup::backward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs) {
+  auto operation = layer<GroupedLinearBackward>(stage, jobs);
+  std::ranges::transform(jobs, operation.gradients.begin(), &Job::gradient);
+  operation.output_gradient = gradient_of(stage.output);
+  if (stage.wants_input_gradient) {
+    operation.relu_before = true;
+    operation.input_gradient = gradient_of(stage.input);
+  }
+  operation.launch(stream);
+}
+
+void PerceptronGroup::gradients(CudaStream stream, std::span<const Job> jobs, float* losses) {
+  for (const LinearStage& stage : layers_) forward(stream, stage, jobs);
+  SoftmaxCrossEntropy<float> loss;
+  loss.minibatches = jobs.size();
+  loss.batch = batch_;
+  loss.classes = classes_;
+  loss.logits = value(blueprint_.logits);
+  loss.labels = reinterpret_cast<const std::int32_t*>(memory() + blueprint_.labels);
+  loss.gradient = gradient_of(blueprint_.logits);
+  loss.loss = losses;
+  loss.launch(stream);
+  for (std::size_t i = layers_.size(); i-- > 0;) backward(stream, layers_[i], jobs);
+}
+
+}  // namespace tardigrad::models::cuda

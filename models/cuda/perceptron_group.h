@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kernels/grouped_linear.h"
+#include "models/architecture.h"
+#include "models/cuda/blueprint/blueprint.h"
+#include "runtime/device/buffer.h"
+#include "runtime/device/stream.h"
+
+namespace tardigrad::models::cuda {
+
+/// Computes the gradients of several jobs at once where the network is a multilayer perceptron: linear layers
+/// with a ReLU between each two of them, or one alone. With a small minibatch such a network takes less time
+/// than launching its kernels does; here one launch does a layer of all jobs, each with parameters and a
+/// minibatch of its own, by kernels of ours in fp32 (kernels/grouped_linear.h). The bits of a job depend on
+/// no other job, nor on how many there are.
+///
+/// The minibatches are put where the blueprint has images and labels, one behind the other, by whoever calls.
+class PerceptronGroup {
+ public:
+  /// Limits the parameters of a network: larger ones are no longer short, and their gradients need memory.
+  static constexpr std::size_t most_parameters = std::size_t{1} << 20;
+
+  /// Tells whether networks of this architecture can be computed so with minibatches of that size.
+  static bool takes(const Architecture& architecture, std::size_t batch);
+
+  /// Returns the bytes that one needs of a device.
+  static std::size_t bytes(const Architecture& architecture, std::size_t batch);
+
+  /// Lays it out in memory, for GroupOfLinears::most_jobs jobs. Throws DeviceError if memory cannot be had,
+  /// std::logic_error for what it does not take.
+  PerceptronGroup(const StreamRef& stream, const Architecture& architecture, std::size_t batch);
+
+  const Blueprint& blueprint() const { return blueprint_; }
+  std::byte* memory() { return memory_.ref().data(); }
+
+  /// Names the flat vectors of a job [d], in the device's memory.
+  struct Job {
+    const float* parameters;
+    float* gradient;
+  };
+
+  /// Enqueues, for every job k, its gradient ← that of the mean cross-entropy over its minibatch, and
+  /// losses[k] ← the mean. `losses` may be pinned host memory. The stream's device must be current.
+  void gradients(CudaStream stream, std::span<const Job> jobs, float* losses);
+
+ private:
+  template <typename Operation>
+  Operation layer(const LinearStage& stage, std::span<const Job> jobs);
+  void forward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs);
+  void backward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs);
+  float* value(ActivationId id) { return reinterpret_cast<float*>(memory() + blueprint_[id].value); }
+  float* gradient_of(ActivationId id) { return reinterpret_cast<float*>(memory() + blueprint_[id].gradient); }
+
+  std::size_t batch_;
+  std::size_t classes_;
+  Blueprint blueprint_;
+  std::vector<LinearStage> layers_;
+  Buffer<std::byte> memory_;
+};
+
+}  // namespace tardigrad::models::cuda
