@@ -24,6 +24,8 @@ class EventImpl {
 
   virtual bool complete() const = 0;
   virtual void synchronize() const = 0;
+  /// Takes the point of another event of the same device and backend. Neither is timed.
+  virtual void take_point(const EventImpl& other) = 0;
   /// Returns the seconds from `start` to this event. Both are timed, complete, and of one device and backend.
   virtual double seconds_since(const EventImpl& start) const = 0;
 

@@ -35,6 +35,11 @@ class Event {
   /// Tells whether the work before the latest record has finished. It never blocks.
   bool complete() const;
 
+  /// Sets this event to the point of another one, which is cheaper than recording many at one point. Later
+  /// records of either do not move the other. Throws std::logic_error unless both are of one device and have
+  /// no time. No other thread uses this event meanwhile.
+  void take_point(const Event& other);
+
   /// Blocks the host thread until that work has finished. Throws DeviceError if some of it failed.
   void synchronize() const;
 

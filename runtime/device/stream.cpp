@@ -135,6 +135,23 @@ Device Event::device() const { return impl_->device(); }
 bool Event::complete() const { return impl_->complete(); }
 void Event::synchronize() const { impl_->synchronize(); }
 
+void Event::take_point(const Event& other) {
+  if (device() != other.device() || impl_->timed() || other.impl_->timed()) {
+    throw std::logic_error(fmt::format("an event of {} cannot take the point of one of {}, or have a time",
+                                       device().name(), other.device().name()));
+  }
+  impl_->take_point(*other.impl_);
+}
+
+std::string told_by(const StreamRef& stream, const DeviceError& error) {
+  try {
+    stream.check();
+  } catch (const DeviceError& known) {
+    return known.what();
+  }
+  return error.what();
+}
+
 double seconds_between(const TimedEvent& start, const TimedEvent& end) {
   if (start.device() != end.device()) {
     throw std::logic_error(

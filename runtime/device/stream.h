@@ -160,6 +160,9 @@ class StreamRef {
   detail::StreamImpl* impl_;
 };
 
+/// Returns how a failure is told: the stream that it struck knows more of it than the call that met it.
+std::string told_by(const StreamRef& stream, const DeviceError& error);
+
 enum class Priority { normal, high };
 
 /// Owns a stream. The destructor waits for work in flight, and does not throw what that work threw.

@@ -9,7 +9,8 @@
 #include "runtime/events/virtual_events.h"
 #include "runtime/events/wall_events.h"
 #include "runtime/execution/lookahead_executor.h"
-#include "runtime/execution/stream_executor.h"
+#include "runtime/execution/streams/virtual_stream_executor.h"
+#include "runtime/execution/streams/wall_stream_executor.h"
 
 namespace tardigrad {
 namespace {
@@ -22,8 +23,7 @@ std::unique_ptr<Executor> make_executor_of_known_order(Objective& objective, Ser
     return std::make_unique<LookaheadExecutor>(objective, devices.workers, memory, options.server,
                                                options.job);
   }
-  return std::make_unique<StreamExecutor>(objective, devices, memory, options.server, options.job,
-                                          std::nullopt);
+  return std::make_unique<VirtualStreamExecutor>(objective, devices, memory, options.server, options.job);
 }
 
 }  // namespace
@@ -65,13 +65,13 @@ Execution make_execution(Objective& objective, ServerMemory memory, const Delays
   RunEvents made = make_events(objective, delays, speeds, options, replay);
   std::unique_ptr<Executor> executor;
   if (made.wall) {
-    StreamExecutor::Wall wall{
+    WallStreamExecutor::Wall wall{
         .throttle = std::move(made.throttle),
         .events = *made.wall,
         .completions = options.completions ? *options.completions : faster_completions(first, workers),
         .time_jobs = options.time_jobs};
-    executor = std::make_unique<StreamExecutor>(objective, devices, memory, options.server, options.job,
-                                                std::move(wall));
+    executor = std::make_unique<WallStreamExecutor>(objective, devices, memory, options.server, options.job,
+                                                    std::move(wall));
   } else {
     executor = make_executor_of_known_order(objective, memory, devices, options);
   }

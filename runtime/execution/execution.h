@@ -63,9 +63,8 @@ RunEvents make_events(const Objective& objective, const Delays& delays, const Ev
 bool runs_ahead_on_threads(const Devices& devices);
 
 /// Makes the execution of a run. In wall time, on GPUs, and where the server has shards, workers and server
-/// have streams (StreamExecutor); in virtual time on the CPU, threads compute ahead of the server
-/// (LookaheadExecutor). A recording is
-/// repeated like virtual time, in its own order.
+/// have streams (WallStreamExecutor, VirtualStreamExecutor); in virtual time on the CPU, threads compute
+/// ahead of the server (LookaheadExecutor). A recording is repeated like virtual time, in its own order.
 ///
 /// All references outlive it, and so does `replay`, which may be null. Throws DeviceError where a device or
 /// its memory cannot be had, std::invalid_argument where the objective does not run on that backend.

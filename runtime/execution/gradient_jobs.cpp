@@ -26,6 +26,14 @@ void GradientJobs::enqueue_gradient(int worker, std::uint64_t job, BufferRef<con
   if (options_.local_steps > 1) enqueue_local_steps(worker, job, model, gradient);
 }
 
+void GradientJobs::enqueue_gradients(std::span<const GradientJob> jobs, float* losses) {
+  if (options_.local_steps == 1) return engine_->enqueue_gradients(jobs, losses);
+  for (const GradientJob& job : jobs) {
+    enqueue_minibatch(job.worker, job.number);
+    enqueue_gradient(job.worker, job.number, job.model, job.gradient, losses++);
+  }
+}
+
 /// All but the first, whose gradient is there.
 void GradientJobs::enqueue_local_steps(int worker, std::uint64_t job, BufferRef<const float> model,
                                        BufferRef<float> gradient) {

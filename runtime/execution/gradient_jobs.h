@@ -33,6 +33,14 @@ class GradientJobs {
   void enqueue_gradient(int worker, std::uint64_t job, BufferRef<const float> model,
                         BufferRef<float> gradient, float* loss);
 
+  /// Returns how many jobs of a backend enqueue_gradients() computes at once.
+  static std::size_t at_once(const Objective& objective, Backend backend, const JobOptions& options) {
+    return options.local_steps == 1 ? objective.gradients_at_once(backend) : 1;
+  }
+
+  /// Does both for one job or several, all at once where the objective can: losses[k] is that of job k.
+  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses);
+
  private:
   void enqueue_local_steps(int worker, std::uint64_t job, BufferRef<const float> model,
                            BufferRef<float> gradient);

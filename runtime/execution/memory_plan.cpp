@@ -165,10 +165,10 @@ class Planner {
 
   void plan_streams() {
     const std::vector<Device> devices = run_.devices.in_use(workers_);
-    const StreamLayout layout(workers_, run_.devices.workers.size(), run_.wall);
+    const StreamLayout layout(workers_, run_.devices.workers.size(), run_.wall, run_.at_once);
     for (std::size_t i = 0; i < devices.size(); ++i) {
       const std::size_t streams = run_.devices.workers_on(devices[i], layout.streams);
-      add(devices[i], "gradients", streams * layout.jobs_ahead * vector_bytes_);
+      add(devices[i], "gradients", streams * layout.gradients() * vector_bytes_);
       if (devices[i].backend == Backend::cuda || i == 0) plan_shared_data(devices[i]);
       for (std::size_t stream = 0; stream < layout.streams; ++stream) {
         if (run_.devices.of_worker(stream) == devices[i]) plan_engine(devices[i], layout.workers_of(stream));

@@ -15,26 +15,40 @@ inline std::size_t lanes_of_rank(std::size_t workers, const std::vector<Device>&
 }
 
 /// How StreamExecutor spreads the jobs of n workers over streams: worker i on stream i mod `streams`, that on
-/// Devices::of_worker(i mod `streams`).
+/// Devices::of_worker(i mod `streams`). Where jobs are computed in groups of several, streams of a device
+/// take turns instead.
 struct StreamLayout {
-  std::size_t streams;     ///< in all
-  std::size_t jobs_ahead;  ///< on each, before the oldest of them is looked at
+  std::size_t streams;       ///< in all
+  std::size_t group;         ///< jobs computed at once on each, at most
+  std::size_t groups_ahead;  ///< of these on each, before the oldest of them is looked at
 
-  /// In wall time each worker has a stream, and one job at a time on it.
-  StreamLayout(std::size_t workers, std::size_t devices, bool wall)
-      : streams(wall ? workers : std::min(workers, streams_per_device * devices)),
-        jobs_ahead(wall ? 1 : virtual_jobs_ahead),
-        workers_(workers) {}
+  /// In wall time each worker has a stream, and one job at a time on it. In virtual time groups have up to
+  /// `at_once` jobs (Objective::gradients_at_once); with larger ones, few workers would have too little to
+  /// compute meanwhile.
+  StreamLayout(std::size_t workers, std::size_t devices, bool wall, std::size_t at_once)
+      : streams(workers),
+        group(wall ? 1 : std::clamp<std::size_t>(workers / 2, 1, at_once)),
+        groups_ahead(wall ? 1 : virtual_groups_ahead),
+        workers_(workers) {
+    const std::size_t per_device = group > 1 ? streams_of_groups : streams_of_jobs;
+    if (!wall) streams = std::min(workers, per_device * devices);
+  }
 
+  /// Returns how many gradients there may be on each stream.
+  std::size_t gradients() const { return group * groups_ahead; }
+
+  /// Returns whose jobs a stream may get; of all where it is nobody's.
   std::vector<int> workers_of(std::size_t stream) const {
     std::vector<int> there;
+    if (group > 1) return there;
     for (std::size_t i = stream; i < workers_; i += streams) there.push_back(static_cast<int>(i));
     return there;
   }
 
  private:
-  static constexpr std::size_t streams_per_device = 8;
-  static constexpr std::size_t virtual_jobs_ahead = 2;
+  static constexpr std::size_t streams_of_jobs = 8;
+  static constexpr std::size_t streams_of_groups = 2;
+  static constexpr std::size_t virtual_groups_ahead = 2;
   std::size_t workers_;
 };
 

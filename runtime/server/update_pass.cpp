@@ -11,7 +11,7 @@ void UpdatePass::add(const ServerUpdate& update) {
 void UpdatePass::record(Event& event) {
   if (pass_.count == 0) {
     stream_.record(event);
-  } else {
+  } else if (std::ranges::find(events_, &event) == events_.end()) {
     events_.push_back(&event);
   }
 }
@@ -27,7 +27,13 @@ void UpdatePass::enqueue() {
     stream_.enqueue(pass_);
   }
   pass_.count = 0;
-  for (Event* const event : events_) stream_.record(*event);
+  for (Event* const event : events_) {
+    if (event == events_.front()) {
+      stream_.record(*event);
+    } else {
+      event->take_point(*events_.front());
+    }
+  }
   events_.clear();
 }
 

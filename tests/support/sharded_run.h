@@ -34,7 +34,7 @@ struct ShardedRun {
   virtual ~ShardedRun() = default;
 
   virtual void go(RunObserver* observer = nullptr, Recording* replay = nullptr) {
-    Chain objective(workers, dimension);
+    Chain objective(method_options.workers, dimension, at_once);
     method_options.lr = options.lr;
     auto method = std::make_unique<VerifiedMethod>(make_method(method_name, method_options), method_name,
                                                    method_options);
@@ -70,10 +70,27 @@ struct ShardedRun {
   EventScript speeds;
   RunOptions options;
   Devices devices;
+  std::size_t at_once = 1;           // gradients that the problem computes at once
   std::filesystem::path checkpoint;  // to go on from
   std::stop_token stop;
   Recorder recorder;
   std::vector<float> model;
+};
+
+/// Is a suite of tests for each backend and method.
+class OfBackendAndMethod : public ::testing::TestWithParam<std::tuple<Backend, std::string>> {
+ public:
+  static std::string name(const ::testing::TestParamInfo<std::tuple<Backend, std::string>>& tested) {
+    const auto& [backend, method] = tested.param;
+    return ::testing::PrintToString(backend) + "_" + method_title({method, 0});
+  }
+
+ protected:
+  void SetUp() override {
+    if (backend() == Backend::cuda && cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
+  }
+  static Backend backend() { return std::get<0>(GetParam()); }
+  static const std::string& method() { return std::get<1>(GetParam()); }
 };
 
 /// Returns options with all that the server can add to a method.

@@ -26,9 +26,9 @@
 #include "models/aligned_vector.h"
 #include "models/classifier.h"
 #include "models/networks/built_in_networks.h"
-#include "tools/bench/measurements.h"
-#include "tools/bench/noise_images.h"
-#include "tools/bench/paired.h"
+#include "tools/bench/support/measurements.h"
+#include "tools/bench/support/noise_images.h"
+#include "tools/bench/support/paired.h"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "runtime/coordinator/coordinator.h"
-#include "tools/bench/free_gradients.h"
-#include "tools/bench/paired.h"
+#include "tools/bench/support/free_gradients.h"
+#include "tools/bench/support/paired.h"
 
 namespace {
 

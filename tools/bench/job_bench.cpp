@@ -17,8 +17,8 @@
 
 #include "models/classification.h"
 #include "models/networks/built_in_networks.h"
-#include "tools/bench/noise_images.h"
-#include "tools/bench/paired.h"
+#include "tools/bench/support/noise_images.h"
+#include "tools/bench/support/paired.h"
 
 namespace {
 

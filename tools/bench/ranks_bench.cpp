@@ -17,8 +17,8 @@
 #include "runtime/ranks/execution_on_ranks.h"
 #include "runtime/ranks/mpi_job.h"
 #include "runtime/ranks/workers/rank_worker.h"
-#include "tools/bench/free_gradients.h"
-#include "tools/bench/paired.h"
+#include "tools/bench/support/free_gradients.h"
+#include "tools/bench/support/paired.h"
 
 namespace {
 

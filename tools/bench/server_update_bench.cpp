@@ -32,9 +32,9 @@
 #include "kernels/mean_of_rows.h"
 #include "kernels/server_update.h"
 #include "kernels/server_update_naive.h"
-#include "tools/bench/measurements.h"
-#include "tools/bench/paired.h"
-#include "tools/bench/timed_device.h"
+#include "tools/bench/support/measurements.h"
+#include "tools/bench/support/paired.h"
+#include "tools/bench/support/timed_device.h"
 
 namespace tardigrad::bench {
 namespace {

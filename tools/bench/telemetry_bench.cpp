@@ -22,8 +22,8 @@
 #include "runtime/telemetry/buffered_observer.h"
 #include "runtime/telemetry/run_log.h"
 #include "runtime/telemetry/trace_file.h"
-#include "tools/bench/measurements.h"
-#include "tools/bench/paired.h"
+#include "tools/bench/support/measurements.h"
+#include "tools/bench/support/paired.h"
 #include "tools/live/live_run.h"
 #include "tools/report/run_picture.h"
 

@@ -17,8 +17,8 @@
 #include "kernels/device_time.h"
 #include "models/networks/built_in_networks.h"
 #include "runtime/coordinator/coordinator.h"
-#include "tools/bench/measurements.h"
-#include "tools/bench/noise_images.h"
+#include "tools/bench/support/measurements.h"
+#include "tools/bench/support/noise_images.h"
 
 namespace {
 

@@ -26,15 +26,15 @@ sys.exit(summary["stop_reason"] != "target-accuracy")
 """
 PROFILED = "dram__bytes.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,gpu__time_duration.sum"
 TEST_PROGRAMS = ["kernels", "runtime", "models", "tools"]
-BENCHMARKS = ["server_update", "turnaround", "workers", "cnn_step"]
+BENCHMARKS = ["server_update", "turnaround", "workers", "gradient_groups", "cnn_step"]
 PROGRAMS = [f"tests/{name}_test" for name in TEST_PROGRAMS] + ["tools/tardigrad"]
 PROGRAMS += [f"tools/bench/{name}_bench" for name in BENCHMARKS]
 # In the order of their value, with the seconds that each takes on one H100 beside 16 threads, as far as that has been seen
 # (of start and of those from methods on it is a guess); one that no longer fits is left out.
 STAGES = {"build": 2 if BUILD == PREBUILT else 70, "kernels": 15, "models": 5, "runtime": 20, "server_update": 6,
-          "turnaround": 11, "workers": 15, "start": 30, "virtual_time": 30, "cnn_step": 65, "resnet18_step": 30, "methods": 50,
-          "repeats": 20, "resume": 15, "torch": 90, "tools": 60, "profile": 20, "memcheck": 30, "racecheck": 30, "train": 20,
-          "cnn_step_compiled": 60}
+          "turnaround": 11, "workers": 15, "start": 30, "virtual_time": 30, "gradient_groups": 5, "cnn_step": 65,
+          "resnet18_step": 30, "methods": 50, "repeats": 20, "resume": 15, "torch": 90, "tools": 60,
+          "profile": 20, "memcheck": 30, "racecheck": 30, "train": 20, "cnn_step_compiled": 60}
 
 
 def last_line(log):
@@ -233,6 +233,7 @@ def measure(check):
     benchmark("workers", 40, [])
     whole_program(check, "start", 90)
     whole_program(check, "virtual_time", 90)
+    benchmark("gradient_groups", 30, [])
     against_pytorch(check, "cnn_step", 130)
     against_pytorch(check, "resnet18_step", 60, "--architecture", "resnet18", "--batch", "32", "128", "--rounds", "9")
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
@@ -202,12 +203,11 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.devices = setup.devices;
   planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
   planned.lookahead = !planned.wall && runs_ahead_on_threads(setup.devices);
+  planned.at_once = GradientJobs::at_once(objective, setup.devices.workers.front().backend, planned.job);
   planned.fixed_workers =
       is_own_model(options) || (is_quadratic(options) && !models::is_tridiagonal(quadratic_source(options)));
   if (setup.ranks) plan_for_rank(planned, *setup.ranks, setup.ranks->transport->rank());
-  planned.engine = [&objective](Device device, std::span<const int> there) {
-    return objective.engine_memory(device, there);
-  };
+  planned.engine = std::bind_front(&Objective::engine_memory, &objective);
   return planned;
 }
 

@@ -63,6 +63,8 @@ class CpuEvent final : public detail::EventImpl {
     if (latest->failure()) latest->failure()->raise();
   }
 
+  void take_point(const EventImpl& other) override { set_point(static_cast<const CpuEvent&>(other).point()); }
+
   double seconds_since(const EventImpl& start) const override {
     const auto from = static_cast<const CpuEvent&>(start).point();
     const auto to = point();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "runtime/device/backend.h"
 #include "runtime/device/cuda/check.h"
 
@@ -7,35 +9,52 @@ namespace tardigrad::cuda {
 
 class CudaEvent final : public detail::EventImpl {
  public:
-  CudaEvent(Device device, bool timed) : EventImpl(device, timed) {
-    const CurrentDevice current(device);
-    const unsigned flags = timed ? cudaEventDefault : cudaEventDisableTiming;
-    TARDIGRAD_CUDA_CHECK(cudaEventCreateWithFlags(&event_, flags), device);
-  }
-  CudaEvent(const CudaEvent&) = delete;
-  CudaEvent& operator=(const CudaEvent&) = delete;
-  ~CudaEvent() override { static_cast<void>(cudaEventDestroy(event_)); }
+  CudaEvent(Device device, bool timed)
+      : EventImpl(device, timed), native_(std::make_shared<Native>(device, timed)) {}
 
-  cudaEvent_t native() const { return event_; }
+  /// Returns what has the latest record.
+  cudaEvent_t native() const { return native_->event; }
+
+  /// Returns what is to be recorded: by itself, so that events with the same point keep theirs.
+  cudaEvent_t to_record() {
+    if (native_.use_count() > 1) native_ = std::make_shared<Native>(device(), timed());
+    return native_->event;
+  }
+
+  void take_point(const EventImpl& other) override { native_ = static_cast<const CudaEvent&>(other).native_; }
 
   bool complete() const override {
-    const cudaError_t status = cudaEventQuery(event_);
+    const cudaError_t status = cudaEventQuery(native());
     if (status == cudaErrorNotReady) return false;
     TARDIGRAD_CUDA_CHECK(status, device());
     return true;
   }
 
-  void synchronize() const override { TARDIGRAD_CUDA_CHECK(cudaEventSynchronize(event_), device()); }
+  void synchronize() const override { TARDIGRAD_CUDA_CHECK(cudaEventSynchronize(native()), device()); }
 
   double seconds_since(const EventImpl& start) const override {
     float elapsed_ms = 0;
     const auto& from = static_cast<const CudaEvent&>(start);
-    TARDIGRAD_CUDA_CHECK(cudaEventElapsedTime(&elapsed_ms, from.event_, event_), device());
+    TARDIGRAD_CUDA_CHECK(cudaEventElapsedTime(&elapsed_ms, from.native(), native()), device());
     return static_cast<double>(elapsed_ms) * 1e-3;
   }
 
  private:
-  cudaEvent_t event_ = nullptr;
+  /// Owns an event of CUDA, which several of ours may have the point of.
+  struct Native {
+    Native(Device device, bool timed) {
+      const CurrentDevice current(device);
+      const unsigned flags = timed ? cudaEventDefault : cudaEventDisableTiming;
+      TARDIGRAD_CUDA_CHECK(cudaEventCreateWithFlags(&event, flags), device);
+    }
+    Native(const Native&) = delete;
+    Native& operator=(const Native&) = delete;
+    ~Native() { static_cast<void>(cudaEventDestroy(event)); }
+
+    cudaEvent_t event = nullptr;
+  };
+
+  std::shared_ptr<Native> native_;
 };
 
 }  // namespace tardigrad::cuda

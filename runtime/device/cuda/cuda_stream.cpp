@@ -92,7 +92,7 @@ class CudaStreamImpl final : public detail::StreamImpl {
 
   void record(detail::EventImpl& event) override {
     const CurrentDevice current(device());
-    TARDIGRAD_CUDA_CHECK(cudaEventRecord(static_cast<CudaEvent&>(event).native(), stream_), device());
+    TARDIGRAD_CUDA_CHECK(cudaEventRecord(static_cast<CudaEvent&>(event).to_record(), stream_), device());
   }
 
   void wait(const detail::EventImpl& event) override {

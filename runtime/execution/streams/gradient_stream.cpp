@@ -1,7 +1,6 @@
-#include "runtime/execution/gradient_stream.h"
+#include "runtime/execution/streams/gradient_stream.h"
 
 #include <atomic>
-#include <memory>
 #include <utility>
 
 #include "kernels/device_time.h"
@@ -27,71 +26,67 @@ std::optional<double> GradientStream::Job::computing_s() const {
 }
 
 GradientStream::GradientStream(Objective& objective, Device device, const Options& options)
-    : stream_(device, options.name),
-      gradients_(objective, stream_, options.job, options.workers),
+    : worker_(options.worker),
+      stream_(device, options.name),
+      gradients_(objective, stream_, options.job, {&worker_, 1}),
+      job_(stream_, options.server, objective.dimension()),
       end_(device) {
-  for (int i = 0; i < options.jobs_ahead; ++i) {
-    Job& job = jobs_.emplace_back(stream_, options.server, objective.dimension());
-    if (options.time_jobs) job.times = Job::Times{TimedEvent(device), TimedEvent(device)};
-  }
+  if (options.time_jobs) job_.times = Job::Times{TimedEvent(device), TimedEvent(device)};
   stream_.ref().synchronize();
 }
 
-void GradientStream::start(int worker, std::uint64_t number, const Replica& replica, const Throttle* throttle,
+void GradientStream::start(std::uint64_t number, const Replica& replica, const Throttle* throttle,
                            std::function<void()> on_complete) {
   const ProfilerRange range("job", number);
-  Job& job = jobs_[started_++ % jobs_.size()];
-  job.cancelled = {};
-  std::atomic_ref(*job.cancelled_on_device.data()).store(0, std::memory_order_release);
+  job_.cancelled = {};
+  std::atomic_ref(*job_.cancelled_on_device.data()).store(0, std::memory_order_release);
   const StreamRef stream = stream_;
-  stream.leave_out_on(job.cancelled.get_token());
-  if (std::exchange(gathered_, std::nullopt) != number) gradients_.enqueue_minibatch(worker, number);
+  stream.leave_out_on(job_.cancelled.get_token());
+  if (std::exchange(gathered_, std::nullopt) != number) gradients_.enqueue_minibatch(worker_, number);
   stream.wait(replica.written);
-  stream.wait(job.taken);
-  if (job.times) stream.record(job.times->began);
-  if (throttle) enqueue_begin(job, *throttle);
-  gradients_.enqueue_gradient(worker, number, replica.model, job.gradient.ref(), job.loss.data());
-  if (throttle) enqueue_stretch(job, worker, number, *throttle);
+  stream.wait(job_.taken);
+  if (job_.times) stream.record(job_.times->began);
+  if (throttle) enqueue_begin(*throttle);
+  gradients_.enqueue_gradient(worker_, number, replica.model, job_.gradient.ref(), job_.loss.data());
+  if (throttle) enqueue_stretch(number, *throttle);
   stream.leave_out_on({});
-  if (job.times) stream.record(job.times->ended);
-  stream.record(job.complete);
+  if (job_.times) stream.record(job_.times->ended);
+  stream.record(job_.complete);
   if (on_complete) stream.notify(std::move(on_complete));
-  if (jobs_.size() == 1) {
-    gradients_.enqueue_minibatch(worker, number + 1);
-    gathered_ = number + 1;
-  }
+  gradients_.enqueue_minibatch(worker_, number + 1);
+  gathered_ = number + 1;
 }
 
-void GradientStream::enqueue_begin(Job& job, const Throttle& throttle) {
+void GradientStream::enqueue_begin(const Throttle& throttle) {
   const StreamRef stream = stream_;
   if (device().backend == Backend::cpu) {
-    stream.host("begin", [&job, &throttle] { job.began_s = throttle.now(); });
+    stream.host("begin", [this, &throttle] { job_.began_s = throttle.now(); });
   } else {
-    stream.enqueue(StampTime{job.began_ns.ref().data()});
+    stream.enqueue(StampTime{job_.began_ns.ref().data()});
   }
 }
 
-void GradientStream::enqueue_stretch(Job& job, int worker, std::uint64_t number, const Throttle& throttle) {
+void GradientStream::enqueue_stretch(std::uint64_t number, const Throttle& throttle) {
   const StreamRef stream = stream_;
   if (device().backend == Backend::cpu) {
-    stream.host("throttle", [&job, &throttle, worker, number, stop = job.cancelled.get_token()] {
-      throttle.stretch(worker, number, job.began_s, stop);
+    stream.host("throttle", [this, &throttle, number, stop = job_.cancelled.get_token()] {
+      throttle.stretch(worker_, number, job_.began_s, stop);
     });
     return;
   }
-  const Throttle::Lasting lasting = throttle.lasting(worker, number);
+  const Throttle::Lasting lasting = throttle.lasting(worker_, number);
   Stretch stretch;
-  stretch.began_ns = job.began_ns.ref().data();
+  stretch.began_ns = job_.began_ns.ref().data();
   stretch.duration_ns = 1e9 * lasting.duration_s;
   stretch.slowdown = lasting.slowdown;
   stretch.pauses = throttle.pauses;
   stretch.paused_before_ns = std::atomic_ref(throttle.pauses->paused_ns).load();
-  stretch.cut_short = job.cancelled_on_device.data();
+  stretch.cut_short = job_.cancelled_on_device.data();
   stream.enqueue(stretch);
 }
 
 void GradientStream::begin_drain() noexcept {
-  for (Job& job : jobs_) job.cancel();
+  job_.cancel();
   try {
     stream_.ref().record(end_);
   } catch (const std::exception&) {  // a device that is lost does nothing more

@@ -120,6 +120,39 @@ TEST_P(DeviceContract, AWaitTakesTheRecordingOfItsTime) {
   EXPECT_TRUE(event.complete());
 }
 
+TEST_P(DeviceContract, AnEventTakesThePointOfAnotherAndKeepsIt) {
+  const Stream stream(device(), "stream");
+  Event one(device());
+  Event other(device());
+  Gate first;
+  Gate second;
+  stream.ref().host("first", first.pass());
+  stream.ref().record(one);
+  other.take_point(one);
+  EXPECT_FALSE(other.complete());
+  stream.ref().host("second", second.pass());
+  stream.ref().record(one);  // does not move the other
+  first.open();
+  other.synchronize();
+  EXPECT_TRUE(other.complete());
+  EXPECT_FALSE(one.complete());
+  stream.ref().record(other);  // nor the other way round
+  EXPECT_FALSE(other.complete());
+  one.take_point(other);
+  second.open();
+  one.synchronize();
+  EXPECT_TRUE(one.complete() && other.complete());
+}
+
+TEST_P(DeviceContract, AnEventTakesNoPointOfAnotherDeviceNorOfOneWithATime) {
+  Event event(device());
+  TimedEvent timed(device());
+  EXPECT_THROW(event.take_point(timed), std::logic_error);
+  EXPECT_THROW(timed.take_point(event), std::logic_error);
+  const Event elsewhere(GetParam() == Backend::cpu ? Device{Backend::cpu, 1} : Device{Backend::cpu, 0});
+  EXPECT_THROW(event.take_point(elsewhere), std::logic_error);
+}
+
 TEST_P(DeviceContract, AnEventNeverRecordedIsComplete) {
   Stream stream(device(), "test");
   const Event event(device());

@@ -1,4 +1,4 @@
-#include "runtime/execution/gathered_arrivals.h"
+#include "runtime/execution/streams/gathered_arrivals.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -59,6 +59,20 @@ TEST(MemoryPlan, FollowsTheOptions) {
   EXPECT_TRUE(items_of(plan_memory(run), gpu(2)).empty());
 }
 
+/// In virtual time eight streams a GPU at the most, with two gradients each, or two with two groups each.
+TEST(MemoryPlan, OfGroupsOfJobs) {
+  PlannedRun run = two_gpus();
+  run.wall = false;
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("gradients"), 5 * 2 * 4'000'000U);
+  run.at_once = 16;
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("gradients"), 2 * 2 * 5 * 4'000'000U);
+  run.workers = 100;
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("gradients"), 2 * 2 * 16 * 4'000'000U);
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("scratch of gradients"), 2 * 700U);
+  run.wall = true;
+  EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("gradients"), 50 * 4'000'000U);
+}
+
 TEST(MemoryPlan, OfModelsOnEveryGpu) {
   PlannedRun run = two_gpus();
   run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};

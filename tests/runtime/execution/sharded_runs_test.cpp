@@ -17,14 +17,8 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-class ShardedMethods : public ::testing::TestWithParam<std::tuple<Backend, std::string>> {
+class ShardedMethods : public OfBackendAndMethod {
  protected:
-  void SetUp() override {
-    if (backend() == Backend::cuda && cuda_device_count() == 0) GTEST_SKIP() << "no GPU: " << why_no_cuda();
-  }
-  static Backend backend() { return std::get<0>(GetParam()); }
-  static const std::string& method() { return std::get<1>(GetParam()); }
-
   static std::unique_ptr<ShardedRun> made(std::size_t shards, const ServerOptions& server) {
     auto run = std::make_unique<ShardedRun>(backend(), method(), shards, in_virtual_time(40));
     run->options.server = server;
@@ -50,14 +44,9 @@ TEST_P(ShardedMethods, GiveTheBitsOfOneServer) {
   }
 }
 
-std::string name_of_run(const ::testing::TestParamInfo<std::tuple<Backend, std::string>>& tested) {
-  const auto& [backend, method] = tested.param;
-  return ::testing::PrintToString(backend) + "_" + method_title({method, 0});
-}
-
 INSTANTIATE_TEST_SUITE_P(Backends, ShardedMethods,
                          ::testing::Combine(every_backend(), ::testing::ValuesIn(method_names())),
-                         name_of_run);
+                         OfBackendAndMethod::name);
 
 class ShardedRuns : public BackendTest {
  protected:

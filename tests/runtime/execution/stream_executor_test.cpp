@@ -1,11 +1,10 @@
 // Runs on the streams of every backend: workers beside each other, throttles, all GPUs there are.
 
-#include "runtime/execution/stream_executor.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "runtime/events/recording.h"
+#include "runtime/execution/streams/wall_stream_executor.h"
 #include "tests/runtime/device/backends.h"
 #include "tests/support/chain.h"
 #include "tests/support/experiment.h"

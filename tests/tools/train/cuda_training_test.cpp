@@ -1,5 +1,6 @@
 // Networks trained on a GPU, through the command line.
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -21,11 +22,13 @@ class CudaTraining : public testing::ProgramTest {
     write_images(100, 40);
   }
 
-  Finished train(const std::string& options) const {
+  /// Minibatches of 8 images are computed by kernels of ours alone, in groups where there are more workers,
+  /// those of 16 by the libraries.
+  Finished train(const std::string& options, int batch_size = 16, int workers = 3) const {
     return tardigrad(
-        "train --model mlp --dataset mnist --data-dir . --method dude --lr 0.05 --workers 3 "
-        "--batch-size 8 --log log.jsonl --save x.safetensors " +
-        options);
+        fmt::format("train --model mlp --dataset mnist --data-dir . --method dude --lr 0.05 --workers {} "
+                    "--batch-size {} --log log.jsonl --save x.safetensors {}",
+                    workers, batch_size, options));
   }
 
   /// The model that a run in virtual time leaves.
@@ -87,12 +90,28 @@ TEST_F(CudaTraining, KeepsFromRunToRunHowItComputes) {
 }
 
 TEST_F(CudaTraining, ReplaysWhatWasRecorded) {
-  const Finished run = train("--device cuda:0 --updates 30 --deterministic --record run.tgr");
-  ASSERT_EQ(run.exit_code, 0) << run.err;
-  const std::string expected = testing::read_file(path("x.safetensors"));
-  const Finished replay = tardigrad("train --replay run.tgr --cuda-graphs off --save again.safetensors");
-  ASSERT_EQ(replay.exit_code, 0) << replay.err;
-  EXPECT_TRUE(testing::read_file(path("again.safetensors")) == expected);
+  for (const int batch_size : {8, 16}) {
+    const Finished run =
+        train("--device cuda:0 --updates 30 --deterministic --record run.tgr", batch_size, 6);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const std::string expected = testing::read_file(path("x.safetensors"));
+    const Finished replay = tardigrad("train --replay run.tgr --cuda-graphs off --save again.safetensors");
+    ASSERT_EQ(replay.exit_code, 0) << replay.err;
+    EXPECT_TRUE(testing::read_file(path("again.safetensors")) == expected) << batch_size;
+  }
+}
+
+/// In groups of up to three jobs of seven workers on one GPU, and of two or three on each of three.
+TEST_F(CudaTraining, GivesTheSameBitsInAnyGroups) {
+  const auto model_of = [&](const std::string& devices) {
+    const Finished run =
+        train("--updates 40 --clock virtual --compute-time linear:1:1 --device " + devices, 4, 7);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    return testing::read_file(path("x.safetensors"));
+  };
+  if (cuda_device_count() < 3) GTEST_SKIP() << "needs three GPUs";
+  const std::string expected = model_of("cuda:0");
+  EXPECT_TRUE(model_of("cuda:0,1,2") == expected);
 }
 
 }  // namespace

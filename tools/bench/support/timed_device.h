@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "kernels/operation.h"
-#include "tools/bench/paired.h"
+#include "tools/bench/support/paired.h"
 
 #if TARDIGRAD_CUDA
-#include "tools/bench/cuda_graph.h"
+#include "tools/bench/support/cuda_graph.h"
 #endif
 
 namespace tardigrad::bench {

@@ -1,0 +1,80 @@
+#include "runtime/execution/streams/job_groups.h"
+
+#include <fmt/format.h>
+
+namespace tardigrad {
+
+JobGroups::Group::Group(StreamRef stream, Device server, std::size_t dimension, std::size_t most_jobs)
+    : complete(stream.device()), taken(server), losses(stream.device(), most_jobs) {
+  for (std::size_t i = 0; i < most_jobs; ++i) gradients.emplace_back(stream, dimension);
+}
+
+JobGroups::JobGroups(Objective& objective, Device device, const Options& options)
+    : options_(options),
+      stream_(device, options.name),
+      gradients_(objective, stream_, options.job, options.workers) {
+  for (std::size_t i = 0; i < options.groups_ahead; ++i) {
+    groups_.emplace_back(stream_, options.server, objective.dimension(), options.group);
+  }
+  stream_.ref().synchronize();
+}
+
+/// The first wait of the server is for the whole group.
+ArrivedGradient JobGroups::add(int worker, std::uint64_t number, const Replica& replica) {
+  Group& group = next();
+  const std::size_t place = added_.size();
+  const BufferRef<float> gradient = group.gradients[place].ref();
+  added_.push_back({worker, number, replica.model, gradient});
+  if (place == 0 || replica.version > version_) {
+    written_ = &replica.written;
+    version_ = replica.version;
+  }
+  return {gradient, place == 0 ? &group.complete : nullptr, nullptr, &group.taken};
+}
+
+void JobGroups::start() {
+  Group& group = next();
+  try {
+    enqueue(group);
+  } catch (const DeviceError& error) {
+    const GradientJob& first = added_.front();
+    const std::string others = added_.size() > 1 ? fmt::format(" and {} more", added_.size() - 1) : "";
+    throw DeviceError(error.device(), fmt::format("job {} of worker {}{} is lost: {}", first.number,
+                                                  first.worker, others, told_by(stream_, error)));
+  }
+  group.jobs = added_.size();
+  group.collected = 0;
+  added_.clear();
+  ++started_;
+}
+
+/// A server writes replicas in the order of their versions, so that the newest is there last.
+void JobGroups::enqueue(Group& group) {
+  const StreamRef stream = stream_;
+  const GradientJob& first = added_.front();
+  const ProfilerRange range("job", first.number);
+  const bool alone = added_.size() == 1;
+  if (alone) gradients_.enqueue_minibatch(first.worker, first.number);
+  stream.wait(*written_);
+  stream.wait(group.taken);
+  if (alone) {
+    gradients_.enqueue_gradient(first.worker, first.number, first.model, first.gradient, group.losses.data());
+  } else {
+    gradients_.enqueue_gradients(added_, group.losses.data());
+  }
+  stream.record(group.complete);
+}
+
+float JobGroups::collect() {
+  Group& group = groups_[over_ % groups_.size()];
+  try {
+    if (group.collected == 0) group.complete.synchronize();
+  } catch (const DeviceError& error) {
+    throw DeviceError(error.device(), told_by(stream_, error));
+  }
+  const float loss = group.losses.data()[group.collected++];
+  if (group.collected == group.jobs) ++over_;
+  return loss;
+}
+
+}  // namespace tardigrad
