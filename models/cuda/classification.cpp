@@ -127,7 +127,8 @@ class PerceptronEngine final : public GradientEngine {
     });
   }
 
-  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses) override {
+  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses,
+                         const std::function<void()>& wait_for_models) override {
     keys_.clear();
     jobs_.clear();
     for (const GradientJob& job : jobs) {
@@ -135,6 +136,7 @@ class PerceptronEngine final : public GradientEngine {
       jobs_.push_back({job.model.data(), job.gradient.data()});
     }
     minibatches_.enqueue(keys_);
+    wait_for_models();
     tardigrad::cuda::call_native<GradientStep>(
         stream_, [&](CudaStream native) { group_.gradients(native, jobs_, losses); });
   }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "kernels/grouped_head.h"
 #include "kernels/softmax_cross_entropy.h"
 
 namespace tardigrad::models::cuda {
@@ -70,19 +71,46 @@ void PerceptronGroup::forward(CudaStream stream, const LinearStage& stage, std::
 }
 
 /// What is before a layer other than the first has a ReLU, so that its gradient has a place of its own.
-void PerceptronGroup::backward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs) {
-  auto operation = layer<GroupedLinearBackward>(stage, jobs);
+template <typename Operation>
+Operation PerceptronGroup::backward_of(const LinearStage& stage, std::span<const Job> jobs) {
+  auto operation = layer<Operation>(stage, jobs);
   std::ranges::transform(jobs, operation.gradients.begin(), &Job::gradient);
-  operation.output_gradient = gradient_of(stage.output);
   if (stage.wants_input_gradient) {
     operation.relu_before = true;
     operation.input_gradient = gradient_of(stage.input);
   }
+  return operation;
+}
+
+void PerceptronGroup::backward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs) {
+  auto operation = backward_of<GroupedLinearBackward>(stage, jobs);
+  operation.output_gradient = gradient_of(stage.output);
   operation.launch(stream);
 }
 
+/// The last layer and the loss.
+void PerceptronGroup::compute_head(CudaStream stream, std::span<const Job> jobs, float* losses) {
+  const LinearStage& last = layers_.back();
+  if (!GroupedHead::takes(static_cast<std::size_t>(last.linear.inputs), classes_)) {
+    forward(stream, last, jobs);
+    differentiate_loss(stream, jobs, losses);
+    backward(stream, last, jobs);
+    return;
+  }
+  auto head = backward_of<GroupedHead>(last, jobs);
+  head.labels = reinterpret_cast<const std::int32_t*>(memory() + blueprint_.labels);
+  head.losses = losses;
+  head.launch(stream);
+}
+
 void PerceptronGroup::gradients(CudaStream stream, std::span<const Job> jobs, float* losses) {
-  for (const LinearStage& stage : layers_) forward(stream, stage, jobs);
+  const std::span hidden(layers_.data(), layers_.size() - 1);
+  for (const LinearStage& stage : hidden) forward(stream, stage, jobs);
+  compute_head(stream, jobs, losses);
+  for (std::size_t i = hidden.size(); i-- > 0;) backward(stream, hidden[i], jobs);
+}
+
+void PerceptronGroup::differentiate_loss(CudaStream stream, std::span<const Job> jobs, float* losses) {
   SoftmaxCrossEntropy<float> loss;
   loss.minibatches = jobs.size();
   loss.batch = batch_;
@@ -92,7 +120,6 @@ void PerceptronGroup::gradients(CudaStream stream, std::span<const Job> jobs, fl
   loss.gradient = gradient_of(blueprint_.logits);
   loss.loss = losses;
   loss.launch(stream);
-  for (std::size_t i = layers_.size(); i-- > 0;) backward(stream, layers_[i], jobs);
 }
 
 }  // namespace tardigrad::models::cuda

@@ -15,8 +15,9 @@ namespace tardigrad::models::cuda {
 /// Computes the gradients of several jobs at once where the network is a multilayer perceptron: linear layers
 /// with a ReLU between each two of them, or one alone. With a small minibatch such a network takes less time
 /// than launching its kernels does; here one launch does a layer of all jobs, each with parameters and a
-/// minibatch of its own, by kernels of ours in fp32 (kernels/grouped_linear.h). The bits of a job depend on
-/// no other job, nor on how many there are.
+/// minibatch of its own, by kernels of ours in fp32 (kernels/grouped_linear.h), and one all that there is to
+/// do about the last layer and the loss, where that layer is small (kernels/grouped_head.h). The bits of a
+/// job depend on no other job, nor on how many there are.
 ///
 /// The minibatches are put where the blueprint has images and labels, one behind the other, by whoever calls.
 class PerceptronGroup {
@@ -50,8 +51,12 @@ class PerceptronGroup {
  private:
   template <typename Operation>
   Operation layer(const LinearStage& stage, std::span<const Job> jobs);
+  template <typename Operation>
+  Operation backward_of(const LinearStage& stage, std::span<const Job> jobs);
   void forward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs);
   void backward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs);
+  void differentiate_loss(CudaStream stream, std::span<const Job> jobs, float* losses);
+  void compute_head(CudaStream stream, std::span<const Job> jobs, float* losses);
   float* value(ActivationId id) { return reinterpret_cast<float*>(memory() + blueprint_[id].value); }
   float* gradient_of(ActivationId id) { return reinterpret_cast<float*>(memory() + blueprint_[id].gradient); }
 

@@ -26,10 +26,15 @@ void GradientJobs::enqueue_gradient(int worker, std::uint64_t job, BufferRef<con
   if (options_.local_steps > 1) enqueue_local_steps(worker, job, model, gradient);
 }
 
-void GradientJobs::enqueue_gradients(std::span<const GradientJob> jobs, float* losses) {
-  if (options_.local_steps == 1) return engine_->enqueue_gradients(jobs, losses);
+void GradientJobs::enqueue_gradients(std::span<const GradientJob> jobs, float* losses,
+                                     const std::function<void()>& wait_for_models) {
+  if (jobs.size() > 1 && options_.local_steps == 1) {
+    engine_->enqueue_gradients(jobs, losses, wait_for_models);
+    return;
+  }
   for (const GradientJob& job : jobs) {
     enqueue_minibatch(job.worker, job.number);
+    if (&job == jobs.data()) wait_for_models();
     enqueue_gradient(job.worker, job.number, job.model, job.gradient, losses++);
   }
 }

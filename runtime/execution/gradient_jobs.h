@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,8 +39,10 @@ class GradientJobs {
     return options.local_steps == 1 ? objective.gradients_at_once(backend) : 1;
   }
 
-  /// Does both for one job or several, all at once where the objective can: losses[k] is that of job k.
-  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses);
+  /// Does both for one job or several, all at once where the objective can: losses[k] is that of job k. It
+  /// calls `wait_for_models` once, before it enqueues what reads a model or writes a gradient.
+  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses,
+                         const std::function<void()>& wait_for_models);
 
  private:
   void enqueue_local_steps(int worker, std::uint64_t job, BufferRef<const float> model,

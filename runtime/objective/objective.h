@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,8 +58,10 @@ class GradientEngine {
 
   /// Enqueues the minibatches and gradients of several jobs, each with the bits that enqueue_minibatch() and
   /// enqueue_gradient() give it: up to Objective::gradients_at_once() of them. losses[k] is that of job k,
-  /// likewise.
-  virtual void enqueue_gradients(std::span<const GradientJob> jobs, float* losses) {
+  /// likewise. It calls `wait_for_models` once, before it enqueues what reads a model or writes a gradient.
+  virtual void enqueue_gradients(std::span<const GradientJob> jobs, float* losses,
+                                 const std::function<void()>& wait_for_models) {
+    wait_for_models();
     for (const GradientJob& job : jobs) {
       enqueue_minibatch(job.worker, job.number);
       enqueue_gradient(job.worker, job.model, job.gradient, losses++);

@@ -60,7 +60,7 @@ class EngineOfStream {
   void enqueue_group(std::size_t size) {
     std::vector<GradientJob> jobs;
     for (std::size_t k = 0; k < size; ++k) jobs.push_back(next());
-    engine_->enqueue_gradients(jobs, losses_.data());
+    engine_->enqueue_gradients(jobs, losses_.data(), [] {});
   }
 
   StreamRef stream() const { return stream_; }

@@ -51,17 +51,11 @@ void JobGroups::start() {
 /// A server writes replicas in the order of their versions, so that the newest is there last.
 void JobGroups::enqueue(Group& group) {
   const StreamRef stream = stream_;
-  const GradientJob& first = added_.front();
-  const ProfilerRange range("job", first.number);
-  const bool alone = added_.size() == 1;
-  if (alone) gradients_.enqueue_minibatch(first.worker, first.number);
-  stream.wait(*written_);
-  stream.wait(group.taken);
-  if (alone) {
-    gradients_.enqueue_gradient(first.worker, first.number, first.model, first.gradient, group.losses.data());
-  } else {
-    gradients_.enqueue_gradients(added_, group.losses.data());
-  }
+  const ProfilerRange range("job", added_.front().number);
+  gradients_.enqueue_gradients(added_, group.losses.data(), [&] {
+    stream.wait(*written_);
+    stream.wait(group.taken);
+  });
   stream.record(group.complete);
 }
 

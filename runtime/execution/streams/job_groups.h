@@ -17,9 +17,9 @@ namespace tardigrad {
 /// Computes the gradients of jobs of several workers on a stream of its own, a group of jobs at a time, in
 /// virtual time.
 ///
-/// It only enqueues. On the stream a group is: wait until its models are in their replicas, and until the
-/// server has read what the memory of its gradients held → minibatches and gradients, all at once where the
-/// objective can → completion event.
+/// It only enqueues. On the stream a group is: gather its minibatches → wait until its models are in their
+/// replicas, and until the server has read what the memory of its gradients held → gradients, all at once
+/// where the objective can → completion event.
 class JobGroups {
  public:
   struct Options {

@@ -46,7 +46,7 @@ class CudaPerceptronGroup : public testing::OnGpu<::testing::Test> {};
 /// Networks with parameters of their own in a group, as float64 has each of them. Some pixels and biases are
 /// 0, so that hidden activations are exactly 0.
 TEST_F(CudaPerceptronGroup, ComputesTheGradientsOfFloat64) {
-  for (const char* const name : {"logistic", "mlp", "mlp:33,17"}) {
+  for (const char* const name : {"logistic", "mlp", "mlp:33,17", "mlp:900"}) {
     const Architecture architecture = built_in(name);
     const std::size_t dimension = architecture.layout().dimension();
     constexpr std::size_t jobs = 3;
@@ -109,7 +109,7 @@ std::vector<std::pair<std::vector<float>, float>> gradients_of_group(Classificat
                     BufferRef<float>(gradients[k].data(), values.size(), stream.device())});
   }
   const PinnedBuffer<float> losses(stream.device(), jobs.size());
-  engine.enqueue_gradients(jobs, losses.data());
+  engine.enqueue_gradients(jobs, losses.data(), [] {});
   stream.synchronize();
   std::vector<std::pair<std::vector<float>, float>> all;
   for (std::size_t k = 0; k < jobs.size(); ++k) all.emplace_back(gradients[k].values(), losses.data()[k]);
@@ -157,7 +157,7 @@ TEST_F(CudaPerceptronGroup, KeepsEachMinibatchUntilItIsGathered) {
                       BufferRef<const float>(model.data(), values.size(), gpu),
                       BufferRef<float>(gradients[k].data(), values.size(), gpu)});
     }
-    engine->enqueue_gradients(jobs, losses.data() + 2 * group);
+    engine->enqueue_gradients(jobs, losses.data() + 2 * group, [] {});
   }
   stream.synchronize();
   for (std::size_t k = 0; k < 2 * groups; ++k) {

@@ -106,7 +106,9 @@ class CountsGroups final : public GradientEngine {
     groups_.push_back(1);
     compute(model, gradient, loss);
   }
-  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses) override {
+  void enqueue_gradients(std::span<const GradientJob> jobs, float* losses,
+                         const std::function<void()>& wait_for_models) override {
+    wait_for_models();
     groups_.push_back(jobs.size());
     for (const GradientJob& job : jobs) compute(job.model, job.gradient, losses++);
   }
