@@ -165,25 +165,18 @@ class Planner {
 
   void plan_streams() {
     const std::vector<Device> devices = run_.devices.in_use(workers_);
-    const StreamLayout layout(workers_, run_.devices.workers.size(), run_.wall, run_.at_once);
-    for (std::size_t i = 0; i < devices.size(); ++i) {
-      const std::size_t streams = run_.devices.workers_on(devices[i], layout.streams);
-      add(devices[i], "gradients", streams * layout.gradients() * vector_bytes_);
-      if (devices[i].backend == Backend::cuda || i == 0) plan_shared_data(devices[i]);
-      for (std::size_t stream = 0; stream < layout.streams; ++stream) {
-        if (run_.devices.of_worker(stream) == devices[i]) plan_engine(devices[i], layout.workers_of(stream));
-      }
-      if (devices[i].backend == Backend::cuda) {
-        plan_replicas(devices[i], workers_of(devices[i], layout.streams));
-      }
+    const StreamLayout layout(workers_, run_.devices, run_.wall, run_.at_once);
+    for (std::size_t stream = 0; stream < layout.streams; ++stream) {
+      const Device device = layout.device_of(stream);
+      add(device, "gradients", layout.gradients() * vector_bytes_);
+      plan_engine(device, layout.workers_of(stream));
+    }
+    for (const Device device : devices) {
+      if (device.backend == Backend::cpu && device != devices.front()) continue;
+      plan_shared_data(device);
+      if (device.backend == Backend::cuda) plan_replicas(device, run_.devices.workers_on(device, workers_));
     }
     if (devices.front().backend == Backend::cpu) plan_replicas(devices.front(), workers_);
-  }
-
-  /// Worker i is on stream i mod `streams`.
-  std::size_t workers_of(Device device, std::size_t streams) const {
-    return workers_ / streams * run_.devices.workers_on(device, streams) +
-           run_.devices.workers_on(device, workers_ % streams);
   }
 
   void plan_threads() {

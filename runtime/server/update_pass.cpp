@@ -27,8 +27,10 @@ void UpdatePass::enqueue() {
     stream_.enqueue(pass_);
   }
   pass_.count = 0;
+  // A point that many share is cheaper; one of few is not worth what their next records take then.
+  constexpr std::size_t few = 2;
   for (Event* const event : events_) {
-    if (event == events_.front()) {
+    if (event == events_.front() || events_.size() <= few) {
       stream_.record(*event);
     } else {
       event->take_point(*events_.front());

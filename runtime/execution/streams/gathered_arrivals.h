@@ -29,6 +29,9 @@ class GatheredArrivals {
     version_ = orders.version();
   }
 
+  /// Forgets all but so many of them.
+  void keep_first(std::size_t count) { size_ = std::min(size_, count); }
+
   /// Tells whether a hand-over of one of them writes that replica.
   bool writes(const Replica& replica) const {
     return std::ranges::any_of(std::span(arrivals_).first(size_), [&](const Arrival& arrival) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace tardigrad {
 
 JobGroups::Group::Group(StreamRef stream, Device server, std::size_t dimension, std::size_t most_jobs)
@@ -19,43 +22,46 @@ JobGroups::JobGroups(Objective& objective, Device device, const Options& options
   stream_.ref().synchronize();
 }
 
-/// The first wait of the server is for the whole group.
+/// A server writes replicas in the order of their versions, so that the newest is there last. Of that there
+/// may be two in a run that has been resumed. The first wait of the server is for the whole group.
 ArrivedGradient JobGroups::add(int worker, std::uint64_t number, const Replica& replica) {
   Group& group = next();
   const std::size_t place = added_.size();
   const BufferRef<float> gradient = group.gradients[place].ref();
   added_.push_back({worker, number, replica.model, gradient});
   if (place == 0 || replica.version > version_) {
-    written_ = &replica.written;
+    written_.clear();
     version_ = replica.version;
   }
+  const bool awaited = std::ranges::find(written_, &replica.written) != written_.end();
+  if (replica.version == version_ && !awaited) written_.push_back(&replica.written);
   return {gradient, place == 0 ? &group.complete : nullptr, nullptr, &group.taken};
 }
 
 void JobGroups::start() {
   Group& group = next();
+  const std::vector<GradientJob> jobs = std::exchange(added_, {});
   try {
-    enqueue(group);
+    enqueue(jobs, group);
   } catch (const DeviceError& error) {
-    const GradientJob& first = added_.front();
-    const std::string others = added_.size() > 1 ? fmt::format(" and {} more", added_.size() - 1) : "";
-    throw DeviceError(error.device(), fmt::format("job {} of worker {}{} is lost: {}", first.number,
-                                                  first.worker, others, told_by(stream_, error)));
+    const std::string others = jobs.size() > 1 ? fmt::format(" and {} more", jobs.size() - 1) : "";
+    throw DeviceError(error.device(), fmt::format("job {} of worker {}{} is lost: {}", jobs.front().number,
+                                                  jobs.front().worker, others, told_by(stream_, error)));
   }
-  group.jobs = added_.size();
+  group.jobs = jobs.size();
   group.collected = 0;
-  added_.clear();
   ++started_;
 }
 
-/// A server writes replicas in the order of their versions, so that the newest is there last.
-void JobGroups::enqueue(Group& group) {
+void JobGroups::enqueue(std::span<const GradientJob> jobs, Group& group) {
   const StreamRef stream = stream_;
-  const ProfilerRange range("job", added_.front().number);
-  gradients_.enqueue_gradients(added_, group.losses.data(), [&] {
-    stream.wait(*written_);
+  const ProfilerRange range("job", jobs.front().number);
+  stream.leave_out_on(cancelled_.get_token());
+  gradients_.enqueue_gradients(jobs, group.losses.data(), [&] {
+    for (const Event* const written : written_) stream.wait(*written);
     stream.wait(group.taken);
   });
+  stream.leave_out_on({});
   stream.record(group.complete);
 }
 

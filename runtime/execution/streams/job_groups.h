@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -49,11 +50,14 @@ class JobGroups {
   /// as a server takes it that is told of all of a group, in their order, when the group is started.
   ArrivedGradient add(int worker, std::uint64_t number, const Replica& replica);
 
-  /// Tells whether there are jobs to start.
-  bool has_added() const { return !added_.empty(); }
-
-  /// Starts the jobs that have been added. Throws DeviceError, which names a job.
+  /// Starts the jobs that have been added. Throws DeviceError, which names a job: then they are gone.
   void start();
+
+  /// Forgets them.
+  void drop() { added_.clear(); }
+
+  /// Lets a CPU stream leave out what it has not begun.
+  void cancel() { cancelled_.request_stop(); }
 
   /// Waits for the loss of the oldest job of those started that was not collected yet, and returns it. Throws
   /// DeviceError.
@@ -72,17 +76,18 @@ class JobGroups {
   };
 
   Group& next() { return groups_[started_ % groups_.size()]; }
-  void enqueue(Group& group);
+  void enqueue(std::span<const GradientJob> jobs, Group& group);
 
   Options options_;
   Stream stream_;
   GradientJobs gradients_;
-  std::deque<Group> groups_;        // ring
-  std::vector<GradientJob> added_;  // to the next group
-  const Event* written_ = nullptr;  // the newest of their models
-  std::uint64_t version_ = 0;       // of that
-  std::uint64_t started_ = 0;       // groups
-  std::uint64_t over_ = 0;          // likewise
+  std::deque<Group> groups_;           // ring
+  std::vector<GradientJob> added_;     // to the next group
+  std::vector<const Event*> written_;  // the newest of their models
+  std::uint64_t version_ = 0;          // of that
+  std::stop_source cancelled_;
+  std::uint64_t started_ = 0;  // groups
+  std::uint64_t over_ = 0;     // likewise
 };
 
 }  // namespace tardigrad

@@ -16,7 +16,7 @@ StreamExecutor::StreamExecutor(const Objective& objective, const Devices& device
     : layout_(layout), workers_(static_cast<std::size_t>(objective.workers())) {
   make_server(objective, devices, memory, server);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    const Device device = devices.of_worker(i % layout.streams);
+    const Device device = devices.of_worker(i);
     if (!find_replicas(device)) {
       replicas_.push_back(
           std::make_unique<ReplicaPool>(device, home_of(device, devices), objective.dimension()));

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace tardigrad {
 namespace {
 
 StreamLayout layout_of(const Objective& objective, const Devices& devices, const JobOptions& job) {
-  return {static_cast<std::size_t>(objective.workers()), devices.workers.size(), false,
+  return {static_cast<std::size_t>(objective.workers()), devices, false,
           GradientJobs::at_once(objective, devices.workers.front().backend, job)};
 }
 
@@ -22,9 +23,8 @@ VirtualStreamExecutor::VirtualStreamExecutor(Objective& objective, const Devices
   // With more, few workers would have too little to compute meanwhile.
   const std::size_t most = in_groups ? layout().group * devices.workers.size() : layout().streams;
   most_gathered_ = std::clamp<std::size_t>(workers() / 2, 1, most);
-  std::vector<std::size_t> of_stream;
   for (std::size_t i = 0; i < layout().streams; ++i) {
-    const Device device = devices.of_worker(i);
+    const Device device = layout().device_of(i);
     streams_.push_back(
         std::make_unique<JobGroups>(objective, device,
                                     JobGroups::Options{.name = fmt::format("workers {}", i),
@@ -33,13 +33,18 @@ VirtualStreamExecutor::VirtualStreamExecutor(Objective& objective, const Devices
                                                        .workers = layout().workers_of(i),
                                                        .group = layout().group,
                                                        .groups_ahead = layout().groups_ahead}));
-    const auto shared = std::ranges::find_if(
-        turns_, [&](const Streams& streams) { return in_groups && streams.now().device() == device; });
-    of_stream.push_back(static_cast<std::size_t>(shared - turns_.begin()));
-    if (shared == turns_.end()) turns_.emplace_back();
-    turns_[of_stream.back()].all.push_back(streams_.back().get());
+    const std::size_t turns = in_groups ? turns_of(device) : turns_.size();
+    if (turns == turns_.size()) turns_.emplace_back();
+    turns_[turns].all.push_back(streams_.back().get());
   }
-  for (std::size_t i = 0; i < workers(); ++i) of_worker_.push_back(of_stream[i % of_stream.size()]);
+  for (std::size_t i = 0; i < workers(); ++i) {
+    of_worker_.push_back(in_groups ? turns_of(devices.of_worker(i)) : i % turns_.size());
+  }
+}
+
+std::size_t VirtualStreamExecutor::turns_of(Device device) const {
+  const auto has_device = [device](const Streams& streams) { return streams.now().device() == device; };
+  return static_cast<std::size_t>(std::ranges::find_if(turns_, has_device) - turns_.begin());
 }
 
 void VirtualStreamExecutor::arrive(int worker, const Job&, Orders& orders, double lr) {
@@ -48,8 +53,9 @@ void VirtualStreamExecutor::arrive(int worker, const Job&, Orders& orders, doubl
   while (streams.now().busy()) collect_loss();
   const auto [number, replica] = models_of(worker).front();
   JobGroups& groups = streams.now();
+  if (streams.unstarted++ == 0) streams.first_unstarted = gathered_.size();
   const ArrivedGradient gradient = groups.add(worker, number, *replica);
-  if (layout().group == 1) groups.start();
+  if (layout().group == 1) start(streams);
   release_oldest(worker);
   uncollected_.push(&groups);
   gathered_.add(orders, lr, gradient, place_jobs(orders));
@@ -57,20 +63,32 @@ void VirtualStreamExecutor::arrive(int worker, const Job&, Orders& orders, doubl
 }
 
 void VirtualStreamExecutor::start(Streams& streams) {
-  if (!streams.now().has_added()) return;
+  if (std::exchange(streams.unstarted, 0) == 0) return;
   streams.now().start();
-  streams.next();
+  streams.turn = (streams.turn + 1) % streams.all.size();
 }
 
 void VirtualStreamExecutor::apply_planned() {
   if (gathered_.size() == 0) return;
-  try {
-    for (Streams& streams : turns_) start(streams);
-  } catch (const DeviceError&) {
-    gathered_.take();  // their gradients will never be there
-    throw;
+  for (Streams& streams : turns_) {
+    try {
+      start(streams);
+    } catch (const DeviceError&) {
+      forget_from(streams.first_unstarted);
+      throw;
+    }
   }
   apply(gathered_.take(), gathered_.version());
+}
+
+/// Forgets arrivals whose gradients will never be there, and those behind them: what is left may be applied.
+void VirtualStreamExecutor::forget_from(std::size_t arrival) {
+  for (Streams& streams : turns_) {
+    if (std::exchange(streams.unstarted, 0) == 0) continue;
+    arrival = std::min(arrival, streams.first_unstarted);
+    streams.now().drop();
+  }
+  gathered_.keep_first(arrival);
 }
 
 /// Waits for the oldest arrival that was not waited for yet.
@@ -95,6 +113,7 @@ void VirtualStreamExecutor::check() {
 }
 
 bool VirtualStreamExecutor::drain(const DrainTimeout& /*timeout*/) noexcept {
+  for (const auto& groups : streams_) groups->cancel();
   for (const auto& groups : streams_) groups->stream().drain();
   drain_server();
   return true;

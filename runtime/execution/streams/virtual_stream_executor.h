@@ -42,16 +42,20 @@ class VirtualStreamExecutor final : public StreamExecutor {
   struct Streams {
     std::vector<JobGroups*> all = {};
     std::size_t turn = 0;
+    std::size_t unstarted = 0;        ///< jobs added to the one whose turn it is
+    std::size_t first_unstarted = 0;  ///< which of the gathered arrivals is that of the first of them
 
     JobGroups& now() const { return *all[turn]; }
-    void next() { turn = (turn + 1) % all.size(); }
   };
 
   Streams& streams_of(int worker) { return turns_[of_worker_[static_cast<std::size_t>(worker)]]; }
   const Streams& streams_of(int worker) const { return turns_[of_worker_[static_cast<std::size_t>(worker)]]; }
   void begin(const std::vector<int>&) override {}  // at the arrival
   void discard(int worker) override { release_oldest(worker); }
+  /// Returns which of them are a device's; how many there are where none are.
+  std::size_t turns_of(Device device) const;
   void start(Streams& streams);
+  void forget_from(std::size_t arrival);
   void collect_loss();
 
   std::size_t most_gathered_;

@@ -25,9 +25,8 @@ bool ends_within(const GradientStream& stream, std::chrono::steady_clock::time_p
 
 WallStreamExecutor::WallStreamExecutor(Objective& objective, const Devices& devices, ServerMemory memory,
                                        const ServerOptions& server, const JobOptions& job, Wall wall)
-    : StreamExecutor(
-          objective, devices, memory, server,
-          StreamLayout(static_cast<std::size_t>(objective.workers()), devices.workers.size(), true, 1)),
+    : StreamExecutor(objective, devices, memory, server,
+                     StreamLayout(static_cast<std::size_t>(objective.workers()), devices, true, 1)),
       wall_(std::move(wall)) {
   for (int worker = 0; worker < objective.workers(); ++worker) {
     const Device device = devices.of_worker(static_cast<std::size_t>(worker));

@@ -73,6 +73,19 @@ TEST(MemoryPlan, OfGroupsOfJobs) {
   EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("gradients"), 50 * 4'000'000U);
 }
 
+/// Six workers on one GPU and two on the other, also where streams are fewer.
+TEST(MemoryPlan, OfDevicesWithUnequalNumbersOfWorkers) {
+  PlannedRun run = two_gpus();
+  run.workers = 8;
+  run.devices.spread({3, 1});
+  run.wall = false;
+  for (const std::size_t at_once : {1U, 16U}) {
+    run.at_once = at_once;
+    EXPECT_EQ(items_of(plan_memory(run), gpu(1)).at("models handed over"), 32'000'000U);  // 7, and so 8
+    EXPECT_EQ(items_of(plan_memory(run), gpu(2)).at("models handed over"), 16'000'000U);  // 3, and so 4
+  }
+}
+
 TEST(MemoryPlan, OfModelsOnEveryGpu) {
   PlannedRun run = two_gpus();
   run.memory = {.tables = 0, .mean = true, .jobs = JobSpread::rounds};

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <numeric>
+
 #include "tests/runtime/device/backends.h"
 #include "tests/support/all_checkpoints.h"
 #include "tests/support/patient_run.h"
@@ -64,21 +67,31 @@ class GroupedRuns : public BackendTest {
   TemporaryFolder folder_;
 };
 
-/// Each checkpoint is taken while the run goes on, and replicas are written anew.
+/// Each checkpoint is taken while the run goes on, and replicas are written anew. With rennala many jobs
+/// start from the version that a checkpoint has, before it and behind it.
 TEST_P(GroupedRuns, GoOnFromACheckpointWithGroupsOrWithout) {
-  constexpr std::uint64_t updates = 60;
-  const auto whole = grouped_run(GetParam(), "dude", 16, in_virtual_time(updates));
-  whole->options.checkpoints = all_checkpoints_in(folder_.path(), 1);
-  PatientRun patience(folder_.path());
-  whole->go(&patience);
-  const auto checkpoints = CheckpointFolder::list(folder_.path());
-  ASSERT_GE(checkpoints.size(), 2U);
-  const std::size_t stride = 1 + checkpoints.size() / 4;
-  for (std::size_t i = 0; i < checkpoints.size(); i += stride) {
-    const auto rest = grouped_run(GetParam(), "dude", i / stride % 2 == 0 ? 16 : 1, in_virtual_time(updates));
-    rest->checkpoint = checkpoints[i];
-    rest->go();
-    EXPECT_TRUE(rest->model == whole->model) << checkpoints[i];
+  for (const std::string method : {"dude", "rennala"}) {
+    const auto made = [&](std::size_t at_once) {
+      auto run = grouped_run(GetParam(), method, at_once, in_virtual_time(method == "dude" ? 60 : 3));
+      if (method == "rennala") run->method_options.gather = 60;
+      return run;
+    };
+    const auto folder = folder_.path() / method;
+    const auto whole = made(16);
+    whole->options.checkpoints = all_checkpoints_in(folder, 1);
+    PatientRun patience(folder);
+    whole->go(&patience);
+    const auto checkpoints = CheckpointFolder::list(folder);
+    ASSERT_GE(checkpoints.size(), 2U);
+    const std::size_t stride = 1 + checkpoints.size() / 4;
+    for (std::size_t i = 0; i < checkpoints.size(); i += stride) {
+      for (const std::size_t at_once : {1U, 16U}) {
+        const auto rest = made(at_once);
+        rest->checkpoint = checkpoints[i];
+        rest->go();
+        EXPECT_TRUE(rest->model == whole->model) << checkpoints[i] << ", " << at_once << " at once";
+      }
+    }
   }
 }
 
@@ -97,10 +110,12 @@ TEST_P(GroupedRuns, HaveLocalStepsOneJobAfterAnother) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, GroupedRuns, every_backend(), backend_name);
 
-/// Is told to be computed at once, and counts of how many jobs groups are.
+/// Is told to be computed at once, and counts of how many jobs groups are. One can be made to fail, and those
+/// behind it.
 class CountsGroups final : public GradientEngine {
  public:
-  CountsGroups(StreamRef stream, std::vector<std::size_t>& groups) : stream_(stream), groups_(groups) {}
+  CountsGroups(StreamRef stream, std::vector<std::size_t>& groups, std::size_t failing)
+      : stream_(stream), groups_(groups), failing_(failing) {}
   void enqueue_minibatch(int, std::uint64_t) override {}
   void enqueue_gradient(int, BufferRef<const float> model, BufferRef<float> gradient, float* loss) override {
     groups_.push_back(1);
@@ -115,12 +130,14 @@ class CountsGroups final : public GradientEngine {
 
  private:
   void compute(BufferRef<const float> model, BufferRef<float> gradient, float* loss) {
+    if (groups_.size() > failing_) throw DeviceError(stream_.device(), "out of order");
     stream_.copy(gradient, model);
     stream_.host("loss", [loss] { *loss = 0; });
   }
 
   StreamRef stream_;
   std::vector<std::size_t>& groups_;
+  std::size_t failing_;
 };
 
 class Counted final : public Objective {
@@ -133,12 +150,14 @@ class Counted final : public Objective {
   Evaluation evaluate(std::span<const float>, const BreakOff&) override { return {}; }
   std::size_t examples_per_job(int) const override { return 0; }
   std::size_t examples() const override { return 0; }
-  std::size_t gradients_at_once(Backend) const override { return 16; }
+  std::size_t gradients_at_once(Backend) const override { return at_once; }
   std::unique_ptr<GradientEngine> make_engine(const StreamRef& stream, std::span<const int>) override {
-    return std::make_unique<CountsGroups>(stream, groups);
+    return std::make_unique<CountsGroups>(stream, groups, failing);
   }
 
   static constexpr std::size_t dimension = 2 * shard_block;
+  std::size_t at_once = 16;
+  std::size_t failing = std::numeric_limits<std::size_t>::max();  // groups before that one are computed
   std::vector<std::size_t> groups;
 
  private:
@@ -146,22 +165,44 @@ class Counted final : public Objective {
   ParameterLayout layout_;
 };
 
-/// Returns the sizes of the groups of a run of dude.
-std::vector<std::size_t> groups_of(int workers) {
-  Counted objective(workers);
+void run_on(Counted& objective, const std::string& method_name) {
   RunOptions options = in_virtual_time(400);
   options.lr = 0.01;
   Devices devices;
   devices.server_shards = 2;  // so that it has streams on a CPU
-  const auto method = make_method("dude", {.workers = workers});
-  const Delays delays = Delays::parse("linear:1:0", workers, 0);
+  const auto method = make_method(method_name, {.workers = objective.workers()});
+  const Delays delays = Delays::parse("linear:1:0", objective.workers(), 0);
   const EventScript speeds;
   Coordinator coordinator(objective, *method,
                           make_execution(objective, method->memory(), delays, speeds, devices, options),
                           options, {});
   std::vector<float> model(Counted::dimension, 1.0F);
   coordinator.run(model, {});
+}
+
+/// Returns the sizes of the groups of a run of dude.
+std::vector<std::size_t> groups_of(int workers) {
+  Counted objective(workers);
+  run_on(objective, "dude");
   return objective.groups;
+}
+
+/// All arrivals before the job that fails are steps of asgd, and so updates of the model that is left.
+TEST(VirtualStreamExecutor, LeavesTheNewestModelThereIsWhereAGroupCannotBeStarted) {
+  for (const std::size_t at_once : {1U, 16U}) {
+    Counted objective(8);
+    objective.at_once = at_once;
+    objective.failing = 20;
+    try {
+      run_on(objective, "asgd");
+      FAIL() << "no failure";
+    } catch (const DeviceLostError& error) {
+      const auto computed = objective.groups.begin() + 20;
+      EXPECT_EQ(error.update(), std::accumulate(objective.groups.begin(), computed, std::uint64_t{0}))
+          << at_once;
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("is lost: out of order")) << at_once;
+    }
+  }
 }
 
 /// All workers take as long, so that every one needs what its last arrival handed over.
