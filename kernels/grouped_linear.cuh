@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/grouped_linear_math.h"
-#include "kernels/lane_sum.h"
+#include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/visit_constant.h"
@@ -73,8 +73,7 @@ __device__ void write_output(const GroupOfLinears& group, bool relu, const float
   }
 #pragma unroll
   for (std::size_t n = 0; n < batch; ++n) {
-    float sum = sums[n];
-    for (unsigned half = warp_lanes / 2; half > 0; half /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, half);
+    const float sum = sum_in_warp(sums[n]);
     if (lane == n) output[n * group.outputs + o] = end_linear(sum, parameters[group.bias + o], relu);
   }
 }

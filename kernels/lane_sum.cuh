@@ -13,6 +13,14 @@ __device__ inline double warp_sum(double sum) {
   return sum;
 }
 
+/// Returns the same sum to every lane: both sides of an exchange add the same two numbers. Every thread of
+/// the warp calls it.
+template <typename Number>
+__device__ Number sum_in_warp(Number sum) {
+  for (unsigned half = warp_lanes / 2; half > 0; half /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, half);
+  return sum;
+}
+
 /// Returns the sum over the threads of a block of threads_per_block, in thread 0. Every thread of the block
 /// calls it.
 __device__ inline double block_sum(double sum) {

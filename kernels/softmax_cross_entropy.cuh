@@ -34,12 +34,6 @@ __device__ inline Largest largest_in_warp(Largest largest) {
   return largest;
 }
 
-/// Returns the same sum to all lanes of a warp: both sides of an exchange add the same two numbers.
-__device__ inline double sum_in_warp(double sum) {
-  for (unsigned half = warp_lanes / 2; half > 0; half /= 2) sum += __shfl_xor_sync(0xffffffffU, sum, half);
-  return sum;
-}
-
 /// Computes one example by one warp, and returns its loss to every lane. A logit is read by one lane only,
 /// which also writes the gradient in its place.
 template <typename Number>

@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <vector>
 
 #include "kernels/softmax_cross_entropy.h"
 #include "tests/kernels/backend.h"
+#include "tests/kernels/grouped_layers.h"
 #include "tests/kernels/pool_cases.h"
 
 namespace tardigrad {
@@ -15,29 +15,18 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-struct HeadCase {
-  std::size_t jobs, batch, inputs, outputs;
-  std::size_t weight_at = 4;  ///< where in the flat vectors the weights begin
-};
-
 /// What a head gives, and what goes in.
 struct Head {
-  Head(Backend backend, const HeadCase& head)
+  Head(Backend backend, const LinearCase& head)
       : of(head),
         backend_(backend),
-        input(backend, random_numbers<float>(of.jobs * of.batch * of.inputs, 1)),
+        input(backend, random_numbers<float>(of.input_size(), 1)),
         labels(backend, some_labels(head)),
-        input_gradient(backend, std::vector<float>(of.jobs * of.batch * of.inputs, poison)),
-        losses(backend, std::vector<float>(of.jobs, poison)) {
-    const std::size_t dimension = of.weight_at + of.inputs * of.outputs + of.outputs + 1;
-    for (std::size_t k = 0; k < of.jobs; ++k) {
-      parameters.push_back(std::make_unique<Guarded<float>>(
-          backend, random_numbers<float>(dimension, 10 + static_cast<unsigned>(k))));
-      gradients.push_back(std::make_unique<Guarded<float>>(backend, std::vector<float>(dimension, poison)));
-    }
-  }
+        input_gradient(backend, std::vector<float>(of.input_size(), poison)),
+        losses(backend, std::vector<float>(of.jobs, poison)),
+        vectors(backend, head, random_numbers<float>) {}
 
-  static std::vector<std::int32_t> some_labels(const HeadCase& of) {
+  static std::vector<std::int32_t> some_labels(const LinearCase& of) {
     std::vector<std::int32_t> labels;
     for (std::size_t n = 0; n < of.jobs * of.batch; ++n) {
       labels.push_back(static_cast<std::int32_t>(n * 7 % of.outputs));
@@ -48,18 +37,8 @@ struct Head {
   /// A part of it, or all.
   template <typename Operation>
   Operation make() const {
-    Operation operation;
-    operation.jobs = of.jobs;
-    operation.batch = of.batch;
-    operation.inputs = of.inputs;
-    operation.outputs = of.outputs;
-    operation.weight = of.weight_at;
-    operation.bias = of.weight_at + of.inputs * of.outputs;
+    auto operation = vectors.make<Operation>();
     operation.input = input.data();
-    for (std::size_t k = 0; k < of.jobs; ++k) {
-      operation.parameters[k] = parameters[k]->data();
-      if constexpr (requires { operation.gradients; }) operation.gradients[k] = gradients[k]->data();
-    }
     return operation;
   }
 
@@ -73,7 +52,7 @@ struct Head {
   }
 
   void run_in_parts(bool wants_input) const {
-    const Guarded<float> logits(backend_, std::vector<float>(of.jobs * of.batch * of.outputs, poison));
+    const Guarded<float> logits(backend_, std::vector<float>(of.output_size(), poison));
     auto forward = make<GroupedLinear>();
     forward.output = logits.data();
     execute(backend_, forward);
@@ -86,22 +65,22 @@ struct Head {
     execute(backend_, backward);
   }
 
-  HeadCase of;
+  LinearCase of;
   Backend backend_;
   Guarded<float> input;
   Guarded<std::int32_t> labels;
   Guarded<float> input_gradient;
   Guarded<float> losses;
-  std::vector<std::unique_ptr<Guarded<float>>> parameters, gradients;
+  VectorsOfJobs vectors;
 };
 
 class GroupedHeadContract : public OnBackend {};
 
 TEST_P(GroupedHeadContract, GivesTheBitsOfItsPartsOneAfterAnother) {
-  for (const HeadCase& of : {HeadCase{1, 1, 1, 1}, HeadCase{16, 4, 128, 10}, HeadCase{3, 8, 33, 64},
-                             HeadCase{2, 5, 784, 10}, HeadCase{4, 3, 36, 7, 3}}) {
+  for (const LinearCase& of : {LinearCase{1, 1, 1, 1}, LinearCase{16, 4, 128, 10}, LinearCase{3, 8, 33, 64},
+                               LinearCase{2, 5, 784, 10}, LinearCase{4, 3, 36, 7, 3}}) {
     for (const bool wants_input : {true, false}) {
-      SCOPED_TRACE(::testing::Message() << of.inputs << " → " << of.outputs);
+      SCOPED_TRACE(::testing::Message() << of);
       const Head whole(GetParam(), of);
       const Head parts(GetParam(), of);
       whole.run(wants_input);
@@ -109,7 +88,8 @@ TEST_P(GroupedHeadContract, GivesTheBitsOfItsPartsOneAfterAnother) {
       EXPECT_TRUE(same_bits(whole.losses.values(), parts.losses.values()));
       EXPECT_TRUE(same_bits(whole.input_gradient.values(), parts.input_gradient.values()));
       for (std::size_t k = 0; k < of.jobs; ++k) {
-        EXPECT_TRUE(same_bits(whole.gradients[k]->values(), parts.gradients[k]->values())) << "job " << k;
+        EXPECT_TRUE(same_bits(whole.vectors.gradients[k]->values(), parts.vectors.gradients[k]->values()))
+            << "job " << k;
       }
     }
   }

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "tests/kernels/backend.h"
+#include "tests/kernels/grouped_layers.h"
 #include "tests/kernels/pool_cases.h"
 
 namespace tardigrad {
@@ -14,66 +16,36 @@ namespace {
 
 using namespace ::tardigrad::testing;
 
-struct LinearCase {
-  std::size_t jobs, batch, inputs, outputs;
-  std::size_t weight_at = 4;  ///< where in the flat vectors the weights begin
-};
-
-std::ostream& operator<<(std::ostream& out, const LinearCase& linear) {
-  return out << linear.jobs << " jobs, " << linear.batch << " examples, " << linear.inputs << " → "
-             << linear.outputs << ", weights at " << linear.weight_at;
-}
-
 const std::vector<LinearCase> linear_cases = {
     {1, 1, 1, 1},      {1, 4, 784, 128}, {3, 4, 128, 10},   {16, 8, 12, 9}, {2, 5, 33, 7},
     {2, 2, 140, 5, 3}, {4, 3, 260, 17},  {2, 7, 129, 3, 8}, {5, 6, 4, 33},  {1, 8, 31, 65, 1}};
 
-/// Vectors of a group, each job's parameters in memory of their own.
+/// What the layers of a group read, beside where their gradients go.
 struct LinearMemory {
-  LinearMemory(Backend backend, const LinearCase& linear, bool exact) : of(linear) {
-    const auto numbers = [exact](std::size_t size, unsigned seed) {
-      return exact ? dyadic_numbers<float>(size, seed) : random_numbers<float>(size, seed);
-    };
-    const std::size_t weights = of.inputs * of.outputs;
-    dimension = of.weight_at + weights + of.outputs + 2;
-    inputs = numbers(of.jobs * of.batch * of.inputs, 1);
-    if (inputs.size() > 2) inputs[2] = 0;
-    deltas = numbers(of.jobs * of.batch * of.outputs, 2);
-    for (std::size_t k = 0; k < of.jobs; ++k) {
-      parameters.push_back(numbers(dimension, 10 + static_cast<unsigned>(k)));
-      parameters_there.push_back(std::make_unique<Guarded<float>>(backend, parameters[k]));
-      gradients_there.push_back(
-          std::make_unique<Guarded<float>>(backend, std::vector<float>(dimension, poison)));
-    }
-  }
-
-  template <typename Operation>
-  Operation make() const {
-    Operation group;
-    group.jobs = of.jobs;
-    group.batch = of.batch;
-    group.inputs = of.inputs;
-    group.outputs = of.outputs;
-    group.weight = of.weight_at;
-    group.bias = bias_at();
-    for (std::size_t k = 0; k < of.jobs; ++k) group.parameters[k] = parameters_there[k]->data();
-    return group;
-  }
-
-  std::size_t bias_at() const { return of.weight_at + of.inputs * of.outputs; }
+  LinearMemory(Backend backend, const LinearCase& linear, bool exact)
+      : LinearMemory(backend, linear, exact ? dyadic_numbers<float> : random_numbers<float>) {}
 
   LinearCase of;
-  std::size_t dimension = 0;
   std::vector<float> inputs, deltas;
-  std::vector<std::vector<float>> parameters;
-  std::vector<std::unique_ptr<Guarded<float>>> parameters_there, gradients_there;
+  VectorsOfJobs vectors;
+
+ private:
+  using Numbers = std::vector<float> (*)(std::size_t, unsigned);
+
+  LinearMemory(Backend backend, const LinearCase& linear, Numbers numbers)
+      : of(linear),
+        inputs(numbers(of.input_size(), 1)),
+        deltas(numbers(of.output_size(), 2)),
+        vectors(backend, of, numbers) {
+    if (inputs.size() > 2) inputs[2] = 0;
+  }
 };
 
 std::vector<float> forward_on(Backend backend, const LinearMemory& memory, bool relu) {
   const LinearCase& of = memory.of;
   const Guarded<float> input(backend, memory.inputs);
-  const Guarded<float> output(backend, std::vector<float>(of.jobs * of.batch * of.outputs, poison));
-  auto group = memory.make<GroupedLinear>();
+  const Guarded<float> output(backend, std::vector<float>(of.output_size(), poison));
+  auto group = memory.vectors.make<GroupedLinear>();
   group.relu = relu;
   group.input = input.data();
   group.output = output.data();
@@ -92,16 +64,13 @@ LinearGradients backward_on(Backend backend, const LinearMemory& memory, bool re
   const Guarded<float> input(backend, memory.inputs);
   const Guarded<float> delta(backend, memory.deltas);
   const Guarded<float> input_gradient(backend, std::vector<float>(memory.inputs.size(), poison));
-  auto group = memory.make<GroupedLinearBackward>();
+  auto group = memory.vectors.make<GroupedLinearBackward>();
   group.relu_before = relu_before;
-  for (std::size_t k = 0; k < memory.of.jobs; ++k) group.gradients[k] = memory.gradients_there[k]->data();
   group.input = input.data();
   group.output_gradient = delta.data();
   if (wants_input) group.input_gradient = input_gradient.data();
   execute(backend, group);
-  LinearGradients gradients{input_gradient.values(), {}};
-  for (const auto& there : memory.gradients_there) gradients.parameters.push_back(there->values());
-  return gradients;
+  return {input_gradient.values(), memory.vectors.gradient_values()};
 }
 
 class GroupedLinearContract : public OnBackend {};
@@ -116,8 +85,8 @@ TEST_P(GroupedLinearContract, IsTheProductWithBiasAndRelu) {
       for (std::size_t at = 0; at < got.size(); ++at) {
         const std::size_t o = at % of.outputs;
         const std::size_t row = at / of.outputs;
-        const std::vector<float>& of_job = memory.parameters[row / of.batch];
-        float want = of_job[memory.bias_at() + o];
+        const std::vector<float>& of_job = memory.vectors.values[row / of.batch];
+        float want = of_job[of.bias_at() + o];
         for (std::size_t i = 0; i < of.inputs; ++i) {
           want += memory.inputs[row * of.inputs + i] * of_job[of.weight_at + o * of.inputs + i];
         }
@@ -136,17 +105,17 @@ TEST_P(GroupedLinearContract, DifferentiatesTheProductAndTheReluBefore) {
       const LinearGradients got = backward_on(GetParam(), memory, relu_before);
       LinearGradients want{
           std::vector<float>(memory.inputs.size()),
-          std::vector<std::vector<float>>(of.jobs, std::vector<float>(memory.dimension, poison))};
+          std::vector<std::vector<float>>(of.jobs, std::vector<float>(of.dimension(), poison))};
       for (auto& gradient : want.parameters) {
         std::fill_n(gradient.begin() + static_cast<std::ptrdiff_t>(of.weight_at),
                     of.inputs * of.outputs + of.outputs, 0.0F);
       }
       for (std::size_t row = 0; row < of.jobs * of.batch; ++row) {
         std::vector<float>& gradient = want.parameters[row / of.batch];
-        const std::vector<float>& of_job = memory.parameters[row / of.batch];
+        const std::vector<float>& of_job = memory.vectors.values[row / of.batch];
         for (std::size_t o = 0; o < of.outputs; ++o) {
           const float delta = memory.deltas[row * of.outputs + o];
-          gradient[memory.bias_at() + o] += delta;
+          gradient[of.bias_at() + o] += delta;
           for (std::size_t i = 0; i < of.inputs; ++i) {
             const float input = memory.inputs[row * of.inputs + i];
             gradient[of.weight_at + o * of.inputs + i] += delta * input;
@@ -157,7 +126,7 @@ TEST_P(GroupedLinearContract, DifferentiatesTheProductAndTheReluBefore) {
       }
       EXPECT_TRUE(got.input == want.input);
       for (std::size_t k = 0; k < of.jobs; ++k) {
-        for (std::size_t i = 0; i < memory.dimension; ++i) {
+        for (std::size_t i = 0; i < of.dimension(); ++i) {
           const float wanted = want.parameters[k][i];
           const float given = got.parameters[k][i];
           ASSERT_TRUE(given == wanted || (std::isnan(given) && std::isnan(wanted)))
@@ -200,7 +169,7 @@ TEST_P(GroupedLinearContract, GivesAJobTheSameBitsInAnyGroup) {
     LinearMemory alone(GetParam(), {1, all.batch, all.inputs, all.outputs}, false);
     alone.inputs = part(memory.inputs, k, input_size);
     alone.deltas = part(memory.deltas, k, output_size);
-    alone.parameters_there[0] = std::make_unique<Guarded<float>>(GetParam(), memory.parameters[k]);
+    alone.vectors.parameters[0] = std::make_unique<Guarded<float>>(GetParam(), memory.vectors.values[k]);
     EXPECT_TRUE(same_bits(forward_on(GetParam(), alone, true), part(together, k, output_size)))
         << "job " << k;
     const LinearGradients of_one = backward_on(GetParam(), alone, true);
