@@ -81,7 +81,7 @@ class NetworkEngine final : public GradientEngine {
         network_(make_network(stream, data.architecture, static_cast<int>(data.batch_size),
                               options_for(data.architecture, options))),
         graphs_(stream.device(), options.graphs),
-        minibatches_(stream, data, std::move(images), network_->blueprint(), network_->memory(), 1) {}
+        minibatches_(stream, data, std::move(images), network_->memory(), 1) {}
 
   void enqueue_minibatch(int worker, std::uint64_t job) override {
     const MinibatchKey key{worker, job};
@@ -110,8 +110,7 @@ class PerceptronEngine final : public GradientEngine {
       : stream_(stream),
         group_(stream, data.architecture, data.batch_size),
         graphs_(stream.device(), options.graphs),
-        minibatches_(stream, data, std::move(images), group_.blueprint(), group_.memory(),
-                     GroupOfLinears::most_jobs) {}
+        minibatches_(stream, data, std::move(images), group_.memory(), GroupOfLinears::most_jobs) {}
 
   void enqueue_minibatch(int worker, std::uint64_t job) override {
     const MinibatchKey key{worker, job};
@@ -168,7 +167,7 @@ class CudaEvaluator final : public Evaluator {
         classes_(dataset.classes) {
     for (std::size_t i = 0; i < evaluations_ahead; ++i) evaluated_.emplace_back(device);
     images_.give_to(gather_);
-    gather_into(network_->blueprint(), network_->memory(), gather_);
+    gather_into(network_->memory(), gather_);
     // In file order; the last example fills up the last batch.
     std::vector<std::uint32_t> order(examples_.size());
     for (std::size_t i = 0; i < order.size(); ++i) {

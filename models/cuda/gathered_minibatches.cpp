@@ -15,17 +15,16 @@ constexpr std::size_t slots = 8;
 
 }  // namespace
 
-void gather_into(const Blueprint& blueprint, std::byte* memory, GatherImages& gather) {
-  const Activation& images = blueprint[blueprint.images];
-  gather.out_format = images.shape.format;
-  gather.out_channels = images.shape.channels;
-  void* const to = memory + images.value;
-  if (blueprint.element == Element::bf16) {
-    gather.out_images_bf16 = static_cast<Bf16*>(to);
+void gather_into(const LaidOutMemory& network, GatherImages& gather) {
+  const ImageBatch& images = network.blueprint[network.blueprint.images].shape;
+  gather.out_format = images.format;
+  gather.out_channels = images.channels;
+  if (network.blueprint.element == Element::bf16) {
+    gather.out_images_bf16 = static_cast<Bf16*>(network.images());
   } else {
-    gather.out_images = static_cast<float*>(to);
+    gather.out_images = static_cast<float*>(network.images());
   }
-  gather.out_labels = reinterpret_cast<std::int32_t*>(memory + blueprint.labels);
+  gather.out_labels = network.labels();
 }
 
 GatheredMinibatches::Drawn::Drawn(Device device, std::size_t size, std::size_t dropouts)
@@ -36,17 +35,16 @@ GatheredMinibatches::Drawn::Drawn(Device device, std::size_t size, std::size_t d
 
 GatheredMinibatches::GatheredMinibatches(const StreamRef& stream, const TrainingData& data,
                                          std::shared_ptr<const DeviceImages> images,
-                                         const Blueprint& blueprint, std::byte* memory, std::size_t most)
+                                         const LaidOutMemory& network, std::size_t most)
     : stream_(stream),
       data_(data),
       images_(std::move(images)),
-      dropouts_(blueprint.dropouts),
-      mask_starts_(reinterpret_cast<std::uint64_t*>(memory + blueprint.mask_starts)),
+      network_(network),
       gather_(describe_gather(data.dataset.train, data.dataset.normalisation, data.batch_size)) {
   images_->give_to(gather_);
-  gather_into(blueprint, memory, gather_);
+  gather_into(network, gather_);
   for (std::size_t i = 0; i < slots; ++i) {
-    drawn_.emplace_back(stream.device(), most * data.batch_size, dropouts_);
+    drawn_.emplace_back(stream.device(), most * data.batch_size, network.blueprint.dropouts);
   }
 }
 
@@ -70,16 +68,17 @@ void GatheredMinibatches::enqueue(std::span<const MinibatchKey> keys) {
   gather_.indices = drawn.examples.data();
   gather_.crops = data_.minibatches.augments() ? drawn.crops.data() : nullptr;
   stream_.enqueue(gather_);
-  if (dropouts_ > 0) draw_masks(keys.back(), drawn.mask_starts.data());
+  if (network_.blueprint.dropouts > 0) draw_masks(keys.back(), drawn.mask_starts.data());
   stream_.record(drawn.gathered);
 }
 
 /// The starts of the masks go to the device, where a captured step reads them.
 void GatheredMinibatches::draw_masks(const MinibatchKey& key, std::uint64_t* starts) {
   const MaskKey masks{.seed = data_.seed, .worker = static_cast<std::uint64_t>(key.worker), .job = key.job};
-  for (std::size_t i = 0; i < dropouts_; ++i) starts[i] = DropoutMask::start(masks, i);
-  const BufferRef<std::uint64_t> on_device(mask_starts_, dropouts_, stream_.device());
-  stream_.copy(on_device, host_view<const std::uint64_t>(starts, dropouts_));
+  const std::size_t count = network_.blueprint.dropouts;
+  for (std::size_t i = 0; i < count; ++i) starts[i] = DropoutMask::start(masks, i);
+  const BufferRef<std::uint64_t> on_device(network_.mask_starts(), count, stream_.device());
+  stream_.copy(on_device, host_view<const std::uint64_t>(starts, count));
 }
 
 }  // namespace tardigrad::models::cuda

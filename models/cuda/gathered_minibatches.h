@@ -20,11 +20,11 @@ struct MinibatchKey {
 /// Draws minibatches on the host, and gathers them on a stream into the memory of a network.
 class GatheredMinibatches {
  public:
-  /// Gathers up to `most` minibatches at once, into memory that `blueprint` has laid out and that begins at
-  /// `memory`. Both outlive it, and so do `data` and the stream.
+  /// Gathers up to `most` minibatches at once. The network's memory outlives it, and so do `data` and the
+  /// stream.
   GatheredMinibatches(const StreamRef& stream, const TrainingData& data,
-                      std::shared_ptr<const DeviceImages> images, const Blueprint& blueprint,
-                      std::byte* memory, std::size_t most);
+                      std::shared_ptr<const DeviceImages> images, const LaidOutMemory& network,
+                      std::size_t most);
   GatheredMinibatches(const GatheredMinibatches&) = delete;
   GatheredMinibatches& operator=(const GatheredMinibatches&) = delete;
 
@@ -49,14 +49,13 @@ class GatheredMinibatches {
   StreamRef stream_;
   const TrainingData data_;
   std::shared_ptr<const DeviceImages> images_;
-  std::size_t dropouts_;
-  std::uint64_t* mask_starts_;
+  LaidOutMemory network_;
   GatherImages gather_;
   std::vector<Drawn> drawn_;  // ring
   std::size_t next_ = 0;
 };
 
-/// Lets a gathering write the images and labels of a network whose memory begins at `memory`.
-void gather_into(const Blueprint& blueprint, std::byte* memory, GatherImages& gather);
+/// Lets a gathering write the images and labels of a network.
+void gather_into(const LaidOutMemory& network, GatherImages& gather);
 
 }  // namespace tardigrad::models::cuda

@@ -9,17 +9,11 @@
 namespace tardigrad::models::cuda {
 
 /// Holds what the stages of one pass of a network work on.
-struct Pass {
+struct Pass : LaidOutMemory {
   CudaStream stream = nullptr;
-  const Blueprint& blueprint;
-  std::byte* memory = nullptr;        ///< Of the network.
   const float* parameters = nullptr;  ///< Flat, like the gradient.
   float* gradient = nullptr;
   bool drops = false;  ///< Whether dropout has masks.
-
-  void* at(std::size_t offset) const { return memory + offset; }
-  void* value(ActivationId id) const { return at(blueprint[id].value); }
-  void* gradient_of(ActivationId id) const { return at(blueprint[id].gradient); }
 };
 
 /// Enqueues a stage.

@@ -58,11 +58,7 @@ Execution Network::execution(CudaStream stream) {
 }
 
 Pass Network::pass(CudaStream stream, const float* parameters, float* gradient) {
-  return {.stream = stream,
-          .blueprint = blueprint_,
-          .memory = memory_.ref().data(),
-          .parameters = parameters,
-          .gradient = gradient};
+  return {memory(), stream, parameters, gradient};
 }
 
 Plan Network::choose(CudaStream stream, const Search& search) {
@@ -215,7 +211,7 @@ void Network::differentiate_loss(CudaStream stream, float* loss) {
   operation.batch = static_cast<std::size_t>(blueprint_.batch);
   operation.classes = static_cast<std::size_t>(classes_);
   operation.logits = static_cast<const Number*>(at(blueprint_[blueprint_.logits].value));
-  operation.labels = labels();
+  operation.labels = memory().labels();
   operation.gradient = static_cast<Number*>(at(blueprint_[blueprint_.logits].gradient));
   operation.loss = loss;
   operation.losses = static_cast<float*>(at(blueprint_.losses));
@@ -228,7 +224,7 @@ void Network::measure_loss(CudaStream stream, int count, float* losses, std::uin
   operation.batch = static_cast<std::size_t>(count);
   operation.classes = static_cast<std::size_t>(classes_);
   operation.logits = static_cast<const Number*>(at(blueprint_[blueprint_.logits].value));
-  operation.labels = labels();
+  operation.labels = memory().labels();
   operation.losses = losses;
   operation.hits = hits;
   operation.launch(stream);

@@ -25,8 +25,8 @@ struct Plan {
   std::size_t workspace_bytes() const;
 };
 
-/// Is a network with all that one stream needs to compute with it. The minibatch is put into images() and
-/// labels() by whoever calls.
+/// Is a network with all that one stream needs to compute with it. Whoever calls puts the minibatch
+/// into its memory().
 ///
 /// The functions enqueue their work on the stream given, whose device must be current, and return; they throw
 /// what kernels and libraries do. `parameters` and `gradient` have the architecture's layout and are aligned
@@ -53,13 +53,8 @@ class Network {
   /// constructor's stream. It must be called before the following.
   void use(const Plan& plan);
 
-  /// Returns the memory that the blueprint lays out.
-  std::byte* memory() { return memory_.ref().data(); }
-  /// Returns where the minibatch goes: [batch, …] in the shape and the elements of the blueprint.
-  void* images() { return at(blueprint_[blueprint_.images].value); }
-  std::int32_t* labels() { return static_cast<std::int32_t*>(at(blueprint_.labels)); }
-  /// Returns where the starts of the masks of a gradient go (dropout_mask.h), [blueprint().dropouts].
-  std::uint64_t* mask_starts() { return static_cast<std::uint64_t*>(at(blueprint_.mask_starts)); }
+  /// Returns its memory, as the blueprint lays it out.
+  LaidOutMemory memory() { return {blueprint_, memory_.ref().data()}; }
 
   /// Enqueues gradient ← that of the mean cross-entropy over the minibatch, with the masks; *loss ← the mean.
   /// `loss` may be pinned host memory.
@@ -71,7 +66,7 @@ class Network {
  private:
   Execution execution(CudaStream stream);
   Pass pass(CudaStream stream, const float* parameters, float* gradient);
-  void* at(std::size_t offset) { return memory_.ref().data() + offset; }
+  void* at(std::size_t offset) { return memory().at(offset); }
   const void* value(const Parameter& parameter, const float* parameters);
   void* gradient_of(const Parameter& parameter, float* gradient);
   LinearOperands operands(const Pass& pass, const LinearStage& stage);

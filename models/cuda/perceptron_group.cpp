@@ -98,7 +98,7 @@ void PerceptronGroup::compute_head(CudaStream stream, std::span<const Job> jobs,
     return;
   }
   auto head = backward_of<GroupedHead>(last, jobs);
-  head.labels = reinterpret_cast<const std::int32_t*>(memory() + blueprint_.labels);
+  head.labels = memory().labels();
   head.losses = losses;
   head.launch(stream);
 }
@@ -116,7 +116,7 @@ void PerceptronGroup::differentiate_loss(CudaStream stream, std::span<const Job>
   loss.batch = batch_;
   loss.classes = classes_;
   loss.logits = value(blueprint_.logits);
-  loss.labels = reinterpret_cast<const std::int32_t*>(memory() + blueprint_.labels);
+  loss.labels = memory().labels();
   loss.gradient = gradient_of(blueprint_.logits);
   loss.loss = losses;
   loss.launch(stream);

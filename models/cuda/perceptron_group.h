@@ -19,7 +19,7 @@ namespace tardigrad::models::cuda {
 /// do about the last layer and the loss, where that layer is small (kernels/grouped_head.h). The bits of a
 /// job depend on no other job, nor on how many there are.
 ///
-/// The minibatches are put where the blueprint has images and labels, one behind the other, by whoever calls.
+/// Whoever calls puts the minibatches into its memory(), one behind the other.
 class PerceptronGroup {
  public:
   /// Limits the parameters of a network: larger ones are no longer short, and their gradients need memory.
@@ -35,8 +35,8 @@ class PerceptronGroup {
   /// std::logic_error for what it does not take.
   PerceptronGroup(const StreamRef& stream, const Architecture& architecture, std::size_t batch);
 
-  const Blueprint& blueprint() const { return blueprint_; }
-  std::byte* memory() { return memory_.ref().data(); }
+  /// Returns its memory, as the blueprint of most_jobs minibatches lays it out.
+  LaidOutMemory memory() { return {blueprint_, memory_.ref().data()}; }
 
   /// Names the flat vectors of a job [d], in the device's memory.
   struct Job {
@@ -57,8 +57,8 @@ class PerceptronGroup {
   void backward(CudaStream stream, const LinearStage& stage, std::span<const Job> jobs);
   void differentiate_loss(CudaStream stream, std::span<const Job> jobs, float* losses);
   void compute_head(CudaStream stream, std::span<const Job> jobs, float* losses);
-  float* value(ActivationId id) { return reinterpret_cast<float*>(memory() + blueprint_[id].value); }
-  float* gradient_of(ActivationId id) { return reinterpret_cast<float*>(memory() + blueprint_[id].gradient); }
+  float* value(ActivationId id) { return static_cast<float*>(memory().value(id)); }
+  float* gradient_of(ActivationId id) { return static_cast<float*>(memory().gradient_of(id)); }
 
   std::size_t batch_;
   std::size_t classes_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -209,6 +210,21 @@ struct Blueprint {
     }
     return found;
   }
+};
+
+/// Is memory that a blueprint lays out, which outlives it.
+struct LaidOutMemory {
+  const Blueprint& blueprint;
+  std::byte* begin = nullptr;
+
+  void* at(std::size_t offset) const { return begin + offset; }
+  void* value(ActivationId id) const { return at(blueprint[id].value); }
+  void* gradient_of(ActivationId id) const { return at(blueprint[id].gradient); }
+  /// Returns where the minibatch goes: [batch, …] in the shape and the elements of the blueprint.
+  void* images() const { return value(blueprint.images); }
+  std::int32_t* labels() const { return static_cast<std::int32_t*>(at(blueprint.labels)); }
+  /// Returns where the starts of the masks of a gradient go (dropout_mask.h), [blueprint.dropouts].
+  std::uint64_t* mask_starts() const { return static_cast<std::uint64_t*>(at(blueprint.mask_starts)); }
 };
 
 /// Tells whether any layer is a convolution, those of residual blocks among them.

@@ -55,14 +55,15 @@ void put(const StreamRef& stream, Network& network, const Architecture& architec
                                   : (image * pixels + i % pixels) * padded + i / pixels % channels;
     images[place] = nearest<Number>(problem.images[i]);
   }
-  stream.copy(BufferRef<Number>(static_cast<Number*>(network.images()), images.size(), stream.device()),
-              host_view<const Number>(images.data(), images.size()));
-  stream.copy(BufferRef<std::int32_t>(network.labels(), problem.labels.size(), stream.device()),
+  stream.copy(
+      BufferRef<Number>(static_cast<Number*>(network.memory().images()), images.size(), stream.device()),
+      host_view<const Number>(images.data(), images.size()));
+  stream.copy(BufferRef<std::int32_t>(network.memory().labels(), problem.labels.size(), stream.device()),
               host_view<const std::int32_t>(problem.labels.data(), problem.labels.size()));
   std::vector<std::uint64_t> starts;
   for (std::size_t i = 0; i < blueprint.dropouts; ++i) starts.push_back(DropoutMask::start(masks, i));
   if (!starts.empty()) {
-    stream.copy(BufferRef<std::uint64_t>(network.mask_starts(), starts.size(), stream.device()),
+    stream.copy(BufferRef<std::uint64_t>(network.memory().mask_starts(), starts.size(), stream.device()),
                 host_view<const std::uint64_t>(starts.data(), starts.size()));
   }
   stream.synchronize();

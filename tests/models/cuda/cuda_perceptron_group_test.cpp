@@ -57,14 +57,14 @@ TEST_F(CudaPerceptronGroup, ComputesTheGradientsOfFloat64) {
     const auto images = testing::small_integers(jobs * batch * 784, 1);
     std::vector<std::int32_t> labels;
     for (std::size_t i = 0; i < jobs * batch; ++i) labels.push_back(static_cast<std::int32_t>(i * 7 % 10));
-    const auto put = [&](std::size_t at, const auto& values) {
+    const auto put = [&](void* at, const auto& values) {
       using Number = typename std::decay_t<decltype(values)>::value_type;
-      auto* const there = reinterpret_cast<Number*>(group.memory() + at);
+      auto* const there = static_cast<Number*>(at);
       stream.copy(BufferRef<Number>(there, values.size(), gpu), host_view(values.data(), values.size()));
       stream.synchronize();
     };
-    put(group.blueprint()[group.blueprint().images].value, testing::to_numbers<float>(images));
-    put(group.blueprint().labels, labels);
+    put(group.memory().images(), testing::to_numbers<float>(images));
+    put(group.memory().labels(), labels);
     std::deque<OnDevice<float>> parameters;
     std::deque<OnDevice<float>> gradients;
     std::vector<PerceptronGroup::Job> of_jobs;
