@@ -50,6 +50,9 @@ class JobGroups {
   /// as a server takes it that is told of all of a group, in their order, when the group is started.
   ArrivedGradient add(int worker, std::uint64_t number, const Replica& replica);
 
+  /// Tells whether there are jobs to start.
+  bool has_added() const { return !added_.empty(); }
+
   /// Starts the jobs that have been added. Throws DeviceError, which names a job: then they are gone.
   void start();
 

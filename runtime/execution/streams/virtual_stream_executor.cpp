@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 namespace tardigrad {
 namespace {
@@ -53,7 +52,7 @@ void VirtualStreamExecutor::arrive(int worker, const Job&, Orders& orders, doubl
   while (streams.now().busy()) collect_loss();
   const auto [number, replica] = models_of(worker).front();
   JobGroups& groups = streams.now();
-  if (streams.unstarted++ == 0) streams.first_unstarted = gathered_.size();
+  if (!groups.has_added()) streams.first_unstarted = gathered_.size();
   const ArrivedGradient gradient = groups.add(worker, number, *replica);
   if (layout().group == 1) start(streams);
   release_oldest(worker);
@@ -63,7 +62,7 @@ void VirtualStreamExecutor::arrive(int worker, const Job&, Orders& orders, doubl
 }
 
 void VirtualStreamExecutor::start(Streams& streams) {
-  if (std::exchange(streams.unstarted, 0) == 0) return;
+  if (!streams.now().has_added()) return;
   streams.now().start();
   streams.turn = (streams.turn + 1) % streams.all.size();
 }
@@ -84,7 +83,7 @@ void VirtualStreamExecutor::apply_planned() {
 /// Forgets arrivals whose gradients will never be there, and those behind them: what is left may be applied.
 void VirtualStreamExecutor::forget_from(std::size_t arrival) {
   for (Streams& streams : turns_) {
-    if (std::exchange(streams.unstarted, 0) == 0) continue;
+    if (!streams.now().has_added()) continue;
     arrival = std::min(arrival, streams.first_unstarted);
     streams.now().drop();
   }

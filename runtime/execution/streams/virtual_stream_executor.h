@@ -42,8 +42,8 @@ class VirtualStreamExecutor final : public StreamExecutor {
   struct Streams {
     std::vector<JobGroups*> all = {};
     std::size_t turn = 0;
-    std::size_t unstarted = 0;        ///< jobs added to the one whose turn it is
-    std::size_t first_unstarted = 0;  ///< which of the gathered arrivals is that of the first of them
+    /// Says which of the gathered arrivals is that of the first job that is added and not started.
+    std::size_t first_unstarted = 0;
 
     JobGroups& now() const { return *all[turn]; }
   };
