@@ -10,13 +10,23 @@
 
 namespace tardigrad {
 
-/// Writes *time_ns ← the time when the stream gets here.
+/// Is a run's stopwatch as a device sees it, in memory that it shares with the host, which writes `paused`
+/// last.
+struct PauseState {
+  std::uint64_t paused_ns = 0;  ///< time of all pauses that are over
+  std::uint32_t paused = 0;     ///< not 0 while it stands
+};
+
+/// Writes *time_ns ← the time when the stream gets here, and, with `pauses`, *paused_ns ← its paused_ns then.
 struct StampTime {
   static constexpr const char* name = "stamp_time";
 
   std::uint64_t* time_ns = nullptr;  ///< in memory that the device can write
+  PauseState* pauses = nullptr;      ///< shared with the host; or null
+  std::uint64_t* paused_ns = nullptr;
 
-  /// Computes on the calling thread. It throws std::logic_error for a null pointer, as launch() does.
+  /// Computes on the calling thread. It throws std::logic_error for a null pointer that is needed, as
+  /// launch() does.
   void run() const;
 
   /// Enqueues one thread. The current device must be the stream's.
@@ -24,13 +34,6 @@ struct StampTime {
 
   double bytes() const { return sizeof(std::uint64_t); }
   double flops() const { return 0; }
-};
-
-/// Is a run's stopwatch as a device sees it, in memory that it shares with the host, which writes `paused`
-/// last.
-struct PauseState {
-  std::uint64_t paused_ns = 0;  ///< time of all pauses that are over
-  std::uint32_t paused = 0;     ///< not 0 while it stands
 };
 
 /// Holds up a stream until its job has lasted as long as a slower worker would have taken:
@@ -47,11 +50,12 @@ struct Stretch {
   const std::uint64_t* began_ns = nullptr;  ///< of a StampTime on the same device
   double duration_ns = 0;                   ///< may be infinite
   double slowdown = 1;
-  PauseState* pauses = nullptr;        ///< shared with the host; or null
-  std::uint64_t paused_before_ns = 0;  ///< pauses->paused_ns when the job began
-  std::uint32_t* cut_short = nullptr;  ///< shared with the host; or null
+  PauseState* pauses = nullptr;                     ///< shared with the host; or null
+  const std::uint64_t* paused_before_ns = nullptr;  ///< pauses->paused_ns when the job began; needed with it
+  std::uint32_t* cut_short = nullptr;               ///< shared with the host; or null
 
-  /// Blocks the calling thread. It throws std::logic_error if began_ns is null, as launch() does.
+  /// Blocks the calling thread. It throws std::logic_error if a pointer that is needed is null, as launch()
+  /// does.
   void run() const;
 
   /// Enqueues one thread. The current device must be the stream's.

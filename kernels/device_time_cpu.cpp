@@ -23,20 +23,25 @@ Number shared(Number* value) {
 
 void check(const StampTime& stamp) {
   require<StampTime>(stamp.time_ns != nullptr, "time_ns is null, expected memory for the time");
+  require<StampTime>(stamp.pauses == nullptr || stamp.paused_ns != nullptr,
+                     "paused_ns is null, expected memory for the time of the pauses");
 }
 
 void check(const Stretch& stretch) {
   require<Stretch>(stretch.began_ns != nullptr, "began_ns is null, expected the beginning of the job");
+  require<Stretch>(stretch.pauses == nullptr || stretch.paused_before_ns != nullptr,
+                   "paused_before_ns is null, expected the pauses before the job");
 }
 
 void StampTime::run() const {
   check(*this);
   *time_ns = now_ns();
+  if (pauses != nullptr) *paused_ns = shared(&pauses->paused_ns);
 }
 
 void Stretch::run() const {
   check(*this);
-  const auto paused_ns = [this] { return pauses != nullptr ? shared(&pauses->paused_ns) : paused_before_ns; };
+  const auto paused_ns = [this] { return pauses != nullptr ? shared(&pauses->paused_ns) : 0; };
   const double took_ns = static_cast<double>(now_ns() - *began_ns);
   while (cut_short == nullptr || shared(cut_short) == 0) {
     const bool paused = pauses != nullptr && shared(&pauses->paused) != 0;

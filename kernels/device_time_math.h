@@ -9,7 +9,7 @@ namespace tardigrad {
 /// Returns what is left of a job's time at `now_ns`, in nanoseconds. `took_ns` is what it took by itself.
 TARDIGRAD_HOST_DEVICE inline double time_left_ns(const Stretch& stretch, std::uint64_t now_ns,
                                                  std::uint64_t paused_ns, double took_ns) {
-  const std::uint64_t pauses_ns = paused_ns - stretch.paused_before_ns;
+  const std::uint64_t pauses_ns = stretch.pauses != nullptr ? paused_ns - *stretch.paused_before_ns : 0;
   const double elapsed_ns = static_cast<double>(now_ns - *stretch.began_ns) - static_cast<double>(pauses_ns);
   const double stretched_ns = stretch.slowdown * took_ns;
   const double work_ns = stretched_ns > stretch.duration_ns ? stretched_ns : stretch.duration_ns;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -18,9 +20,12 @@ namespace tardigrad {
 /// start() only enqueues. On the stream a job is: gather the minibatch (needs no model) → wait until the
 /// model is in the replica, and until the server has read what the gradient's memory held → gradient →
 /// stretch (throttle) → completion event → gather the next minibatch, while the server is at work.
+///
+/// With several slots, jobs that follow each other have memory of their own, so that the next one may be
+/// enqueued while the gradient of one is not used yet.
 class GradientStream {
  public:
-  /// The job in flight, or the latest one.
+  /// Is what a job has. The next job of its slot takes it over.
   struct Job {
     Job(StreamRef stream, Device server, std::size_t dimension);
 
@@ -37,8 +42,9 @@ class GradientStream {
     std::stop_source cancelled;
     // For a throttle, on a CPU and on a GPU:
     double began_s = 0;
-    Buffer<std::uint64_t> began_ns;
-    PinnedBuffer<std::uint32_t> cancelled_on_device;
+    Buffer<std::uint64_t> began_ns;                   ///< when it began, and the pauses before
+    PinnedBuffer<std::uint32_t> cancelled_on_device;  ///< of jobs in turn: one that is cancelled may run on
+    std::size_t in_use = 0;                           ///< of these
     struct Times {
       TimedEvent began;
       TimedEvent ended;
@@ -52,6 +58,7 @@ class GradientStream {
     JobOptions job;
     int worker;              ///< whose jobs it computes
     bool time_jobs = false;  ///< for Job::computing_s()
+    std::size_t slots = 1;
   };
 
   /// Memory is there when the constructor returns.
@@ -67,7 +74,13 @@ class GradientStream {
   void start(std::uint64_t number, const Replica& replica, const Throttle* throttle,
              std::function<void()> on_complete);
 
-  Job& job() { return job_; }
+  /// Enqueues a job without its end: whoever calls it has the gradient used on stream() right behind it.
+  void enqueue(std::uint64_t number, const Replica& replica, const Throttle* throttle);
+
+  /// Returns the job that was started or enqueued last, or the one of that number, where none has taken its
+  /// slot since.
+  Job& job() { return *latest_; }
+  Job& job(std::uint64_t number) { return jobs_[number % jobs_.size()]; }
 
   /// Cuts short what is in flight, and marks the end of all that is enqueued so far.
   void begin_drain() noexcept;
@@ -79,13 +92,14 @@ class GradientStream {
   void drain() noexcept { stream_.ref().drain(); }
 
  private:
-  void enqueue_begin(const Throttle& throttle);
-  void enqueue_stretch(std::uint64_t number, const Throttle& throttle);
+  void enqueue_begin(Job& job, const Throttle& throttle);
+  void enqueue_stretch(Job& job, std::uint64_t number, const Throttle& throttle);
 
   int worker_;
   Stream stream_;
   GradientJobs gradients_;
-  Job job_;
+  std::deque<Job> jobs_;  // of each slot
+  Job* latest_;
   Event end_;                              // for begin_drain()
   std::optional<std::uint64_t> gathered_;  // of the job whose minibatch is there already
 };
