@@ -4,14 +4,10 @@
 #include <span>
 
 #include "kernels/launch.cuh"
-#include "kernels/pack.cuh"
-#include "kernels/server_update_math.h"
+#include "kernels/server_update.cuh"
 
 namespace tardigrad {
 namespace {
-
-__device__ void store_lane(float& to, float value) { to = value; }
-__device__ void store_lane(Bf16& to, float value) { to = narrow(value); }
 
 /// Updates `width` elements from `i` on. Its loads, up to six, are all in flight before the first use.
 ///
@@ -88,12 +84,6 @@ struct OfUpdates {
   OfUpdate of[ServerUpdates::most];
 };
 
-template <typename S, int width>
-struct GradientAndRow {
-  Pack<float, width> gradient{};
-  Pack<typename S::Row, width> row{};
-};
-
 template <typename S>
 __device__ typename S::Row* row_of(const OfUpdate& update) {
   return static_cast<typename S::Row*>(update.row);
@@ -124,14 +114,7 @@ __device__ void update_many_at(std::size_t i, const OfUpdates& updates, float* m
       if constexpr (S::reads_gradient) next.gradient = load_streaming<width>(updates.of[k + 1].gradient + i);
       if (!same_row) load_row(i, updates.of[k + 1], next);
     }
-#pragma unroll
-    for (int lane = 0; lane < width; ++lane) {
-      Element<float> e{now.gradient.lane[lane], widen(now.row.lane[lane]), u.lane[lane], 0, 0, x.lane[lane]};
-      update_element<S>(update.weights, e);
-      store_lane(now.row.lane[lane], e.row);
-      u.lane[lane] = e.mean;
-      x.lane[lane] = e.model;
-    }
+    update_pack<S>(update.weights, now, u, x);
     if constexpr (S::writes_row) store_streaming(row_of<S>(update) + i, now.row);
     if constexpr (S::hand_over) store(update.hand_over + i, x);
     if (same_row) next.row = now.row;
@@ -151,12 +134,6 @@ __global__ void __launch_bounds__(threads_per_block)
   } else if (const std::size_t i = item + 3 * packs; i < dimension) {
     update_many_at<S, 1>(i, updates, mean, model);
   }
-}
-
-bool all_aligned(const ServerUpdate& update) {
-  return is_aligned<4>(update.gradient) && is_aligned<4>(update.row) && is_aligned<4>(update.row_bf16) &&
-         is_aligned<4>(update.mean) && is_aligned<4>(update.corrected) && is_aligned<4>(update.kept) &&
-         is_aligned<4>(update.model) && is_aligned<4>(update.hand_over);
 }
 
 /// Is how many items a kernel has: packs of four elements where all vectors are aligned, and the rest.

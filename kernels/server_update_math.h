@@ -139,7 +139,7 @@ TARDIGRAD_HOST_DEVICE void update_element(const Weights& weights, Element<Value>
 
 /// Returns the row that the switches are about, of its type.
 template <typename S>
-typename S::Row* row_of(const ServerUpdate& update) {
+TARDIGRAD_HOST_DEVICE typename S::Row* row_of(const ServerUpdate& update) {
   if constexpr (S::bf16_row) {
     return update.row_bf16;
   } else {
