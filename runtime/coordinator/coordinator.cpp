@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "runtime/coordinator/coordinator_lead.h"
 #include "runtime/coordinator/coordinator_state.h"
 #include "runtime/device/profiler_range.h"
 
@@ -48,6 +49,7 @@ Coordinator::Coordinator(Objective& objective, Method& method, Execution executi
       stop_rule_(options.stop_rule()),
       observers_(std::move(observers)),
       state_(std::make_unique<State>(*this)),
+      lead_(std::make_unique<Lead>(*this)),
       execution_(std::move(execution)),
       events_(*execution_.events),
       executor_(*execution_.executor),
@@ -114,6 +116,7 @@ void Coordinator::train(const std::stop_token& stop) {
       stop_reason_ = reason.value_or(StopReason::recording_ended);
       return;
     }
+    if (!stop.stop_requested()) lead_->allow();
     const auto event = events_.next(std::min(options_.time_limit, evaluations_.next_time()), stop);
     if (event) {
       handle(*event);
@@ -130,6 +133,7 @@ void Coordinator::train(const std::stop_token& stop) {
 
 /// Leaves the newest model in `model`.
 void Coordinator::finish(std::span<float> model, const std::stop_token& stop) {
+  lead_->catch_up();
   execution_.stopwatch->pause();
   records_.settle();
   if (checkpoints_) checkpoints_->save_the_end();
@@ -213,6 +217,7 @@ void Coordinator::take_end_of_discarded(int worker, double time) {
 std::optional<UpdateRecord> Coordinator::apply(const Cause& cause, std::uint64_t staleness, double lr) {
   std::optional<UpdateRecord> record;
   orders_.begin(position_.updates);
+  orders_.set_each_arrival(method_.each_arrival());
   for (const Action& action : actions_) {
     if (const auto* to = std::get_if<HandOver>(&action)) {
       if (membership_.is_out(to->worker)) {
@@ -253,12 +258,14 @@ std::optional<UpdateRecord> Coordinator::carry_out(const Cause& cause) {
 
 /// What is due of evaluations, of kept models, of looks at the table, and of checkpoints.
 void Coordinator::look_after_model() {
+  const auto table_check_due = [this] { return options_.verified && options_.verified->table_check_due(); };
+  if (evaluations_.keep_due(position_.updates) || table_check_due()) lead_->catch_up();
   evaluate_if_due();
   if (evaluations_.keep_due(position_.updates)) {
     records_.settle();
     evaluations_.keep(executor_.server(), position_.updates);
   }
-  if (options_.verified && options_.verified->table_check_due()) {
+  if (table_check_due()) {
     records_.settle();
     check_table(options_.verified, executor_.server(), position_.at(events_.now()));
   }
@@ -274,6 +281,7 @@ void Coordinator::evaluate_if_due() {
 bool Coordinator::evaluate() {
   const ProfilerRange range("evaluate");
   const bool was_training = execution_.stopwatch->running();
+  lead_->catch_up();
   execution_.stopwatch->pause();
   records_.settle();
   std::vector<float> model(objective_.dimension());

@@ -72,6 +72,7 @@ class Coordinator {
 
  private:
   class State;  // what a checkpoint holds, and going on from it: coordinator_state.cpp
+  class Lead;   // how far the executor goes ahead of the coordinator: coordinator_lead.cpp
 
   /// An event that is being handled: which worker it is of, and when it was.
   struct Cause {
@@ -109,6 +110,7 @@ class Coordinator {
   StopRule stop_rule_;
   Observers observers_;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Lead> lead_;
   std::unique_ptr<Checkpoints> checkpoints_;  // outlives the streams, which may have its work
   Execution execution_;
   EventSource& events_;

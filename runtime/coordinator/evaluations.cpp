@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "runtime/checkpoint/checkpoint_folder.h"
@@ -62,6 +63,12 @@ bool Evaluations::due(const RunPosition& position) const {
   return position.time >= next_time_ ||
          (options_.evaluate_every_updates &&
           position.updates >= latest().update + *options_.evaluate_every_updates);
+}
+
+std::uint64_t Evaluations::updates_left(const RunPosition& position) const {
+  if (!options_.evaluate_every_updates) return std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t due_at = latest().update + *options_.evaluate_every_updates;
+  return due_at - std::min(due_at, position.updates);
 }
 
 EvaluationRecord Evaluations::evaluate(std::span<const float> model, const RunPosition& position,

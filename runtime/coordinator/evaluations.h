@@ -39,6 +39,8 @@ class Evaluations {
   void plan_on(double now);
 
   bool due(const RunPosition& position) const;
+  /// Returns how many updates there are until one is due by their number.
+  std::uint64_t updates_left(const RunPosition& position) const;
   /// Returns when the next one is due by time.
   double next_time() const { return next_time_; }
 

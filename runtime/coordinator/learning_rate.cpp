@@ -24,6 +24,19 @@ double RunLimits::share_over(const RunPosition& position) const {
   return std::min(1.0, share);
 }
 
+std::uint64_t RunLimits::arrivals_left(const RunPosition& position, std::size_t examples_each) const {
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  const auto count = [&](std::uint64_t done, const std::optional<std::uint64_t>& limit, std::uint64_t each) {
+    if (!limit) return;
+    const std::uint64_t left = *limit - std::min(*limit, done);
+    least = std::min(least, (left + each - 1) / each);
+  };
+  count(position.updates, updates, 1);
+  count(position.gradients, gradients, 1);
+  count(position.examples, examples, std::max<std::uint64_t>(1, examples_each));
+  return least;
+}
+
 LearningRate::LearningRate(double lr, const std::string& schedule) : lr_(lr) {
   constexpr std::string_view step = "step:";
   constexpr std::string_view warmup = "warmup:";

@@ -25,6 +25,10 @@ struct RunLimits {
   std::optional<std::uint64_t> examples{};
   double time = std::numeric_limits<double>::infinity();
 
+  /// Returns how many arrivals there are at least until a limit but that of time is reached, where each
+  /// makes an update and looks at no more than `examples_each`.
+  std::uint64_t arrivals_left(const RunPosition& position, std::size_t examples_each) const;
+
   /// Returns the share of the run that is over, in [0, 1], by the limit that is nearest.
   double share_over(const RunPosition& position) const;
 };

@@ -5,10 +5,22 @@
 
 namespace tardigrad {
 
-void WallEvents::gradient_complete(int worker) {
+double WallEvents::gradient_complete(int worker, std::optional<double> began) {
+  double time = 0;
   {
     const std::lock_guard lock(mutex_);
-    arrivals_.push_back({worker, Kind::end_of_job, now()});
+    time = now();
+    Event& event = arrivals_.emplace_back(Event{worker, Kind::end_of_job, time});
+    if (began) event.compute_time = time - *began;
+  }
+  arrived_.notify_one();
+  return time;
+}
+
+void WallEvents::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
   }
   arrived_.notify_one();
 }
@@ -42,11 +54,17 @@ bool WallEvents::change_comes_first() const {
 void WallEvents::await_arrival(std::unique_lock<std::mutex>& lock, double wait_s,
                                const std::stop_token& stop) {
   const auto arrived = [this] { return !arrivals_.empty(); };
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::duration<double>(wait_s);
   if (!poll_) {
-    arrived_.wait_for(lock, stop, std::chrono::duration<double>(wait_s), arrived);
+    const auto arrived_or_woken = [&] { return arrived() || woken_; };
+    while (arrived_.wait_until(lock, stop, give_up, arrived_or_woken) && !arrived()) {
+      woken_ = false;
+      lock.unlock();
+      look_();
+      lock.lock();
+    }
     return;
   }
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::duration<double>(wait_s);
   do {
     lock.unlock();
     poll_();

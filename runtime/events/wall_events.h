@@ -23,6 +23,10 @@ class WallEvents final : public EventSource {
   /// for whatever is complete.
   void poll_with(std::function<void()> poll) { poll_ = std::move(poll); }
 
+  /// Sets what next() calls on its own thread whenever wake() was called, in place of that: it is called when
+  /// something may have become complete.
+  void look_when_woken(std::function<void()> look) { look_ = std::move(look); }
+
   /// Takes stopwatch and script, which outlive it. Times of `speeds` are in units of `time_unit_s` seconds.
   WallEvents(const Stopwatch& stopwatch, const EventScript& speeds, double time_unit_s)
       : stopwatch_(stopwatch), changes_(speeds, time_unit_s) {}
@@ -39,8 +43,12 @@ class WallEvents final : public EventSource {
   }
   std::optional<Event> next(double deadline, const std::stop_token& stop) override;
 
-  /// Takes note that a gradient is complete. A worker's stream calls it, on any thread.
-  void gradient_complete(int worker);
+  /// Takes note that a gradient is complete, and returns the time. A worker's stream calls it, on any thread.
+  /// `began` is when its job did, where that is not when the caller of next() has it started.
+  double gradient_complete(int worker, std::optional<double> began = {});
+
+  /// Has next() look (look_when_woken()). Any thread may call it.
+  void wake();
 
  private:
   void await_arrival(std::unique_lock<std::mutex>& lock, double wait_s, const std::stop_token& stop);
@@ -49,10 +57,12 @@ class WallEvents final : public EventSource {
   const Stopwatch& stopwatch_;
   ScriptedChanges changes_;
   std::function<void()> poll_;
+  std::function<void()> look_;
   double looked_after_s_ = 0;  // when next() last returned nothing for that
   std::mutex mutex_;           // for what follows
   std::condition_variable_any arrived_;
   std::deque<Event> arrivals_;
+  bool woken_ = false;
 };
 
 }  // namespace tardigrad

@@ -9,11 +9,21 @@
 #include "runtime/events/virtual_events.h"
 #include "runtime/events/wall_events.h"
 #include "runtime/execution/lookahead_executor.h"
+#include "runtime/execution/streams/in_turn_executor.h"
 #include "runtime/execution/streams/virtual_stream_executor.h"
 #include "runtime/execution/streams/wall_stream_executor.h"
 
 namespace tardigrad {
 namespace {
+
+/// A call of the host would stand between a worker's jobs where these follow each other on a GPU.
+Completions completions_of(const ExecutionOptions& options, Device device, int workers) {
+  if (options.completions) return *options.completions;
+  if (options.hand_over_on_device) {
+    return device.backend == Backend::cpu ? Completions::callback : Completions::polling;
+  }
+  return faster_completions(device, workers);
+}
 
 /// The order of arrivals is known before any number is.
 std::unique_ptr<Executor> make_executor_of_known_order(Objective& objective, ServerMemory memory,
@@ -46,7 +56,9 @@ RunEvents make_events(const Objective& objective, const Delays& delays, const Ev
     auto wall = std::make_unique<WallEvents>(*made.stopwatch, speeds, options.time_unit_s);
     made.wall = wall.get();
     made.events = std::move(wall);
-    made.health.emplace(delays, speeds, options.time_unit_s, workers, options.worker_timeout_s);
+    if (!options.hand_over_on_device) {
+      made.health.emplace(delays, speeds, options.time_unit_s, workers, options.worker_timeout_s);
+    }
     if (!delays.measured() || speeds.any()) {
       made.throttle.emplace(Throttle{delays, speeds, *made.stopwatch, options.time_unit_s});
     }
@@ -65,13 +77,17 @@ Execution make_execution(Objective& objective, ServerMemory memory, const Delays
   RunEvents made = make_events(objective, delays, speeds, options, replay);
   std::unique_ptr<Executor> executor;
   if (made.wall) {
-    WallStreamExecutor::Wall wall{
-        .throttle = std::move(made.throttle),
-        .events = *made.wall,
-        .completions = options.completions ? *options.completions : faster_completions(first, workers),
-        .time_jobs = options.time_jobs};
-    executor = std::make_unique<WallStreamExecutor>(objective, devices, memory, options.server, options.job,
-                                                    std::move(wall));
+    WallStreamExecutor::Wall wall{.throttle = std::move(made.throttle),
+                                  .events = *made.wall,
+                                  .completions = completions_of(options, first, workers),
+                                  .time_jobs = options.time_jobs};
+    if (options.hand_over_on_device) {
+      executor = std::make_unique<InTurnExecutor>(objective, devices, memory, options.server, options.job,
+                                                  std::move(wall));
+    } else {
+      executor = std::make_unique<WallStreamExecutor>(objective, devices, memory, options.server, options.job,
+                                                      std::move(wall));
+    }
   } else {
     executor = make_executor_of_known_order(objective, memory, devices, options);
   }

@@ -30,6 +30,9 @@ struct ExecutionOptions {
   ClockKind clock = ClockKind::wall;
   double time_unit_s = 1;                  ///< wall seconds of one unit of the delays
   std::optional<Completions> completions;  ///< in wall time; nothing: the faster one on the first device
+  /// In wall time: workers make the updates by themselves, without the host, where the method says what each
+  /// arrival leads to (InTurnExecutor). Nobody is taken out of such a run.
+  bool hand_over_on_device = false;
   /// In wall time: take the times of GradientRecord, at the cost of two timed events a job.
   bool time_jobs = false;
   /// In wall time: seconds after which a job counts as hung (WorkerHealth).
@@ -63,8 +66,9 @@ RunEvents make_events(const Objective& objective, const Delays& delays, const Ev
 bool runs_ahead_on_threads(const Devices& devices);
 
 /// Makes the execution of a run. In wall time, on GPUs, and where the server has shards, workers and server
-/// have streams (WallStreamExecutor, VirtualStreamExecutor); in virtual time on the CPU, threads compute
-/// ahead of the server (LookaheadExecutor). A recording is repeated like virtual time, in its own order.
+/// have streams (WallStreamExecutor, InTurnExecutor, VirtualStreamExecutor); in virtual time on the CPU,
+/// threads compute ahead of the server (LookaheadExecutor). A recording is repeated like virtual time, in its
+/// own order.
 ///
 /// All references outlive it, and so does `replay`, which may be null. Throws DeviceError where a device or
 /// its memory cannot be had, std::invalid_argument where the objective does not run on that backend.

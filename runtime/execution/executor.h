@@ -43,6 +43,16 @@ class Executor {
   /// included; nothing where they were not taken (ExecutionOptions::time_jobs).
   virtual std::optional<double> computing_s() const { return std::nullopt; }
 
+  // An executor may go ahead of the orders where it knows them (Orders::each_arrival()): what it has done
+  // with a gradient is ordered when the events tell of the arrival.
+
+  /// Lets it do so with `count` arrivals more than have been ordered, until it is told otherwise.
+  virtual void allow_arrivals(std::uint64_t /*count*/) {}
+
+  /// Lets it do so no more, and has the events tell of all that has arrived thus. Returns whether any of that
+  /// is still to be ordered; once it is not, the server is where the orders are. Throws DeviceError.
+  virtual bool hold() { return false; }
+
   /// Carries out all that was ordered, as far as that can be, so that the server has the newest model there
   /// is. Throws DeviceError.
   virtual void apply_planned() {}

@@ -14,6 +14,7 @@
 #include "kernels/square_sums.h"
 #include "runtime/execution/lookahead_executor.h"
 #include "runtime/execution/stream_layout.h"
+#include "runtime/execution/streams/in_turn_executor.h"
 #include "runtime/server/replica.h"
 #include "runtime/server/shard.h"
 
@@ -168,7 +169,8 @@ class Planner {
     const StreamLayout layout(workers_, run_.devices, run_.wall, run_.at_once);
     for (std::size_t stream = 0; stream < layout.streams; ++stream) {
       const Device device = layout.device_of(stream);
-      add(device, "gradients", layout.gradients() * vector_bytes_);
+      const std::size_t gradients = run_.in_turn ? InTurnExecutor::slots : layout.gradients();
+      add(device, "gradients", gradients * vector_bytes_);
       plan_engine(device, layout.workers_of(stream));
     }
     for (const Device device : devices) {

@@ -25,6 +25,7 @@ struct PlannedRun {
   Devices devices;
   bool wall = true;         ///< each worker has a stream of its own
   std::size_t at_once = 1;  ///< gradients that are computed at once (Objective::gradients_at_once)
+  bool in_turn = false;     ///< workers make the updates by themselves (InTurnExecutor)
   bool lookahead = false;   ///< CPU threads compute ahead of the server (LookaheadExecutor)
   /// Of a run on several ranks: which of them this is, of which the first have the server, and which workers
   /// it has (RankExecutor, RankWorker).

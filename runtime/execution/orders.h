@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -35,6 +36,7 @@ class Orders {
     version_before_ = version;
     version_ = version;
     reads_tables_ = false;
+    each_arrival_.reset();
   }
 
   /// Adds what the server does by itself.
@@ -57,6 +59,9 @@ class Orders {
   /// Adds that the oldest job of the worker, which is this one, is thrown away.
   void discard(int worker, const Job& job) { of_jobs_.push_back({OfJob::Kind::discard, worker, job}); }
 
+  /// Adds what each arrival leads to from here on, where that is known.
+  void set_each_arrival(const std::optional<EachArrival>& each) { each_arrival_ = each; }
+
   /// Adds that the worker begins the oldest job it has when all of this is done.
   void start(int worker) { starts_.push_back(worker); }
 
@@ -70,6 +75,8 @@ class Orders {
   const std::vector<OfJob>& of_jobs() const { return of_jobs_; }
 
   const std::vector<int>& starts() const { return starts_; }
+
+  const std::optional<EachArrival>& each_arrival() const { return each_arrival_; }
 
   /// Return the version of the model behind all of this, and before it.
   std::uint64_t version() const { return version_; }
@@ -85,6 +92,7 @@ class Orders {
   std::uint64_t version_before_ = 0;
   std::uint64_t version_ = 0;
   bool reads_tables_ = false;
+  std::optional<EachArrival> each_arrival_;
 };
 
 }  // namespace tardigrad

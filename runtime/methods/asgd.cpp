@@ -16,6 +16,8 @@ class Asgd final : public Method {
 
   void start(Actions& actions) override { hand_over_to_all(workers_, actions); }
 
+  std::optional<EachArrival> each_arrival() const override { return EachArrival{}; }
+
   void arrive(const Arrival& arrival, Actions& actions) override {
     actions.emplace_back(Step{});
     actions.emplace_back(HandOver{arrival.worker});

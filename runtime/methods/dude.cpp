@@ -29,6 +29,11 @@ class Dude final : public Method {
     hand_over_to_all(workers_, actions);
   }
 
+  std::optional<EachArrival> each_arrival() const override {
+    if (!waiting_.nobody_waits()) return std::nullopt;
+    return EachArrival{.folds = true};
+  }
+
   void arrive(const Arrival& arrival, Actions& actions) override {
     rows_.fold(arrival.worker, actions);
     waiting_.arrive(arrival.worker);

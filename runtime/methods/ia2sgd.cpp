@@ -27,6 +27,11 @@ class Ia2sgd final : public Method {
     hand_over_to_all(workers_, actions);
   }
 
+  std::optional<EachArrival> each_arrival() const override {
+    if (!warm_) return std::nullopt;
+    return EachArrival{.folds = true};
+  }
+
   void arrive(const Arrival& arrival, Actions& actions) override {
     const bool was_empty = rows_.fold(arrival.worker, actions);
     if (warm_) actions.emplace_back(Step{});

@@ -27,15 +27,15 @@ struct Entry {
 using enum Feature;
 constexpr Entry entries[] = {
     {"aced", make_aced, with(delay_threshold, lost_rows, table)},
-    {"asgd", make_asgd, with()},
+    {"asgd", make_asgd, with(each_arrival)},
     {"asgd-delay-adaptive", make_asgd_delay_adaptive, with(delay_threshold, smoothness)},
     {"asgd-rescaled", make_asgd_rescaled, with()},
     {"asgd-shuffled", make_asgd_shuffled, with()},
     {"asgd-uniform", make_asgd_uniform, with()},
     {"ca2fl", make_ca2fl, with(gather, local_steps, lost_rows, table)},
-    {"dude", make_dude, with(gather, lost_rows, table)},
+    {"dude", make_dude, with(gather, lost_rows, table, each_arrival)},
     {"fedbuff", make_fedbuff, with(gather, local_steps)},
-    {"ia2sgd", make_ia2sgd, with(lost_rows, table)},
+    {"ia2sgd", make_ia2sgd, with(lost_rows, table, each_arrival)},
     {"malenia", make_malenia, with(gather, table)},
     {"mifa", make_mifa, with(availability, lost_rows, table)},
     {"msync", make_msync, with(gather)},

@@ -133,6 +133,22 @@ struct ServerMemory {
   int kept_rows = 0;       ///< K, of s
 };
 
+/// Says what every arrival leads to, whoever comes and however old its model is: the gradient replaces its
+/// worker's row, where there are rows, a step follows, and the worker is handed the new model.
+struct EachArrival {
+  bool folds = false;  ///< into the mean, as FoldRow does by default
+  double scale = 1;    ///< of the step
+
+  /// Returns the actions on an arrival of that worker.
+  Actions of(int worker) const {
+    Actions actions;
+    if (folds) actions.emplace_back(FoldRow{worker});
+    actions.emplace_back(Step{scale});
+    actions.emplace_back(HandOver{worker});
+    return actions;
+  }
+};
+
 /// Decides what an asynchronous SGD method does: arrivals in, actions out. It holds no vector and knows no
 /// device, event source or stream; the Server does the arithmetic. It serves wall and virtual time, so what
 /// it decides must depend on nothing but the arrivals and its options.
@@ -150,6 +166,10 @@ class Method {
 
   /// Appends the actions for one arrival.
   virtual void arrive(const Arrival& arrival, Actions& actions) = 0;
+
+  /// Returns what each arrival leads to from now on, as long as nobody is lost, if that is known: of all jobs
+  /// that are in flight, and of those to come.
+  virtual std::optional<EachArrival> each_arrival() const { return std::nullopt; }
 
   /// Is told that the latest hand-over to a worker could only be done now, on the model as it is now: in wall
   /// time a worker must first bring to its end the job that was discarded.
@@ -199,7 +219,8 @@ enum class Feature {
   lost_rows,
   local_steps,
   table,
-  all_reduce
+  all_reduce,
+  each_arrival  ///< Method::each_arrival() is known sooner or later, or may be
 };
 
 /// Begins the names of methods and objectives that a caller brings of its own.

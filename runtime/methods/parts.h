@@ -83,6 +83,9 @@ class WaitingWorkers {
   /// Tells whether as many have come as are waited for.
   bool enough() const;
 
+  /// Tells whether from here on each one that comes begins at once.
+  bool nobody_waits() const { return begun_ && size_ == 1; }
+
   /// Lets those that have come begin, and hands each the newest model.
   void begin(Actions& actions);
 

@@ -74,6 +74,13 @@ class ReplicaPool {
     return *newest_;
   }
 
+  /// Returns a replica that is nobody else's for as long as the pool lives.
+  Replica& take_own() {
+    Replica& own = unused();
+    own.users = 1;
+    return own;
+  }
+
   /// Counts one more job on a replica that has some, and returns it.
   static Replica& share(Replica& replica) {
     ++replica.users;

@@ -69,6 +69,10 @@ class Server final : public ParameterServer {
              const ArrivedGradient* gradient) override;
   void apply_all(std::span<const ArrivalActions> arrivals) override;
 
+  /// Returns the kernel that carries out actions, for somebody else to enqueue; set_version() takes note of
+  /// its step. Throws std::logic_error where they take more than one kernel.
+  ServerUpdate as_one_update(const ArrivalActions& arrival);
+
   /// Carries out one lazy fold by itself, on an immediate stream. It may run beside other calls that don't
   /// touch that row.
   void fold(const FoldRow& fold, const ArrivedGradient& gradient);

@@ -327,6 +327,14 @@ void Server::apply_all(std::span<const ArrivalActions> arrivals) {
   }
 }
 
+ServerUpdate Server::as_one_update(const ArrivalActions& arrival) {
+  const std::uint64_t version = version_;
+  UpdatePass pass(stream_, parallel_for_);
+  apply(arrival, &pass);
+  version_ = version;
+  return pass.only();
+}
+
 void Server::apply(const ArrivalActions& arrival, UpdatePass* pass) {
   Fusion fusion(*this, arrival.lr, arrival.replicas, arrival.gradient, pass);
   fusion.add_all(

@@ -1,5 +1,7 @@
 #include "runtime/server/update_pass.h"
 
+#include <stdexcept>
+
 namespace tardigrad {
 
 void UpdatePass::add(const ServerUpdate& update) {
@@ -37,6 +39,11 @@ void UpdatePass::enqueue() {
     }
   }
   events_.clear();
+}
+
+const ServerUpdate& UpdatePass::only() const {
+  if (pass_.count != 1) throw std::logic_error("what is gathered is not one update");
+  return pass_.updates.front();
 }
 
 void UpdatePass::drop() {

@@ -42,6 +42,9 @@ class UpdatePass {
   /// Enqueues what is gathered.
   void enqueue();
 
+  /// Returns the update that is gathered, the only one. Throws std::logic_error where it is not.
+  const ServerUpdate& only() const;
+
   /// Forgets what is gathered.
   void drop();
 

@@ -29,6 +29,7 @@ class VerifiedMethod final : public Method {
   VerifiedMethod(std::unique_ptr<Method> method, std::string_view name, const MethodOptions& options);
 
   ServerMemory memory() const override { return method_->memory(); }
+  std::optional<EachArrival> each_arrival() const override { return method_->each_arrival(); }
   void start(Actions& actions) override;
   void arrive(const Arrival& arrival, Actions& actions) override;
   void handed_over_late(int worker) override;

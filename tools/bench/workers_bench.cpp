@@ -1,5 +1,6 @@
 // Images a second of many workers on one device against those of one: whole training in wall time, through
-// the coordinator, on images of noise. Runs in turn, medians; the beginning of each run, in which graphs are
+// the coordinator, on images of noise; many of them also with updates that they make by themselves, without
+// the host, where the method allows it. Runs in turn, medians; the beginning of each run, in which graphs are
 // captured and plans made, does not count. On a CPU workers are threads: there the figure says how a run
 // shares the processors that it is given, `--device cpu:K`.
 #include <fmt/core.h>
@@ -30,6 +31,22 @@ struct Options {
   double seconds = 1;
   std::size_t rounds = 5;
 };
+
+/// Who trains.
+struct Crew {
+  int workers;
+  bool on_device = false;  ///< they make the updates by themselves
+
+  const char* hand_over() const { return on_device ? "device" : "host"; }
+};
+
+std::vector<Crew> crews_of(const std::vector<int>& worker_counts, const std::string& method) {
+  std::vector<Crew> crews;
+  for (const int workers : worker_counts) crews.push_back({workers});
+  if (!has_feature(method, Feature::each_arrival)) return crews;
+  for (const int workers : worker_counts) crews.push_back({workers, true});
+  return crews;
+}
 
 /// How fast gradients arrived in the later part of a run.
 class ArrivalRate final : public RunObserver {
@@ -76,7 +93,8 @@ Shares shares_of_peak(const Options& options, const models::Architecture& archit
 }
 
 double images_per_s(const Options& options, const std::shared_ptr<const data::Dataset>& dataset,
-                    const std::vector<Device>& devices, int workers) {
+                    const std::vector<Device>& devices, const Crew& crew) {
+  const int workers = crew.workers;
   models::ClassificationOptions task;
   task.workers = workers;
   task.batch_size = options.batch;
@@ -89,6 +107,7 @@ double images_per_s(const Options& options, const std::shared_ptr<const data::Da
   RunOptions run;
   run.lr = lr;
   run.time_limit = options.seconds;
+  run.hand_over_on_device = crew.on_device;
   ArrivalRate rate(0.4 * options.seconds);
   Coordinator coordinator(objective, *method,
                           make_execution(objective, method->memory(), delays, speeds, devices, run), run,
@@ -99,21 +118,21 @@ double images_per_s(const Options& options, const std::shared_ptr<const data::Da
   return rate.per_s() * options.batch;
 }
 
-void compare(const Options& options, const std::vector<int>& worker_counts, const std::string& json) {
+void compare(const Options& options, const std::vector<Crew>& crews, const std::string& json) {
   const std::vector<Device> devices = parse_devices(options.device);
   const auto dataset = bench::noise_images(options.architecture);
   const models::Architecture architecture =
       models::make_architecture(options.architecture, dataset->train.shape, dataset->classes);
   bench::Measurements measurements("workers", options.device, json);
-  std::vector<std::vector<double>> rates(worker_counts.size());
+  std::vector<std::vector<double>> rates(crews.size());
   for (std::size_t round = 0; round < options.rounds; ++round) {
-    for (std::size_t i = 0; i < worker_counts.size(); ++i) {
-      rates[i].push_back(images_per_s(options, dataset, devices, worker_counts[i]));
+    for (std::size_t i = 0; i < crews.size(); ++i) {
+      rates[i].push_back(images_per_s(options, dataset, devices, crews[i]));
     }
   }
   fmt::print("{} by {}, batch {}, on {}\n", options.architecture, options.method, options.batch,
              options.device);
-  for (std::size_t i = 0; i < worker_counts.size(); ++i) {
+  for (std::size_t i = 0; i < crews.size(); ++i) {
     std::vector<double> ratios;
     for (std::size_t round = 0; round < options.rounds; ++round) {
       ratios.push_back(rates[i][round] / rates[0][round]);
@@ -121,18 +140,21 @@ void compare(const Options& options, const std::vector<int>& worker_counts, cons
     const double rate = bench::median(rates[i]);
     const double ratio = bench::median(std::move(ratios));
     const Shares shares = shares_of_peak(options, architecture, devices.front(), rate);
-    fmt::print("{:>3} workers {:>12.0f} images/s {:>8.2f} ×", worker_counts[i], rate, ratio);
+    fmt::print("{:>3} workers, hand-over by the {:<6} {:>12.0f} images/s {:>8.2f} ×", crews[i].workers,
+               crews[i].hand_over(), rate, ratio);
     if (shares.fp32 > 0) {
       fmt::print("  {:.1f} % of the GPU's fp32 rate, at least {:.1f} % of its memory's", 100 * shares.fp32,
                  100 * shares.memory);
     }
     fmt::print("\n");
-    measurements.add(
-        {{"workers", worker_counts[i]}, {"batch", options.batch}, {"precision", options.precision}},
-        {{"images_per_s", rate},
-         {"over_one_worker", ratio},
-         {"share_of_fp32", shares.fp32},
-         {"share_of_memory_at_least", shares.memory}});
+    measurements.add({{"workers", crews[i].workers},
+                      {"batch", options.batch},
+                      {"precision", options.precision},
+                      {"hand_over", crews[i].hand_over()}},
+                     {{"images_per_s", rate},
+                      {"over_one_worker", ratio},
+                      {"share_of_fp32", shares.fp32},
+                      {"share_of_memory_at_least", shares.memory}});
   }
 }
 
@@ -158,7 +180,7 @@ int main(int argc, char** argv) {
   app.add_option("--json", json, "Adds what was measured to this file, a JSON object a line");
   CLI11_PARSE(app, argc, argv);
   try {
-    compare(options, workers, json);
+    compare(options, crews_of(workers, options.method), json);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "workers_bench: {}\n", error.what());

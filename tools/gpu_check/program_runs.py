@@ -129,10 +129,12 @@ def repeats(runs):
         raise Failure(f"mlp: the loss is {losses[0]} at the end, and {losses[1]} on the CPU")
     print(f"mlp: loss {losses[0]:.6f}, on the CPU {losses[1]:.6f}", flush=True)
     recording = runs.folder / "run.tgr"
-    recorded = runs.model("recorded", runs.command("mlp", "--method", "ringleader", "--workers", "3", "--updates", "100",
-                                                   "--deterministic", "--record", recording))
-    if runs.model("replayed", [runs.arguments.program, "train", "--replay", recording]) != recorded:
-        raise Failure("a run in wall time and its replay left different models")
+    for method, hand_over in (("ringleader", "host"), ("asgd", "device"), ("dude", "device")):
+        recorded = runs.model("recorded", runs.command("mlp", "--method", method, "--workers", "3", "--updates", "100",
+                                                       "--hand-over", hand_over, "--eval-every", "30",
+                                                       "--deterministic", "--record", recording))
+        if runs.model("replayed", [runs.arguments.program, "train", "--replay", recording]) != recorded:
+            raise Failure(f"{method}, hand-over by the {hand_over}: a run in wall time and its replay left different models")
     return "twice, on the CPU, replayed"
 
 

@@ -123,6 +123,8 @@ OptionType<std::optional<Completions>> completions() {
       {{"auto", std::nullopt}, {"polling", Completions::polling}, {"callback", Completions::callback}});
 }
 
+OptionType<bool> host_or_device() { return one_of<bool>({{"host", false}, {"device", true}}); }
+
 OptionType<ClockKind> clock_kind() {
   return one_of<ClockKind>({{"wall", ClockKind::wall}, {"virtual", ClockKind::virtual_time}});
 }

@@ -29,6 +29,7 @@ OptionType<bool> on_or_off();
 OptionType<LostRows> lost_rows();
 OptionType<TableType> table_type();
 OptionType<std::optional<Completions>> completions();
+OptionType<bool> host_or_device();
 OptionType<ClockKind> clock_kind();
 OptionType<Optimizer> optimizer();
 OptionType<double> number_from_0();

@@ -306,6 +306,13 @@ std::vector<OptionRow> run_rows() {
                    "auto, the faster one as measured at the start",
            .section = machine},
           &Options::completions, completions()),
+      make_where_row(
+          {.name = "hand_over",
+           .help = "Wall clock, on one device: host (default) orders the updates, or each worker's stream "
+                   "makes its own, in turn, and the host hears of them afterwards (device)",
+           .section = machine,
+           .feature = Feature::each_arrival},
+          &Options::hand_over_on_device, host_or_device()),
       make_row({.name = "clock",
                 .help = "wall: arrivals as they happen; virtual: in the order of --compute-time, exactly "
                         "repeatable",

@@ -80,7 +80,8 @@ struct TrainOptions {
   ClockKind clock{};  ///< wall
   std::string events;
   std::string throttle;
-  std::optional<Completions> completions;  ///< nothing: the faster one
+  std::optional<Completions> completions;   ///< nothing: the faster one
+  std::optional<bool> hand_over_on_device;  ///< nothing: by the host
   double time_unit_s = 1;
   std::optional<double> worker_timeout_s;
   std::uint64_t seed = 0;

@@ -46,7 +46,7 @@ std::string speed_origin(const TrainOptions& options) {
   static_cast<void>(gethostname(host.data(), host.size() - 1));
   return script + host.data() +
          values_of(options, {"time_unit", "device", "server_device", "server_shards", "gradient_route",
-                             "precision", "deterministic", "cuda_graphs", "completions"});
+                             "precision", "deterministic", "cuda_graphs", "completions", "hand_over"});
 }
 
 /// GuardedRun::job_times.

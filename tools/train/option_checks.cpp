@@ -131,6 +131,34 @@ void check_optimizer(const TrainOptions& options) {
   }
 }
 
+/// Refuses what a run cannot have in which the host hears of updates afterwards.
+void check_hand_over(const TrainOptions& options) {
+  if (!options.hand_over_on_device.value_or(false) || !options.replay.empty()) return;
+  const std::string flag = "--hand-over device";
+  if (options.clock == ClockKind::virtual_time) {
+    refuse_options(flag + " has no use with --clock virtual, in which no worker waits for the host");
+  }
+  if (options.ranks) refuse_options(flag + " has no use with --ranks mpi");
+  if (options.server_shards > 1) refuse_options(flag + ": works with --server-shards 1");
+  const auto refuse = [&](const char* name, const char* why) {
+    refuse_options(fmt::format("{}: {} {}", flag, row_of(name).flag(), why));
+  };
+  const bool plain = options.optimizer == Optimizer::sgd && options.momentum == 0 &&
+                     options.weight_decay == 0 && !options.clip_norm;
+  if (!plain) {
+    refuse_options(flag +
+                   ": steps are plain ones; expected no --optimizer adamw, --momentum, --weight-decay "
+                   "and --clip-norm");
+  }
+  if (options.lr_schedule != "constant") refuse("lr_schedule", "constant expected, as no host sets the step");
+  if (options.gather.value_or(1) != 1) refuse("gather", "1 expected, an update for each arrival");
+  if (options.resum_every) refuse("resum_every", "cannot be, as no host orders it");
+  if (!options.events.empty()) refuse("events", "cannot be, as nobody is taken out of such a run");
+  if (options.worker_timeout_s) refuse("worker_timeout", "cannot be, as nobody is taken out of such a run");
+  if (!options.checkpoint_dir.empty()) refuse("checkpoint_dir", "cannot be: there are no checkpoints");
+  if (!options.resume.empty()) refuse("resume", "cannot be: there are no checkpoints");
+}
+
 /// Also refuses what the method has no use for.
 void check_method(const TrainOptions& options) {
   constexpr int any_number = 1 << 20;
@@ -184,6 +212,7 @@ void check_options(const TrainOptions& options, const OwnParts& own) {
   check_method(options);
   check_ranks(options);
   check_shards(options);
+  check_hand_over(options);
   check_optimizer(options);
   check_problem(options);
 }

@@ -20,8 +20,6 @@
 #include "models/quadratic.h"
 #include "models/tridiagonal.h"
 #include "runtime/base/json_text.h"
-#include "runtime/base/parse_number.h"
-#include "runtime/base/say.h"
 #include "runtime/checkpoint/model_import.h"
 #include "runtime/device/start_times.h"
 #include "runtime/objective/epochs.h"
@@ -51,16 +49,6 @@ void require_backend(const Objective& objective, const Devices& devices, const s
                          model, device.name()));
     }
   }
-}
-
-/// The counts of --workers-per-device, one for each device.
-std::vector<int> counts_per_device(const TrainOptions& options, std::size_t devices) {
-  constexpr int most = 1'000'000;
-  const auto counts = parse_whole_numbers(options.workers_per_device, 1, most);
-  if (counts && counts->size() == devices) return *counts;
-  refuse(
-      fmt::format("--workers-per-device {}: expected a whole number, 1 or more, for each of the {} devices",
-                  options.workers_per_device, devices));
 }
 
 /// --workers, else as many as --workers-per-device gives the devices, or --batch-size or --compute-time
@@ -152,6 +140,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   run.time_unit_s = options.time_unit_s;
   run.worker_timeout_s = options.worker_timeout_s;
   run.completions = options.completions;
+  run.hand_over_on_device = options.hand_over_on_device.value_or(false);
   run.time_jobs = options.serve || !options.trace.empty() ||
                   (!options.log.empty() && options.log_detail == LogDetail::jobs);
   run.max_updates = options.updates;
@@ -171,27 +160,6 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   return run;
 }
 
-/// On the backend of the workers.
-Devices place(const TrainOptions& options, std::vector<Device> workers) {
-  if (options.sync_over == SyncOver::nccl) {
-    if (workers.front().backend == Backend::cpu) {
-      refuse(fmt::format(
-          "--sync-over nccl: works between GPUs, and the workers are on {}; expected --device cuda",
-          workers.front().name()));
-    }
-    if (!options.server_device.empty()) {
-      refuse("--server-device has no use with --sync-over nccl: every GPU of a worker keeps the model");
-    }
-  }
-  if (options.server_device.empty()) return workers;
-  const Device server = parse_device("--server-device", options.server_device);
-  if (server.backend != workers.front().backend) {
-    refuse(fmt::format("--server-device {}: the workers are on {}; expected a device of that kind",
-                       options.server_device, workers.front().name()));
-  }
-  return {std::move(workers), server};
-}
-
 PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   const Objective& objective = *setup.objective;
   PlannedRun planned;
@@ -202,6 +170,7 @@ PlannedRun planned_run(const TrainOptions& options, const RunSetup& setup) {
   planned.job = setup.options.job;
   planned.devices = setup.devices;
   planned.wall = setup.options.clock == ClockKind::wall && options.replay.empty();
+  planned.in_turn = planned.wall && setup.options.hand_over_on_device;
   planned.lookahead = !planned.wall && runs_ahead_on_threads(setup.devices);
   planned.at_once = GradientJobs::at_once(objective, setup.devices.workers.front().backend, planned.job);
   planned.fixed_workers =
@@ -245,27 +214,6 @@ std::shared_ptr<const data::Dataset> load_data(const TrainOptions& options, data
   data::Dataset dataset = load_dataset(options, access);
   if (options.eval_examples) dataset.test.keep_first(*options.eval_examples);
   return std::make_shared<const data::Dataset>(std::move(dataset));
-}
-
-Devices choose_devices(const TrainOptions& options) {
-  std::vector<Device> devices = parse_devices(options.device);
-  const bool on_cpu = devices.front().backend == Backend::cpu;
-  if (on_cpu && options.precision != models::Precision::fp32) {
-    refuse(fmt::format("--precision {}: the run would be on the CPU, which computes in fp32",
-                       models::name_of(options.precision)));
-  }
-  if (options.device == "auto" && built_with_cuda && on_cpu) {
-    say_line("running on the CPU (no GPU: {})", why_no_cuda());
-  }
-  const bool spread = !options.workers_per_device.empty();
-  if (on_cpu && spread && options.clock == ClockKind::virtual_time) {
-    refuse(
-        "--workers-per-device has no use in virtual time on CPUs, whose threads compute for any of the "
-        "workers");
-  }
-  Devices placed = place(options, std::move(devices));
-  if (spread) placed.spread(counts_per_device(options, placed.workers.size()));
-  return placed;
 }
 
 RunSetup set_up_run(const TrainOptions& options, const Devices& devices,

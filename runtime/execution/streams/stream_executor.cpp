@@ -68,11 +68,10 @@ std::vector<Replica*>& StreamExecutor::place_jobs(const Orders& orders) {
       discard(order.worker);
       continue;
     }
-    WorkerModels& worker = workers_[static_cast<std::size_t>(order.worker)];
     bool fresh = false;
-    Replica& replica = worker.replicas->take(order.job.version, fresh);
+    Replica& replica = place_model(order.worker, order.job.version, fresh);
     targets_.push_back(fresh ? &replica : nullptr);
-    worker.models.push({order.job.number, &replica});
+    models_of(order.worker).push({order.job.number, &replica});
   }
   return targets_;
 }

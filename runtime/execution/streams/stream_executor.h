@@ -48,6 +48,14 @@ class StreamExecutor : public Executor {
     return workers_[static_cast<std::size_t>(worker)].models;
   }
 
+  /// Returns where a worker's replicas are.
+  ReplicaPool& replicas_of(int worker) { return *workers_[static_cast<std::size_t>(worker)].replicas; }
+
+  /// Returns the replica that a job of that worker has its model in, and whether that is still to be written.
+  virtual Replica& place_model(int worker, std::uint64_t version, bool& fresh) {
+    return replicas_of(worker).take(version, fresh);
+  }
+
   const StreamLayout& layout() const { return layout_; }
   std::size_t workers() const { return workers_.size(); }
   Device server_device() const { return server_streams_.front().device(); }

@@ -24,7 +24,8 @@ bool ends_within(const GradientStream& stream, std::chrono::steady_clock::time_p
 }  // namespace
 
 WallStreamExecutor::WallStreamExecutor(Objective& objective, const Devices& devices, ServerMemory memory,
-                                       const ServerOptions& server, const JobOptions& job, Wall wall)
+                                       const ServerOptions& server, const JobOptions& job, Wall wall,
+                                       std::size_t slots)
     : StreamExecutor(objective, devices, memory, server,
                      StreamLayout(static_cast<std::size_t>(objective.workers()), devices, true, 1)),
       wall_(std::move(wall)) {
@@ -36,7 +37,8 @@ WallStreamExecutor::WallStreamExecutor(Objective& objective, const Devices& devi
                                                                   .server = home_of(device, devices),
                                                                   .job = job,
                                                                   .worker = worker,
-                                                                  .time_jobs = wall_.time_jobs})});
+                                                                  .time_jobs = wall_.time_jobs,
+                                                                  .slots = slots})});
   }
   show_pauses_to_devices();
   if (wall_.completions == Completions::polling) wall_.events.poll_with([this] { poll(); });
@@ -59,11 +61,15 @@ void WallStreamExecutor::arrive(int worker, const Job&, Orders& orders, double l
   GradientStream::Job& job = state(worker).stream->job();
   release_oldest(worker);
   const ArrivedGradient gradient{job.gradient.ref(), nullptr, nullptr, &job.taken};
-  computing_s_ = job.computing_s();
+  note_arrival(job);
   const ArrivalActions all{orders.for_server(), lr, place_jobs(orders), &gradient};
   apply({&all, 1}, orders.version());
-  losses_.push(*job.loss.data());
   begin(orders.starts());
+}
+
+void WallStreamExecutor::note_arrival(const GradientStream::Job& job) {
+  computing_s_ = job.computing_s();
+  losses_.push(*job.loss.data());
 }
 
 /// Asked before the server's stream meets a failure, which ends with the worker thus.
@@ -106,21 +112,23 @@ std::optional<Executor::Failure> WallStreamExecutor::next_failure() {
 
 void WallStreamExecutor::begin(const std::vector<int>& workers) {
   for (const int worker : workers) {
-    if (!state(worker).failed) begin(worker);
+    if (!state(worker).failed) begin_job(worker);
   }
 }
 
-void WallStreamExecutor::begin(int worker) {
-  std::function<void()> on_complete;
+std::function<void()> WallStreamExecutor::notice(int worker) {
   if (wall_.completions == Completions::polling) {
-    polled_.push_back(worker);
-  } else {
-    on_complete = [&events = wall_.events, worker] { events.gradient_complete(worker); };
+    poll_for(worker);
+    return {};
   }
+  return [&events = wall_.events, worker] { events.gradient_complete(worker); };
+}
+
+void WallStreamExecutor::begin_job(int worker) {
+  std::function<void()> on_complete = notice(worker);
   try {
     const auto [job, replica] = models_of(worker).front();
-    state(worker).stream->start(job, *replica, wall_.throttle ? &*wall_.throttle : nullptr,
-                                std::move(on_complete));
+    state(worker).stream->start(job, *replica, throttle(), std::move(on_complete));
   } catch (const DeviceError& error) {
     fail(worker, error);
   }
@@ -144,7 +152,7 @@ void WallStreamExecutor::poll() {
   const auto complete = [this](int worker) {
     if (state(worker).failed) return true;
     if (!has_ended(worker)) return false;
-    if (!state(worker).failed) wall_.events.gradient_complete(worker);
+    if (!state(worker).failed) tell(worker);
     return true;
   };
   if (std::erase_if(polled_, complete) == 0) std::this_thread::yield();

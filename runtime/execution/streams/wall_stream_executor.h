@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +17,7 @@
 namespace tardigrad {
 
 /// Computes in wall time, on any backend: each worker has a stream, and its job starts at the hand-over.
-class WallStreamExecutor final : public StreamExecutor {
+class WallStreamExecutor : public StreamExecutor {
  public:
   /// Holds what only such a run has.
   struct Wall {
@@ -25,9 +27,9 @@ class WallStreamExecutor final : public StreamExecutor {
     bool time_jobs;  ///< for computing_s()
   };
 
-  /// The objective outlives the executor.
+  /// The objective outlives the executor. Each stream has `slots` jobs at a time (GradientStream).
   WallStreamExecutor(Objective& objective, const Devices& devices, ServerMemory memory,
-                     const ServerOptions& server, const JobOptions& job, Wall wall);
+                     const ServerOptions& server, const JobOptions& job, Wall wall, std::size_t slots = 1);
   ~WallStreamExecutor() override;
   WallStreamExecutor(const WallStreamExecutor&) = delete;
   WallStreamExecutor& operator=(const WallStreamExecutor&) = delete;
@@ -44,6 +46,36 @@ class WallStreamExecutor final : public StreamExecutor {
   void check() override;
   bool drain(const DrainTimeout& timeout) noexcept override;
 
+ protected:
+  GradientStream& stream(int worker) { return *state(worker).stream; }
+  const Wall& wall() const { return wall_; }
+  const Throttle* throttle() const { return wall_.throttle ? &*wall_.throttle : nullptr; }
+
+  /// Takes note of a gradient that has arrived.
+  void note_arrival(const GradientStream::Job& job);
+
+  /// Has a worker begin its oldest job.
+  virtual void begin_job(int worker);
+
+  /// Has it noticed when the job that a worker is about to begin is complete. Returns what its stream is to
+  /// call then, or nothing.
+  virtual std::function<void()> notice(int worker);
+
+  /// Has poll() ask whether the job of a worker is complete.
+  void poll_for(int worker) { polled_.push_back(worker); }
+
+  /// Tells of what is complete.
+  virtual void poll();
+
+  /// Tells that a worker's job is complete.
+  virtual void tell(int worker) { wall_.events.gradient_complete(worker); }
+
+  /// Makes of the failure of a worker, the first, what is to become of it.
+  virtual void fail(int worker, const DeviceError& error);
+
+  /// Throws, or has next_failure() return, the failures of the workers' streams.
+  void check_workers();
+
  private:
   struct WorkerStream {
     std::unique_ptr<GradientStream> stream;
@@ -53,11 +85,7 @@ class WallStreamExecutor final : public StreamExecutor {
   WorkerStream& state(int worker) { return streams_[static_cast<std::size_t>(worker)]; }
   const WorkerStream& state(int worker) const { return streams_[static_cast<std::size_t>(worker)]; }
   void begin(const std::vector<int>& workers) override;
-  void begin(int worker);
   void discard(int worker) override;
-  void poll();
-  void fail(int worker, const DeviceError& error);
-  void check_workers();
   void show_pauses_to_devices();
 
   Wall wall_;

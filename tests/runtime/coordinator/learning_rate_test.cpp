@@ -80,6 +80,18 @@ TEST(RunLimits, TheNearestSaysHowMuchIsOver) {
   EXPECT_EQ(limits.share_over({.updates = 101, .gradients = 15, .time = 7}), 1);
 }
 
+TEST(RunLimits, TheNearestSaysHowManyArrivalsAreLeft) {
+  EXPECT_EQ((RunLimits{.time = 3}).arrivals_left({.updates = 5}, 8),
+            std::numeric_limits<std::uint64_t>::max());
+  const RunLimits limits{.updates = 100, .gradients = 90, .examples = 800};
+  EXPECT_EQ(limits.arrivals_left({}, 8), 90U);
+  EXPECT_EQ(limits.arrivals_left({.updates = 98}, 8), 2U);
+  EXPECT_EQ(limits.arrivals_left({.examples = 783}, 8), 3U);
+  EXPECT_EQ(limits.arrivals_left({.examples = 784}, 8), 2U);
+  EXPECT_EQ(limits.arrivals_left({.examples = 784}, 0), 16U);
+  EXPECT_EQ(limits.arrivals_left({.updates = 101}, 8), 0U);
+}
+
 TEST(LearningRate, WarmsUpInEqualStepsAndThenFollowsItsSchedule) {
   const LearningRate alone(0.5, "warmup:4");
   EXPECT_FALSE(alone.follows_progress());

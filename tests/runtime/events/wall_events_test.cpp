@@ -70,6 +70,32 @@ TEST(WallEvents, AsksForWhatIsComplete) {
   EXPECT_GE(asked, 3);
 }
 
+TEST(WallEvents, LooksWhenItIsWoken) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  const EventScript speeds;
+  WallEvents clock(stopwatch, speeds, 1);
+  int looks = 0;
+  clock.look_when_woken([&] {
+    if (++looks == 2) clock.gradient_complete(3);
+    if (looks < 2) clock.wake();
+  });
+  std::jthread other([&] { clock.wake(); });
+  EXPECT_EQ(next_arrival(clock).worker, 3);
+  EXPECT_EQ(looks, 2);
+}
+
+TEST(WallEvents, TakesWhatIsKnownOfTheBeginningOfAJob) {
+  Stopwatch stopwatch;
+  stopwatch.resume();
+  const EventScript speeds;
+  WallEvents clock(stopwatch, speeds, 1);
+  const double first = clock.gradient_complete(0);
+  const double second = clock.gradient_complete(0, first);
+  EXPECT_FALSE(next_arrival(clock).compute_time);
+  EXPECT_EQ(next_arrival(clock).compute_time, second - first);
+}
+
 TEST(WallEvents, AskingEndsWithAStop) {
   Stopwatch stopwatch;
   const EventScript speeds;

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "kernels/update_in_turn.h"
 #include "runtime/coordinator/coordinator.h"
 #include "tests/runtime/device/backends.h"
 #include "tests/support/chain.h"
@@ -203,6 +204,10 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     return devices;
   }
 
+  static Devices devices_of(const RunOptions& options) {
+    return options.hand_over_on_device ? Devices({devices().front()}) : Devices(devices());
+  }
+
   static RunOptions options_of_run(std::uint64_t updates) {
     RunOptions options = std::get<1>(GetParam()) ? in_wall_time(updates) : in_virtual_time(updates);
     options.lr = 0.01;
@@ -226,7 +231,8 @@ class PlannedMemory : public ::testing::TestWithParam<std::tuple<Backend, bool, 
     run.memory = method->memory();
     run.server = options.server;
     run.job = options.job;
-    run.devices = Devices(devices());
+    run.devices = devices_of(options);
+    run.in_turn = options.hand_over_on_device;
     run.devices.server_shards = shards;
     run.wall = options.clock == ClockKind::wall;
     run.lookahead = !run.wall && runs_ahead_on_threads(run.devices);
@@ -262,6 +268,21 @@ TEST_P(PlannedMemory, IsWhatRunsAllocate) {
       EXPECT_GE(bytes, planned.total(device));
     }
   }
+}
+
+TEST_P(PlannedMemory, IsWhatRunsInTurnAllocate) {
+  if (!std::get<1>(GetParam()) || !has_feature(std::get<2>(GetParam()), Feature::each_arrival)) return;
+  RunOptions options = in_wall_time(200);
+  options.lr = 0.01;
+  options.hand_over_on_device = true;
+  std::map<Device, std::size_t> held;
+  const MemoryPlan planned = plan(options, held);
+  const Device device = planned.devices().front();
+  // Of each worker two times of each slot, and what it has of turns; what all have of these.
+  constexpr std::size_t numbers =
+      workers * (4 * sizeof(double) + sizeof(TurnOfStream)) + sizeof(std::uint64_t) + sizeof(std::uint32_t);
+  EXPECT_LE(held.at(device), planned.total(device) + numbers);
+  EXPECT_GE(held.at(device), planned.total(device));
 }
 
 TEST_P(PlannedMemory, IsWhatRunsInShardsAllocate) {

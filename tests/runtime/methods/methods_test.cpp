@@ -276,6 +276,34 @@ TEST(Methods, RefuseOptionsTheyHaveNoUseFor) {
             "--availability has no use with --method dude; methods that use it: mifa");
 }
 
+/// Of a method that says what each arrival leads to, in whatever order workers come.
+TEST(Methods, ArrivalsLeadToWhatWasSaid) {
+  constexpr int workers = 3;
+  for (const std::string& name : method_names()) {
+    const auto method = make_method(name, {.workers = workers});
+    Actions actions;
+    method->start(actions);
+    if (!has_feature(name, Feature::each_arrival)) {
+      EXPECT_FALSE(method->each_arrival()) << name;
+      continue;
+    }
+    bool known = false;
+    for (int arrival = 0; arrival < 20; ++arrival) {
+      const int worker = arrival < workers ? arrival : arrival * arrival % workers;
+      const std::optional<EachArrival> said = method->each_arrival();
+      EXPECT_TRUE(!known || said) << name;
+      known = said.has_value();
+      actions.clear();
+      method->arrive({.worker = worker, .version = 0, .staleness = 0, .compute_time = 1}, actions);
+      if (said) {
+        EXPECT_EQ(actions, said->of(worker)) << name;
+      }
+    }
+    EXPECT_TRUE(known) << name;
+  }
+  EXPECT_FALSE(make_method("dude", {.workers = workers, .gather = 2})->each_arrival());
+}
+
 TEST(Methods, FeaturesOfTheRestOfTheProgramAreKnownHere) {
   const auto having = [](Feature feature) {
     std::vector<std::string> names;
@@ -293,6 +321,7 @@ TEST(Methods, FeaturesOfTheRestOfTheProgramAreKnownHere) {
               ::testing::ElementsAre("aced", "ca2fl", "dude", "ia2sgd", "malenia", "mifa", "ringleader"));
   EXPECT_THAT(having(Feature::local_steps), ::testing::ElementsAre("ca2fl", "fedbuff"));
   EXPECT_THAT(having(Feature::all_reduce), ::testing::ElementsAre("sync"));
+  EXPECT_THAT(having(Feature::each_arrival), ::testing::ElementsAre("asgd", "dude", "ia2sgd"));
 }
 
 }  // namespace

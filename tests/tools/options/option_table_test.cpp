@@ -153,7 +153,7 @@ TEST(OptionTable, RecordsAreWhatTheyWere) {
       R"("smoothness":null,"availability":null,"lost_rows":null,"local_steps":null,"local_lr":null,)"
       R"("optimizer":"sgd","beta1":null,"beta2":null,"epsilon":null,"momentum":0.0,"weight_decay":0.0,"clip_norm":null,"lr_schedule":"constant","table_dtype":null,)"
       R"("resum_every":null,"updates":null,"epochs":null,"time_limit":null,"compute_time":"measured",)"
-      R"("events":"","throttle":"","completions":"auto","clock":"wall","time_unit":1.0,"worker_timeout":null,)"
+      R"("events":"","throttle":"","completions":"auto","hand_over":null,"clock":"wall","time_unit":1.0,"worker_timeout":null,)"
       R"("seed":0,"sampling":"shuffle","init":"","eval_every":"","eval_objective":false,"eval_gradient":false,)"
       R"("eval_examples":null,"target_accuracy":null,"target_loss":null,"target_gradient_norm_sq":null})");
   EXPECT_EQ(outputs_json({}),

@@ -125,6 +125,20 @@ TEST_F(Train, HearsOfCompletionsEitherWay) {
   }
 }
 
+TEST_F(Train, RunsWithoutTheHostAreReplayedToTheBit) {
+  for (const std::string method : {"asgd", "dude", "ia2sgd"}) {
+    const std::string problem =
+        "train --model quadratic:tridiagonal:3000 --workers 3 --lr 0.1 --updates 200 --device cpu --method ";
+    Finished run = tardigrad(
+        problem + method + " --hand-over device --eval-every 60 --record order.jsonl --save it.safetensors");
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    run = tardigrad("train --replay order.jsonl --save again.safetensors");
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_TRUE(testing::read_file(path("it.safetensors")) == testing::read_file(path("again.safetensors")))
+        << method;
+  }
+}
+
 TEST_F(Train, MinimisesAGeneratedQuadratic) {
   const Finished run = tardigrad(
       "train --model quadratic:tridiagonal:3:noise=0.01:spread=0.5 --workers 4 --method dude --lr 0.3 "
