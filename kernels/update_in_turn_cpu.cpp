@@ -10,11 +10,18 @@ namespace {
 template <typename Number>
 using Shared = std::atomic_ref<Number>;
 
-/// Is how many elements a thread has at a time. With a tile, ten workers on two processors wake each other so
-/// often that a quarter of their updates is lost.
-constexpr std::size_t part = 32 * UpdateInTurn::tile;
+/// Waits until nobody is at the first tile, or no turn may be taken. Turns that are taken before would bind
+/// the processors to one order of threads, whether these run or not, where there are more of them.
+void await_free(const Turns& turns) {
+  const Shared<std::uint64_t> gate(*turns.gate);
+  const Shared<std::uint32_t> turns_over(*turns.over);
+  for (std::uint32_t now = turns_over.load(); now != taken_of(gate.load()) && is_open(gate.load());
+       now = turns_over.load()) {
+    turns_over.wait(now);
+  }
+}
 
-/// Waits for the turn before to be over for a part. Its thread is at work.
+/// Waits for the turn before to be over for a tile. Its thread is at work.
 void await_turn(std::uint32_t& over, std::uint32_t turn) {
   const Shared<std::uint32_t> turns_over(over);
   for (std::uint32_t now = turns_over.load(); now != turn; now = turns_over.load()) turns_over.wait(now);
@@ -48,15 +55,15 @@ void check(const LimitTurns& limit) {
 void UpdateInTurn::run() const {
   if (update.dimension == 0) return;
   check(*this);
+  await_free(turns);
   const TurnDecision decision = decide<Shared>(*this);
   if (decision == TurnDecision::refused_now) Shared<std::uint64_t>(*refused).store(job + 1);
   if (decision != TurnDecision::turn) return;
   const std::uint32_t turn = own->turn;
-  for (std::size_t i = 0; i < update.dimension; i += part) {
-    std::uint32_t& over = turns.over[i / tile];
-    await_turn(over, turn);
-    update.part(i, std::min(part, update.dimension - i)).run();
-    end_turn(over, turn);
+  for (std::size_t i = 0; i < tiles(update.dimension); ++i) {
+    await_turn(turns.over[i], turn);
+    update.part(i * tile, std::min(tile, update.dimension - i * tile)).run();
+    end_turn(turns.over[i], turn);
   }
   Shared<std::uint64_t>(place_of_turn(turns, turn)).store(entry_of_turn(turn, worker));
 }

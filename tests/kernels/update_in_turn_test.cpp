@@ -122,8 +122,7 @@ TEST_P(UpdatesInTurn, AreServerUpdatesWhereNobodyElseTakesTurns) {
 }
 
 TEST_P(UpdatesInTurn, AreMadeOneAfterAnotherInTheOrderOfTurns) {
-  // A thread has more at a time than a block of a GPU.
-  const std::size_t dimension = (GetParam() == Backend::cpu ? 70 : 5) * UpdateInTurn::tile + 3;
+  constexpr std::size_t dimension = 5 * UpdateInTurn::tile + 3;
   constexpr std::uint64_t jobs = 8;
   for (const Combination& combination : {asgd, dude, dude_bf16}) {
     for (const std::uint32_t taken : {0U, std::numeric_limits<std::uint32_t>::max() - 5}) {
