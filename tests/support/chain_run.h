@@ -21,11 +21,13 @@ struct ChainRun {
     options.lr = 0.1;
   }
 
-  RunSummary go(RunObserver* observer = nullptr, Recording* replay = nullptr) {
+  RunSummary go(RunObserver* observer = nullptr, Recording* replay = nullptr,
+                RunObserver* another = nullptr) {
     Chain objective(workers, dimension);
     const auto method = make_method(method_name, {.workers = workers});
     std::vector<RunObserver*> observers{&recorder};
     if (observer) observers.push_back(observer);
+    if (another) observers.push_back(another);
     model.assign(dimension, 1.0F);
     Coordinator coordinator(
         objective, *method,
