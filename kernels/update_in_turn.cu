@@ -16,6 +16,7 @@ template <typename Number>
 using WithHost = cuda::atomic_ref<Number, cuda::thread_scope_system>;
 
 constexpr std::size_t packs_per_thread = UpdateInTurn::tile / 4 / threads_per_block;
+constexpr unsigned nap_ns = 20;  // between two looks at what other blocks may have changed
 static_assert(packs_per_thread * 4 * threads_per_block == UpdateInTurn::tile);
 
 /// Loads what no other worker writes, so that it is on its way before the turn comes.
@@ -44,7 +45,6 @@ __device__ void update_at(const ServerUpdate& update, const Weights& weights, st
 /// Waits, all threads of the block, until the turn before is over for a tile.
 __device__ void await_turn(std::uint32_t& over, std::uint32_t turn) {
   if (threadIdx.x == 0) {
-    constexpr unsigned nap_ns = 20;
     while (OnDevice<std::uint32_t>(over).load(cuda::std::memory_order_acquire) != turn) __nanosleep(nap_ns);
   }
   __syncthreads();
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(threads_per_block)
     const OnDevice<std::uint32_t> decided(own.decision);
     if (first_tile == 0) decided.store(static_cast<std::uint32_t>(decide<OnDevice>(in)));
     std::uint32_t seen = decided.load();
-    for (; seen == 0; seen = decided.load()) __nanosleep(20);
+    for (; seen == 0; seen = decided.load()) __nanosleep(nap_ns);
     decision = static_cast<TurnDecision>(seen);
   }
   __syncthreads();

@@ -217,7 +217,7 @@ void Coordinator::take_end_of_discarded(int worker, double time) {
 std::optional<UpdateRecord> Coordinator::apply(const Cause& cause, std::uint64_t staleness, double lr) {
   std::optional<UpdateRecord> record;
   orders_.begin(position_.updates);
-  orders_.set_each_arrival(method_.each_arrival());
+  if (options_.hand_over_on_device) orders_.set_each_arrival(method_.each_arrival());
   for (const Action& action : actions_) {
     if (const auto* to = std::get_if<HandOver>(&action)) {
       if (membership_.is_out(to->worker)) {

@@ -60,9 +60,7 @@ void Evaluations::plan_on(double now) {
 }
 
 bool Evaluations::due(const RunPosition& position) const {
-  return position.time >= next_time_ ||
-         (options_.evaluate_every_updates &&
-          position.updates >= latest().update + *options_.evaluate_every_updates);
+  return position.time >= next_time_ || updates_left(position) == 0;
 }
 
 std::uint64_t Evaluations::updates_left(const RunPosition& position) const {

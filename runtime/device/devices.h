@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,16 @@ struct Devices {
   /// Returns the devices that carry one of n workers.
   std::vector<Device> in_use(std::size_t n) const {
     return {workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(std::min(n, workers.size()))};
+  }
+
+  /// Returns the first device of workers that does not have the server's memory, as a GPU has its own and all
+  /// CPU devices share one; nothing if all have it.
+  std::optional<Device> apart_from_server() const {
+    const auto found = std::ranges::find_if(workers, [this](Device device) {
+      const bool both_on_cpu = device.backend == Backend::cpu && server.backend == Backend::cpu;
+      return device != server && !both_on_cpu;
+    });
+    return found == workers.end() ? std::nullopt : std::optional(*found);
   }
 
   /// Returns the device of shard i: the server's first, and then the others of workers, in turn.

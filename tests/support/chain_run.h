@@ -21,18 +21,16 @@ struct ChainRun {
     options.lr = 0.1;
   }
 
-  RunSummary go(RunObserver* observer = nullptr, Recording* replay = nullptr,
-                RunObserver* another = nullptr) {
+  RunSummary go(RunObserver* observer = nullptr, Recording* replay = nullptr) {
     Chain objective(workers, dimension);
     const auto method = make_method(method_name, {.workers = workers});
-    std::vector<RunObserver*> observers{&recorder};
-    if (observer) observers.push_back(observer);
-    if (another) observers.push_back(another);
+    std::vector<RunObserver*> all = observers;
+    all.insert(all.begin(), &recorder);
+    if (observer) all.push_back(observer);
     model.assign(dimension, 1.0F);
     Coordinator coordinator(
         objective, *method,
-        make_execution(objective, method->memory(), delays, speeds, devices, options, replay), options,
-        observers);
+        make_execution(objective, method->memory(), delays, speeds, devices, options, replay), options, all);
     return coordinator.run(model, enough.get_token());
   }
 
@@ -44,6 +42,7 @@ struct ChainRun {
   RunOptions options;
   std::vector<Device> devices;
   std::stop_source enough;
+  std::vector<RunObserver*> observers;
   Recorder recorder;
   std::vector<float> model;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -50,12 +51,11 @@ Devices place(const TrainOptions& options, std::vector<Device> workers) {
 
 /// Of workers that make the server's updates by themselves.
 void require_one_device(const Devices& devices) {
-  for (const Device device : devices.workers) {
-    if (device.backend == Backend::cpu || device == devices.server) continue;
-    refuse_devices(
-        fmt::format("--hand-over device: a worker is on {}, the server on {}; expected one GPU for all",
-                    device.name(), devices.server.name()));
-  }
+  const std::optional<Device> apart = devices.apart_from_server();
+  if (!apart) return;
+  refuse_devices(
+      fmt::format("--hand-over device: a worker is on {}, the server on {}; expected one GPU for all",
+                  apart->name(), devices.server.name()));
 }
 
 }  // namespace

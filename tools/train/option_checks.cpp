@@ -143,9 +143,7 @@ void check_hand_over(const TrainOptions& options) {
   const auto refuse = [&](const char* name, const char* why) {
     refuse_options(fmt::format("{}: {} {}", flag, row_of(name).flag(), why));
   };
-  const bool plain = options.optimizer == Optimizer::sgd && options.momentum == 0 &&
-                     options.weight_decay == 0 && !options.clip_norm;
-  if (!plain) {
+  if (!server_options(options).plain_step()) {
     refuse_options(flag +
                    ": steps are plain ones; expected no --optimizer adamw, --momentum, --weight-decay "
                    "and --clip-norm");

@@ -125,16 +125,7 @@ RunOptions run_options(const TrainOptions& options, const Objective& objective) 
   RunOptions run;
   run.lr = options.lr;
   run.lr_schedule = options.lr_schedule;
-  const ServerOptions usual;
-  run.server = {.optimizer = options.optimizer,
-                .momentum = options.momentum,
-                .weight_decay = options.weight_decay,
-                .beta1 = options.beta1.value_or(usual.beta1),
-                .beta2 = options.beta2.value_or(usual.beta2),
-                .epsilon = options.epsilon.value_or(usual.epsilon),
-                .clip_norm = options.clip_norm,
-                .table_type = options.table_dtype.value_or(TableType::f32),
-                .resum_every = options.resum_every};
+  run.server = server_options(options);
   run.job = {.local_steps = options.local_steps.value_or(1), .local_lr = options.local_lr.value_or(0)};
   run.clock = options.clock;
   run.time_unit_s = options.time_unit_s;
@@ -194,6 +185,19 @@ const char* time_unit(const TrainOptions& options) {
 
 std::string quadratic_source(const TrainOptions& options) {
   return options.model.substr(quadratic_prefix.size());
+}
+
+ServerOptions server_options(const TrainOptions& options) {
+  const ServerOptions usual;
+  return {.optimizer = options.optimizer,
+          .momentum = options.momentum,
+          .weight_decay = options.weight_decay,
+          .beta1 = options.beta1.value_or(usual.beta1),
+          .beta2 = options.beta2.value_or(usual.beta2),
+          .epsilon = options.epsilon.value_or(usual.epsilon),
+          .clip_norm = options.clip_norm,
+          .table_type = options.table_dtype.value_or(TableType::f32),
+          .resum_every = options.resum_every};
 }
 
 MethodOptions method_options(const TrainOptions& options, int workers, std::vector<double> compute_times) {

@@ -66,6 +66,9 @@ const char* time_unit(const TrainOptions& options);
 /// Gives what follows "quadratic:" in the name of such a model: a file, or the generated problem.
 std::string quadratic_source(const TrainOptions& options);
 
+/// Gives the options of a run's server.
+ServerOptions server_options(const TrainOptions& options);
+
 /// Gives the options of a run's method, for so many workers and, where they are known, times of their
 /// gradients.
 MethodOptions method_options(const TrainOptions& options, int workers, std::vector<double> compute_times);

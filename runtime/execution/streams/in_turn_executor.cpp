@@ -26,11 +26,7 @@ InTurnExecutor::InTurnExecutor(Objective& objective, const Devices& devices, Ser
       server_(server_of(StreamExecutor::server())),
       turns_(server_.stream(), objective.dimension(), objective.workers()),
       in_turn_(static_cast<std::size_t>(objective.workers())) {
-  const auto elsewhere = [&](Device device) {
-    const bool both_on_cpu = device.backend == Backend::cpu && devices.server.backend == Backend::cpu;
-    return device != devices.server && !both_on_cpu;
-  };
-  if (std::ranges::any_of(devices.workers, elsewhere) || !server.plain_step() || server.resum_every) {
+  if (devices.apart_from_server() || !server.plain_step() || server.resum_every) {
     throw std::logic_error("workers take turns on the server's device, with plain steps and no resums");
   }
   this->wall().events.look_when_woken([this] { poll(); });

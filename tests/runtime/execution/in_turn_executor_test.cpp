@@ -60,10 +60,10 @@ class StopsAfterEvaluations final : public RunObserver {
 };
 
 /// A run, and its recording run again with the host in between: with the same model, and returned.
-InTurnRun repeated(InTurnRun& run, const TemporaryFile& file, RunObserver* observer = nullptr) {
+InTurnRun repeated(InTurnRun& run, const TemporaryFile& file) {
   {
     RunRecorder recorder(file.path(), run_json(run.options));
-    run.go(&recorder, nullptr, observer);
+    run.go(&recorder);
   }
   RunOptions options = run.options;
   options.hand_over_on_device = false;
@@ -151,7 +151,8 @@ TEST_P(InTurn, EvaluationsByTimeAreOfWhatHadArrived) {
   options.evaluate_every_time = 0.01;
   InTurnRun run(backend(), method(), options);
   StopsAfterEvaluations stops(run, 5);
-  repeated(run, file, &stops);
+  run.observers = {&stops};
+  repeated(run, file);
 }
 
 TEST_P(InTurn, TimeEndsARunWithWhatHadArrived) {
