@@ -58,11 +58,14 @@ std::span<const std::byte> pixel_bytes(const data::Images& images) {
   return images.in_floats() ? std::as_bytes(std::span(images.values)) : std::as_bytes(images.bytes());
 }
 
-/// With the libraries' workspace.
+/// With the libraries' workspace, one for each of up to two streams.
 std::size_t network_bytes(const Architecture& architecture, std::size_t batch,
                           const NetworkOptions& options) {
-  return largest_bytes(architecture, static_cast<int>(batch), options.precision, options.deterministic) +
-         options_for(architecture, options).workspace_limit;
+  const auto images = static_cast<int>(batch);
+  const bool may_be_two =
+      !options.deterministic && way_beside(architecture, images, {.precision = options.precision});
+  return largest_bytes(architecture, images, options.precision, options.deterministic) +
+         options_for(architecture, options).workspace_limit * (may_be_two ? 2 : 1);
 }
 
 struct GradientStep {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "models/cuda/handles.h"
+#include "models/cuda/layers/handles.h"
 
 namespace tardigrad::models::cuda {
 

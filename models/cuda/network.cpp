@@ -24,10 +24,17 @@ std::size_t Plan::workspace_bytes() const {
   return bytes;
 }
 
-Network::Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
-                 ActivationFormat format)
+std::size_t Plan::weight_workspace_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& layer : convolutions) bytes = std::max(bytes, layer.backward_weight.workspace_bytes);
+  for (const auto& layer : linears) bytes = std::max(bytes, layer.backward_weight.matmul.workspace_bytes);
+  return bytes;
+}
+
+Network::Network(const StreamRef& stream, const Architecture& architecture, int batch,
+                 const WayToCompute& way)
     : stream_(stream),
-      blueprint_(make_blueprint(architecture, batch, precision, format)),
+      blueprint_(make_blueprint(architecture, batch, way)),
       dimension_(architecture.layout().dimension()),
       classes_(architecture.classes()),
       libraries_(stream.device()),
@@ -35,16 +42,15 @@ Network::Network(const StreamRef& stream, const Architecture& architecture, int 
   const Device device = stream.device();
   const CurrentDevice current(device);
   for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
-    convolutions_.emplace_back(device, stage, batch, precision);
+    convolutions_.emplace_back(device, stage, batch, way.precision);
   }
   for (const auto& stage : blueprint_.all<LinearStage>()) {
-    linears_.emplace_back(device, stage, batch, precision);
+    linears_.emplace_back(device, stage, batch, way.precision);
   }
   stream.zero(memory_.ref());  // algorithms are measured on numbers, labels are always classes
 }
 
 Execution Network::execution(CudaStream stream) {
-  TARDIGRAD_CUDA_CHECK(cudnnSetStream(libraries_.cudnn.get(), stream), stream_.device());
   Execution execution{.stream = stream,
                       .cudnn = libraries_.cudnn.get(),
                       .cublas = libraries_.cublas.get(),
@@ -69,8 +75,7 @@ Plan Network::choose(CudaStream stream, const Search& search) {
   const Pass whole = pass(stream, parameters.ref().data(), gradient.ref().data());
   workspace_.emplace(stream_, search.workspace_limit);
   const Execution run = execution(stream);
-  Plan plan{
-      .precision = blueprint_.precision, .format = blueprint_.format, .convolutions = {}, .linears = {}};
+  Plan plan{.way = blueprint_.way, .convolutions = {}, .linears = {}};
   for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
     plan.convolutions.push_back(convolutions_[stage.number].choose(run, search, whole.value(stage.input),
                                                                    gradient_of(stage.weight, whole.gradient),
@@ -93,6 +98,9 @@ void Network::use(const Plan& plan) {
   for (std::size_t l = 0; l < convolutions_.size(); ++l) convolutions_[l].use(plan.convolutions.at(l));
   for (std::size_t l = 0; l < linears_.size(); ++l) linears_[l].use(plan.linears.at(l));
   workspace_.emplace(stream_, plan.workspace_bytes());
+  if (blueprint_.way.parameter_gradients == ParameterGradients::beside) {
+    beside_.emplace(stream_, plan.weight_workspace_bytes());
+  }
 }
 
 void Network::gradient(CudaStream stream, const float* parameters, float* gradient, float* loss) {
@@ -138,6 +146,7 @@ LinearOperands Network::operands(const Pass& pass, const LinearStage& stage) {
   operands.input = pass.value(stage.input);
   operands.output = pass.value(stage.output);
   operands.output_gradient = pass.gradient_of(stage.output);
+  operands.sums_gradient = pass.gradient_of(stage.sums);
   operands.input_gradient = pass.gradient_of(stage.input);
   if (!pass.gradient) return operands;
   operands.weight_gradient = gradient_of(stage.weight, pass.gradient);
@@ -159,28 +168,43 @@ void Network::forward(const Execution& execution, const Pass& pass) {
   }
 }
 
-/// The gradient with respect to an activation may take its place: products that still read the activation
-/// come first.
+/// Those of the lowest layer are beside nothing but the others.
+template <typename LayerStage>
+Execution Network::for_parameter_gradients(const Execution& execution, const LayerStage& stage) {
+  return beside_ && stage.wants_input_gradient ? beside_->after(execution) : execution;
+}
+
 void Network::backward(const Execution& execution, const Pass& pass) {
   for (std::size_t i = blueprint_.stages.size(); i-- > 0;) {
     const Stage& any = blueprint_.stages[i];
     if (const auto* convolution = std::get_if<ConvolutionStage>(&any)) {
       backward(execution, pass, *convolution);
     } else if (const auto* linear = std::get_if<LinearStage>(&any)) {
-      linears_[linear->number].backward(execution, operands(pass, *linear));
+      backward(execution, pass, *linear);
     } else {
       cuda::backward(pass, std::get<KernelStage>(any));
     }
   }
+  if (beside_) beside_->join(execution);
 }
 
+/// On one stream the gradient with respect to an activation may take its place: the product that still reads
+/// the activation comes first.
 void Network::backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage) {
   const Convolution& convolution = convolutions_[stage.number];
-  convolution.backward_weight(execution, pass.value(stage.input), pass.gradient_of(stage.output),
-                              gradient_of(stage.weight, pass.gradient));
+  convolution.backward_weight(for_parameter_gradients(execution, stage), pass.value(stage.input),
+                              pass.gradient_of(stage.output), gradient_of(stage.weight, pass.gradient));
   if (!stage.wants_input_gradient) return;
   convolution.backward_data(execution, value(stage.weight, pass.parameters), pass.gradient_of(stage.output),
                             pass.gradient_of(stage.input));
+}
+
+void Network::backward(const Execution& execution, const Pass& pass, const LinearStage& stage) {
+  const LinearLayer& linear = linears_[stage.number];
+  const LinearOperands operands = this->operands(pass, stage);
+  linear.backward_relu(execution, operands);
+  linear.backward_weight(for_parameter_gradients(execution, stage), operands);
+  linear.backward_data(execution, operands);
 }
 
 template <typename Number>

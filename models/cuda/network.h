@@ -6,23 +6,26 @@
 #include <vector>
 
 #include "models/cuda/blueprint/blueprint.h"
-#include "models/cuda/convolution.h"
-#include "models/cuda/kernel_stages.h"
-#include "models/cuda/linear_layer.h"
+#include "models/cuda/layers/convolution.h"
+#include "models/cuda/layers/kernel_stages.h"
+#include "models/cuda/layers/linear_layer.h"
+#include "models/cuda/side_stream.h"
 #include "runtime/device/buffer.h"
 #include "runtime/device/stream.h"
 
 namespace tardigrad::models::cuda {
 
-/// Says how a network computes: precision, memory format and algorithms. It is good for any network of the
+/// Says how a network computes: the way, and the algorithms. It is good for any network of the
 /// same architecture and batch on the same kind of device.
 struct Plan {
-  Precision precision = Precision::fp32;
-  ActivationFormat format = ActivationFormat::channel_major;
+  WayToCompute way;
   std::vector<ConvolutionAlgorithms> convolutions;
   std::vector<LinearAlgorithms> linears;
 
   std::size_t workspace_bytes() const;
+
+  /// Returns those of the gradients of weights alone.
+  std::size_t weight_workspace_bytes() const;
 };
 
 /// Is a network with all that one stream needs to compute with it. Whoever calls puts the minibatch
@@ -37,8 +40,7 @@ class Network {
  public:
   /// Lays the network out in memory. Throws std::invalid_argument as make_blueprint does, DeviceError if
   /// memory cannot be had.
-  Network(const StreamRef& stream, const Architecture& architecture, int batch, Precision precision,
-          ActivationFormat format);
+  Network(const StreamRef& stream, const Architecture& architecture, int batch, const WayToCompute& way);
 
   const Blueprint& blueprint() const { return blueprint_; }
 
@@ -49,8 +51,8 @@ class Network {
   /// Tells whether the plan is one for as many layers as this network has.
   bool fits(const Plan& plan) const;
 
-  /// Takes a plan that fits, of the same precision and activations, and allocates the workspace on the
-  /// constructor's stream. It must be called before the following.
+  /// Takes a plan that fits, of any way with the same precision and format, and allocates the workspace on
+  /// the constructor's stream. It must be called before the following.
   void use(const Plan& plan);
 
   /// Returns its memory, as the blueprint lays it out.
@@ -74,6 +76,10 @@ class Network {
   void forward(const Execution& execution, const Pass& pass);
   void backward(const Execution& execution, const Pass& pass);
   void backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage);
+  void backward(const Execution& execution, const Pass& pass, const LinearStage& stage);
+  /// Returns where to compute the gradients of a layer's parameters from what is enqueued now.
+  template <typename LayerStage>
+  Execution for_parameter_gradients(const Execution& execution, const LayerStage& stage);
   template <typename Number>
   void pack(CudaStream stream, const float* parameters);
   template <typename Number>
@@ -92,6 +98,7 @@ class Network {
   std::vector<LinearLayer> linears_;
   Buffer<std::byte> memory_;
   std::optional<Buffer<std::byte>> workspace_;
+  std::optional<SideStream> beside_;
 };
 
 }  // namespace tardigrad::models::cuda

@@ -25,8 +25,7 @@ bool are_perceptron(const std::vector<LayerSpec>& layers) {
 }
 
 Blueprint blueprint_of(const Architecture& architecture, std::size_t batch) {
-  return make_blueprint(architecture, static_cast<int>(GroupOfLinears::most_jobs * batch), Precision::fp32,
-                        ActivationFormat::channel_major);
+  return make_blueprint(architecture, static_cast<int>(GroupOfLinears::most_jobs * batch), {});
 }
 
 }  // namespace

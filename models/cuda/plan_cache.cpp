@@ -98,6 +98,13 @@ ActivationFormat parse_activation_format(const std::string& name) {
   throw std::invalid_argument("no memory format of ours");
 }
 
+ParameterGradients parse_parameter_gradients(const std::string& name) {
+  for (const ParameterGradients when : {ParameterGradients::in_turn, ParameterGradients::beside}) {
+    if (name == name_of(when)) return when;
+  }
+  throw std::invalid_argument("no time to compute gradients of parameters");
+}
+
 /// Its first bytes, more than any plan has.
 std::string read_file(const Path& path) {
   std::string text(std::size_t{1} << 20, '\0');
@@ -139,7 +146,7 @@ std::string plan_key(Device device, const Architecture& architecture, int batch,
   const ImageShape& images = architecture.input();
   std::vector<std::vector<std::int64_t>> parameters;
   for (const TensorSpec& tensor : architecture.layout().tensors()) parameters.push_back(tensor.shape);
-  const Json key{{"format", 2},
+  const Json key{{"format", 3},
                  {"gpu", properties.name},
                  {"compute_capability", {properties.major, properties.minor}},
                  {"multiprocessors", properties.multiProcessorCount},
@@ -164,8 +171,9 @@ std::string plan_to_json(const Plan& plan) {
   for (const ConvolutionAlgorithms& layer : plan.convolutions) convolutions.push_back(directions(layer));
   Json linears = Json::array();
   for (const LinearAlgorithms& layer : plan.linears) linears.push_back(directions(layer));
-  return json_text(Json{{"precision", name_of(plan.precision)},
-                        {"activations", name_of(plan.format)},
+  return json_text(Json{{"precision", name_of(plan.way.precision)},
+                        {"activations", name_of(plan.way.format)},
+                        {"parameter_gradients", name_of(plan.way.parameter_gradients)},
                         {"convolutions", convolutions},
                         {"linears", linears}});
 }
@@ -173,8 +181,9 @@ std::string plan_to_json(const Plan& plan) {
 Plan plan_from_json(const std::string& text) {
   const auto json = parse_json<Json>(text);
   Plan plan;
-  plan.precision = parse_precision(std::string(json_member(json, "precision")));
-  plan.format = parse_activation_format(json_member(json, "activations"));
+  plan.way.precision = parse_precision(std::string(json_member(json, "precision")));
+  plan.way.format = parse_activation_format(json_member(json, "activations"));
+  plan.way.parameter_gradients = parse_parameter_gradients(json_member(json, "parameter_gradients"));
   read_directions(json, "convolutions", plan.convolutions);
   read_directions(json, "linears", plan.linears);
   return plan;

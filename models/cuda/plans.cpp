@@ -102,15 +102,37 @@ double choose(const StreamRef& stream, Network& network, std::size_t dimension, 
   return options.deterministic ? 0 : trial.time();
 }
 
-Plan best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
-               const NetworkOptions& options) {
+/// Tells whether steps take so much less time another way, by the same algorithms, that it is worth its
+/// memory. The two take turns.
+bool is_faster(const StreamRef& stream, const Architecture& architecture, int batch, const Plan& plan,
+               const WayToCompute& other) try {
+  constexpr double least_gain = 1.03;  // measurements differ by less anyway
+  constexpr int turns = 2;
+  Network as_planned(stream, architecture, batch, plan.way);
+  Network otherwise(stream, architecture, batch, other);
+  as_planned.use(plan);
+  otherwise.use(plan);
+  const std::size_t dimension = architecture.layout().dimension();
+  Trial trials[] = {{stream, as_planned, dimension, true}, {stream, otherwise, dimension, true}};
+  double times[] = {trials[0].time(), trials[1].time()};
+  for (int turn = 1; turn < turns; ++turn) {
+    for (int i = 0; i < 2; ++i) times[i] = std::min(times[i], trials[i].time());
+  }
+  return times[1] * least_gain < times[0];
+} catch (const DeviceError&) {
+  stream.synchronize();  // throws where the device is beyond help
+  return false;
+}
+
+/// The best of those that compute everything on one stream.
+Plan best_plan_in_turn(const StreamRef& stream, const Architecture& architecture, int batch,
+                       const NetworkOptions& options) {
   std::optional<Plan> best;
   double best_time = std::numeric_limits<double>::infinity();
   std::string reason;
-  for (const auto& [precision, format] :
-       ways_to_compute(architecture, options.precision, options.deterministic)) {
+  for (const WayToCompute& way : ways_to_compute(architecture, options.precision, options.deterministic)) {
     try {
-      Network network(stream, architecture, batch, precision, format);
+      Network network(stream, architecture, batch, way);
       Plan plan;
       const double time = choose(stream, network, architecture.layout().dimension(), options, plan);
       stream.synchronize();
@@ -130,10 +152,19 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
                                 architecture.name(), batch, name_of(options.precision), reason));
 }
 
+Plan best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
+               const NetworkOptions& options) {
+  Plan best = best_plan_in_turn(stream, architecture, batch, options);
+  if (options.deterministic || !options.graphs) return best;
+  const auto beside = way_beside(architecture, batch, best.way);
+  if (beside && is_faster(stream, architecture, batch, best, *beside)) best.way = *beside;
+  return best;
+}
+
 /// Tells whether a network can be computed by a plan that comes from a file.
 bool works(const StreamRef& stream, const Architecture& architecture, int batch,
            const NetworkOptions& options, const Plan& plan) try {
-  Network network(stream, architecture, batch, plan.precision, plan.format);
+  Network network(stream, architecture, batch, plan.way);
   if (!network.fits(plan)) return false;
   network.use(plan);
   const Trial trial(stream, network, architecture.layout().dimension(), options.graphs);
@@ -183,8 +214,11 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
 
 std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
                                       const NetworkOptions& options) {
-  const Plan plan = plan_for(stream, architecture, batch, options);
-  auto network = std::make_unique<Network>(stream, architecture, batch, plan.precision, plan.format);
+  NetworkOptions choice = options;
+  choice.one_stream = false;  // which leaves the rest as it is
+  Plan plan = plan_for(stream, architecture, batch, choice);
+  if (options.one_stream) plan.way.parameter_gradients = ParameterGradients::in_turn;
+  auto network = std::make_unique<Network>(stream, architecture, batch, plan.way);
   network->use(plan);
   return network;
 }

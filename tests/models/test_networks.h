@@ -7,6 +7,18 @@
 
 namespace tardigrad::models::testing {
 
+/// Has sizes that leave most tensors off the 16 bytes that libraries want.
+inline const std::string odd_sizes = R"(
+layers = [
+  {conv = 5, kernel = 3, padding = 1}, "relu", {max_pool = 2},
+  {conv = 11, kernel = 3, padding = 1}, "relu", {max_pool = 2},
+  "flatten",
+  {linear = 13}, "relu",
+  {linear = 9}, "relu",
+  {linear = "classes"},
+]
+)";
+
 /// Has every layer of images, in places where their memory formats meet, before and behind residual blocks.
 inline const std::string image_layers = R"(
 layers = [

@@ -6,7 +6,8 @@
 // another on one stream, by the wall clock, until the last is finished.
 //
 // With --serve it times on demand: for each line on standard input, a number of steps, it prints the seconds
-// that they took. cnn_step_vs_pytorch.py measures all sides in turn that way.
+// that they took; behind a number, "one-stream" asks for steps on a GPU that use no second stream. So
+// cnn_step_vs_pytorch.py measures all sides in turn.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -117,18 +118,55 @@ class StreamStep final : public Step {
   std::uint64_t job_ = 0;
 };
 
-/// Over blocks of about 0.1 s.
-double median_step_ms(Step& step, int blocks) {
-  step.run_s(2);
-  const int steps = std::max(1, static_cast<int>(0.1 / step.run_s(1)));
-  std::vector<double> times_ms(static_cast<std::size_t>(blocks));
-  for (double& time_ms : times_ms) time_ms = step.run_s(steps) / steps * 1e3;
-  return tardigrad::bench::median(std::move(times_ms));
+/// A step as it is, and on a GPU also one that uses no second stream.
+struct Steps {
+  std::unique_ptr<Step> best;
+  std::unique_ptr<Step> on_one_stream;
+};
+
+Steps make_steps(const std::string& architecture, models::ClassificationOptions options,
+                 tardigrad::Device device, models::CpuEngine engine) {
+  if (device.backend == tardigrad::Backend::cpu) {
+    models::require_cpu_precision(options.network.precision);
+    return {std::make_unique<CpuStep>(architecture, options.batch_size.sizes().front(), engine), nullptr};
+  }
+  Steps steps;
+  steps.best = std::make_unique<StreamStep>(architecture, options, device);
+  options.network.one_stream = true;
+  steps.on_one_stream = std::make_unique<StreamStep>(architecture, options, device);
+  return steps;
 }
 
-void serve(Step& step) {
-  for (int steps = 0; std::cin >> steps;) {
-    fmt::print("{:.9f}\n", step.run_s(steps));
+/// In turn, over blocks of about 0.1 s: the medians, and that of the ratios of neighbours.
+struct Times {
+  double ms = 0;
+  double on_one_stream_ms = 0;
+  double over_one_stream = 0;
+};
+
+Times measure(const Steps& steps, int blocks) {
+  steps.best->run_s(2);
+  const int in_block = std::max(1, static_cast<int>(0.1 / steps.best->run_s(1)));
+  if (steps.on_one_stream) steps.on_one_stream->run_s(2);
+  std::vector<double> times_ms, one_stream_ms, ratios;
+  for (int block = 0; block < blocks; ++block) {
+    times_ms.push_back(steps.best->run_s(in_block) / in_block * 1e3);
+    if (!steps.on_one_stream) continue;
+    one_stream_ms.push_back(steps.on_one_stream->run_s(in_block) / in_block * 1e3);
+    ratios.push_back(one_stream_ms.back() / times_ms.back());
+  }
+  Times times{.ms = tardigrad::bench::median(std::move(times_ms))};
+  if (!steps.on_one_stream) return times;
+  times.on_one_stream_ms = tardigrad::bench::median(std::move(one_stream_ms));
+  times.over_one_stream = tardigrad::bench::median(std::move(ratios));
+  return times;
+}
+
+void serve(const Steps& steps) {
+  for (std::string line; std::getline(std::cin, line);) {
+    const bool one_stream = steps.on_one_stream && line.ends_with(" one-stream");
+    Step& step = one_stream ? *steps.on_one_stream : *steps.best;
+    fmt::print("{:.9f}\n", step.run_s(std::stoi(line)));
     std::fflush(stdout);
   }
 }
@@ -168,23 +206,24 @@ int main(int argc, char** argv) {
     const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
     options.network.precision = models::parse_precision(precision);
     options.batch_size = batch;
-    std::unique_ptr<Step> step;
-    if (device.backend == tardigrad::Backend::cpu) {
-      models::require_cpu_precision(options.network.precision);
-      step = std::make_unique<CpuStep>(architecture, batch, engine);
-    } else {
-      step = std::make_unique<StreamStep>(architecture, options, device);
-    }
+    const Steps steps = make_steps(architecture, options, device, engine);
     if (serving) {
-      serve(*step);
+      serve(steps);
       return 0;
     }
-    const double time_ms = median_step_ms(*step, blocks);
-    fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step\n", architecture, batch, precision, device.name(),
-               time_ms);
+    const Times times = measure(steps, blocks);
+    fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step", architecture, batch, precision, device.name(),
+               times.ms);
+    nlohmann::ordered_json measured{{"time_ms", times.ms}, {"images_per_s", batch / times.ms * 1e3}};
+    if (steps.on_one_stream) {
+      fmt::print("; on one stream {:.4f} ms, {:.3f} times as long", times.on_one_stream_ms,
+                 times.over_one_stream);
+      measured["one_stream_ms"] = times.on_one_stream_ms;
+      measured["over_one_stream"] = times.over_one_stream;
+    }
+    fmt::print("\n");
     tardigrad::bench::Measurements("step", device_name, json)
-        .add({{"architecture", architecture}, {"batch", batch}, {"precision", precision}},
-             {{"time_ms", time_ms}, {"images_per_s", batch / time_ms * 1e3}});
+        .add({{"architecture", architecture}, {"batch", batch}, {"precision", precision}}, measured);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "cnn_step_bench: {}\n", error.what());

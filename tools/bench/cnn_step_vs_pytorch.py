@@ -143,8 +143,8 @@ class Tardigrad:
         self.process = subprocess.Popen([program, "--serve", *map(str, options)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def run_s(self, steps):
-        print(steps, file=self.process.stdin, flush=True)
+    def run_s(self, steps, how=""):
+        print(steps, how, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             sys.exit(f"{self.process.args[0]} ended, exit code {self.process.wait()}")
@@ -153,6 +153,16 @@ class Tardigrad:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+class OnOneStream:
+    """The steps of a Tardigrad's GPU without the second stream that may compute gradients of weights."""
+
+    def __init__(self, tardigrad):
+        self.tardigrad = tardigrad
+
+    def run_s(self, steps):
+        return self.tardigrad.run_s(steps, "one-stream")
 
 
 def in_turn(sides, rounds, block_s):
@@ -174,6 +184,10 @@ def compare(sides, arguments, batch, precision):
     times_ms = in_turn(sides, arguments.rounds, arguments.block)
     ours = times_ms.pop("tardigrad")
     found = {"ms": statistics.median(ours), "images_per_s": batch / statistics.median(ours) * 1e3}
+    one_stream = times_ms.pop("tardigrad on one stream", None)
+    if one_stream:
+        found["one_stream_ms"] = statistics.median(one_stream)
+        found["over_one_stream"] = statistics.median(b / a for a, b in zip(ours, one_stream))
     for kind in KINDS:
         ways = {name: times for name, times in times_ms.items() if name.split()[0] == kind}
         if ways:
@@ -182,7 +196,8 @@ def compare(sides, arguments, batch, precision):
             found[f"pytorch_{kind}"] = best
             found[f"over_pytorch_{kind}"] = statistics.median(b / a for a, b in zip(ours, ways[best]))
     found["over_pytorch"] = min(found[f"over_pytorch_{kind}"] for kind in KINDS if f"over_pytorch_{kind}" in found)
-    print(f"batch {batch}, {precision}: tardigrad {found['ms']:.3f} ms" + "".join(
+    without = f" (on one stream {found['over_one_stream']:.3f} times as long)" if one_stream else ""
+    print(f"batch {batch}, {precision}: tardigrad {found['ms']:.3f} ms{without}" + "".join(
         f"; PyTorch {found[f'pytorch_{kind}']} {found[f'pytorch_{kind}_ms']:.3f} ms, {found[f'over_pytorch_{kind}']:.3f} "
         "times as fast" for kind in KINDS if f"pytorch_{kind}" in found), flush=True)
     if arguments.json:
@@ -213,7 +228,8 @@ def compare_on_gpu(arguments):
     for batch in arguments.batch:
         for precision in arguments.precision:
             ours = Tardigrad(arguments.program, "--architecture", arguments.architecture, "--batch", batch, "--device", arguments.device, "--precision", precision)
-            compare({"tardigrad": ours, **gpu_sides(network, data, batch, precision, kinds)}, arguments, batch, precision)
+            sides = {"tardigrad": ours, "tardigrad on one stream": OnOneStream(ours), **gpu_sides(network, data, batch, precision, kinds)}
+            compare(sides, arguments, batch, precision)
             ours.close()
 
 

@@ -1,6 +1,7 @@
 #include "models/cuda/blueprint/blueprint.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -37,6 +38,10 @@ const char* name_of(ActivationFormat format) {
   return "";
 }
 
+const char* name_of(ParameterGradients when) {
+  return when == ParameterGradients::beside ? "beside" : "in turn";
+}
+
 bool has_convolutions(const Architecture& architecture) { return have_convolutions(architecture.layers()); }
 
 bool may_pad_images(const Architecture& architecture) {
@@ -63,16 +68,36 @@ std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Prec
   for (const Precision one : {Precision::bf16, Precision::tf32, Precision::fp32}) {
     const bool more_exact = one < precision;
     if (one != precision && (!more_exact || deterministic)) continue;
-    for (const ActivationFormat format : activation_formats(architecture, one)) ways.push_back({one, format});
+    for (const ActivationFormat format : activation_formats(architecture, one)) {
+      ways.push_back({.precision = one, .format = format});
+    }
   }
   return ways;
+}
+
+std::optional<WayToCompute> way_beside(const Architecture& architecture, int batch, WayToCompute way) {
+  constexpr std::size_t most_bytes = std::size_t{256} << 20;
+  way.parameter_gradients = ParameterGradients::beside;
+  try {
+    const Blueprint blueprint = make_blueprint(architecture, batch, way);
+    const auto goes_on = [](const auto& stage) { return stage.wants_input_gradient; };
+    const bool any = std::ranges::any_of(blueprint.all<ConvolutionStage>(), goes_on) ||
+                     std::ranges::any_of(blueprint.all<LinearStage>(), goes_on);
+    if (any && blueprint.bytes <= most_bytes) return way;
+  } catch (const std::invalid_argument&) {  // it has too many elements for any way
+  }
+  return std::nullopt;
 }
 
 std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision,
                           bool deterministic) {
   std::size_t bytes = 0;
   for (const WayToCompute& way : ways_to_compute(architecture, precision, deterministic)) {
-    bytes = std::max(bytes, make_blueprint(architecture, batch, way.precision, way.format).bytes);
+    bytes = std::max(bytes, make_blueprint(architecture, batch, way).bytes);
+    if (deterministic) continue;
+    if (const auto beside = way_beside(architecture, batch, way)) {
+      bytes = std::max(bytes, make_blueprint(architecture, batch, *beside).bytes);
+    }
   }
   return bytes;
 }

@@ -29,6 +29,26 @@ enum class ActivationFormat {
 
 const char* name_of(ActivationFormat format);
 
+/// Says when the gradients of parameters are computed on the way back.
+enum class ParameterGradients {
+  /// Each before the gradient goes on to the layer below, which then may take an activation's place.
+  in_turn,
+  /// Those of weights on a stream of their own, beside the gradient's way down: a small batch leaves room for
+  /// both on a GPU. Every gradient has a place of its own. The bits are the same.
+  beside,
+};
+
+const char* name_of(ParameterGradients when);
+
+/// Says what a network is computed in.
+struct WayToCompute {
+  Precision precision = Precision::fp32;
+  ActivationFormat format = ActivationFormat::channel_major;
+  ParameterGradients parameter_gradients = ParameterGradients::in_turn;
+
+  bool operator==(const WayToCompute&) const = default;
+};
+
 /// Is the format of an element of activations and working weights.
 enum class Element { f32, bf16 };
 
@@ -69,7 +89,7 @@ struct Activation {
   ImageBatch shape;  ///< Images of the data set with their padding.
   std::size_t value = 0;
   /// Is the place of the value, unless that is still read on the way back, two branches read the activation,
-  /// or it is what a branch gives, whose gradient is that of the sum.
+  /// it is what a branch gives, whose gradient is that of the sum, or all gradients have their own places.
   std::size_t gradient = 0;
   bool wants_gradient = true;  ///< False for the images, and for what no parameter has a part in.
 };
@@ -107,14 +127,15 @@ struct BiasStage {
   ActivationId input = 0, output = 0;
 };
 
-/// Is a linear layer.
+/// Is a linear layer. With a ReLU, whose output has the place of the sums, those have a gradient of their
+/// own; without one both are one.
 struct LinearStage {
   Linear linear;
   std::size_t number = 0;  ///< Of this one among the linear layers.
   bool relu = false;
   Parameter weight, bias;
   bool wants_input_gradient = true;
-  ActivationId input = 0, output = 0;
+  ActivationId input = 0, sums = 0, output = 0;
 };
 
 struct ReluStage {
@@ -164,11 +185,12 @@ struct ForkStage {
   ActivationId first = 0, second = 0;  ///< Both have the value of the input.
 };
 
-/// Adds what two branches give.
+/// Adds what two branches give. With a ReLU, whose output has the place of the sum, that has a gradient of
+/// its own; without one both are one.
 struct JoinStage {
   bool relu = false;
-  ActivationId first = 0, second = 0;  ///< Both have one gradient.
-  ActivationId output = 0;
+  ActivationId first = 0, second = 0;  ///< Both have the gradient of the sum.
+  ActivationId sum = 0, output = 0;
 };
 
 /// Is a stage that kernels of ours compute, without a library.
@@ -179,9 +201,8 @@ using Stage = std::variant<ConvolutionStage, LinearStage, KernelStage>;
 
 struct Blueprint {
   int batch = 0;
-  Precision precision = Precision::fp32;
+  WayToCompute way;
   Element element = Element::f32;
-  ActivationFormat format = ActivationFormat::channel_major;
 
   std::vector<Stage> stages;  ///< In the order of the way forward.
   std::vector<Activation> activations;
@@ -235,24 +256,22 @@ bool may_pad_images(const Architecture& architecture);
 
 /// Lays a network out. Throws std::invalid_argument where an activation of a batch has 2^32 elements or more,
 /// std::logic_error for padded images that may not be.
-Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
-                         ActivationFormat format);
+Blueprint make_blueprint(const Architecture& architecture, int batch, const WayToCompute& way);
 
 /// Returns the ways worth trying, in the order in which a deterministic run tries them.
 std::vector<ActivationFormat> activation_formats(const Architecture& architecture, Precision precision);
-
-/// Says what a network is computed in.
-struct WayToCompute {
-  Precision precision = Precision::fp32;
-  ActivationFormat format = ActivationFormat::channel_major;
-};
 
 /// Returns the ways worth trying for a precision, which itself comes first. Where times decide, a more exact
 /// one may be no slower; where the choice is `deterministic`, there is none.
 std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Precision precision,
                                           bool deterministic);
 
-/// Returns the bytes of the largest of them.
+/// Returns the way with ParameterGradients::beside if that is worth trying: if there is a gradient with
+/// respect to an input to be computed beside that of a weight, and memory is so small that the kernels of one
+/// stream may leave room on a GPU.
+std::optional<WayToCompute> way_beside(const Architecture& architecture, int batch, WayToCompute way);
+
+/// Returns the bytes of the largest of all these.
 std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision,
                           bool deterministic);
 

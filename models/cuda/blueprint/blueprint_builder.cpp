@@ -60,14 +60,13 @@ void require_small(const ImageBatch& shape) {
 
 class Builder {
  public:
-  Builder(const Architecture& architecture, int batch, Precision precision, ActivationFormat format)
+  Builder(const Architecture& architecture, int batch, const WayToCompute& way)
       : architecture_(architecture) {
     plan_.batch = batch;
-    plan_.precision = precision;
-    plan_.element = element_of(precision);
-    plan_.format = format;
-    format_ =
-        format == ActivationFormat::channel_major ? MemoryFormat::channel_major : MemoryFormat::channels_last;
+    plan_.way = way;
+    plan_.element = element_of(way.precision);
+    format_ = way.format == ActivationFormat::channel_major ? MemoryFormat::channel_major
+                                                            : MemoryFormat::channels_last;
   }
 
   Blueprint build() {
@@ -97,7 +96,7 @@ class Builder {
   void begin_with_images() {
     const ImageShape& images = architecture_.input();
     auto channels = static_cast<std::size_t>(images.channels);
-    if (plan_.format == ActivationFormat::channels_last_padded) {
+    if (plan_.way.format == ActivationFormat::channels_last_padded) {
       if (!may_pad_images(architecture_)) throw std::logic_error("padded images for more than convolutions");
       channels = round_up(channels, library_alignment / size_of(plan_.element));
     }
@@ -107,10 +106,9 @@ class Builder {
   }
 
   /// Adds an activation that comes from what there is now, and goes on from there. Returns both.
-  std::pair<ActivationId, ActivationId> give(ImageBatch shape, bool wants_gradient,
-                                             bool is_read_back = false) {
+  std::pair<ActivationId, ActivationId> give(ImageBatch shape, bool wants_gradient) {
     const ActivationId input = now_;
-    now_ = memory_.add(shape, wants_gradient, is_read_back);
+    now_ = memory_.add(shape, wants_gradient);
     return {input, now_};
   }
 
@@ -185,7 +183,8 @@ class Builder {
                       .weight = parameters_.linear_weight(linear),
                       .bias = parameters_.linear_bias(linear),
                       .wants_input_gradient = now().wants_gradient};
-    std::tie(stage.input, stage.output) = give(features_of(batch(), linear.output_size()), true, stage.relu);
+    std::tie(stage.input, stage.sums) = give(features_of(batch(), linear.output_size()), true);
+    stage.output = now_ = stage.relu ? memory_.add_reader(stage.sums) : stage.sums;
     plan_.stages.push_back(stage);
     return stage.relu ? 1 : 0;
   }
@@ -262,15 +261,9 @@ class Builder {
     join.second = add_branch(residual.shortcut, fork.second);
     const ImageBatch shape = plan_[join.first].shape;
     const bool wants_gradient = plan_[join.first].wants_gradient || plan_[join.second].wants_gradient;
-    join.output = now_ = memory_.add(shape, wants_gradient, join.relu);
-    for (const ActivationId branch : {join.first, join.second}) {
-      // Behind a ReLU it is what that lets pass, which takes the place of its output.
-      if (join.relu) {
-        memory_.put_gradient(branch, join.output);
-      } else {
-        memory_.share_gradient(branch, join.output);
-      }
-    }
+    join.sum = memory_.add(shape, wants_gradient);
+    for (const ActivationId branch : {join.first, join.second}) memory_.share_gradient(branch, join.sum);
+    join.output = now_ = join.relu ? memory_.add_reader(join.sum) : join.sum;
     plan_.stages.push_back(join);
     return join.relu ? 1 : 0;
   }
@@ -302,9 +295,8 @@ class Builder {
 
 }  // namespace
 
-Blueprint make_blueprint(const Architecture& architecture, int batch, Precision precision,
-                         ActivationFormat format) {
-  return Builder(architecture, batch, precision, format).build();
+Blueprint make_blueprint(const Architecture& architecture, int batch, const WayToCompute& way) {
+  return Builder(architecture, batch, way).build();
 }
 
 }  // namespace tardigrad::models::cuda

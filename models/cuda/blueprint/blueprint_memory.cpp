@@ -18,7 +18,7 @@ std::size_t BlueprintMemory::take(std::size_t bytes) {
   return begin;
 }
 
-ActivationId BlueprintMemory::add(ImageBatch shape, bool wants_gradient, bool is_read_back) {
+ActivationId BlueprintMemory::add(ImageBatch shape, bool wants_gradient) {
   if (!shape.is_countable()) {
     throw std::invalid_argument(fmt::format(
         "an activation of {} images has {} elements, expected fewer than 2^32 on a GPU, or --device cpu",
@@ -26,8 +26,7 @@ ActivationId BlueprintMemory::add(ImageBatch shape, bool wants_gradient, bool is
   }
   const std::size_t value = take(bytes_of(shape));
   plan_.activations.push_back({.shape = shape, .value = value, .wants_gradient = wants_gradient});
-  const auto place = is_read_back ? std::nullopt : std::optional(value);
-  gradient_of_.push_back(add_gradient({bytes_of(shape), place}));
+  gradient_of_.push_back(add_gradient({bytes_of(shape), in_place_of(value)}));
   return plan_.activations.size() - 1;
 }
 
@@ -49,11 +48,6 @@ void BlueprintMemory::share_gradient(ActivationId one, ActivationId with) {
   give_gradient(gradient_of_[one], gradient_of_[with]);
 }
 
-void BlueprintMemory::put_gradient(ActivationId one, ActivationId value_of) {
-  const Activation& other = plan_[value_of];
-  give_gradient(gradient_of_[one], add_gradient({bytes_of(other.shape), other.value}));
-}
-
 void BlueprintMemory::place_gradients() {
   for (ActivationId id = 0; id < plan_.activations.size(); ++id) {
     if (!plan_[id].wants_gradient) continue;
@@ -61,6 +55,11 @@ void BlueprintMemory::place_gradients() {
     if (!gradient.place) gradient.place = take(gradient.bytes);
     plan_.activations[id].gradient = *gradient.place;
   }
+}
+
+std::optional<std::size_t> BlueprintMemory::in_place_of(std::size_t value) const {
+  if (plan_.way.parameter_gradients == ParameterGradients::beside) return std::nullopt;
+  return value;
 }
 
 std::size_t BlueprintMemory::add_gradient(const Gradient& gradient) {

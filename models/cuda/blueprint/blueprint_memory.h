@@ -17,9 +17,10 @@ class BlueprintMemory {
   std::size_t take(std::size_t bytes);
   std::size_t bytes() const { return bytes_; }
 
-  /// Adds an activation. Its gradient takes the place of its value, unless the value `is_read_back`: then it
-  /// has a place of its own. Throws std::invalid_argument where it has 2^32 elements or more.
-  ActivationId add(ImageBatch shape, bool wants_gradient, bool is_read_back = false);
+  /// Adds an activation. Its gradient takes the place of its value, unless the blueprint's way lets something
+  /// read that beside the way down: then it has a place of its own. Throws std::invalid_argument where it has
+  /// 2^32 elements or more.
+  ActivationId add(ImageBatch shape, bool wants_gradient);
 
   /// Adds one that is another one in all but the shape.
   ActivationId add_view(ActivationId of, ImageBatch shape);
@@ -29,9 +30,6 @@ class BlueprintMemory {
 
   /// Lets two activations have one gradient: that of the second.
   void share_gradient(ActivationId one, ActivationId with);
-
-  /// Lets the gradient of an activation have the place of the value of another.
-  void put_gradient(ActivationId one, ActivationId value_of);
 
   /// Writes the places of all gradients to the blueprint, once all are known.
   void place_gradients();
@@ -44,6 +42,8 @@ class BlueprintMemory {
   };
 
   std::size_t bytes_of(const ImageBatch& shape) const { return shape.size() * size_of(plan_.element); }
+  /// Returns the place of a value for a gradient, or none.
+  std::optional<std::size_t> in_place_of(std::size_t value) const;
   std::size_t add_gradient(const Gradient& gradient);
   void give_gradient(std::size_t from, std::size_t to);
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "models/cuda/fastest.h"
+#include "models/cuda/layers/fastest.h"
 #include "tests/models/cuda/cuda_gpu.h"
 
 namespace tardigrad::models::cuda {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/bf16.h"
-#include "models/cuda/handles.h"
+#include "models/cuda/layers/handles.h"
 #include "models/precision.h"
 #include "runtime/device/cuda/native_call.h"
 #include "runtime/device/stream.h"

@@ -2,8 +2,8 @@
 
 #include <ostream>
 
-#include "models/cuda/convolution.h"
-#include "models/cuda/linear_layer.h"
+#include "models/cuda/layers/convolution.h"
+#include "models/cuda/layers/linear_layer.h"
 #include "tests/models/cuda/cuda_gpu.h"
 
 namespace tardigrad::models::cuda {
@@ -255,6 +255,7 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
                              .input = x.data(),
                              .output = h.data(),
                              .output_gradient = dh.data(),
+                             .sums_gradient = h.data(),
                              .weight_gradient = dw1.data(),
                              .bias_gradient = db1.data()};
   const LinearOperands above{.weight = w2.data(),
@@ -262,6 +263,7 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
                              .input = h.data(),
                              .output = y.data(),
                              .output_gradient = dy.data(),
+                             .sums_gradient = dy.data(),
                              .input_gradient = dh.data(),
                              .weight_gradient = dw2.data(),
                              .bias_gradient = db2.data()};
@@ -276,8 +278,11 @@ void compare_layers_with_double(const LinearCase& c, Device gpu) {
   });
   const std::vector<Number> activation = h.values();
   bench.run([&](const Execution& execution) {
-    second.backward(execution, above);
-    first.backward(execution, below);
+    for (const auto& [layer, operands] : {std::pair(&second, &above), std::pair(&first, &below)}) {
+      layer->backward_relu(execution, *operands);
+      layer->backward_weight(execution, *operands);
+      layer->backward_data(execution, *operands);
+    }
   });
 
   // Whole numbers are exact in every precision; only what is written in bf16 is rounded, and what that goes

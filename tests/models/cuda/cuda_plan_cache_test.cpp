@@ -21,7 +21,7 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
   /// A plan of the network below.
   Plan plan(Precision precision) {
     const Stream stream(gpu, "test");
-    Network network(stream, architecture_, batch, precision, ActivationFormat::channel_major);
+    Network network(stream, architecture_, batch, {.precision = precision});
     Plan plan;
     models::testing::run_on(stream, [&](CudaStream native) {
       plan = network.choose(native, {.deterministic = true, .workspace_limit = std::size_t{1} << 20});
@@ -60,7 +60,7 @@ TEST_F(CudaPlanCache, KeepsAPlan) {
   const auto loaded = cache_.load(key_);
   ASSERT_TRUE(loaded);
   EXPECT_EQ(plan_to_json(*loaded), plan_to_json(kept));
-  EXPECT_EQ(loaded->precision, Precision::tf32);
+  EXPECT_EQ(loaded->way.precision, Precision::tf32);
   EXPECT_FALSE(loaded->linears.empty());
   EXPECT_FALSE(loaded->convolutions.empty());
 }
@@ -68,7 +68,7 @@ TEST_F(CudaPlanCache, KeepsAPlan) {
 TEST_F(CudaPlanCache, ReplacesAPlan) {
   cache_.store(key_, plan(Precision::tf32));
   cache_.store(key_, plan(Precision::fp32));
-  EXPECT_EQ(cache_.load(key_)->precision, Precision::fp32);
+  EXPECT_EQ(cache_.load(key_)->way.precision, Precision::fp32);
   const std::filesystem::directory_iterator files(file().parent_path());
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
 }
@@ -137,9 +137,9 @@ TEST_F(CudaPlanCache, RefusesTextsThatAreNoPlan) {
     return changed;
   };
   for (const std::string& text : {std::string("null"), std::string("[1]"), with("\"fp32\"", "\"fp8\""),
-                                  with("channel-major", "channel-minor"), with("\"math\":", "\"math\":9"),
-                                  with("\"algorithm\":", "\"algorithm\":-1"), with("forward", "four"),
-                                  with("\"linears\":[", "\"linears\":[[],")}) {
+                                  with("channel-major", "channel-minor"), with("in turn", "in time"),
+                                  with("\"math\":", "\"math\":9"), with("\"algorithm\":", "\"algorithm\":-1"),
+                                  with("forward", "four"), with("\"linears\":[", "\"linears\":[[],")}) {
     EXPECT_THROW(plan_from_json(text), std::invalid_argument) << text;
   }
 }
@@ -151,14 +151,14 @@ TEST_F(CudaPlanCache, MakesNetworksByThePlanThatIsKept) {
   const std::string key = plan_key(gpu, architecture_, batch, options);
   const auto precision = [&] {
     const Stream stream(gpu, "test");
-    return make_network(stream, architecture_, batch, options)->blueprint().precision;
+    return make_network(stream, architecture_, batch, options)->blueprint().way.precision;
   };
   cache_.store(key, plan(Precision::fp32));
   EXPECT_EQ(precision(), Precision::fp32);
 
   options.choose_anew = true;
   EXPECT_EQ(precision(), Precision::tf32);
-  EXPECT_EQ(cache_.load(key)->precision, Precision::tf32) << "and keeps it";
+  EXPECT_EQ(cache_.load(key)->way.precision, Precision::tf32) << "and keeps it";
 }
 
 TEST_F(CudaPlanCache, DoesNotUseAPlanOfAnotherNetwork) {

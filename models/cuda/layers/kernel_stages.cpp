@@ -1,4 +1,4 @@
-#include "models/cuda/kernel_stages.h"
+#include "models/cuda/layers/kernel_stages.h"
 
 #include <type_traits>
 
@@ -176,12 +176,9 @@ class Kernels {
         .launch(pass_.stream);
   }
 
-  /// Without a ReLU the branches share the output's gradient; with one, what that lets pass takes the place
-  /// of the output's value.
+  /// Both branches have the gradient of the sum.
   void backward(const JoinStage& stage) const {
-    if (!stage.relu) return;
-    auto* const gated = value(stage.output);
-    relu_backward(stage.output, gradient_of(stage.output), gated);
+    if (stage.relu) relu_backward(stage.output, gradient_of(stage.output), gradient_of(stage.sum));
   }
 
  private:

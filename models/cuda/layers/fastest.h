@@ -4,7 +4,7 @@
 #include <functional>
 #include <optional>
 
-#include "models/cuda/handles.h"
+#include "models/cuda/layers/handles.h"
 
 namespace tardigrad::models::cuda {
 

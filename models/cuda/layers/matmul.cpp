@@ -1,10 +1,10 @@
-#include "models/cuda/matmul.h"
+#include "models/cuda/layers/matmul.h"
 
 #include <algorithm>
 #include <array>
 #include <span>
 
-#include "models/cuda/fastest.h"
+#include "models/cuda/layers/fastest.h"
 
 namespace tardigrad::models::cuda {
 namespace {

@@ -1,4 +1,4 @@
-#include "models/cuda/convolution.h"
+#include "models/cuda/layers/convolution.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "models/cuda/fastest.h"
+#include "models/cuda/layers/fastest.h"
 
 namespace tardigrad::models::cuda {
 namespace {
@@ -155,6 +155,10 @@ AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> Convolution::choose_backward_we
   });
 }
 
+void Convolution::set_stream(const Execution& execution) const {
+  TARDIGRAD_CUDA_CHECK(cudnnSetStream(execution.cudnn, execution.stream), device_);
+}
+
 void Convolution::use(const ConvolutionAlgorithms& algorithms) {
   algorithms_ = algorithms;
   set_math(forward_, algorithms.forward.math);
@@ -164,6 +168,7 @@ void Convolution::use(const ConvolutionAlgorithms& algorithms) {
 
 cudnnStatus_t Convolution::enqueue_forward(const Execution& execution, cudnnConvolutionFwdAlgo_t algorithm,
                                            const void* input, const void* weight, void* output) const {
+  set_stream(execution);
   return cudnnConvolutionForward(execution.cudnn, &one, input_.get(), input, weight_.get(), weight,
                                  forward_.get(), algorithm, execution.workspace, execution.workspace_bytes,
                                  &zero, output_.get(), output);
@@ -172,6 +177,7 @@ cudnnStatus_t Convolution::enqueue_forward(const Execution& execution, cudnnConv
 cudnnStatus_t Convolution::enqueue_backward_data(const Execution& execution,
                                                  cudnnConvolutionBwdDataAlgo_t algorithm, const void* weight,
                                                  const void* output_gradient, void* input_gradient) const {
+  set_stream(execution);
   return cudnnConvolutionBackwardData(execution.cudnn, &one, weight_.get(), weight, output_.get(),
                                       output_gradient, backward_data_.get(), algorithm, execution.workspace,
                                       execution.workspace_bytes, &zero, input_.get(), input_gradient);
@@ -181,6 +187,7 @@ cudnnStatus_t Convolution::enqueue_backward_weight(const Execution& execution,
                                                    cudnnConvolutionBwdFilterAlgo_t algorithm,
                                                    const void* input, const void* output_gradient,
                                                    void* weight_gradient) const {
+  set_stream(execution);
   return cudnnConvolutionBackwardFilter(
       execution.cudnn, &one, input_.get(), input, output_.get(), output_gradient, backward_weight_.get(),
       algorithm, execution.workspace, execution.workspace_bytes, &zero, weight_.get(), weight_gradient);

@@ -53,7 +53,7 @@ struct Libraries {
 /// another.
 struct Execution {
   CudaStream stream = nullptr;
-  cudnnHandle_t cudnn = nullptr;  ///< Set to `stream`.
+  cudnnHandle_t cudnn = nullptr;  ///< For one stream after another.
   cublasLtHandle_t cublas = nullptr;
   void* workspace = nullptr;
   std::size_t workspace_bytes = 0;

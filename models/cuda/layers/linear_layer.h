@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "models/cuda/blueprint/blueprint.h"
-#include "models/cuda/matmul.h"
+#include "models/cuda/layers/matmul.h"
 
 namespace tardigrad::models::cuda {
 
@@ -29,6 +29,7 @@ struct LinearOperands {
   const void* input = nullptr;
   void* output = nullptr;
   void* output_gradient = nullptr;
+  void* sums_gradient = nullptr;  ///< With respect to what a ReLU reads; without one, the output's.
   void* input_gradient = nullptr;
   void* weight_gradient = nullptr;
   void* bias_gradient = nullptr;
@@ -36,7 +37,7 @@ struct LinearOperands {
 
 /// Computes a linear layer by cuBLASLt. Bias and ReLU go into the forward product, and the gradient of a bias
 /// with no ReLU behind it goes into the product for the weights' gradient. A ReLU is differentiated by
-/// BiasReluBackward, in the place of the output: cuBLASLt could do it from a mask of bits, but an H100 gave
+/// BiasReluBackward: cuBLASLt could do it from a mask of bits, but an H100 gave
 /// wrong gradients there, by all signs where the mask counts 0 as positive (cuda_relu_mask_test.cpp); the
 /// derivative at 0 is to be 0. So a layer is one kernel forward, and two back or, with a ReLU, three.
 class LinearLayer {
@@ -52,7 +53,13 @@ class LinearLayer {
   void use(const LinearAlgorithms& algorithms);
 
   void forward(const Execution& execution, const LinearOperands& operands) const;
-  void backward(const Execution& execution, const LinearOperands& operands) const;
+
+  // The way back, in this order: the first gives the others the gradient with respect to the sums. What it
+  // reads may lie where they write.
+  void backward_relu(const Execution& execution, const LinearOperands& operands) const;
+  void backward_weight(const Execution& execution, const LinearOperands& operands) const;
+  /// Does nothing where the gradient with respect to the input is not wanted.
+  void backward_data(const Execution& execution, const LinearOperands& operands) const;
 
  private:
   MatmulShape forward_shape() const;
@@ -66,7 +73,7 @@ class LinearLayer {
   template <typename Number>
   void add_bias(const Execution& execution, const LinearOperands& operands) const;
   /// Differentiates the ReLU, if there is one, and sums the bias gradient.
-  void bias_relu_backward(const Execution& execution, const LinearOperands& operands) const;
+  void backward_bias_relu(const Execution& execution, const LinearOperands& operands) const;
 
   Device device_;
   LinearStage stage_;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/cuda/blueprint/blueprint.h"
-#include "models/cuda/handles.h"
+#include "models/cuda/layers/handles.h"
 
 namespace tardigrad::models::cuda {
 
@@ -75,6 +75,7 @@ class Convolution {
                                         void* weight_gradient) const;
 
   Description describe(const models::Convolution& convolution) const;
+  void set_stream(const Execution& execution) const;
   cudnnMathType_t allowed(cudnnMathType_t math) const;
   void set_math(const Description& description, cudnnMathType_t math) const;
 

@@ -1,4 +1,4 @@
-#include "models/cuda/linear_layer.h"
+#include "models/cuda/layers/linear_layer.h"
 
 #include <fmt/format.h>
 
@@ -22,18 +22,12 @@ MatmulArguments forward_arguments(const LinearOperands& operands) {
   return {operands.weight, operands.input, operands.output, operands.bias};
 }
 
-/// The gradient with respect to what the product gives; behind a ReLU it is in the place of the output.
-const void* product_gradient(const LinearStage& stage, const LinearOperands& operands) {
-  return stage.relu ? operands.output : operands.output_gradient;
+MatmulArguments backward_data_arguments(const LinearOperands& operands) {
+  return {operands.weight, operands.sums_gradient, operands.input_gradient};
 }
 
-MatmulArguments backward_data_arguments(const LinearStage& stage, const LinearOperands& operands) {
-  return {operands.weight, product_gradient(stage, operands), operands.input_gradient};
-}
-
-MatmulArguments backward_weight_arguments(const LinearStage& stage, const LinearOperands& operands) {
-  return {operands.input, product_gradient(stage, operands), operands.weight_gradient,
-          operands.bias_gradient};
+MatmulArguments backward_weight_arguments(const LinearOperands& operands) {
+  return {operands.input, operands.sums_gradient, operands.weight_gradient, operands.bias_gradient};
 }
 
 }  // namespace
@@ -81,10 +75,10 @@ LinearAlgorithms LinearLayer::choose(const Execution& execution, const Search& s
   LinearAlgorithms chosen;
   chosen.forward = choose("forward", forward_shape(), forward_arguments(operands), execution, search);
   chosen.backward_weight = choose("weight gradient", backward_weight_shape(),
-                                  backward_weight_arguments(stage_, operands), execution, search);
+                                  backward_weight_arguments(operands), execution, search);
   if (stage_.wants_input_gradient) {
-    chosen.backward_data = choose("input gradient", backward_data_shape(),
-                                  backward_data_arguments(stage_, operands), execution, search);
+    chosen.backward_data =
+        choose("input gradient", backward_data_shape(), backward_data_arguments(operands), execution, search);
   }
   return chosen;
 }
@@ -125,10 +119,17 @@ void LinearLayer::forward(const Execution& execution, const LinearOperands& oper
   visit_element(element_of(precision_), [&]<typename Number>() { add_bias<Number>(execution, operands); });
 }
 
-void LinearLayer::backward(const Execution& execution, const LinearOperands& operands) const {
-  if (stage_.relu || !algorithms_.backward_weight.fused) bias_relu_backward(execution, operands);
-  backward_weight_->run(execution, backward_weight_arguments(stage_, operands));
-  if (backward_data_) backward_data_->run(execution, backward_data_arguments(stage_, operands));
+void LinearLayer::backward_relu(const Execution& execution, const LinearOperands& operands) const {
+  if (stage_.relu) backward_bias_relu(execution, operands);
+}
+
+void LinearLayer::backward_weight(const Execution& execution, const LinearOperands& operands) const {
+  if (!stage_.relu && !algorithms_.backward_weight.fused) backward_bias_relu(execution, operands);
+  backward_weight_->run(execution, backward_weight_arguments(operands));
+}
+
+void LinearLayer::backward_data(const Execution& execution, const LinearOperands& operands) const {
+  if (backward_data_) backward_data_->run(execution, backward_data_arguments(operands));
 }
 
 template <typename Number>
@@ -142,14 +143,17 @@ void LinearLayer::add_bias(const Execution& execution, const LinearOperands& ope
   operation.launch(execution.stream);
 }
 
-void LinearLayer::bias_relu_backward(const Execution& execution, const LinearOperands& operands) const {
+void LinearLayer::backward_bias_relu(const Execution& execution, const LinearOperands& operands) const {
   const Element sums = gradient_element(stage_.bias);
   visit_number_and_sum(element_of(precision_), sums, [&]<typename Number, typename Sum>(Number, Sum) {
     BiasReluBackward<Number, Sum> operation;
     operation.batch = static_cast<std::size_t>(batch_);
     operation.outputs = stage_.linear.output_size();
     operation.output_gradient = static_cast<const Number*>(operands.output_gradient);
-    if (stage_.relu) operation.activation = operation.gated = static_cast<Number*>(operands.output);
+    if (stage_.relu) {
+      operation.activation = static_cast<const Number*>(operands.output);
+      operation.gated = static_cast<Number*>(operands.sums_gradient);
+    }
     operation.bias_gradient = static_cast<Sum*>(operands.bias_gradient);
     operation.launch(execution.stream);
   });

@@ -1,4 +1,4 @@
-#include "models/cuda/fastest.h"
+#include "models/cuda/layers/fastest.h"
 
 #include <algorithm>
 #include <limits>

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "models/cuda/blueprint/blueprint.h"
-#include "models/cuda/handles.h"
+#include "models/cuda/layers/handles.h"
 
 namespace tardigrad::models::cuda {
 

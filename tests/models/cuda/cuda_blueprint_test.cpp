@@ -1,0 +1,132 @@
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "models/cuda/blueprint/blueprint.h"
+#include "models/networks/built_in_networks.h"
+#include "tests/models/test_networks.h"
+
+namespace tardigrad::models::cuda {
+namespace {
+
+using models::testing::feature_layers;
+using models::testing::image_layers;
+using models::testing::make_network;
+using models::testing::odd_sizes;
+
+/// Every piece of a network's memory that a blueprint names, and where it ends.
+std::vector<std::pair<std::size_t, std::size_t>> pieces(const Blueprint& plan) {
+  std::vector<std::pair<std::size_t, std::size_t>> pieces{{plan.labels, 4}, {plan.losses, 4}};
+  const auto take = [&](std::size_t begin, std::size_t bytes) { pieces.emplace_back(begin, begin + bytes); };
+  for (const Activation& activation : plan.activations) {
+    const std::size_t bytes = activation.shape.size() * size_of(plan.element);
+    take(activation.value, bytes);
+    if (activation.wants_gradient) take(activation.gradient, bytes);
+  }
+  for (const Stage& any : plan.stages) {
+    const auto* stage = std::get_if<KernelStage>(&any);
+    if (!stage) continue;
+    if (const auto* norm = std::get_if<NormStage>(stage)) {
+      take(norm->statistics, 8 * norm->shape.all_groups());
+    }
+    if (const auto* pool = std::get_if<MaxPoolStage>(stage)) {
+      take(pool->winners, 4 * pool->shape.output_size());
+    }
+    if (const auto* pool = std::get_if<BiasReluMaxPoolStage>(stage)) {
+      take(pool->winners, pool->shape.output_size());
+    }
+  }
+  return pieces;
+}
+
+/// Pieces are one and the same, or have nothing in common; all begin where vectors may.
+void expect_no_overlaps(const Blueprint& plan) {
+  std::map<std::size_t, std::size_t> ends;
+  for (const auto& [begin, end] : pieces(plan)) {
+    EXPECT_EQ(begin % 256, 0U);
+    EXPECT_LE(end, plan.bytes);
+    ends[begin] = std::max(ends[begin], end);
+  }
+  std::size_t last = 0;
+  for (const auto& [begin, end] : ends) {
+    EXPECT_GE(begin, last);
+    last = end;
+  }
+}
+
+TEST(CudaBlueprint, LaysOutMemoryWithoutOverlaps) {
+  for (const std::string& network : {odd_sizes, image_layers, feature_layers}) {
+    const Architecture architecture = make_network(network, {3, 37, 35});
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      for (const ActivationFormat format : activation_formats(architecture, precision)) {
+        for (const auto when : {ParameterGradients::in_turn, ParameterGradients::beside}) {
+          expect_no_overlaps(make_blueprint(architecture, 3, {precision, format, when}));
+        }
+      }
+    }
+  }
+}
+
+/// Gradients of weights are computed from values while gradients go down.
+TEST(CudaBlueprint, LetsNoGradientTakeAValuesPlaceWhereTheseAreReadBeside) {
+  for (const std::string& network : {image_layers, feature_layers}) {
+    const Architecture architecture = make_network(network, {3, 37, 35});
+    const Blueprint plan =
+        make_blueprint(architecture, 3, {.parameter_gradients = ParameterGradients::beside});
+    std::set<std::size_t> values;
+    for (const Activation& activation : plan.activations) values.insert(activation.value);
+    for (const Activation& activation : plan.activations) {
+      EXPECT_FALSE(activation.wants_gradient && values.contains(activation.gradient));
+    }
+  }
+}
+
+TEST(CudaBlueprint, ComputesParameterGradientsBesideWhereThereIsRoomAndUse) {
+  const auto beside = [](const std::string& name, int batch) {
+    return way_beside(make_architecture(name, {3, 32, 32}, 10), batch, {}).has_value();
+  };
+  EXPECT_TRUE(beside("cnn", 32));
+  EXPECT_FALSE(beside("cnn", 2000)) << "400 MiB";
+  EXPECT_FALSE(beside("cnn", 500'000)) << "more than can be counted";
+  EXPECT_FALSE(beside("logistic", 32)) << "no gradient goes down";
+}
+
+TEST(CudaBlueprint, PadsImagesThatOnlyConvolutionsRead) {
+  const auto formats = [](const std::string& layers) {
+    return activation_formats(make_network("layers = [" + layers + ", {linear = \"classes\"}]", {3, 8, 8}),
+                              Precision::tf32);
+  };
+  using enum ActivationFormat;
+  const std::string conv = "{conv = 3, kernel = 1}";
+  const std::string rest = ", \"flatten\"";
+  const std::vector padded{channels_last_padded, channels_last, channel_major};
+  const std::vector unpadded{channels_last, channel_major};
+  EXPECT_EQ(formats(conv + rest), padded);
+  EXPECT_EQ(formats("{residual = [" + conv + "], shortcut = [" + conv + "]}" + rest), padded);
+  EXPECT_EQ(formats("{conv = 6, kernel = 1, groups = 3}" + rest), unpadded);
+  EXPECT_EQ(formats("{max_pool = 2}, " + conv + rest), unpadded);
+  EXPECT_EQ(formats("{residual = [" + conv + "]}" + rest), unpadded);
+  EXPECT_EQ(formats("{residual = [" + conv + "], shortcut = [\"relu\"]}" + rest), unpadded);
+  EXPECT_THROW(
+      make_blueprint(
+          make_network("layers = [{max_pool = 2}, {conv = 4, kernel = 1}, \"flatten\", {linear = 2}]",
+                       {3, 8, 8}, 2),
+          1, {.precision = Precision::tf32, .format = channels_last_padded}),
+      std::logic_error);
+}
+
+TEST(CudaBlueprint, RefusesActivationsThatAGpuCannotCount) {
+  const Architecture architecture = make_network(
+      "layers = [{conv = 65536, kernel = 1}, \"global_avg_pool\", {linear = 2}]", {1, 64, 64}, 2);
+  EXPECT_THAT([&] { make_blueprint(architecture, 16, {}); },
+              ::testing::ThrowsMessage<std::invalid_argument>(
+                  ::testing::HasSubstr("expected fewer than 2^31 on a GPU")));
+}
+
+}  // namespace
+}  // namespace tardigrad::models::cuda
