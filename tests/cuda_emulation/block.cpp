@@ -44,6 +44,8 @@ class BlockRunner {
   };
 
   void loop(Runner& runner);
+  Runner* next_runner();
+  void go_on_with(Runner* next);
   void wait();
   void wake(std::vector<Runner*>& waiting);
   Runner& idle_runner();
@@ -69,7 +71,7 @@ class BlockRunner {
     std::deque<Meeting> meetings;
     std::vector<std::pair<Meeting*, Runner*>> waiting;
   };
-  std::vector<Warp> warps_;
+  std::vector<Warp> warps_;  // of any block of this size: nobody waits between blocks
 };
 
 void set_thread_index(unsigned thread) {
@@ -86,8 +88,20 @@ void BlockRunner::loop(Runner& runner) {
     }
     runner.thread = nobody;
     idle_.push_back(&runner);
-    runner.fiber->suspend();
+    wait();
   }
+}
+
+/// Who has a turn now, which may be a fiber for threads not yet begun; null where nobody can go on.
+BlockRunner::Runner* BlockRunner::next_runner() {
+  const auto first_of = [](std::deque<Runner*>& turns) {
+    Runner* first = turns.front();
+    turns.pop_front();
+    return first;
+  };
+  if (!ready_.empty()) return first_of(ready_);
+  if (next_ < size_) return &idle_runner();
+  return sleeping_.empty() ? nullptr : first_of(sleeping_);
 }
 
 BlockRunner::Runner& BlockRunner::idle_runner() {
@@ -103,30 +117,29 @@ BlockRunner::Runner& BlockRunner::idle_runner() {
 
 void BlockRunner::run(const std::function<void()>& kernel, unsigned size) {
   kernel_ = &kernel;
+  if (size != size_) warps_ = std::vector<Warp>((size + lanes_per_warp - 1) / lanes_per_warp);
   size_ = size;
   next_ = finished_ = 0;
-  warps_.clear();
-  warps_.resize((size + lanes_per_warp - 1) / lanes_per_warp);
-  while (finished_ < size_) {
-    if (!ready_.empty()) {
-      current_ = ready_.front();
-      ready_.pop_front();
-    } else if (next_ < size_) {
-      current_ = &idle_runner();
-    } else if (!sleeping_.empty()) {
-      current_ = sleeping_.front();
-      sleeping_.pop_front();
-    } else {
-      report_divergence();
-    }
-    running_ = current_->thread;
-    if (running_ != nobody) set_thread_index(running_);
-    current_->fiber->resume();
-  }
+  go_on_with(next_runner());
+  current_->fiber->resume();
+  if (finished_ < size_) report_divergence();
 }
 
-/// Another thread's turn; run() sets the variables of this one again before it goes on.
-void BlockRunner::wait() { current_->fiber->suspend(); }
+/// Sets the variables of its thread.
+void BlockRunner::go_on_with(Runner* next) {
+  current_ = next;
+  running_ = next->thread;
+  if (running_ != nobody) set_thread_index(running_);
+}
+
+/// Another thread's turn, or the end of the block. Whoever lets this one go on sets its variables again.
+void BlockRunner::wait() {
+  Runner* const waiting = current_;
+  Runner* const next = finished_ < size_ ? next_runner() : nullptr;
+  if (!next) return waiting->fiber->suspend();
+  go_on_with(next);
+  if (next != waiting) waiting->fiber->switch_to(*next->fiber);
+}
 
 void BlockRunner::wake(std::vector<Runner*>& waiting) {
   ready_.insert(ready_.end(), waiting.begin(), waiting.end());

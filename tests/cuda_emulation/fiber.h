@@ -9,16 +9,20 @@ namespace tardigrad::emulation {
 /// thread.
 class Fiber {
  public:
-  /// `body` begins at the first resume() and never returns: it calls suspend() when it has nothing to do.
+  /// `body` begins when the fiber is first gone on with, and never returns: it leaves when it has nothing to
+  /// do.
   explicit Fiber(std::function<void()> body);
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
   ~Fiber();
 
-  /// Runs the body from where it stopped until it calls suspend().
+  /// From the stack of the system thread: runs the body from where it stopped until a fiber calls suspend().
   void resume();
 
-  /// From within the body: back to whoever called resume().
+  /// From within the body: leaves it, and goes on with that of another fiber.
+  void switch_to(const Fiber& other);
+
+  /// From within the body: leaves it, and goes on behind resume().
   void suspend();
 
  private:
