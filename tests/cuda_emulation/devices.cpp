@@ -61,8 +61,11 @@ Device& device_at(int index) {
 Device& current_device() { return device_at(current_index); }
 
 void drain(const Device& device) {
-  StreamState::for_each_ever([&](const StreamState& stream) {
-    if (&stream.device == &device) stream.thread.drain();
+  StreamState::for_each_until_true([&](const StreamState& stream) {
+    if (&stream.device != &device) return false;
+    const bool gets_no_more = !stream.alive();
+    stream.thread.drain();
+    return gets_no_more;
   });
 }
 

@@ -39,24 +39,26 @@ class Handle {
   static Object* make(Arguments&&... arguments) {
     auto* made = new Object(std::forward<Arguments>(arguments)...);
     made->older_ = newest_.load(std::memory_order_relaxed);
-    while (!newest_.compare_exchange_weak(made->older_, made, std::memory_order_acq_rel)) {
-    }
+    do {
+      made->next_.store(made->older_, std::memory_order_relaxed);
+    } while (!newest_.compare_exchange_weak(made->older_, made, std::memory_order_acq_rel));
     return made;
   }
 
-  /// Calls `visit` with each object in use.
+  /// Calls `visit` with each object that was ever made, in use or not: what it has begun goes on behind its
+  /// destruction. Those for which it returns true may be left out from then on.
   template <typename Visit>
-  static void for_each(const Visit& visit) {
-    for_each_ever([&](Object& one) {
-      if (one.alive()) visit(one);
-    });
-  }
-
-  /// Calls `visit` with each object that was ever made: what it has begun goes on behind its destruction.
-  template <typename Visit>
-  static void for_each_ever(const Visit& visit) {
-    for (Object* one = newest_.load(std::memory_order_acquire); one != nullptr; one = one->older_) {
-      visit(*one);
+  static void for_each_until_true(const Visit& visit) {
+    Object* kept = nullptr;
+    for (Object* one = newest_.load(std::memory_order_acquire); one != nullptr;) {
+      Object* const next = one->next_.load(std::memory_order_acquire);
+      if (!visit(*one)) {
+        kept = one;
+      } else if (kept != nullptr) {
+        kept->next_.store(next,
+                          std::memory_order_release);  // another thread's may come back; it is only visited
+      }
+      one = next;
     }
   }
 
@@ -70,6 +72,7 @@ class Handle {
   static inline std::atomic<Object*> newest_{nullptr};
   std::atomic<bool> alive_{true};
   Object* older_ = nullptr;
+  std::atomic<Object*> next_{nullptr};  // an older one, without those that are left out
 };
 
 /// The object of a handle in use. Throws cudaErrorInvalidResourceHandle.
