@@ -38,6 +38,7 @@ run() {
   esac
   tools/build.sh "$folder" all "${options[@]}"
   shift
-  ctest --no-tests=error --test-dir "$folder" --output-on-failure --parallel "$(nproc)" "$@"
+  # One more than there are processors: some tests wait for others' processes and for time-outs.
+  ctest --no-tests=error --test-dir "$folder" --output-on-failure --parallel "$(($(nproc) + 1))" "$@"
 }
 for kind in "${kinds[@]}"; do run "$kind" "$@"; done

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/cuda_emulation/device_functions.h"
@@ -15,15 +16,6 @@ namespace tardigrad::emulation {
 namespace {
 
 constexpr unsigned nobody = ~0U;
-
-/// Lanes of one warp that exchange values under one mask. Two sets of values: no lane can give for the round
-/// after the next before all have taken those of the next.
-struct Meeting {
-  unsigned mask = 0;
-  unsigned arrived = 0;  // lanes of the present round
-  unsigned round = 0;
-  std::uint64_t values[2][lanes_per_warp];
-};
 
 /// The threads of one block at a time, on one system thread. A fiber runs emulated threads one after another;
 /// one that stops in the middle stays with its thread, and another fiber goes on with the threads not yet
@@ -41,6 +33,22 @@ class BlockRunner {
   struct Runner {
     std::unique_ptr<Fiber> fiber;
     unsigned thread = nobody;
+  };
+
+  /// Lanes of one warp that exchange values under one mask. Two sets of values: no lane can give for the
+  /// round after the next before all have taken those of the next.
+  struct Meeting {
+    unsigned mask = 0;
+    unsigned arrived = 0;  // lanes of the present round
+    unsigned round = 0;
+    std::uint64_t values[2][lanes_per_warp];
+    unsigned waiting = 0;
+    Runner* waiters[lanes_per_warp];
+  };
+
+  struct Warp {
+    std::deque<Meeting> meetings;
+    Meeting* latest = nullptr;
   };
 
   void loop(Runner& runner);
@@ -67,11 +75,7 @@ class BlockRunner {
   std::vector<Runner*> at_barrier_;
   unsigned holding_ = 0;       // predicates at the present barrier
   unsigned last_holding_ = 0;  // and at the one before
-  struct Warp {
-    std::deque<Meeting> meetings;
-    std::vector<std::pair<Meeting*, Runner*>> waiting;
-  };
-  std::vector<Warp> warps_;  // of any block of this size: nobody waits between blocks
+  std::vector<Warp> warps_;    // of any block of this size: nobody waits between blocks
 };
 
 void set_thread_index(unsigned thread) {
@@ -159,15 +163,18 @@ unsigned BlockRunner::barrier(bool predicate) {
   return last_holding_;
 }
 
-Meeting& BlockRunner::meeting_of(unsigned mask) {
-  std::deque<Meeting>& meetings = warps_[running_ / lanes_per_warp].meetings;
-  const auto found =
-      std::find_if(meetings.begin(), meetings.end(), [mask](const Meeting& m) { return m.mask == mask; });
-  if (found != meetings.end()) return *found;
-  Meeting& meeting = meetings.emplace_back();
-  meeting.mask = mask;
-  for (auto& values : meeting.values) std::fill(std::begin(values), std::end(values), ~std::uint64_t{0});
-  return meeting;
+BlockRunner::Meeting& BlockRunner::meeting_of(unsigned mask) {
+  Warp& warp = warps_[running_ / lanes_per_warp];
+  if (warp.latest && warp.latest->mask == mask) return *warp.latest;
+  const auto found = std::ranges::find(warp.meetings, mask, &Meeting::mask);
+  if (found != warp.meetings.end()) {
+    warp.latest = &*found;
+  } else {
+    warp.latest = &warp.meetings.emplace_back();
+    warp.latest->mask = mask;
+    for (auto& values : warp.latest->values) std::ranges::fill(values, ~std::uint64_t{0});
+  }
+  return *warp.latest;
 }
 
 const std::uint64_t* BlockRunner::gather(unsigned mask, std::uint64_t value) {
@@ -185,18 +192,14 @@ const std::uint64_t* BlockRunner::gather(unsigned mask, std::uint64_t value) {
   std::uint64_t* values = meeting.values[meeting.round % 2];
   values[lane] = value;
   meeting.arrived |= 1U << lane;
-  auto& waiting = warps_[running_ / lanes_per_warp].waiting;
   if (meeting.arrived != expected) {
-    waiting.emplace_back(&meeting, current_);
+    meeting.waiters[meeting.waiting++] = current_;
     wait();
     return values;
   }
   meeting.arrived = 0;
   ++meeting.round;
-  std::erase_if(waiting, [&](const auto& entry) {
-    if (entry.first == &meeting) ready_.push_back(entry.second);
-    return entry.first == &meeting;
-  });
+  ready_.insert(ready_.end(), meeting.waiters, meeting.waiters + std::exchange(meeting.waiting, 0));
   return values;
 }
 

@@ -19,7 +19,7 @@ class ClassTable : public testing::ProgramTest {
 
   void train(const std::string& more) const {
     const Finished run = tardigrad(
-        "train --model mlp --dataset mnist --data-dir . --lr 0.05 --batch-size 8 --clock virtual "
+        "train --model mlp:16 --dataset mnist --data-dir . --lr 0.05 --batch-size 8 --clock virtual "
         "--compute-time linear:1:1 --device cpu:1 --updates 30 " +
         more);
     ASSERT_EQ(run.exit_code, 0) << run.err;

@@ -136,13 +136,13 @@ TEST_F(Compare, ShowsMediansWithQuartilesOverTheSeeds) {
 TEST_F(Compare, RunsSideBySideAreThoseAlone) {
   write_images(200, 60);
   const std::string common =
-      " --model mlp --dataset mnist --data-dir . --workers 6 --partition dirichlet:0.5 --batch-size 4 "
+      " --model mlp:16 --dataset mnist --data-dir . --workers 6 --partition dirichlet:0.5 --batch-size 4 "
       "--clock virtual "
       "--compute-time linear:1:1+halfnormal --updates 60 --eval-every 20 ";
   const Finished run =
       tardigrad("compare --methods dude,asgd --lr 0.02 --seeds 3 --device cpu:4 --log-dir logs" + common);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.out, AllOf(HasSubstr("mlp on mnist, partition dirichlet:0.5, batch size 4, 6 workers"),
+  EXPECT_THAT(run.out, AllOf(HasSubstr("mlp:16 on mnist, partition dirichlet:0.5, batch size 4, 6 workers"),
                              HasSubstr("accuracy, %")));
   for (const std::string method : {"dude", "asgd"}) {
     for (const std::string seed : {"0", "1", "2"}) {

@@ -47,7 +47,7 @@ TEST_P(TrainsWith, AQuadraticInWallTime) {
 TEST_P(TrainsWith, Images) {
   write_images(100, 30);
   expect_less_loss_than_at_first(
-      train("--model mlp --dataset mnist --data-dir . --partition dirichlet:1 --workers 3 --batch-size 8 "
+      train("--model mlp:16 --dataset mnist --data-dir . --partition dirichlet:1 --workers 3 --batch-size 8 "
             "--lr 0.05 --clock virtual --compute-time 1,1.5,3 --epochs 5"));
 }
 

@@ -70,7 +70,7 @@ class Resume : public testing::QuadraticTest {
   const std::string quadratic_ =
       "--model quadratic:problem.json --method dude --lr 0.02 --clock virtual --compute-time 2,3 ";
   const std::string images_ =
-      "--model mlp --dataset mnist --data-dir . --workers 4 --batch-size 8 --lr 0.05 ";
+      "--model mlp:16 --dataset mnist --data-dir . --workers 4 --batch-size 8 --lr 0.05 ";
   const std::string on_cpu_ = images_ + "--device cpu ";
 };
 

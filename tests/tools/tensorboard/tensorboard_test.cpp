@@ -91,7 +91,8 @@ TEST_F(TensorBoard, EventsAreFramedAndInOrder) {
 TEST_F(TensorBoard, EvaluationsAreThoseOfTheLog) {
   write_images(60, 20);
   const Finished run = tardigrad(
-      "train --model mlp --dataset mnist --data-dir . --method dude --lr 0.05 --batch-size 8 --clock virtual "
+      "train --model mlp:16 --dataset mnist --data-dir . --method dude --lr 0.05 --batch-size 8 --clock "
+      "virtual "
       "--compute-time 1,2,3 --updates 60 --eval-every 10 --tensorboard board --log run.jsonl");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   auto tags = values_of(event_files("board").at(0));

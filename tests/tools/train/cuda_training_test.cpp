@@ -26,7 +26,7 @@ class CudaTraining : public testing::ProgramTest {
   /// those of 16 by the libraries.
   Finished train(const std::string& options, int batch_size = 16, int workers = 3) const {
     return tardigrad(
-        fmt::format("train --model mlp --dataset mnist --data-dir . --method dude --lr 0.05 --workers {} "
+        fmt::format("train --model mlp:16 --dataset mnist --data-dir . --method dude --lr 0.05 --workers {} "
                     "--batch-size {} --log log.jsonl --save x.safetensors {}",
                     workers, batch_size, options));
   }

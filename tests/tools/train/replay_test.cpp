@@ -57,7 +57,7 @@ class ReplayCommand : public testing::QuadraticTest {
 
   const std::string on_quadratic_ = "--model quadratic:problem.json --lr 0.05 --updates 60 ";
   const std::string on_images_ =
-      "--model mlp --dataset mnist --data-dir . --workers 3 --batch-size 8 --lr 0.05 --updates 30 ";
+      "--model mlp:16 --dataset mnist --data-dir . --workers 3 --batch-size 8 --lr 0.05 --updates 30 ";
 };
 
 TEST_F(ReplayCommand, RepeatsVirtualTime) {

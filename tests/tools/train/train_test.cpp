@@ -60,7 +60,7 @@ TEST_F(Train, RefusesWhatDoesNotFitAndSaysWhatWould) {
 
 TEST_F(Train, LearnsImagesInWallTimeAndLogsIt) {
   write_images(400, 100);
-  const Finished run = images("--model mlp --workers 3 --epochs 8 --eval-every 50 --log log.jsonl");
+  const Finished run = images("--model mlp:32 --workers 3 --epochs 8 --eval-every 50 --log log.jsonl");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const auto summary = records_of(path("log.jsonl"), "summary").at(0);
   EXPECT_GT(summary.at("final_accuracy"), 0.9);
@@ -70,18 +70,18 @@ TEST_F(Train, LearnsImagesInWallTimeAndLogsIt) {
   EXPECT_GE(records_of(path("log.jsonl"), "eval").size(), 8U);
   const auto started = records_of(path("log.jsonl"), "run").at(0);
   EXPECT_EQ(started.at("workers"), 3);
-  EXPECT_EQ(started.at("dimension"), 784 * 128 + 128 + 128 * 10 + 10);
+  EXPECT_EQ(started.at("dimension"), 784 * 32 + 32 + 32 * 10 + 10);
 }
 
 // Worker 1 computes half as long: in 2 units of time there are 8 examples of worker 0 and 4 of worker 1.
 TEST_F(Train, AnEpochCountsTheExamplesOfWorkersWithMinibatchesOfTheirOwnSizes) {
   write_images(48, 20);
   const Finished run =
-      images("--model mlp --clock virtual --compute-time 2,1 --batch-size 2,2 --epochs 1 --log log.jsonl");
+      images("--model mlp:16 --clock virtual --compute-time 2,1 --batch-size 2,2 --epochs 1 --log log.jsonl");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(records_of(path("log.jsonl"), "summary").at(0).at("gradients"), 24);
   const Finished uneven =
-      images("--model mlp --clock virtual --compute-time 2,1 --batch-size 8,2 --epochs 1 --log log.jsonl");
+      images("--model mlp:16 --clock virtual --compute-time 2,1 --batch-size 8,2 --epochs 1 --log log.jsonl");
   ASSERT_EQ(uneven.exit_code, 0) << uneven.err;
   const auto started = records_of(path("log.jsonl"), "run").at(0);
   EXPECT_EQ(started.at("batch_size"), "8,2");
@@ -169,7 +169,7 @@ TEST_F(Train, EndsAtAGradientNormAndLogsIt) {
 
 TEST_F(Train, EvaluatesAsManyImagesAsAsked) {
   write_images(40, 30);
-  const std::string options = "--model mlp --workers 2 --updates 2 --log log.jsonl ";
+  const std::string options = "--model mlp:16 --workers 2 --updates 2 --log log.jsonl ";
   ASSERT_EQ(images(options + "--eval-examples 10 --eval-objective").exit_code, 0);
   const auto ten = records_of(path("log.jsonl"), "eval").at(0);
   write_images(40, 10);
@@ -304,7 +304,7 @@ TEST_F(Train, BrokenDataFilesAreNamed) {
   write_images(40, 10);
   const auto refused = [&](const std::string& file, const std::string& bytes) {
     write(file, bytes);
-    const Finished run = images("--model mlp --updates 3 --workers 2");
+    const Finished run = images("--model mlp:16 --updates 3 --workers 2");
     EXPECT_EQ(run.exit_code, 2) << run.err;
     EXPECT_THAT(run.err, HasSubstr(file));
     return run.err;
