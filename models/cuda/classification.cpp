@@ -58,14 +58,20 @@ std::span<const std::byte> pixel_bytes(const data::Images& images) {
   return images.in_floats() ? std::as_bytes(std::span(images.values)) : std::as_bytes(images.bytes());
 }
 
-/// With the libraries' workspace, one for each of up to two streams.
+/// With the libraries' workspaces, one for each of up to two streams.
 std::size_t network_bytes(const Architecture& architecture, std::size_t batch,
                           const NetworkOptions& options) {
   const auto images = static_cast<int>(batch);
-  const bool may_be_two =
-      !options.deterministic && way_beside(architecture, images, {.precision = options.precision});
-  return largest_bytes(architecture, images, options.precision, options.deterministic) +
-         options_for(architecture, options).workspace_limit * (may_be_two ? 2 : 1);
+  const auto ways = ways_to_compute(architecture, options.precision, options.deterministic);
+  const auto may_be_two = [&](const WayToCompute& way) {
+    return way_beside(architecture, images, way).has_value();
+  };
+  const bool measured = options.graphs && !options.deterministic;
+  const std::size_t limit = options_for(architecture, options).workspace_limit;
+  const std::size_t scratch_beside =
+      measured && std::ranges::any_of(ways, may_be_two) ? std::min(limit, most_workspace_beside) : 0;
+  return largest_bytes(architecture, images, options.precision, options.deterministic) + limit +
+         scratch_beside;
 }
 
 struct GradientStep {

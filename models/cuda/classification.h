@@ -20,7 +20,7 @@ struct NetworkOptions {
   Precision precision = Precision::fp32;
   bool deterministic = false;  ///< Identical bits in every run: nothing is measured, nothing adds atomically.
   bool graphs = true;          ///< Relaunch steps as CUDA graphs.
-  bool one_stream = false;  ///< No step uses a second stream, though it were faster; the bits are the same.
+  bool one_stream = false;     ///< No step uses a second stream, though it were faster.
   std::size_t workspace_limit = std::size_t{256} << 20;  ///< Bytes of scratch for cuDNN and cuBLASLt.
   std::string plan_folder = {};  ///< Where plans are kept from run to run; nowhere where it is empty.
   bool choose_anew = false;      ///< A plan that is kept there is not taken, but replaced.

@@ -168,42 +168,48 @@ void Network::forward(const Execution& execution, const Pass& pass) {
   }
 }
 
-/// Those of the lowest layer are beside nothing but the others.
-template <typename LayerStage>
-Execution Network::for_parameter_gradients(const Execution& execution, const LayerStage& stage) {
-  return beside_ && stage.wants_input_gradient ? beside_->after(execution) : execution;
+void Network::backward(const Execution& execution, const Pass& pass) try {
+  backward_stages(execution, pass);
+  if (beside_) beside_->join(execution);
+} catch (...) {
+  if (beside_) beside_->abandon();
+  throw;
 }
 
-void Network::backward(const Execution& execution, const Pass& pass) {
-  for (std::size_t i = blueprint_.stages.size(); i-- > 0;) {
-    const Stage& any = blueprint_.stages[i];
-    if (const auto* convolution = std::get_if<ConvolutionStage>(&any)) {
-      backward(execution, pass, *convolution);
-    } else if (const auto* linear = std::get_if<LinearStage>(&any)) {
-      backward(execution, pass, *linear);
+/// Behind the lowest layer's gradients of parameters nothing follows that they could be computed beside.
+void Network::backward_stages(const Execution& execution, const Pass& pass) {
+  const auto& stages = blueprint_.stages;
+  const auto lowest = std::ranges::find_if(
+      stages, [](const Stage& stage) { return !std::holds_alternative<KernelStage>(stage); });
+  for (auto any = stages.end(); any-- != stages.begin();) {
+    const bool beside = beside_ && any != lowest;
+    if (const auto* convolution = std::get_if<ConvolutionStage>(&*any)) {
+      backward(execution, pass, *convolution, beside);
+    } else if (const auto* linear = std::get_if<LinearStage>(&*any)) {
+      backward(execution, pass, *linear, beside);
     } else {
-      cuda::backward(pass, std::get<KernelStage>(any));
+      cuda::backward(pass, std::get<KernelStage>(*any));
     }
   }
-  if (beside_) beside_->join(execution);
 }
 
 /// On one stream the gradient with respect to an activation may take its place: the product that still reads
 /// the activation comes first.
-void Network::backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage) {
+void Network::backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage,
+                       bool beside) {
   const Convolution& convolution = convolutions_[stage.number];
-  convolution.backward_weight(for_parameter_gradients(execution, stage), pass.value(stage.input),
+  convolution.backward_weight(beside ? beside_->after(execution) : execution, pass.value(stage.input),
                               pass.gradient_of(stage.output), gradient_of(stage.weight, pass.gradient));
   if (!stage.wants_input_gradient) return;
   convolution.backward_data(execution, value(stage.weight, pass.parameters), pass.gradient_of(stage.output),
                             pass.gradient_of(stage.input));
 }
 
-void Network::backward(const Execution& execution, const Pass& pass, const LinearStage& stage) {
+void Network::backward(const Execution& execution, const Pass& pass, const LinearStage& stage, bool beside) {
   const LinearLayer& linear = linears_[stage.number];
   const LinearOperands operands = this->operands(pass, stage);
   linear.backward_relu(execution, operands);
-  linear.backward_weight(for_parameter_gradients(execution, stage), operands);
+  linear.backward_weight(beside ? beside_->after(execution) : execution, operands);
   linear.backward_data(execution, operands);
 }
 

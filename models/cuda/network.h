@@ -28,14 +28,14 @@ struct Plan {
   std::size_t weight_workspace_bytes() const;
 };
 
-/// Is a network with all that one stream needs to compute with it. Whoever calls puts the minibatch
+/// Is a network with all that a stream needs to compute with it. Whoever calls puts the minibatch
 /// into its memory().
 ///
-/// The functions enqueue their work on the stream given, whose device must be current, and return; they throw
-/// what kernels and libraries do. `parameters` and `gradient` have the architecture's layout and are aligned
-/// to 16 bytes (std::logic_error). One host thread at a time calls it, for one stream after another. The
-/// kernels are the same in every call, so a call may be captured into a CUDA graph once it has been made
-/// directly.
+/// The functions enqueue their work on the stream given, whose device must be current, or on one of their own
+/// that it then waits for, and return; they throw what kernels and libraries do. `parameters` and `gradient`
+/// have the architecture's layout and are aligned to 16 bytes (std::logic_error). One host thread at a time
+/// calls it, for one stream after another. The kernels are the same in every call, so a call may be captured
+/// into a CUDA graph once it has been made directly.
 class Network {
  public:
   /// Lays the network out in memory. Throws std::invalid_argument as make_blueprint does, DeviceError if
@@ -75,11 +75,10 @@ class Network {
 
   void forward(const Execution& execution, const Pass& pass);
   void backward(const Execution& execution, const Pass& pass);
-  void backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage);
-  void backward(const Execution& execution, const Pass& pass, const LinearStage& stage);
-  /// Returns where to compute the gradients of a layer's parameters from what is enqueued now.
-  template <typename LayerStage>
-  Execution for_parameter_gradients(const Execution& execution, const LayerStage& stage);
+  void backward_stages(const Execution& execution, const Pass& pass);
+  // `beside`: whether the gradients of parameters are computed beside what follows.
+  void backward(const Execution& execution, const Pass& pass, const ConvolutionStage& stage, bool beside);
+  void backward(const Execution& execution, const Pass& pass, const LinearStage& stage, bool beside);
   template <typename Number>
   void pack(CudaStream stream, const float* parameters);
   template <typename Number>

@@ -103,20 +103,20 @@ double choose(const StreamRef& stream, Network& network, std::size_t dimension, 
 }
 
 /// Tells whether steps take so much less time another way, by the same algorithms, that it is worth its
-/// memory. The two take turns.
+/// memory. The two take turns, and one is in memory at a time.
 bool is_faster(const StreamRef& stream, const Architecture& architecture, int batch, const Plan& plan,
                const WayToCompute& other) try {
   constexpr double least_gain = 1.03;  // measurements differ by less anyway
   constexpr int turns = 2;
-  Network as_planned(stream, architecture, batch, plan.way);
-  Network otherwise(stream, architecture, batch, other);
-  as_planned.use(plan);
-  otherwise.use(plan);
-  const std::size_t dimension = architecture.layout().dimension();
-  Trial trials[] = {{stream, as_planned, dimension, true}, {stream, otherwise, dimension, true}};
-  double times[] = {trials[0].time(), trials[1].time()};
-  for (int turn = 1; turn < turns; ++turn) {
-    for (int i = 0; i < 2; ++i) times[i] = std::min(times[i], trials[i].time());
+  const WayToCompute ways[] = {plan.way, other};
+  double times[] = {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  for (int turn = 0; turn < turns; ++turn) {
+    for (int i = 0; i < 2; ++i) {
+      Network network(stream, architecture, batch, ways[i]);
+      network.use(plan);
+      Trial trial(stream, network, architecture.layout().dimension(), true);
+      times[i] = std::min(times[i], trial.time());
+    }
   }
   return times[1] * least_gain < times[0];
 } catch (const DeviceError&) {
@@ -156,6 +156,7 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
                const NetworkOptions& options) {
   Plan best = best_plan_in_turn(stream, architecture, batch, options);
   if (options.deterministic || !options.graphs) return best;
+  if (best.weight_workspace_bytes() > most_workspace_beside) return best;
   const auto beside = way_beside(architecture, batch, best.way);
   if (beside && is_faster(stream, architecture, batch, best, *beside)) best.way = *beside;
   return best;

@@ -1,5 +1,7 @@
 #include "models/cuda/side_stream.h"
 
+#include <nvtx3/nvToolsExtCudaRt.h>
+
 #include <utility>
 
 namespace tardigrad::models::cuda {
@@ -8,6 +10,7 @@ SideStream::SideStream(const StreamRef& stream, std::size_t workspace_bytes)
     : device_(stream.device()), workspace_(stream, workspace_bytes) {
   const CurrentDevice current(device_);
   TARDIGRAD_CUDA_CHECK(cudaStreamCreateWithFlags(stream_.receive(), cudaStreamNonBlocking), device_);
+  nvtxNameCudaStreamA(stream_.get(), "weight gradients");
   for (Event* event : {&forked_, &joined_}) {
     TARDIGRAD_CUDA_CHECK(cudaEventCreateWithFlags(event->receive(), cudaEventDisableTiming), device_);
   }
@@ -26,6 +29,13 @@ Execution SideStream::after(const Execution& main) {
 void SideStream::join(const Execution& main) {
   if (!std::exchange(is_apart_, false)) return;
   wait(main.stream, joined_, stream_.get());
+}
+
+void SideStream::abandon() {
+  if (!std::exchange(is_apart_, false)) return;
+  // It fails, and ends the capture, where the main stream is captured: nothing runs then.
+  static_cast<void>(cudaStreamSynchronize(stream_.get()));
+  static_cast<void>(cudaGetLastError());
 }
 
 void SideStream::wait(CudaStream waiting, const Event& event, CudaStream other) const {

@@ -10,7 +10,7 @@ namespace tardigrad::models::cuda {
 
 /// Is a stream beside another one, the main stream, for work that may run at the same time, with scratch of
 /// its own. What is forked off and joined again while the main stream is captured becomes a branch of the
-/// graph. All functions are called with the device current, and throw DeviceError.
+/// graph. Functions throw DeviceError; all but the constructor are called with the device current.
 class SideStream {
  public:
   /// Makes one on the device of `stream`, which allocates the scratch.
@@ -22,6 +22,10 @@ class SideStream {
   /// Lets the main stream wait for what was enqueued here since the last time, if anything was. It follows
   /// after() before a capture of the main stream ends.
   void join(const Execution& main);
+
+  /// Waits for it instead, where the main stream will not: the memory that it works on may then be freed.
+  /// Nothing is thrown.
+  void abandon();
 
  private:
   using Native = Owned<cudaStream_t, cudaStreamDestroy>;

@@ -63,7 +63,7 @@ Device& current_device() { return device_at(current_index); }
 void drain(const Device& device) {
   StreamState::for_each_until_true([&](const StreamState& stream) {
     if (&stream.device != &device) return false;
-    const bool gets_no_more = !stream.alive();
+    const bool gets_no_more = stream.ended();
     stream.thread.drain();
     return gets_no_more;
   });

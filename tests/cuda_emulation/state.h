@@ -55,17 +55,19 @@ class Handle {
       if (!visit(*one)) {
         kept = one;
       } else if (kept != nullptr) {
-        kept->next_.store(next,
-                          std::memory_order_release);  // another thread's may come back; it is only visited
+        // One that another thread has left out may come back: it is visited once more.
+        kept->next_.store(next, std::memory_order_release);
       }
       one = next;
     }
   }
 
   bool alive() const { return alive_.load(std::memory_order_relaxed); }
+  /// Whether it is destroyed; then all that it was given before is seen, too.
+  bool ended() const { return !alive_.load(std::memory_order_acquire); }
   /// Only the first of two destructions is one.
   void destroy() {
-    require(alive_.exchange(false, std::memory_order_relaxed), cudaErrorInvalidResourceHandle);
+    require(alive_.exchange(false, std::memory_order_release), cudaErrorInvalidResourceHandle);
   }
 
  private:

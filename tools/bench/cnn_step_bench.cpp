@@ -19,6 +19,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -164,6 +165,7 @@ Times measure(const Steps& steps, int blocks) {
 
 void serve(const Steps& steps) {
   for (std::string line; std::getline(std::cin, line);) {
+    if (line.empty()) continue;
     const bool one_stream = steps.on_one_stream && line.ends_with(" one-stream");
     Step& step = one_stream ? *steps.on_one_stream : *steps.best;
     fmt::print("{:.9f}\n", step.run_s(std::stoi(line)));

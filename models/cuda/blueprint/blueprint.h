@@ -34,7 +34,7 @@ enum class ParameterGradients {
   /// Each before the gradient goes on to the layer below, which then may take an activation's place.
   in_turn,
   /// Those of weights on a stream of their own, beside the gradient's way down: a small batch leaves room for
-  /// both on a GPU. Every gradient has a place of its own. The bits are the same.
+  /// both on a GPU. Every gradient has a place of its own. Algorithms that repeat their bits give the same.
   beside,
 };
 

@@ -35,7 +35,7 @@ class BlueprintMemory {
   void place_gradients();
 
  private:
-  /// Is a gradient. It has a place by itself where a value gives it up.
+  /// Is a gradient. It has a place where a value gives up its own; the others get one by place_gradients().
   struct Gradient {
     std::size_t bytes = 0;
     std::optional<std::size_t> place;

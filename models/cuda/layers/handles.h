@@ -36,7 +36,7 @@ class Owned {
   Handle handle_ = nullptr;
 };
 
-/// Holds cuDNN and cuBLASLt for one stream.
+/// Holds cuDNN and cuBLASLt for one host thread at a time.
 struct Libraries {
   explicit Libraries(Device device) {
     const StartPart part("GPU libraries");
@@ -49,11 +49,11 @@ struct Libraries {
   Owned<cublasLtHandle_t, cublasLtDestroy> cublas;
 };
 
-/// Holds what layers are run with: a stream, with the device current, and scratch that they use one after
-/// another.
+/// Holds what layers are run with: a stream, with the device current, and scratch of that stream, which they
+/// use one after another.
 struct Execution {
   CudaStream stream = nullptr;
-  cudnnHandle_t cudnn = nullptr;  ///< For one stream after another.
+  cudnnHandle_t cudnn = nullptr;  ///< Set to the stream by each layer.
   cublasLtHandle_t cublas = nullptr;
   void* workspace = nullptr;
   std::size_t workspace_bytes = 0;

@@ -54,8 +54,9 @@ class LinearLayer {
 
   void forward(const Execution& execution, const LinearOperands& operands) const;
 
-  // The way back, in this order: the first gives the others the gradient with respect to the sums. What it
-  // reads may lie where they write.
+  // The way back. The first gives the others the gradient with respect to the sums, which may take the place
+  // of the output; these may run at once, but where the gradient with respect to the input takes the place of
+  // the input, that with respect to the weights comes first.
   void backward_relu(const Execution& execution, const LinearOperands& operands) const;
   void backward_weight(const Execution& execution, const LinearOperands& operands) const;
   /// Does nothing where the gradient with respect to the input is not wanted.

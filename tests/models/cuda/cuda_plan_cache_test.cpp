@@ -161,6 +161,21 @@ TEST_F(CudaPlanCache, MakesNetworksByThePlanThatIsKept) {
   EXPECT_EQ(cache_.load(key)->way.precision, Precision::tf32) << "and keeps it";
 }
 
+TEST_F(CudaPlanCache, MakesNetworksOnOneStreamThatAreToUseNoMore) {
+  NetworkOptions options;
+  options.plan_folder = file().parent_path();
+  Plan beside = plan(Precision::fp32);
+  beside.way.parameter_gradients = ParameterGradients::beside;
+  cache_.store(plan_key(gpu, architecture_, batch, options), beside);
+  const auto way = [&] {
+    const Stream stream(gpu, "test");
+    return make_network(stream, architecture_, batch, options)->blueprint().way;
+  };
+  EXPECT_EQ(way(), beside.way);
+  options.one_stream = true;
+  EXPECT_EQ(way(), WayToCompute());
+}
+
 TEST_F(CudaPlanCache, DoesNotUseAPlanOfAnotherNetwork) {
   NetworkOptions options{.deterministic = true};
   options.plan_folder = folder_.path() / "plans";
