@@ -13,6 +13,7 @@ makes of who is out. Runs of less than two minutes show that without holding it 
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import random
@@ -117,7 +118,8 @@ def status_of(process):
 
 
 def watch(process, log, seconds):
-    """Samples of (seconds, resident KiB, threads, open files, updates, time of the run), until it ends."""
+    """Samples of (seconds, resident KiB, threads, open files, updates, time of the run), until its last update: how long
+    it then takes to end is no matter."""
     period = min(10.0, seconds / 40)
     began = time.monotonic()
     samples = []
@@ -128,6 +130,8 @@ def watch(process, log, seconds):
         if status and log.time > 0:
             samples.append((time.monotonic() - began, *status, log.updates, log.time))
     log.read()
+    while len(samples) > 1 and samples[-1][5] == samples[-2][5]:
+        samples.pop()
     return samples
 
 
@@ -147,7 +151,7 @@ def quarter(samples, number):
 def rate(samples):
     """Updates a second, on the run's own clock."""
     first, last = samples[0], samples[-1]
-    return (last[4] - first[4]) / (last[5] - first[5])
+    return (last[4] - first[4]) / (last[5] - first[5]) if last[5] > first[5] else 0.0
 
 
 def slope_percent(points):
@@ -185,8 +189,9 @@ def add_drifts(table, samples, bounded):
         return
 
     def add(name, was, now, unit, bound):
-        text = f"{was:.{1 if was < 1000 else 0}f} -> {now:.{1 if was < 1000 else 0}f} {unit} ({100 * (now / was - 1):+.2f} %)"
-        table.add(name, text, f"within {100 * bound:.0f} %" if bounded else "", abs(now / was - 1) <= bound)
+        change = now / was - 1 if was else math.inf
+        text = f"{was:.{1 if was < 1000 else 0}f} -> {now:.{1 if was < 1000 else 0}f} {unit} ({100 * change:+.2f} %)"
+        table.add(name, text, f"within {100 * bound:.0f} %" if bounded else "", abs(change) <= bound)
 
     def medians(column):
         return (statistics.median(one[column] for one in part) for part in (before, after))
@@ -198,7 +203,8 @@ def add_drifts(table, samples, bounded):
     add("throughput", rate(before), rate(after), "updates/s", THROUGHPUT_BOUND)
     steady = [one for one in samples if one[0] >= samples[-1][0] / 4]
     rates = [(b[0], (b[4] - a[4]) / (b[5] - a[5])) for a, b in zip(steady, steady[1:]) if b[5] > a[5]]
-    table.add("  their trend from the second quarter on", f"{slope_percent(rates):+.2f} %")
+    if len(rates) > 1:
+        table.add("  their trend from the second quarter on", f"{slope_percent(rates):+.2f} %")
 
 
 def checkpoints_expected(seconds, every_s):
