@@ -118,8 +118,8 @@ def status_of(process):
 
 
 def watch(process, log, seconds):
-    """Samples of (seconds, resident KiB, threads, open files, updates, time of the run), until its last update: how long
-    it then takes to end is no matter."""
+    """Samples of (seconds, resident KiB, threads, open files, updates, time of the run), until it ends. Those behind both
+    its time and its last update are left out: how long it then takes to end is no matter."""
     period = min(10.0, seconds / 40)
     began = time.monotonic()
     samples = []
@@ -130,7 +130,7 @@ def watch(process, log, seconds):
         if status and log.time > 0:
             samples.append((time.monotonic() - began, *status, log.updates, log.time))
     log.read()
-    while len(samples) > 1 and samples[-1][5] == samples[-2][5]:
+    while len(samples) > 1 and samples[-1][0] > seconds and samples[-1][5] == samples[-2][5]:
         samples.pop()
     return samples
 
