@@ -64,7 +64,7 @@ std::size_t network_bytes(const Architecture& architecture, std::size_t batch,
   const auto images = static_cast<int>(batch);
   const auto ways = ways_to_compute(architecture, options.precision, options.deterministic);
   const auto may_be_two = [&](const WayToCompute& way) {
-    return way_beside(architecture, images, way).has_value();
+    return blueprint_beside(architecture, images, way).has_value();
   };
   const bool measured = options.graphs && !options.deterministic;
   const std::size_t limit = options_for(architecture, options).workspace_limit;

@@ -179,16 +179,16 @@ void Network::backward(const Execution& execution, const Pass& pass) try {
 /// Behind the lowest layer's gradients of parameters nothing follows that they could be computed beside.
 void Network::backward_stages(const Execution& execution, const Pass& pass) {
   const auto& stages = blueprint_.stages;
-  const auto lowest = std::ranges::find_if(
-      stages, [](const Stage& stage) { return !std::holds_alternative<KernelStage>(stage); });
-  for (auto any = stages.end(); any-- != stages.begin();) {
-    const bool beside = beside_ && any != lowest;
-    if (const auto* convolution = std::get_if<ConvolutionStage>(&*any)) {
+  const auto is_layer = [](const Stage& stage) { return !std::holds_alternative<KernelStage>(stage); };
+  const auto lowest = static_cast<std::size_t>(std::ranges::find_if(stages, is_layer) - stages.begin());
+  for (std::size_t i = stages.size(); i-- > 0;) {
+    const bool beside = beside_ && i != lowest;
+    if (const auto* convolution = std::get_if<ConvolutionStage>(&stages[i])) {
       backward(execution, pass, *convolution, beside);
-    } else if (const auto* linear = std::get_if<LinearStage>(&*any)) {
+    } else if (const auto* linear = std::get_if<LinearStage>(&stages[i])) {
       backward(execution, pass, *linear, beside);
     } else {
-      cuda::backward(pass, std::get<KernelStage>(*any));
+      cuda::backward(pass, std::get<KernelStage>(stages[i]));
     }
   }
 }

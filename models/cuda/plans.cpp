@@ -157,8 +157,8 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
   Plan best = best_plan_in_turn(stream, architecture, batch, options);
   if (options.deterministic || !options.graphs) return best;
   if (best.weight_workspace_bytes() > most_workspace_beside) return best;
-  const auto beside = way_beside(architecture, batch, best.way);
-  if (beside && is_faster(stream, architecture, batch, best, *beside)) best.way = *beside;
+  const auto beside = blueprint_beside(architecture, batch, best.way);
+  if (beside && is_faster(stream, architecture, batch, best, beside->way)) best.way = beside->way;
   return best;
 }
 

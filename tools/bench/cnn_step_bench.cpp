@@ -138,29 +138,15 @@ Steps make_steps(const std::string& architecture, models::ClassificationOptions 
   return steps;
 }
 
-/// In turn, over blocks of about 0.1 s: the medians, and that of the ratios of neighbours.
-struct Times {
-  double ms = 0;
-  double on_one_stream_ms = 0;
-  double over_one_stream = 0;
-};
-
-Times measure(const Steps& steps, int blocks) {
+/// In turn, over blocks of about 0.1 s, the best step first.
+tardigrad::bench::Comparison measure(const Steps& steps, int blocks) {
   steps.best->run_s(2);
   const int in_block = std::max(1, static_cast<int>(0.1 / steps.best->run_s(1)));
-  if (steps.on_one_stream) steps.on_one_stream->run_s(2);
-  std::vector<double> times_ms, one_stream_ms, ratios;
-  for (int block = 0; block < blocks; ++block) {
-    times_ms.push_back(steps.best->run_s(in_block) / in_block * 1e3);
-    if (!steps.on_one_stream) continue;
-    one_stream_ms.push_back(steps.on_one_stream->run_s(in_block) / in_block * 1e3);
-    ratios.push_back(one_stream_ms.back() / times_ms.back());
+  std::vector<tardigrad::bench::Contender> contenders;
+  for (Step* step : {steps.best.get(), steps.on_one_stream.get()}) {
+    if (step) contenders.push_back({"", [step, in_block] { return step->run_s(in_block) / in_block; }});
   }
-  Times times{.ms = tardigrad::bench::median(std::move(times_ms))};
-  if (!steps.on_one_stream) return times;
-  times.on_one_stream_ms = tardigrad::bench::median(std::move(one_stream_ms));
-  times.over_one_stream = tardigrad::bench::median(std::move(ratios));
-  return times;
+  return {std::move(contenders), static_cast<std::size_t>(blocks)};
 }
 
 void serve(const Steps& steps) {
@@ -213,15 +199,16 @@ int main(int argc, char** argv) {
       serve(steps);
       return 0;
     }
-    const Times times = measure(steps, blocks);
+    const tardigrad::bench::Comparison times = measure(steps, blocks);
+    const double time_ms = times.median_s(0) * 1e3;
     fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step", architecture, batch, precision, device.name(),
-               times.ms);
-    nlohmann::ordered_json measured{{"time_ms", times.ms}, {"images_per_s", batch / times.ms * 1e3}};
+               time_ms);
+    nlohmann::ordered_json measured{{"time_ms", time_ms}, {"images_per_s", batch / time_ms * 1e3}};
     if (steps.on_one_stream) {
-      fmt::print("; on one stream {:.4f} ms, {:.3f} times as long", times.on_one_stream_ms,
-                 times.over_one_stream);
-      measured["one_stream_ms"] = times.on_one_stream_ms;
-      measured["over_one_stream"] = times.over_one_stream;
+      const double one_stream_ms = times.median_s(1) * 1e3;
+      fmt::print("; on one stream {:.4f} ms, {:.3f} times as long", one_stream_ms, times.ratio(1, 0));
+      measured["one_stream_ms"] = one_stream_ms;
+      measured["over_one_stream"] = times.ratio(1, 0);
     }
     fmt::print("\n");
     tardigrad::bench::Measurements("step", device_name, json)

@@ -75,15 +75,15 @@ std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Prec
   return ways;
 }
 
-std::optional<WayToCompute> way_beside(const Architecture& architecture, int batch, WayToCompute way) {
+std::optional<Blueprint> blueprint_beside(const Architecture& architecture, int batch, WayToCompute way) {
   constexpr std::size_t most_bytes = std::size_t{256} << 20;
   way.parameter_gradients = ParameterGradients::beside;
   try {
-    const Blueprint blueprint = make_blueprint(architecture, batch, way);
+    Blueprint blueprint = make_blueprint(architecture, batch, way);
     const auto goes_on = [](const auto& stage) { return stage.wants_input_gradient; };
     const bool any = std::ranges::any_of(blueprint.all<ConvolutionStage>(), goes_on) ||
                      std::ranges::any_of(blueprint.all<LinearStage>(), goes_on);
-    if (any && blueprint.bytes <= most_bytes) return way;
+    if (any && blueprint.bytes <= most_bytes) return blueprint;
   } catch (const std::invalid_argument&) {  // it has too many elements for any way
   }
   return std::nullopt;
@@ -95,8 +95,8 @@ std::size_t largest_bytes(const Architecture& architecture, int batch, Precision
   for (const WayToCompute& way : ways_to_compute(architecture, precision, deterministic)) {
     bytes = std::max(bytes, make_blueprint(architecture, batch, way).bytes);
     if (deterministic) continue;
-    if (const auto beside = way_beside(architecture, batch, way)) {
-      bytes = std::max(bytes, make_blueprint(architecture, batch, *beside).bytes);
+    if (const auto beside = blueprint_beside(architecture, batch, way)) {
+      bytes = std::max(bytes, beside->bytes);
     }
   }
   return bytes;

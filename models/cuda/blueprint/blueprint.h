@@ -266,10 +266,10 @@ std::vector<ActivationFormat> activation_formats(const Architecture& architectur
 std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Precision precision,
                                           bool deterministic);
 
-/// Returns the way with ParameterGradients::beside if that is worth trying: if there is a gradient with
-/// respect to an input to be computed beside that of a weight, and memory is so small that the kernels of one
-/// stream may leave room on a GPU.
-std::optional<WayToCompute> way_beside(const Architecture& architecture, int batch, WayToCompute way);
+/// Lays a network out by the way with ParameterGradients::beside if that is worth trying: if there is a
+/// gradient with respect to an input to be computed beside that of a weight, and memory is so small that the
+/// kernels of one stream may leave room on a GPU.
+std::optional<Blueprint> blueprint_beside(const Architecture& architecture, int batch, WayToCompute way);
 
 /// Returns the bytes of the largest of all these.
 std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision,

@@ -37,9 +37,9 @@ struct LinearOperands {
 
 /// Computes a linear layer by cuBLASLt. Bias and ReLU go into the forward product, and the gradient of a bias
 /// with no ReLU behind it goes into the product for the weights' gradient. A ReLU is differentiated by
-/// BiasReluBackward: cuBLASLt could do it from a mask of bits, but an H100 gave
-/// wrong gradients there, by all signs where the mask counts 0 as positive (cuda_relu_mask_test.cpp); the
-/// derivative at 0 is to be 0. So a layer is one kernel forward, and two back or, with a ReLU, three.
+/// BiasReluBackward: cuBLASLt could do it from a mask of bits, but an H100 gave wrong gradients there, by all
+/// signs where the mask counts 0 as positive (cuda_relu_mask_test.cpp); the derivative at 0 is to be 0. So a
+/// layer is one kernel forward, and two back or, with a ReLU, three.
 class LinearLayer {
  public:
   LinearLayer(Device device, const LinearStage& stage, int batch, Precision precision);

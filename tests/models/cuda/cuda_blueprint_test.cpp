@@ -88,7 +88,7 @@ TEST(CudaBlueprint, LetsNoGradientTakeAValuesPlaceWhereTheseAreReadBeside) {
 
 TEST(CudaBlueprint, ComputesParameterGradientsBesideWhereThereIsRoomAndUse) {
   const auto beside = [](const std::string& name, int batch) {
-    return way_beside(make_architecture(name, {3, 32, 32}, 10), batch, {}).has_value();
+    return blueprint_beside(make_architecture(name, {3, 32, 32}, 10), batch, {}).has_value();
   };
   EXPECT_TRUE(beside("cnn", 32));
   EXPECT_FALSE(beside("cnn", 2000)) << "400 MiB";
