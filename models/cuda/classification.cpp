@@ -62,7 +62,7 @@ std::span<const std::byte> pixel_bytes(const data::Images& images) {
 std::size_t network_bytes(const Architecture& architecture, std::size_t batch,
                           const NetworkOptions& options) {
   const auto images = static_cast<int>(batch);
-  const auto ways = ways_to_compute(architecture, options.precision, options.deterministic);
+  const auto ways = ways_on_one_stream(architecture, options.precision, options.deterministic);
   const auto may_be_two = [&](const WayToCompute& way) {
     return blueprint_beside(architecture, images, way).has_value();
   };

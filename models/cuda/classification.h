@@ -21,6 +21,7 @@ struct NetworkOptions {
   bool deterministic = false;  ///< Identical bits in every run: nothing is measured, nothing adds atomically.
   bool graphs = true;          ///< Relaunch steps as CUDA graphs.
   bool one_stream = false;     ///< No step uses a second stream, though it were faster.
+  bool unfused = false;        ///< First layers are not fused (FirstLayers), though it were faster.
   std::size_t workspace_limit = std::size_t{256} << 20;  ///< Bytes of scratch for cuDNN and cuBLASLt.
   std::string plan_folder = {};  ///< Where plans are kept from run to run; nowhere where it is empty.
   bool choose_anew = false;      ///< A plan that is kept there is not taken, but replaced.

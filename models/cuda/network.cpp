@@ -176,11 +176,14 @@ void Network::backward(const Execution& execution, const Pass& pass) try {
   throw;
 }
 
-/// Behind the lowest layer's gradients of parameters nothing follows that they could be computed beside.
+/// Behind the gradients of weights of the lowest layer nothing follows that they could be computed beside.
 void Network::backward_stages(const Execution& execution, const Pass& pass) {
   const auto& stages = blueprint_.stages;
-  const auto is_layer = [](const Stage& stage) { return !std::holds_alternative<KernelStage>(stage); };
-  const auto lowest = static_cast<std::size_t>(std::ranges::find_if(stages, is_layer) - stages.begin());
+  const auto has_weights = [](const Stage& stage) {
+    const auto* kernel = std::get_if<KernelStage>(&stage);
+    return !kernel || std::holds_alternative<ConvReluPoolStage>(*kernel);
+  };
+  const auto lowest = static_cast<std::size_t>(std::ranges::find_if(stages, has_weights) - stages.begin());
   for (std::size_t i = stages.size(); i-- > 0;) {
     const bool beside = beside_ && i != lowest;
     if (const auto* convolution = std::get_if<ConvolutionStage>(&stages[i])) {

@@ -21,6 +21,8 @@ struct Plan {
   WayToCompute way;
   std::vector<ConvolutionAlgorithms> convolutions;
   std::vector<LinearAlgorithms> linears;
+  /// Is what the first convolution would take, where it is fused with what follows it.
+  std::optional<ConvolutionAlgorithms> unfused = {};
 
   std::size_t workspace_bytes() const;
 

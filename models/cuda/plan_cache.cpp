@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -81,28 +82,30 @@ const Json& member(const Json& object, const char* name, Json::value_t type) {
 }
 
 template <typename Layer>
-void read_directions(const Json& plan, const char* name, std::vector<Layer>& layers) {
+Layer read_directions(const Json& from) {
+  Layer layer;
+  read(member(from, "forward", Json::value_t::object), layer.forward);
+  read(member(from, "backward_data", Json::value_t::object), layer.backward_data);
+  read(member(from, "backward_weight", Json::value_t::object), layer.backward_weight);
+  return layer;
+}
+
+template <typename Layer>
+std::vector<Layer> read_layers(const Json& plan, const char* name) {
+  std::vector<Layer> layers;
   for (const Json& from : member(plan, name, Json::value_t::array)) {
-    Layer& layer = layers.emplace_back();
-    read(member(from, "forward", Json::value_t::object), layer.forward);
-    read(member(from, "backward_data", Json::value_t::object), layer.backward_data);
-    read(member(from, "backward_weight", Json::value_t::object), layer.backward_weight);
+    layers.push_back(read_directions<Layer>(from));
   }
+  return layers;
 }
 
-ActivationFormat parse_activation_format(const std::string& name) {
-  for (const ActivationFormat format : {ActivationFormat::channel_major, ActivationFormat::channels_last,
-                                        ActivationFormat::channels_last_padded}) {
-    if (name == name_of(format)) return format;
+/// The one of those values that has the name. Throws std::invalid_argument where none has.
+template <typename Value>
+Value parse_named(const std::string& name, std::initializer_list<Value> values) {
+  for (const Value value : values) {
+    if (name == name_of(value)) return value;
   }
-  throw std::invalid_argument("no memory format of ours");
-}
-
-ParameterGradients parse_parameter_gradients(const std::string& name) {
-  for (const ParameterGradients when : {ParameterGradients::in_turn, ParameterGradients::beside}) {
-    if (name == name_of(when)) return when;
-  }
-  throw std::invalid_argument("no time to compute gradients of parameters");
+  throw std::invalid_argument(fmt::format("no {}", name));
 }
 
 /// Its first bytes, more than any plan has.
@@ -146,7 +149,7 @@ std::string plan_key(Device device, const Architecture& architecture, int batch,
   const ImageShape& images = architecture.input();
   std::vector<std::vector<std::int64_t>> parameters;
   for (const TensorSpec& tensor : architecture.layout().tensors()) parameters.push_back(tensor.shape);
-  const Json key{{"format", 3},
+  const Json key{{"format", 4},
                  {"gpu", properties.name},
                  {"compute_capability", {properties.major, properties.minor}},
                  {"multiprocessors", properties.multiProcessorCount},
@@ -174,6 +177,8 @@ std::string plan_to_json(const Plan& plan) {
   return json_text(Json{{"precision", name_of(plan.way.precision)},
                         {"activations", name_of(plan.way.format)},
                         {"parameter_gradients", name_of(plan.way.parameter_gradients)},
+                        {"first_layers", name_of(plan.way.first_layers)},
+                        {"unfused_convolution", plan.unfused ? directions(*plan.unfused) : Json()},
                         {"convolutions", convolutions},
                         {"linears", linears}});
 }
@@ -182,10 +187,19 @@ Plan plan_from_json(const std::string& text) {
   const auto json = parse_json<Json>(text);
   Plan plan;
   plan.way.precision = parse_precision(std::string(json_member(json, "precision")));
-  plan.way.format = parse_activation_format(json_member(json, "activations"));
-  plan.way.parameter_gradients = parse_parameter_gradients(json_member(json, "parameter_gradients"));
-  read_directions(json, "convolutions", plan.convolutions);
-  read_directions(json, "linears", plan.linears);
+  plan.way.format = parse_named(json_member(json, "activations"),
+                                {ActivationFormat::channel_major, ActivationFormat::channels_last,
+                                 ActivationFormat::channels_last_padded});
+  plan.way.parameter_gradients = parse_named(json_member(json, "parameter_gradients"),
+                                             {ParameterGradients::in_turn, ParameterGradients::beside});
+  plan.way.first_layers =
+      parse_named(json_member(json, "first_layers"), {FirstLayers::apart, FirstLayers::fused});
+  if (plan.way.first_layers == FirstLayers::fused) {
+    const Json& unfused = member(json, "unfused_convolution", Json::value_t::object);
+    plan.unfused = read_directions<ConvolutionAlgorithms>(unfused);
+  }
+  plan.convolutions = read_layers<ConvolutionAlgorithms>(json, "convolutions");
+  plan.linears = read_layers<LinearAlgorithms>(json, "linears");
   return plan;
 }
 

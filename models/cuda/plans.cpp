@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/cuda/graph_cache.h"
@@ -102,19 +103,19 @@ double choose(const StreamRef& stream, Network& network, std::size_t dimension, 
   return options.deterministic ? 0 : trial.time();
 }
 
-/// Tells whether steps take so much less time another way, by the same algorithms, that it is worth its
-/// memory. The two take turns, and one is in memory at a time.
-bool is_faster(const StreamRef& stream, const Architecture& architecture, int batch, const Plan& plan,
-               const WayToCompute& other) try {
+/// Tells whether steps take so much less time by another plan that it is worth its memory. The two take
+/// turns, and one is in memory at a time.
+bool is_faster(const StreamRef& stream, const Architecture& architecture, int batch, bool graphs,
+               const Plan& plan, const Plan& other) try {
   constexpr double least_gain = 1.03;  // measurements differ by less anyway
   constexpr int turns = 2;
-  const WayToCompute ways[] = {plan.way, other};
+  const Plan* const plans[] = {&plan, &other};
   double times[] = {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   for (int turn = 0; turn < turns; ++turn) {
     for (int i = 0; i < 2; ++i) {
-      Network network(stream, architecture, batch, ways[i]);
-      network.use(plan);
-      Trial trial(stream, network, architecture.layout().dimension(), true);
+      Network network(stream, architecture, batch, plans[i]->way);
+      network.use(*plans[i]);
+      Trial trial(stream, network, architecture.layout().dimension(), graphs);
       times[i] = std::min(times[i], trial.time());
     }
   }
@@ -124,9 +125,36 @@ bool is_faster(const StreamRef& stream, const Architecture& architecture, int ba
   return false;
 }
 
-/// The best of those that compute everything on one stream.
-Plan best_plan_in_turn(const StreamRef& stream, const Architecture& architecture, int batch,
-                       const NetworkOptions& options) {
+/// The plan with the first layers fused, where they may be.
+std::optional<Plan> fused(const Architecture& architecture, Plan plan) {
+  if (!may_fuse_first_layers(architecture)) return std::nullopt;
+  plan.way.first_layers = FirstLayers::fused;
+  plan.unfused = plan.convolutions.front();
+  plan.convolutions.erase(plan.convolutions.begin());
+  return plan;
+}
+
+/// The plan without that.
+Plan unfused(Plan plan) {
+  if (!plan.unfused) return plan;
+  plan.way.first_layers = FirstLayers::apart;
+  plan.convolutions.insert(plan.convolutions.begin(), *plan.unfused);
+  plan.unfused.reset();
+  return plan;
+}
+
+/// The plan with gradients of weights beside the way down, where that is worth trying.
+std::optional<Plan> beside(const Architecture& architecture, int batch, Plan plan) {
+  if (plan.weight_workspace_bytes() > most_workspace_beside) return std::nullopt;
+  const auto blueprint = blueprint_beside(architecture, batch, plan.way);
+  if (!blueprint) return std::nullopt;
+  plan.way = blueprint->way;
+  return plan;
+}
+
+/// The best of those by cuDNN and cuBLASLt that compute everything on one stream.
+Plan best_plan_of_libraries(const StreamRef& stream, const Architecture& architecture, int batch,
+                            const NetworkOptions& options) {
   std::optional<Plan> best;
   double best_time = std::numeric_limits<double>::infinity();
   std::string reason;
@@ -154,17 +182,20 @@ Plan best_plan_in_turn(const StreamRef& stream, const Architecture& architecture
 
 Plan best_plan(const StreamRef& stream, const Architecture& architecture, int batch,
                const NetworkOptions& options) {
-  Plan best = best_plan_in_turn(stream, architecture, batch, options);
-  if (options.deterministic || !options.graphs) return best;
-  if (best.weight_workspace_bytes() > most_workspace_beside) return best;
-  const auto beside = blueprint_beside(architecture, batch, best.way);
-  if (beside && is_faster(stream, architecture, batch, best, beside->way)) best.way = beside->way;
+  Plan best = best_plan_of_libraries(stream, architecture, batch, options);
+  if (options.deterministic) return best;
+  const auto try_instead = [&](const std::optional<Plan>& other) {
+    if (other && is_faster(stream, architecture, batch, options.graphs, best, *other)) best = *other;
+  };
+  try_instead(fused(architecture, best));
+  if (options.graphs) try_instead(beside(architecture, batch, best));
   return best;
 }
 
 /// Tells whether a network can be computed by a plan that comes from a file.
 bool works(const StreamRef& stream, const Architecture& architecture, int batch,
            const NetworkOptions& options, const Plan& plan) try {
+  if (!is_way_of(architecture, plan.way)) return false;
   Network network(stream, architecture, batch, plan.way);
   if (!network.fits(plan)) return false;
   network.use(plan);
@@ -216,8 +247,9 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
 std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
                                       const NetworkOptions& options) {
   NetworkOptions choice = options;
-  choice.one_stream = false;  // which leaves the rest as it is
+  choice.one_stream = choice.unfused = false;  // which leave the rest as it is
   Plan plan = plan_for(stream, architecture, batch, choice);
+  if (options.unfused) plan = unfused(std::move(plan));
   if (options.one_stream) plan.way.parameter_gradients = ParameterGradients::in_turn;
   auto network = std::make_unique<Network>(stream, architecture, batch, plan.way);
   network->use(plan);

@@ -5,9 +5,12 @@
 // minibatch, gather it out of the resident images, normalise, forward, loss, backward; the steps follow one
 // another on one stream, by the wall clock, until the last is finished.
 //
+// On a GPU, steps that may use less of what makes them fast are timed beside the best ones: on one stream,
+// and with the first layers unfused.
+//
 // With --serve it times on demand: for each line on standard input, a number of steps, it prints the seconds
-// that they took; behind a number, "one-stream" asks for steps on a GPU that use no second stream. So
-// cnn_step_vs_pytorch.py measures all sides in turn.
+// that they took; behind a number, "one_stream" or "unfused" asks for those steps. So cnn_step_vs_pytorch.py
+// measures all sides in turn.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +23,8 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -119,42 +124,56 @@ class StreamStep final : public Step {
   std::uint64_t job_ = 0;
 };
 
-/// A step as it is, and on a GPU also one that uses no second stream.
-struct Steps {
-  std::unique_ptr<Step> best;
-  std::unique_ptr<Step> on_one_stream;
+/// Steps that compute the same.
+struct Way {
+  std::string name;  ///< Empty for the best one, which comes first.
+  std::unique_ptr<Step> step;
 };
 
-Steps make_steps(const std::string& architecture, models::ClassificationOptions options,
-                 tardigrad::Device device, models::CpuEngine engine) {
+std::vector<Way> make_ways(const std::string& architecture, models::ClassificationOptions options,
+                           tardigrad::Device device, models::CpuEngine engine) {
+  std::vector<Way> ways;
   if (device.backend == tardigrad::Backend::cpu) {
     models::require_cpu_precision(options.network.precision);
-    return {std::make_unique<CpuStep>(architecture, options.batch_size.sizes().front(), engine), nullptr};
+    const int batch = options.batch_size.sizes().front();
+    ways.push_back({"", std::make_unique<CpuStep>(architecture, batch, engine)});
+    return ways;
   }
-  Steps steps;
-  steps.best = std::make_unique<StreamStep>(architecture, options, device);
+  const auto add = [&](const std::string& name) {
+    ways.push_back({name, std::make_unique<StreamStep>(architecture, options, device)});
+  };
+  add("");
   options.network.one_stream = true;
-  steps.on_one_stream = std::make_unique<StreamStep>(architecture, options, device);
-  return steps;
+  add("one_stream");
+  options.network.one_stream = false;
+  options.network.unfused = true;
+  add("unfused");
+  return ways;
 }
 
-/// In turn, over blocks of about 0.1 s, the best step first.
-tardigrad::bench::Comparison measure(const Steps& steps, int blocks) {
-  steps.best->run_s(2);
-  const int in_block = std::max(1, static_cast<int>(0.1 / steps.best->run_s(1)));
+/// In turn, over blocks of about 0.1 s of the best step.
+tardigrad::bench::Comparison measure(const std::vector<Way>& ways, int blocks) {
+  Step& best = *ways.front().step;
+  best.run_s(2);
+  const int in_block = std::max(1, static_cast<int>(0.1 / best.run_s(1)));
   std::vector<tardigrad::bench::Contender> contenders;
-  for (Step* step : {steps.best.get(), steps.on_one_stream.get()}) {
-    if (step) contenders.push_back({"", [step, in_block] { return step->run_s(in_block) / in_block; }});
+  for (const Way& way : ways) {
+    contenders.push_back(
+        {way.name, [step = way.step.get(), in_block] { return step->run_s(in_block) / in_block; }});
   }
   return {std::move(contenders), static_cast<std::size_t>(blocks)};
 }
 
-void serve(const Steps& steps) {
+void serve(const std::vector<Way>& ways) {
   for (std::string line; std::getline(std::cin, line);) {
-    if (line.empty()) continue;
-    const bool one_stream = steps.on_one_stream && line.ends_with(" one-stream");
-    Step& step = one_stream ? *steps.on_one_stream : *steps.best;
-    fmt::print("{:.9f}\n", step.run_s(std::stoi(line)));
+    std::istringstream words(line);
+    int steps = 0;
+    std::string name;
+    if (!(words >> steps)) continue;
+    words >> name;
+    const auto way = std::ranges::find(ways, name, &Way::name);
+    if (way == ways.end()) throw std::invalid_argument("no way to compute steps: " + name);
+    fmt::print("{:.9f}\n", way->step->run_s(steps));
     std::fflush(stdout);
   }
 }
@@ -194,21 +213,21 @@ int main(int argc, char** argv) {
     const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
     options.network.precision = models::parse_precision(precision);
     options.batch_size = batch;
-    const Steps steps = make_steps(architecture, options, device, engine);
+    const std::vector<Way> ways = make_ways(architecture, options, device, engine);
     if (serving) {
-      serve(steps);
+      serve(ways);
       return 0;
     }
-    const tardigrad::bench::Comparison times = measure(steps, blocks);
+    const tardigrad::bench::Comparison times = measure(ways, blocks);
     const double time_ms = times.median_s(0) * 1e3;
     fmt::print("{}, batch {}, {}, on {}: {:.4f} ms a step", architecture, batch, precision, device.name(),
                time_ms);
     nlohmann::ordered_json measured{{"time_ms", time_ms}, {"images_per_s", batch / time_ms * 1e3}};
-    if (steps.on_one_stream) {
-      const double one_stream_ms = times.median_s(1) * 1e3;
-      fmt::print("; on one stream {:.4f} ms, {:.3f} times as long", one_stream_ms, times.ratio(1, 0));
-      measured["one_stream_ms"] = one_stream_ms;
-      measured["over_one_stream"] = times.ratio(1, 0);
+    for (std::size_t i = 1; i < times.size(); ++i) {
+      const double other_ms = times.median_s(i) * 1e3;
+      fmt::print("; {} {:.4f} ms, {:.3f} times as long", times.name(i), other_ms, times.ratio(i, 0));
+      measured[times.name(i) + "_ms"] = other_ms;
+      measured["over_" + times.name(i)] = times.ratio(i, 0);
     }
     fmt::print("\n");
     tardigrad::bench::Measurements("step", device_name, json)

@@ -47,6 +47,7 @@ import pytorch_module  # noqa: E402
 
 DATA_SET_SIZE = 50000
 KINDS = ("eager", "graphs", "compiled", "compiled_graphs")
+WITHOUT = ("one_stream", "unfused")
 
 
 def pytorch_network(program, architecture):
@@ -155,14 +156,15 @@ class Tardigrad:
         self.process.wait()
 
 
-class OnOneStream:
-    """The steps of a Tardigrad's GPU without the second stream that may compute gradients of weights."""
+class Without:
+    """The steps of a Tardigrad's GPU without one of what may make them fast: see cnn_step_bench.cpp."""
 
-    def __init__(self, tardigrad):
+    def __init__(self, tardigrad, way):
         self.tardigrad = tardigrad
+        self.way = way
 
     def run_s(self, steps):
-        return self.tardigrad.run_s(steps, "one-stream")
+        return self.tardigrad.run_s(steps, self.way)
 
 
 def in_turn(sides, rounds, block_s):
@@ -184,10 +186,13 @@ def compare(sides, arguments, batch, precision):
     times_ms = in_turn(sides, arguments.rounds, arguments.block)
     ours = times_ms.pop("tardigrad")
     found = {"ms": statistics.median(ours), "images_per_s": batch / statistics.median(ours) * 1e3}
-    one_stream = times_ms.pop("tardigrad on one stream", None)
-    if one_stream:
-        found["one_stream_ms"] = statistics.median(one_stream)
-        found["over_one_stream"] = statistics.median(b / a for a, b in zip(ours, one_stream))
+    without = ""
+    for way in WITHOUT:
+        theirs = times_ms.pop(way, None)
+        if theirs:
+            found[f"{way}_ms"] = statistics.median(theirs)
+            found[f"over_{way}"] = statistics.median(b / a for a, b in zip(ours, theirs))
+            without += f", {way} {found[f'over_{way}']:.3f} times as long"
     for kind in KINDS:
         ways = {name: times for name, times in times_ms.items() if name.split()[0] == kind}
         if ways:
@@ -196,7 +201,6 @@ def compare(sides, arguments, batch, precision):
             found[f"pytorch_{kind}"] = best
             found[f"over_pytorch_{kind}"] = statistics.median(b / a for a, b in zip(ours, ways[best]))
     found["over_pytorch"] = min(found[f"over_pytorch_{kind}"] for kind in KINDS if f"over_pytorch_{kind}" in found)
-    without = f" (on one stream {found['over_one_stream']:.3f} times as long)" if one_stream else ""
     print(f"batch {batch}, {precision}: tardigrad {found['ms']:.3f} ms{without}" + "".join(
         f"; PyTorch {found[f'pytorch_{kind}']} {found[f'pytorch_{kind}_ms']:.3f} ms, {found[f'over_pytorch_{kind}']:.3f} "
         "times as fast" for kind in KINDS if f"pytorch_{kind}" in found), flush=True)
@@ -228,7 +232,7 @@ def compare_on_gpu(arguments):
     for batch in arguments.batch:
         for precision in arguments.precision:
             ours = Tardigrad(arguments.program, "--architecture", arguments.architecture, "--batch", batch, "--device", arguments.device, "--precision", precision)
-            sides = {"tardigrad": ours, "tardigrad on one stream": OnOneStream(ours), **gpu_sides(network, data, batch, precision, kinds)}
+            sides = {"tardigrad": ours, **{way: Without(ours, way) for way in WITHOUT}, **gpu_sides(network, data, batch, precision, kinds)}
             compare(sides, arguments, batch, precision)
             ours.close()
 

@@ -42,10 +42,18 @@ const char* name_of(ParameterGradients when) {
   return when == ParameterGradients::beside ? "beside" : "in turn";
 }
 
+const char* name_of(FirstLayers how) { return how == FirstLayers::fused ? "fused" : "apart"; }
+
 bool has_convolutions(const Architecture& architecture) { return have_convolutions(architecture.layers()); }
 
 bool may_pad_images(const Architecture& architecture) {
   return only_convolutions_read(architecture.layers());
+}
+
+bool is_way_of(const Architecture& architecture, const WayToCompute& way) {
+  const bool pads = way.format == ActivationFormat::channels_last_padded;
+  const bool fuses = way.first_layers == FirstLayers::fused;
+  return (!pads || may_pad_images(architecture)) && (!fuses || may_fuse_first_layers(architecture));
 }
 
 std::vector<ActivationFormat> activation_formats(const Architecture& architecture, Precision precision) {
@@ -75,6 +83,18 @@ std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Prec
   return ways;
 }
 
+std::vector<WayToCompute> ways_on_one_stream(const Architecture& architecture, Precision precision,
+                                             bool deterministic) {
+  std::vector<WayToCompute> ways = ways_to_compute(architecture, precision, deterministic);
+  if (deterministic || !may_fuse_first_layers(architecture)) return ways;
+  const std::size_t apart = ways.size();
+  for (std::size_t i = 0; i < apart; ++i) {
+    ways.push_back(ways[i]);
+    ways.back().first_layers = FirstLayers::fused;
+  }
+  return ways;
+}
+
 std::optional<Blueprint> blueprint_beside(const Architecture& architecture, int batch, WayToCompute way) {
   constexpr std::size_t most_bytes = std::size_t{256} << 20;
   way.parameter_gradients = ParameterGradients::beside;
@@ -92,7 +112,7 @@ std::optional<Blueprint> blueprint_beside(const Architecture& architecture, int 
 std::size_t largest_bytes(const Architecture& architecture, int batch, Precision precision,
                           bool deterministic) {
   std::size_t bytes = 0;
-  for (const WayToCompute& way : ways_to_compute(architecture, precision, deterministic)) {
+  for (const WayToCompute& way : ways_on_one_stream(architecture, precision, deterministic)) {
     bytes = std::max(bytes, make_blueprint(architecture, batch, way).bytes);
     if (deterministic) continue;
     if (const auto beside = blueprint_beside(architecture, batch, way)) {

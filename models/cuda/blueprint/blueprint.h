@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/bf16.h"
+#include "kernels/conv_relu_pool.h"
 #include "kernels/image_batch.h"
 #include "kernels/memory_format.h"
 #include "kernels/norm.h"
@@ -40,11 +41,24 @@ enum class ParameterGradients {
 
 const char* name_of(ParameterGradients when);
 
+/// Says what computes the first layers of a network that begins with a convolution, ReLU and 2×2 max-pool.
+enum class FirstLayers {
+  /// A convolution of cuDNN's, and a kernel of ours behind it.
+  apart,
+  /// One kernel of ours each way (conv_relu_pool.h), which reads the weights where they lie in the flat
+  /// vector.
+  /// What the convolution gives, the largest activation of many networks, is never in memory.
+  fused,
+};
+
+const char* name_of(FirstLayers how);
+
 /// Says what a network is computed in.
 struct WayToCompute {
   Precision precision = Precision::fp32;
   ActivationFormat format = ActivationFormat::channel_major;
   ParameterGradients parameter_gradients = ParameterGradients::in_turn;
+  FirstLayers first_layers = FirstLayers::apart;
 
   bool operator==(const WayToCompute&) const = default;
 };
@@ -116,6 +130,14 @@ struct BiasReluMaxPoolStage {
   PoolShape shape;
   std::size_t bias = 0;     ///< In the flat parameters, like all those below.
   std::size_t winners = 0;  ///< In the network's memory, like all else below.
+  ActivationId input = 0, output = 0;
+};
+
+/// Is a convolution of the images with its bias, ReLU and 2×2 max-pool.
+struct ConvReluPoolStage {
+  ConvPoolShape shape;
+  std::size_t weight = 0, bias = 0;
+  std::size_t winners = 0;
   ActivationId input = 0, output = 0;
 };
 
@@ -194,8 +216,9 @@ struct JoinStage {
 };
 
 /// Is a stage that kernels of ours compute, without a library.
-using KernelStage = std::variant<BiasReluMaxPoolStage, BiasStage, ReluStage, GeluStage, DropoutStage,
-                                 NormStage, MaxPoolStage, AvgPoolStage, ReorderStage, ForkStage, JoinStage>;
+using KernelStage =
+    std::variant<ConvReluPoolStage, BiasReluMaxPoolStage, BiasStage, ReluStage, GeluStage, DropoutStage,
+                 NormStage, MaxPoolStage, AvgPoolStage, ReorderStage, ForkStage, JoinStage>;
 
 using Stage = std::variant<ConvolutionStage, LinearStage, KernelStage>;
 
@@ -254,17 +277,28 @@ bool has_convolutions(const Architecture& architecture);
 /// Tells whether all that reads the images are convolutions of one group, which padding does not matter to.
 bool may_pad_images(const Architecture& architecture);
 
+/// Tells whether the network begins with layers that FirstLayers::fused is for.
+bool may_fuse_first_layers(const Architecture& architecture);
+
+/// Tells whether the network can be computed that way.
+bool is_way_of(const Architecture& architecture, const WayToCompute& way);
+
 /// Lays a network out. Throws std::invalid_argument where an activation of a batch has 2^32 elements or more,
-/// std::logic_error for padded images that may not be.
+/// std::logic_error for a way that it cannot be computed.
 Blueprint make_blueprint(const Architecture& architecture, int batch, const WayToCompute& way);
 
 /// Returns the ways worth trying, in the order in which a deterministic run tries them.
 std::vector<ActivationFormat> activation_formats(const Architecture& architecture, Precision precision);
 
-/// Returns the ways worth trying for a precision, which itself comes first. Where times decide, a more exact
-/// one may be no slower; where the choice is `deterministic`, there is none.
+/// Returns the ways worth trying for a precision, which itself comes first, on one stream and with all
+/// convolutions by cuDNN. Where times decide, a more exact one may be no slower; where the choice is
+/// `deterministic`, there is none.
 std::vector<WayToCompute> ways_to_compute(const Architecture& architecture, Precision precision,
                                           bool deterministic);
+
+/// Returns these ways, and where times decide those with fused first layers, too.
+std::vector<WayToCompute> ways_on_one_stream(const Architecture& architecture, Precision precision,
+                                             bool deterministic);
 
 /// Lays a network out by the way with ParameterGradients::beside if that is worth trying: if there is a
 /// gradient with respect to an input to be computed beside that of a weight, and memory is so small that the

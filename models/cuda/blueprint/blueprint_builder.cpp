@@ -9,6 +9,7 @@
 
 #include "kernels/bias_relu_max_pool_backward.h"
 #include "kernels/channel_bias.h"
+#include "kernels/conv_relu_pool.h"
 #include "models/cuda/blueprint/blueprint.h"
 #include "models/cuda/blueprint/blueprint_memory.h"
 #include "models/cuda/blueprint/packed_parameters.h"
@@ -25,6 +26,40 @@ const Spec* layer_at(Rest rest, std::size_t l) {
 }
 
 bool relu_follows(Rest rest) { return layer_at<Relu>(rest, 0) != nullptr; }
+
+/// The 2×2 max-pool behind a ReLU, if these are next.
+const MaxPool* pool_behind_relu(Rest rest) {
+  const auto* pool = layer_at<MaxPool>(rest, 1);
+  return relu_follows(rest) && pool && pool->is_2x2() ? pool : nullptr;
+}
+
+/// What a 2×2 max-pool gives, behind such images and a ReLU that `rest` begins with. Linear layers have their
+/// inputs channel-major, as PyTorch does.
+ImageBatch pooled_images(ImageBatch images, const MaxPool& pool, Rest rest) {
+  images.channels = static_cast<std::size_t>(pool.channels);
+  images.pixels = static_cast<std::size_t>(pool.out_height() * pool.out_width());
+  if (layer_at<Flatten>(rest, 2)) images.format = MemoryFormat::channel_major;
+  return images;
+}
+
+/// In memory as channel-major images.
+ConvPoolShape conv_pool_shape(const models::Convolution& convolution, std::size_t batch) {
+  return {.batch = batch,
+          .input_channels = static_cast<std::size_t>(convolution.in_channels),
+          .height = static_cast<std::size_t>(convolution.height),
+          .width = static_cast<std::size_t>(convolution.width),
+          .channels = static_cast<std::size_t>(convolution.out_channels),
+          .kernel = static_cast<unsigned>(convolution.kernel),
+          .padding = static_cast<unsigned>(convolution.padding)};
+}
+
+/// The convolution that the first layers begin with, if one kernel can compute all three.
+const models::Convolution* fusable_convolution(Rest layers) {
+  const auto* convolution = layer_at<models::Convolution>(layers, 0);
+  if (!convolution || !pool_behind_relu(layers.subspan(1))) return nullptr;
+  const bool plain = convolution->bias_offset && convolution->stride == 1 && convolution->groups == 1;
+  return plain && conv_pool_shape(*convolution, 1).is_supported() ? convolution : nullptr;
+}
 
 WindowShape window_shape(const PoolWindows& pool, const ImageBatch& images) {
   return {.batch = images.batch,
@@ -61,7 +96,9 @@ void require_small(const ImageBatch& shape) {
 class Builder {
  public:
   Builder(const Architecture& architecture, int batch, const WayToCompute& way)
-      : architecture_(architecture) {
+      : architecture_(architecture),
+        batch_(static_cast<std::size_t>(batch)),
+        fused_(way.first_layers == FirstLayers::fused) {
     plan_.batch = batch;
     plan_.way = way;
     plan_.element = element_of(way.precision);
@@ -71,11 +108,13 @@ class Builder {
 
   Blueprint build() {
     begin_with_images();
-    add_all(architecture_.layers());
+    Rest layers(architecture_.layers());
+    if (fused_) layers = layers.subspan(add_fused(layers));
+    add_all(layers);
     plan_.logits = now_;
     memory_.place_gradients();
-    plan_.labels = memory_.take(batch() * sizeof(std::int32_t));
-    plan_.losses = memory_.take(batch() * sizeof(float));
+    plan_.labels = memory_.take(batch_ * sizeof(std::int32_t));
+    plan_.losses = memory_.take(batch_ * sizeof(float));
     plan_.mask_starts = memory_.take(plan_.dropouts * sizeof(std::uint64_t));
     plan_.partial_sums = memory_.take(partial_sums_ * sizeof(float));
     parameters_.place(memory_);
@@ -85,23 +124,21 @@ class Builder {
 
  private:
   ImageBatch images_of(int channels, int height, int width) const {
-    return {batch(), static_cast<std::size_t>(channels), static_cast<std::size_t>(height * width), format_};
+    return {batch_, static_cast<std::size_t>(channels), static_cast<std::size_t>(height * width), format_};
   }
 
   void want_partial_sums(std::size_t floats) { partial_sums_ = std::max(partial_sums_, floats); }
 
-  std::size_t batch() const { return static_cast<std::size_t>(plan_.batch); }
   const Activation& now() const { return plan_[now_]; }
 
   void begin_with_images() {
     const ImageShape& images = architecture_.input();
     auto channels = static_cast<std::size_t>(images.channels);
-    if (plan_.way.format == ActivationFormat::channels_last_padded) {
-      if (!may_pad_images(architecture_)) throw std::logic_error("padded images for more than convolutions");
+    // Only cuDNN's convolutions read padded images faster.
+    if (plan_.way.format == ActivationFormat::channels_last_padded && !fused_) {
       channels = round_up(channels, library_alignment / size_of(plan_.element));
     }
-    const ImageBatch shape{batch(), channels, static_cast<std::size_t>(images.height * images.width),
-                           format_};
+    const ImageBatch shape{batch_, channels, static_cast<std::size_t>(images.height * images.width), format_};
     plan_.images = now_ = memory_.add(shape, false);
   }
 
@@ -112,8 +149,8 @@ class Builder {
     return {input, now_};
   }
 
-  void add_all(const std::vector<LayerSpec>& layers) {
-    for (Rest rest(layers); !rest.empty();) {
+  void add_all(Rest rest) {
+    while (!rest.empty()) {
       const std::size_t taken =
           std::visit([&](const auto& layer) { return add(layer, rest.subspan(1)); }, rest.front());
       rest = rest.subspan(1 + taken);
@@ -140,9 +177,8 @@ class Builder {
                          .input = input,
                          .output = output});
     if (!convolution.bias_offset) return 0;
-    const auto* pool = layer_at<MaxPool>(rest, 1);
-    if (relu_follows(rest) && pool && pool->is_2x2()) {
-      add_pool(convolution, *pool, layer_at<Flatten>(rest, 2) != nullptr);
+    if (const MaxPool* pool = pool_behind_relu(rest)) {
+      add_pool(convolution, *pool, rest);
       return 2;
     }
     want_partial_sums(ChannelBiasBackward<float>::partial_sums_size(now().shape));
@@ -154,16 +190,32 @@ class Builder {
     return bias.relu ? 1 : 0;
   }
 
-  /// Bias, ReLU and 2×2 max-pool. Linear layers have their inputs channel-major, as PyTorch does.
-  void add_pool(const models::Convolution& convolution, const MaxPool& pool, bool flatten_follows) {
-    const PoolShape shape{.batch = batch(),
+  /// Adds the first three layers as one stage, and returns their number.
+  std::size_t add_fused(Rest layers) {
+    const models::Convolution* convolution = fusable_convolution(layers);
+    const Rest rest = layers.subspan(1);
+    const ImageBatch pooled = pooled_images(now().shape, *pool_behind_relu(rest), rest);
+    ConvReluPoolStage stage{.shape = conv_pool_shape(*convolution, batch_),
+                            .weight = convolution->weight_offset,
+                            .bias = *convolution->bias_offset};
+    stage.shape.input_format = now().shape.format;
+    stage.shape.output_format = pooled.format;
+    stage.winners = memory_.take(pooled.size());
+    std::tie(stage.input, stage.output) = give(pooled, true);
+    plan_.stages.push_back(stage);
+    want_partial_sums(ConvReluPoolBackward<float>::partial_sums_size(stage.shape));
+    return 3;
+  }
+
+  /// Bias, ReLU and 2×2 max-pool.
+  void add_pool(const models::Convolution& convolution, const MaxPool& pool, Rest rest) {
+    const ImageBatch pooled = pooled_images(now().shape, pool, rest);
+    const PoolShape shape{.batch = batch_,
                           .channels = static_cast<std::size_t>(convolution.out_channels),
                           .height = static_cast<std::size_t>(convolution.out_height()),
                           .width = static_cast<std::size_t>(convolution.out_width()),
                           .input_format = format_,
-                          .output_format = flatten_follows ? MemoryFormat::channel_major : format_};
-    ImageBatch pooled = images_of(pool.channels, pool.out_height(), pool.out_width());
-    pooled.format = shape.output_format;
+                          .output_format = pooled.format};
     const std::size_t winners = memory_.take(shape.output_size());
     const auto [input, output] = give(pooled, true);
     plan_.stages.push_back(BiasReluMaxPoolStage{.shape = shape,
@@ -183,7 +235,7 @@ class Builder {
                       .weight = parameters_.linear_weight(linear),
                       .bias = parameters_.linear_bias(linear),
                       .wants_input_gradient = now().wants_gradient};
-    std::tie(stage.input, stage.sums) = give(features_of(batch(), linear.output_size()), true);
+    std::tie(stage.input, stage.sums) = give(features_of(batch_, linear.output_size()), true);
     stage.output = now_ = stage.relu ? memory_.add_reader(stage.sums) : stage.sums;
     plan_.stages.push_back(stage);
     return stage.relu ? 1 : 0;
@@ -236,7 +288,7 @@ class Builder {
         now().shape);
     AvgPoolStage stage{.shape = row};
     stage.shape.window_width = static_cast<unsigned>(pool.pixels);
-    return add_stage(stage, features_of(batch(), pool.output_size()));
+    return add_stage(stage, features_of(batch_, pool.output_size()));
   }
 
   /// Only what lies otherwise in memory is moved.
@@ -247,7 +299,7 @@ class Builder {
       shape.format = MemoryFormat::channel_major;
       add_stage(ReorderStage(), shape);
     }
-    now_ = memory_.add_view(now_, features_of(batch(), flatten.size));
+    now_ = memory_.add_view(now_, features_of(batch_, flatten.size));
     return 0;
   }
 
@@ -283,6 +335,8 @@ class Builder {
   }
 
   const Architecture& architecture_;
+  std::size_t batch_;
+  bool fused_;
   Blueprint plan_;
   BlueprintMemory memory_{plan_};
   PackedParameters parameters_{plan_};
@@ -295,7 +349,12 @@ class Builder {
 
 }  // namespace
 
+bool may_fuse_first_layers(const Architecture& architecture) {
+  return fusable_convolution(architecture.layers()) != nullptr;
+}
+
 Blueprint make_blueprint(const Architecture& architecture, int batch, const WayToCompute& way) {
+  if (!is_way_of(architecture, way)) throw std::logic_error("a way that this network cannot be computed");
   return Builder(architecture, batch, way).build();
 }
 

@@ -6,6 +6,7 @@
 #include "kernels/bias_relu_max_pool.h"
 #include "kernels/bias_relu_max_pool_backward.h"
 #include "kernels/channel_bias.h"
+#include "kernels/conv_relu_pool.h"
 #include "kernels/elementwise.h"
 #include "kernels/reorder_images.h"
 
@@ -17,6 +18,29 @@ template <typename Number>
 class Kernels {
  public:
   explicit Kernels(const Pass& pass) : pass_(pass) {}
+
+  void forward(const ConvReluPoolStage& stage) const {
+    ConvReluPool<Number> operation;
+    operation.shape = stage.shape;
+    operation.input = value(stage.input);
+    operation.weight = pass_.parameters + stage.weight;
+    operation.bias = pass_.parameters + stage.bias;
+    operation.output = value(stage.output);
+    operation.winners = static_cast<std::uint8_t*>(pass_.at(stage.winners));
+    operation.launch(pass_.stream);
+  }
+
+  void backward(const ConvReluPoolStage& stage) const {
+    ConvReluPoolBackward<Number> operation;
+    operation.shape = stage.shape;
+    operation.input = value(stage.input);
+    operation.output_gradient = gradient_of(stage.output);
+    operation.winners = static_cast<const std::uint8_t*>(pass_.at(stage.winners));
+    operation.weight_gradient = pass_.gradient + stage.weight;
+    operation.bias_gradient = pass_.gradient + stage.bias;
+    operation.partial_sums = scratch();
+    operation.launch(pass_.stream);
+  }
 
   void forward(const BiasReluMaxPoolStage& stage) const {
     BiasReluMaxPool<Number> operation;

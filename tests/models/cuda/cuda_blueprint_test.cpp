@@ -40,6 +40,9 @@ std::vector<std::pair<std::size_t, std::size_t>> pieces(const Blueprint& plan) {
     if (const auto* pool = std::get_if<BiasReluMaxPoolStage>(stage)) {
       take(pool->winners, pool->shape.output_size());
     }
+    if (const auto* first = std::get_if<ConvReluPoolStage>(stage)) {
+      take(first->winners, first->shape.output_size());
+    }
   }
   return pieces;
 }
@@ -65,7 +68,10 @@ TEST(CudaBlueprint, LaysOutMemoryWithoutOverlaps) {
     for (const Precision precision : {Precision::fp32, Precision::bf16}) {
       for (const ActivationFormat format : activation_formats(architecture, precision)) {
         for (const auto when : {ParameterGradients::in_turn, ParameterGradients::beside}) {
-          expect_no_overlaps(make_blueprint(architecture, 3, {precision, format, when}));
+          for (const auto first : {FirstLayers::apart, FirstLayers::fused}) {
+            const WayToCompute way{precision, format, when, first};
+            if (is_way_of(architecture, way)) expect_no_overlaps(make_blueprint(architecture, 3, way));
+          }
         }
       }
     }
@@ -94,6 +100,48 @@ TEST(CudaBlueprint, ComputesParameterGradientsBesideWhereThereIsRoomAndUse) {
   EXPECT_FALSE(beside("cnn", 2000)) << "400 MiB";
   EXPECT_FALSE(beside("cnn", 500'000)) << "more than can be counted";
   EXPECT_FALSE(beside("logistic", 32)) << "no gradient goes down";
+}
+
+TEST(CudaBlueprint, FusesFirstLayersThatOneKernelComputes) {
+  const auto fuses = [](const std::string& layers, const ImageShape& images = {3, 12, 12}) {
+    const Architecture architecture =
+        make_network("layers = [" + layers + R"(, "flatten", {linear = "classes"}])", images);
+    const WayToCompute fused{.first_layers = FirstLayers::fused};
+    if (may_fuse_first_layers(architecture)) {
+      EXPECT_TRUE(make_blueprint(architecture, 2, fused).all<ConvolutionStage>().empty());
+      return true;
+    }
+    EXPECT_THROW(make_blueprint(architecture, 2, fused), std::logic_error);
+    return false;
+  };
+  const std::string behind = R"(, "relu", {max_pool = 2})";
+  const std::string conv = "{conv = 8, kernel = 3, padding = 1}";
+  EXPECT_TRUE(fuses(conv + behind));
+  EXPECT_TRUE(fuses("{conv = 8, kernel = 5}" + behind));
+  EXPECT_FALSE(fuses("{conv = 8, kernel = 1}" + behind));
+  EXPECT_FALSE(fuses("{conv = 8, kernel = 7, padding = 3}" + behind));
+  EXPECT_FALSE(fuses("{conv = 8, kernel = 3, padding = 1, stride = 2}" + behind));
+  EXPECT_FALSE(fuses("{conv = 9, kernel = 3, padding = 1, groups = 3}" + behind));
+  EXPECT_FALSE(fuses("{conv = 8, kernel = 3, padding = 1, bias = false}" + behind));
+  EXPECT_FALSE(fuses(conv + behind, {8, 12, 12})) << "too many channels";
+  EXPECT_FALSE(fuses(conv + behind, {3, 4, 2000})) << "rows too long";
+  EXPECT_FALSE(fuses(conv + R"(, "relu", {max_pool = 3})"));
+  EXPECT_FALSE(fuses(conv + R"(, "gelu", {max_pool = 2})"));
+  EXPECT_FALSE(fuses(conv + R"(, {max_pool = 2}, "relu")"));
+  EXPECT_FALSE(fuses(R"("gelu", )" + conv + behind));
+}
+
+TEST(CudaBlueprint, TriesFusedFirstLayersWhereTimesDecide) {
+  const Architecture cnn = make_architecture("cnn", {3, 32, 32}, 10);
+  EXPECT_LT(make_blueprint(cnn, 32, {.first_layers = FirstLayers::fused}).bytes,
+            make_blueprint(cnn, 32, {}).bytes);
+  const auto fused = [](const std::vector<WayToCompute>& ways) {
+    return std::ranges::count(ways, FirstLayers::fused, &WayToCompute::first_layers);
+  };
+  EXPECT_EQ(fused(ways_on_one_stream(cnn, Precision::fp32, false)), 3);
+  EXPECT_EQ(fused(ways_on_one_stream(cnn, Precision::fp32, true)), 0) << "nothing is measured";
+  const Architecture resnet = make_architecture("resnet8", {3, 32, 32}, 10);
+  EXPECT_EQ(fused(ways_on_one_stream(resnet, Precision::fp32, false)), 0);
 }
 
 TEST(CudaBlueprint, PadsImagesThatOnlyConvolutionsRead) {

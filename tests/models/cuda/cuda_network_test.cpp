@@ -89,7 +89,7 @@ struct Case {
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.architecture.substr(0, c.architecture.find('{')) << " on " << c.shape.channels << "x"
        << c.shape.height << "x" << c.shape.width << ", batch " << c.batch << ", " << name_of(c.way.precision)
-       << ", " << name_of(c.way.format);
+       << ", " << name_of(c.way.format) << ", first layers " << name_of(c.way.first_layers);
 }
 
 class CudaNetworks : public models::testing::OnGpu<::testing::TestWithParam<Case>> {};
@@ -140,7 +140,8 @@ TEST_P(CudaNetworks, AgreeWithDouble) {
   const Architecture architecture = models::testing::make_network(GetParam().architecture, GetParam().shape);
   const Problem problem(architecture, GetParam().batch);
   // By the algorithms that are measured to be the fastest once, in fp32: that takes longer than the rest.
-  const bool deterministic = GetParam().way.precision != Precision::fp32;
+  const WayToCompute& way = GetParam().way;
+  const bool deterministic = way.precision != Precision::fp32 || way.first_layers == FirstLayers::fused;
   expect_agreement_with_double(GetParam(), architecture, problem, gpu, deterministic);
 }
 
@@ -169,12 +170,15 @@ TEST_P(CudaNetworksWithoutNorms, AgreeWithDoubleWhereActivationsAreZero) {
   expect_agreement_with_double(GetParam(), architecture, problem, gpu, true);
 }
 
-/// In every memory format.
+/// In every memory format, with first layers apart and, where they may be, fused.
 std::vector<Case> cases_of(const std::string& name, const ImageShape& shape, int batch, Precision precision) {
   std::vector<Case> cases;
-  for (const ActivationFormat format :
-       activation_formats(models::testing::make_network(name, shape), precision)) {
-    cases.push_back({name, shape, batch, {.precision = precision, .format = format}});
+  const Architecture architecture = models::testing::make_network(name, shape);
+  for (const ActivationFormat format : activation_formats(architecture, precision)) {
+    for (const FirstLayers first : {FirstLayers::apart, FirstLayers::fused}) {
+      const WayToCompute way{.precision = precision, .format = format, .first_layers = first};
+      if (is_way_of(architecture, way)) cases.push_back({name, shape, batch, way});
+    }
   }
   return cases;
 }
@@ -229,11 +233,11 @@ TEST_F(CudaNetwork, GivesTheSameBitsInEveryDeterministicRun) {
   }
 }
 
-class CudaNetworkInAGraph : public CudaNetwork, public ::testing::WithParamInterface<ParameterGradients> {};
+class CudaNetworkInAGraph : public CudaNetwork, public ::testing::WithParamInterface<WayToCompute> {};
 
 TEST_P(CudaNetworkInAGraph, GivesTheSameBits) {
   const Stream stream(gpu, "test");
-  Network network(stream, architecture_, batch, {.parameter_gradients = GetParam()});
+  Network network(stream, architecture_, batch, GetParam());
   network.use(choose(stream, network, true));
   put(stream, network, architecture_, problem_);
   const Result direct = gradient_of(stream, network, problem_);
@@ -258,8 +262,11 @@ TEST_P(CudaNetworkInAGraph, GivesTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(ParameterGradients, CudaNetworkInAGraph,
-                         ::testing::Values(ParameterGradients::in_turn, ParameterGradients::beside));
+constexpr WayToCompute beside{.parameter_gradients = ParameterGradients::beside};
+constexpr WayToCompute fused{.first_layers = FirstLayers::fused};
+constexpr WayToCompute both{.parameter_gradients = ParameterGradients::beside,
+                            .first_layers = FirstLayers::fused};
+INSTANTIATE_TEST_SUITE_P(Ways, CudaNetworkInAGraph, ::testing::Values(WayToCompute(), beside, fused, both));
 
 TEST_F(CudaNetwork, EvaluatesPartOfABatch) {
   const Stream stream(gpu, "test");

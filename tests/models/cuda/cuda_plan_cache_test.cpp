@@ -29,6 +29,14 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
     return plan;
   }
 
+  Plan fused_plan() {
+    Plan fused = plan(Precision::fp32);
+    fused.way.first_layers = FirstLayers::fused;
+    fused.unfused = fused.convolutions.front();
+    fused.convolutions.erase(fused.convolutions.begin());
+    return fused;
+  }
+
   std::filesystem::path file() const { return cache_.file_of(key_); }
 
   std::string content() const {
@@ -136,12 +144,16 @@ TEST_F(CudaPlanCache, RefusesTextsThatAreNoPlan) {
     changed.replace(changed.find(from), from.size(), to);
     return changed;
   };
-  for (const std::string& text : {std::string("null"), std::string("[1]"), with("\"fp32\"", "\"fp8\""),
-                                  with("channel-major", "channel-minor"), with("in turn", "in time"),
-                                  with("\"math\":", "\"math\":9"), with("\"algorithm\":", "\"algorithm\":-1"),
-                                  with("forward", "four"), with("\"linears\":[", "\"linears\":[[],")}) {
+  for (const std::string& text :
+       {std::string("null"), std::string("[1]"), with("\"fp32\"", "\"fp8\""),
+        with("channel-major", "channel-minor"), with("in turn", "in time"), with("apart", "a part"),
+        with("\"math\":", "\"math\":9"), with("\"algorithm\":", "\"algorithm\":-1"), with("forward", "four"),
+        with("\"linears\":[", "\"linears\":[[],")}) {
     EXPECT_THROW(plan_from_json(text), std::invalid_argument) << text;
   }
+  const std::string fused = plan_to_json(fused_plan());
+  EXPECT_EQ(plan_to_json(plan_from_json(fused)), fused);
+  EXPECT_THROW(plan_from_json(with("apart", "fused")), std::invalid_argument) << "but unfused how?";
 }
 
 TEST_F(CudaPlanCache, MakesNetworksByThePlanThatIsKept) {
@@ -176,16 +188,36 @@ TEST_F(CudaPlanCache, MakesNetworksOnOneStreamThatAreToUseNoMore) {
   EXPECT_EQ(way(), WayToCompute());
 }
 
+TEST_F(CudaPlanCache, MakesNetworksWithFusedFirstLayersUnlessTheyAreToBeUnfused) {
+  NetworkOptions options;
+  options.plan_folder = file().parent_path();
+  const Plan fused = fused_plan();
+  cache_.store(plan_key(gpu, architecture_, batch, options), fused);
+  const auto first_layers = [&] {
+    const Stream stream(gpu, "test");
+    return make_network(stream, architecture_, batch, options)->blueprint().way.first_layers;
+  };
+  EXPECT_EQ(first_layers(), FirstLayers::fused);
+  options.unfused = true;
+  EXPECT_EQ(first_layers(), FirstLayers::apart);
+}
+
 TEST_F(CudaPlanCache, DoesNotUseAPlanOfAnotherNetwork) {
+  const Architecture architecture = make_architecture("mlp:16", {1, 8, 8}, 10);
   NetworkOptions options{.deterministic = true};
-  options.plan_folder = folder_.path() / "plans";
-  Plan shorter = plan(Precision::fp32);
-  shorter.linears.pop_back();
-  cache_.store(plan_key(gpu, architecture_, batch, options), shorter);
-  ::testing::internal::CaptureStderr();
-  const Stream stream(gpu, "test");
-  EXPECT_NO_THROW(make_network(stream, architecture_, batch, options));
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("does not work here"));
+  Plan others[3];  // the first one has too few layers
+  others[1].way.format = ActivationFormat::channels_last_padded;
+  others[2].way.first_layers = FirstLayers::fused;
+  others[2].unfused.emplace();
+  for (int i = 0; i < 3; ++i) {
+    // A folder of its own: what is chosen once in a process is not looked up again.
+    options.plan_folder = folder_.path() / std::to_string(i);
+    PlanCache(options.plan_folder).store(plan_key(gpu, architecture, batch, options), others[i]);
+    ::testing::internal::CaptureStderr();
+    const Stream stream(gpu, "test");
+    EXPECT_NO_THROW(make_network(stream, architecture, batch, options));
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("does not work here"));
+  }
 }
 
 TEST_F(CudaPlanCache, TellsApartWhatPlansDependOn) {

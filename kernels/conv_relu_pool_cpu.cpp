@@ -1,0 +1,168 @@
+#include <algorithm>
+#include <vector>
+
+#include "kernels/conv_relu_pool_math.h"
+#include "kernels/require.h"
+
+namespace tardigrad {
+namespace {
+
+/// Calls visit(i, pixel) for every pixel that a kernel reads, which has its first at (row, column) of image n
+/// with its padding: in the order of one output's weights, which i counts.
+template <typename Number, typename Visit>
+void for_each_pixel(const ConvPoolShape& shape, const Number* input, std::size_t n, std::size_t row,
+                    std::size_t column, const Visit& visit) {
+  const ImageStrides strides = input_strides(shape);
+  const PaddedPlanes planes(shape);
+  std::size_t i = 0;
+  for (std::size_t c = 0; c < shape.input_channels; ++c) {
+    const Number* const plane = input + n * strides.image + c * strides.channel;
+    for (unsigned y = 0; y < shape.kernel; ++y) {
+      for (unsigned x = 0; x < shape.kernel; ++x) {
+        visit(i++, planes.at(plane, static_cast<unsigned>(row) + y, static_cast<unsigned>(column) + x));
+      }
+    }
+  }
+}
+
+/// Calls visit(place, o, output) for every element of the output, which lies at `output`.
+template <typename Visit>
+void for_each_window(const PoolShape& pool, const Visit& visit) {
+  const ImageStrides strides = output_strides(pool);
+  for (std::size_t n = 0; n < pool.batch; ++n) {
+    for (std::size_t y = 0; y < pool.output_height(); ++y) {
+      for (std::size_t x = 0; x < pool.output_width(); ++x) {
+        const WindowPlace place{n, y, x};
+        for (std::size_t o = 0; o < pool.channels; ++o) {
+          visit(place, o, place.output(strides) + o * strides.channel);
+        }
+      }
+    }
+  }
+}
+
+template <typename Operation>
+void check_shape(const Operation& operation) {
+  require<Operation>(operation.shape.is_supported(), "a shape that is not supported");
+  require<Operation>(countable(operation.shape.pool()), "too many windows, expected fewer than 2^32");
+}
+
+}  // namespace
+
+PoolShape ConvPoolShape::pool() const {
+  const auto output_of = [this](std::size_t size) {
+    const std::size_t padded = size + 2 * std::size_t{padding};
+    return padded < kernel ? 0 : padded - kernel + 1;
+  };
+  return {batch, channels, output_of(height), output_of(width), MemoryFormat::channel_major, output_format};
+}
+
+bool ConvPoolShape::is_supported() const {
+  if (kernel != 3 && kernel != 5) return false;
+  if (padding >= kernel || input_channels == 0 || input_channels > most_input_channels) return false;
+  const std::size_t plane_floats = std::size_t{kernel + 1} * (width + 2 * std::size_t{padding} + 1);
+  return plane_floats * input_channels <= forward_band_floats && plane_floats <= backward_band_floats;
+}
+
+template <typename Number>
+void check(const ConvReluPool<Number>& operation) {
+  using Operation = ConvReluPool<Number>;
+  check_shape(operation);
+  require<Operation>(operation.input != nullptr, "input is null");
+  require<Operation>(operation.weight != nullptr, "weight is null");
+  require<Operation>(operation.bias != nullptr, "bias is null");
+  require<Operation>(operation.output != nullptr, "output is null");
+}
+
+template <typename Number>
+void check(const ConvReluPoolBackward<Number>& operation) {
+  using Operation = ConvReluPoolBackward<Number>;
+  check_shape(operation);
+  require<Operation>(operation.input != nullptr, "input is null");
+  require<Operation>(operation.output_gradient != nullptr, "output_gradient is null");
+  require<Operation>(operation.winners != nullptr, "winners is null");
+  require<Operation>(operation.weight_gradient != nullptr, "weight_gradient is null");
+  require<Operation>(operation.bias_gradient != nullptr, "bias_gradient is null");
+}
+
+template <typename Number>
+void ConvReluPool<Number>::run() const {
+  if (shape.output_size() == 0) return;
+  check(*this);
+  const std::size_t weights_of_one = shape.weight_size() / shape.channels;
+  for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
+    const float* const weights = weight + o * weights_of_one;
+    float sums[4] = {};
+    for (std::size_t i = 0; i < 4; ++i) {
+      for_each_pixel(shape, input, place.n, 2 * place.y + i / 2, 2 * place.x + i % 2,
+                     [&](std::size_t w, float pixel) { sums[i] = multiply_add(weights[w], pixel, sums[i]); });
+    }
+    const auto [value, winner] = pool_window(sums[0], sums[1], sums[2], sums[3], bias[o]);
+    output[at] = nearest<Number>(value);
+    if (winners != nullptr) winners[at] = winner;
+  });
+}
+
+template <typename Number>
+std::size_t ConvReluPoolBackward<Number>::partial_sums_size(const ConvPoolShape& shape) {
+  return parts_of(shape) * (shape.weight_size() + shape.channels);
+}
+
+template <typename Number>
+void ConvReluPoolBackward<Number>::run() const {
+  if (shape.channels == 0) return;
+  check(*this);
+  std::vector<double> weight_sums(shape.weight_size());
+  std::vector<double> bias_sums(shape.channels);
+  const std::size_t weights_of_one = shape.weight_size() / shape.channels;
+  for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
+    const std::size_t winner = winners[at];
+    if (winner >= no_winner) return;
+    const double gradient = widen(output_gradient[at]);
+    double* const sums = weight_sums.data() + o * weights_of_one;
+    for_each_pixel(shape, input, place.n, 2 * place.y + winner / 2, 2 * place.x + winner % 2,
+                   [&](std::size_t w, float pixel) { sums[w] += gradient * static_cast<double>(pixel); });
+    bias_sums[o] += gradient;
+  });
+  const auto round = [](double sum) { return static_cast<float>(sum); };
+  std::ranges::transform(weight_sums, weight_gradient, round);
+  std::ranges::transform(bias_sums, bias_gradient, round);
+}
+
+template <typename Number>
+double ConvReluPool<Number>::bytes() const {
+  const std::size_t result_bytes = sizeof(Number) + (winners != nullptr ? sizeof(std::uint8_t) : 0);
+  return static_cast<double>(shape.input_size() * sizeof(Number) + shape.output_size() * result_bytes +
+                             (shape.weight_size() + shape.channels) * sizeof(float));
+}
+
+template <typename Number>
+double ConvReluPool<Number>::flops() const {
+  // A window has four sums of products, and then what BiasReluMaxPool counts.
+  const std::size_t taps = shape.input_channels * shape.kernel * shape.kernel;
+  return static_cast<double>(shape.output_size() * (4 * 2 * taps + 8));
+}
+
+template <typename Number>
+double ConvReluPoolBackward<Number>::bytes() const {
+  return static_cast<double>(shape.input_size() * sizeof(Number) +
+                             shape.output_size() * (sizeof(Number) + sizeof(std::uint8_t)) +
+                             (shape.weight_size() + shape.channels) * sizeof(float));
+}
+
+template <typename Number>
+double ConvReluPoolBackward<Number>::flops() const {
+  const std::size_t taps = shape.input_channels * shape.kernel * shape.kernel;
+  return static_cast<double>(shape.output_size() * (2 * taps + 1));
+}
+
+template struct ConvReluPool<float>;
+template struct ConvReluPool<Bf16>;
+template struct ConvReluPoolBackward<float>;
+template struct ConvReluPoolBackward<Bf16>;
+template void check(const ConvReluPool<float>&);
+template void check(const ConvReluPool<Bf16>&);
+template void check(const ConvReluPoolBackward<float>&);
+template void check(const ConvReluPoolBackward<Bf16>&);
+
+}  // namespace tardigrad
