@@ -118,7 +118,7 @@ void ConvReluPoolBackward<Number>::run() const {
   for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
     const std::size_t winner = winners[at];
     if (winner >= no_winner) return;
-    const double gradient = widen(output_gradient[at]);
+    const auto gradient = static_cast<double>(widen(output_gradient[at]));
     double* const sums = weight_sums.data() + o * weights_of_one;
     for_each_pixel(shape, input, place.n, 2 * place.y + winner / 2, 2 * place.x + winner % 2,
                    [&](std::size_t w, float pixel) { sums[w] += gradient * static_cast<double>(pixel); });
@@ -140,7 +140,7 @@ template <typename Number>
 double ConvReluPool<Number>::flops() const {
   // A window has four sums of products, and then what BiasReluMaxPool counts.
   const std::size_t taps = shape.input_channels * shape.kernel * shape.kernel;
-  return static_cast<double>(shape.output_size() * (4 * 2 * taps + 8));
+  return static_cast<double>(shape.output_size() * (8 * taps + 8));
 }
 
 template <typename Number>

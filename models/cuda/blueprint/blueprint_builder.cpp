@@ -37,7 +37,7 @@ const MaxPool* pool_behind_relu(Rest rest) {
 /// inputs channel-major, as PyTorch does.
 ImageBatch pooled_images(ImageBatch images, const MaxPool& pool, Rest rest) {
   images.channels = static_cast<std::size_t>(pool.channels);
-  images.pixels = static_cast<std::size_t>(pool.out_height() * pool.out_width());
+  images.pixels = static_cast<std::size_t>(pool.out_height()) * static_cast<std::size_t>(pool.out_width());
   if (layer_at<Flatten>(rest, 2)) images.format = MemoryFormat::channel_major;
   return images;
 }
