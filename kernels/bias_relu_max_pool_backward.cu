@@ -7,7 +7,6 @@
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/pool_threads.cuh"
-#include "kernels/require.h"
 
 namespace tardigrad {
 namespace {
@@ -178,17 +177,9 @@ template <typename Number>
 void BiasReluMaxPoolBackward<Number>::launch(CudaStream stream) const {
   if (shape.channels == 0) return;
   check(*this);
-  if (shape.windows() == 0) {
-    const std::size_t input_bytes = shape.input_size() * sizeof(Number);
-    check_cuda(cudaMemsetAsync(input_gradient, 0, input_bytes, stream), name, "cudaMemsetAsync");
-    check_cuda(cudaMemsetAsync(bias_gradient, 0, shape.channels * sizeof(float), stream), name,
-               "cudaMemsetAsync");
-    return;
-  }
-  require<BiasReluMaxPoolBackward>(partial_sums != nullptr, "partial_sums is null, but a GPU needs them");
-  launch_spread(*this, stream);
-  launch_add_parts(name, parts_of(shape).count, shape.channels, partial_sums, WriteFloats{bias_gradient},
-                   stream);
+  if (shape.windows() > 0) return launch_spread(*this, stream);
+  const std::size_t input_bytes = shape.input_size() * sizeof(Number);
+  check_cuda(cudaMemsetAsync(input_gradient, 0, input_bytes, stream), name, "cudaMemsetAsync");
 }
 
 template void BiasReluMaxPoolBackward<float>::launch(CudaStream) const;

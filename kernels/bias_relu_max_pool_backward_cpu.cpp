@@ -1,7 +1,6 @@
 #include "kernels/bias_relu_max_pool_backward.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/bias_relu_max_pool_backward_math.h"
 #include "kernels/require.h"
@@ -29,13 +28,13 @@ void check(const BiasReluMaxPoolBackward<Number>& pool) {
   require<Pool>(pool.output_gradient != nullptr, "output_gradient is null");
   require<Pool>(pool.winners != nullptr, "winners is null");
   require<Pool>(pool.input_gradient != nullptr, "input_gradient is null");
-  require<Pool>(pool.bias_gradient != nullptr, "bias_gradient is null");
+  require<Pool>(pool.partial_sums != nullptr, "partial_sums is null");
   require<Pool>(countable(pool.shape), "too many windows, expected fewer than 2^32");
 }
 
 template <typename Number>
-std::size_t BiasReluMaxPoolBackward<Number>::partial_sums_size(const PoolShape& shape) {
-  return parts_of(shape).count * shape.channels;
+PartialSums BiasReluMaxPoolBackward<Number>::sums(const PoolShape& shape) {
+  return {parts_of(shape).count, shape.channels};
 }
 
 template <typename Number>
@@ -45,26 +44,30 @@ void BiasReluMaxPoolBackward<Number>::run() const {
   const ImageStrides in = input_strides(shape);
   const ImageStrides out = output_strides(shape);
   if (shape.windows() == 0) std::fill_n(input_gradient, shape.input_size(), Number{});
-  std::vector<double> sums(shape.channels);
+  PartialSumsOnCpu bias_sums(sums(shape));
+  const ChannelParts parts = parts_of(shape);
   for (std::size_t n = 0; n < shape.batch; ++n) {
     for (std::size_t y = 0; y < shape.output_height(); ++y) {
       for (std::size_t x = 0; x < shape.output_width(); ++x) {
         const WindowPlace place{n, y, x};
+        const std::size_t window = (n * shape.output_height() + y) * shape.output_width() + x;
         for (std::size_t c = 0; c < shape.channels; ++c) {
           const std::size_t output = place.output(out) + c * out.channel;
-          sums[c] += spread(output_gradient[output], winners[output], extent(y, shape.height),
-                            extent(x, shape.width), in, input_gradient + place.input(in) + c * in.channel);
+          bias_sums.add(
+              window / parts.rows, c,
+              spread(output_gradient[output], winners[output], extent(y, shape.height),
+                     extent(x, shape.width), in, input_gradient + place.input(in) + c * in.channel));
         }
       }
     }
   }
-  std::transform(sums.begin(), sums.end(), bias_gradient, [](double sum) { return static_cast<float>(sum); });
+  bias_sums.write(partial_sums);
 }
 
 template <typename Number>
 double BiasReluMaxPoolBackward<Number>::bytes() const {
   return static_cast<double>(shape.output_size() * (sizeof(Number) + sizeof(std::uint8_t)) +
-                             shape.input_size() * sizeof(Number) + shape.channels * sizeof(float));
+                             shape.input_size() * sizeof(Number) + sums(shape).size() * sizeof(float));
 }
 
 template <typename Number>

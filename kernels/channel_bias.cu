@@ -32,11 +32,9 @@ void ChannelBias<Number>::launch(CudaStream stream) const {
 
 template <typename Number>
 void ChannelBiasBackward<Number>::launch(CudaStream stream) const {
-  if (shape.channels == 0) return;
+  if (shape.size() == 0) return;
   check(*this);
-  require<ChannelBiasBackward>(shape.size() == 0 || partial_sums != nullptr, "partial_sums is null");
-  launch_channel_sums<1>(name, shape, GateElement<Number>{*this}, WriteFloats{bias_gradient}, partial_sums,
-                         stream);
+  launch_channel_parts<1>(name, shape, GateElement<Number>{*this}, partial_sums, stream);
 }
 
 template void ChannelBias<float>::launch(CudaStream) const;

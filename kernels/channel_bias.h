@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "kernels/add_parts.h"
 #include "kernels/bf16.h"
 #include "kernels/image_batch.h"
 
@@ -38,15 +39,14 @@ struct ChannelBias {
 /// Computes the gradient of ChannelBias:
 ///
 ///     gated[n, c, p]   = 0 where activation[n, c, p] ≤ 0, output_gradient[n, c, p] elsewhere
-///     bias_gradient[c] = Σ gated[·, c, ·]
+///     partial_sums[part, c] = Σ gated[·, c, ·] over a part, which add up to the bias gradient
 ///
 /// Without an activation, which means without a ReLU, nothing is gated and `gated` not written. It may be the
-/// memory of either input. The sums are as in BiasReluMaxPoolBackward: on a GPU in fp32 over parts of the
-/// batch and then in float64, in the same order for the same shape; on a CPU in float64.
+/// memory of either input. The sums are as in BiasReluMaxPoolBackward: on a GPU in fp32, in the same order
+/// for the same shape; on a CPU in float64.
 ///
 /// Errors: std::logic_error for a null pointer (the activation may be one) or 2^32 elements or more; launch()
-/// also throws std::runtime_error with CUDA's text. Without images the bias gradient is 0; without channels
-/// nothing is done.
+/// also throws std::runtime_error with CUDA's text. Without images there are no parts, and nothing is done.
 template <typename Number>
 struct ChannelBiasBackward {
   static constexpr const char* name = "channel_bias_backward";
@@ -55,16 +55,14 @@ struct ChannelBiasBackward {
   const Number* activation = nullptr;  ///< What ChannelBias gave, or null.
   const Number* output_gradient = nullptr;
   Number* gated = nullptr;
-  float* bias_gradient = nullptr;  ///< [channels]
-  float* partial_sums = nullptr;   ///< [partial_sums_size(shape)], scratch; needed by launch() only
+  float* partial_sums = nullptr;  ///< [parts, channels], as sums(shape) counts them
 
-  /// Returns how many floats of scratch launch() needs.
-  static std::size_t partial_sums_size(const ImageBatch& shape);
+  static PartialSums sums(const ImageBatch& shape);
 
   /// Computes on the calling thread.
   void run() const;
 
-  /// Enqueues two kernels. The current device must be the stream's.
+  /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
   double bytes() const;

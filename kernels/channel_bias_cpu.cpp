@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <vector>
-
 #include "kernels/channel_bias_math.h"
 #include "kernels/channel_parts.h"
 
@@ -24,25 +21,27 @@ double ChannelBias<Number>::flops() const {
 }
 
 template <typename Number>
-std::size_t ChannelBiasBackward<Number>::partial_sums_size(const ImageBatch& shape) {
-  return channel_parts(shape.batch, shape.pixels, shape.format).count * shape.channels;
+PartialSums ChannelBiasBackward<Number>::sums(const ImageBatch& shape) {
+  return {channel_parts(shape).count, shape.channels};
 }
 
 template <typename Number>
 void ChannelBiasBackward<Number>::run() const {
-  if (shape.channels == 0) return;
+  if (shape.size() == 0) return;
   check(*this);
-  std::vector<double> sums(shape.channels);
+  PartialSumsOnCpu bias_sums(sums(shape));
+  const ChannelParts parts = channel_parts(shape);
   for (std::size_t place = 0; place < shape.size(); ++place) {
-    sums[shape.channel_of(place)] += static_cast<double>(gate_element(*this, place));
+    bias_sums.add(parts.part_of(shape, place), shape.channel_of(place),
+                  static_cast<double>(gate_element(*this, place)));
   }
-  std::transform(sums.begin(), sums.end(), bias_gradient, [](double sum) { return static_cast<float>(sum); });
+  bias_sums.write(partial_sums);
 }
 
 template <typename Number>
 double ChannelBiasBackward<Number>::bytes() const {
   const std::size_t images = activation ? 3 : 1;
-  return static_cast<double>(images * shape.size() * sizeof(Number) + shape.channels * sizeof(float));
+  return static_cast<double>(images * shape.size() * sizeof(Number) + sums(shape).size() * sizeof(float));
 }
 
 template <typename Number>

@@ -33,7 +33,7 @@ void check(const ChannelBias<Number>& operation) {
 template <typename Number>
 void check(const ChannelBiasBackward<Number>& operation) {
   using Operation = ChannelBiasBackward<Number>;
-  require<Operation>(operation.output_gradient && operation.bias_gradient, "a pointer is null");
+  require<Operation>(operation.output_gradient && operation.partial_sums, "a pointer is null");
   require<Operation>(!operation.activation || operation.gated, "gated is null");
   require<Operation>(operation.shape.is_countable(), "too many elements, expected fewer than 2^32");
 }

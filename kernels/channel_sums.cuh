@@ -3,14 +3,12 @@
 #include <cstddef>
 
 #include "kernels/channel_parts.h"
-#include "kernels/column_sums.cuh"
 #include "kernels/image_batch.h"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/pool_threads.cuh"
 
-/// Sums over all pixels of all images, channel by channel, in an order that is fixed by the shape: fp32 over
-/// parts of the batch, then float64 over the parts.
+/// Sums over parts of a batch, channel by channel, in fp32 and an order that is fixed by the shape.
 
 namespace tardigrad {
 
@@ -95,43 +93,13 @@ __global__ void __launch_bounds__(threads_per_block)
   }
 }
 
-/// Adds the parts: calls write(column, sum) for each of the count · channels sums.
-template <typename Write>
-__global__ void __launch_bounds__(threads_per_block)
-    add_parts_kernel(std::size_t parts, std::size_t columns, const float* __restrict__ partial_sums,
-                     Write write) {
-  sum_columns(
-      parts, columns,
-      [=](std::size_t part, std::size_t column) {
-        return static_cast<double>(partial_sums[part * columns + column]);
-      },
-      write);
-}
-
-template <typename Write>
-void launch_add_parts(const char* name, std::size_t parts, std::size_t columns, const float* partial_sums,
-                      const Write& write, CudaStream stream) {
-  if (columns == 0) return;
-  launch_kernel(name, add_parts_kernel<Write>, grid_for_columns(columns), stream, parts, columns,
-                partial_sums, write);
-}
-
-/// Writes sums one behind the other.
-struct WriteFloats {
-  float* to;
-  __device__ void operator()(std::size_t column, double sum) const { to[column] = static_cast<float>(sum); }
-};
-
 /// Launches what calls load(place, image, channel), which returns `count` terms, once for every element of
-/// the images, and then write(i · channels + channel, sum of the i-th terms). Scratch is count · channels
-/// floats a part.
-template <int count, typename Load, typename Write>
-void launch_channel_sums(const char* name, const ImageBatch& shape, const Load& load, const Write& write,
-                         float* partial_sums, CudaStream stream) {
-  const ChannelParts parts = channel_parts(shape.batch, shape.pixels, shape.format);
-  if (shape.size() == 0) {
-    return launch_add_parts(name, 0, count * shape.channels, partial_sums, write, stream);
-  }
+/// the images, and leaves partial sums [parts][count][channels]. Without images nothing is done.
+template <int count, typename Load>
+void launch_channel_parts(const char* name, const ImageBatch& shape, const Load& load, float* partial_sums,
+                          CudaStream stream) {
+  if (shape.size() == 0) return;
+  const ChannelParts parts = channel_parts(shape);
   if (shape.format == MemoryFormat::channels_last) {
     const ChannelThreads threads(shape.channels);
     launch_kernel(name, channel_parts_kernel<count, Load>, {parts.count * threads.rounds}, stream, shape,
@@ -143,7 +111,6 @@ void launch_channel_sums(const char* name, const ImageBatch& shape, const Load& 
     launch_kernel(name, plane_parts_kernel<count, Load>, {blocks}, stream, shape, threads, load,
                   partial_sums);
   }
-  launch_add_parts(name, parts.count, count * shape.channels, partial_sums, write, stream);
 }
 
 }  // namespace tardigrad

@@ -1,11 +1,9 @@
 #include <cstdint>
 
-#include "kernels/channel_sums.cuh"
 #include "kernels/conv_relu_pool_math.h"
 #include "kernels/lane_sum.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
-#include "kernels/require.h"
 #include "kernels/visit_constant.h"
 
 namespace tardigrad {
@@ -223,18 +221,6 @@ __global__ void __launch_bounds__(threads_per_block)
   }
 }
 
-/// Writes sums to weights, and those behind them to biases.
-struct WriteGradients {
-  float* weight_gradient;
-  float* bias_gradient;
-  std::size_t weights;
-
-  __device__ void operator()(std::size_t column, double sum) const {
-    float* const to = column < weights ? weight_gradient + column : bias_gradient + (column - weights);
-    *to = static_cast<float>(sum);
-  }
-};
-
 }  // namespace
 
 template <typename Number>
@@ -253,22 +239,16 @@ void ConvReluPool<Number>::launch(CudaStream stream) const {
 
 template <typename Number>
 void ConvReluPoolBackward<Number>::launch(CudaStream stream) const {
-  if (shape.channels == 0) return;
+  if (shape.output_size() == 0) return;
   check(*this);
+  constexpr std::size_t warps = threads_per_block / warp_lanes;
   const std::size_t parts = parts_of(shape);
-  require<ConvReluPoolBackward>(parts == 0 || partial_sums != nullptr,
-                                "partial_sums is null, but a GPU needs them");
-  if (parts > 0) {
-    constexpr std::size_t warps = threads_per_block / warp_lanes;
-    const Grid grid{parts * shape.input_channels * ((shape.channels + warps - 1) / warps)};
-    const BackwardArguments<Number> arguments{input, output_gradient, winners, partial_sums};
-    visit_constant<3U, 5U>(shape.kernel, [&](auto kernel) {
-      launch_kernel(name, weight_parts_kernel<static_cast<int>(kernel()), Number>, grid, stream,
-                    ConvPlan(shape, backward_bands(shape)), static_cast<unsigned>(parts), arguments);
-    });
-  }
-  launch_add_parts(name, parts, shape.weight_size() + shape.channels, partial_sums,
-                   WriteGradients{weight_gradient, bias_gradient, shape.weight_size()}, stream);
+  const Grid grid{parts * shape.input_channels * ((shape.channels + warps - 1) / warps)};
+  const BackwardArguments<Number> arguments{input, output_gradient, winners, partial_sums};
+  visit_constant<3U, 5U>(shape.kernel, [&](auto kernel) {
+    launch_kernel(name, weight_parts_kernel<static_cast<int>(kernel()), Number>, grid, stream,
+                  ConvPlan(shape, backward_bands(shape)), static_cast<unsigned>(parts), arguments);
+  });
 }
 
 template void ConvReluPool<float>::launch(CudaStream) const;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/add_parts.h"
 #include "kernels/bf16.h"
 #include "kernels/operation.h"
 #include "kernels/pool_shape.h"
@@ -67,17 +68,18 @@ struct ConvReluPool {
 
 /// Computes the gradient of ConvReluPool with respect to its parameters. The images have none.
 ///
-///     sums_gradient                = the input gradient of BiasReluMaxPoolBackward
-///     weight_gradient[o, c, i, j]  = Σ_{n,y,x} sums_gradient[n, o, y, x] ·
-///                                    input[n, c, y + i − padding, x + j − padding]
-///     bias_gradient[o]             = Σ_{n,y,x} sums_gradient[n, o, y, x]
+///     sums_gradient               = the input gradient of BiasReluMaxPoolBackward
+///     weight_gradient[o, c, i, j] = Σ_{n,y,x} sums_gradient[n, o, y, x] ·
+///                                   input[n, c, y + i − padding, x + j − padding]
+///     bias_gradient[o]            = Σ_{n,y,x} sums_gradient[n, o, y, x]
+///     partial_sums[part]          = these for a part of the batch, the biases behind the weights
 ///
 /// Of a window's four elements only the winner has a part in the sums, which are a quarter as long therefore
 /// as those of a convolution that knows nothing of the pool. Their order is fixed by the shape, without
-/// atomics. On a GPU, fp32 sums over parts of the batch go to `partial_sums` and are then added in float64; a
-/// CPU adds in float64 throughout.
+/// atomics. A GPU adds in fp32, a CPU in float64.
 ///
-/// Outputs overlap nothing. Errors are those of ConvReluPool. Without windows the gradients are 0.
+/// Outputs overlap nothing. Errors are those of ConvReluPool. Without windows there are no parts, and nothing
+/// is done.
 template <typename Number>
 struct ConvReluPoolBackward {
   static constexpr const char* name = "conv_relu_pool_backward";
@@ -86,17 +88,14 @@ struct ConvReluPoolBackward {
   const Number* input = nullptr;            ///< of the forward pass
   const Number* output_gradient = nullptr;  ///< like the output of the forward pass
   const std::uint8_t* winners = nullptr;    ///< of the forward pass
-  float* weight_gradient = nullptr;         ///< [channels, input_channels, kernel, kernel]
-  float* bias_gradient = nullptr;           ///< [channels]
-  float* partial_sums = nullptr;            ///< [partial_sums_size(shape)], scratch; needed by launch() only
+  float* partial_sums = nullptr;            ///< [parts, weights + channels], as sums(shape) counts them
 
-  /// Returns how many floats of scratch launch() needs.
-  static std::size_t partial_sums_size(const ConvPoolShape& shape);
+  static PartialSums sums(const ConvPoolShape& shape);
 
   /// Computes on the calling thread.
   void run() const;
 
-  /// Enqueues two kernels. The current device must be the stream's.
+  /// Enqueues one kernel. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
   double bytes() const;

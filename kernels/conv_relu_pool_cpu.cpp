@@ -1,6 +1,4 @@
-#include <algorithm>
-#include <vector>
-
+#include "kernels/channel_parts.h"
 #include "kernels/conv_relu_pool_math.h"
 #include "kernels/require.h"
 
@@ -81,8 +79,7 @@ void check(const ConvReluPoolBackward<Number>& operation) {
   require<Operation>(operation.input != nullptr, "input is null");
   require<Operation>(operation.output_gradient != nullptr, "output_gradient is null");
   require<Operation>(operation.winners != nullptr, "winners is null");
-  require<Operation>(operation.weight_gradient != nullptr, "weight_gradient is null");
-  require<Operation>(operation.bias_gradient != nullptr, "bias_gradient is null");
+  require<Operation>(operation.partial_sums != nullptr, "partial_sums is null");
 }
 
 template <typename Number>
@@ -104,29 +101,30 @@ void ConvReluPool<Number>::run() const {
 }
 
 template <typename Number>
-std::size_t ConvReluPoolBackward<Number>::partial_sums_size(const ConvPoolShape& shape) {
-  return parts_of(shape) * (shape.weight_size() + shape.channels);
+PartialSums ConvReluPoolBackward<Number>::sums(const ConvPoolShape& shape) {
+  return {parts_of(shape), shape.weight_size() + shape.channels};
 }
 
 template <typename Number>
 void ConvReluPoolBackward<Number>::run() const {
-  if (shape.channels == 0) return;
+  if (shape.output_size() == 0) return;
   check(*this);
-  std::vector<double> weight_sums(shape.weight_size());
-  std::vector<double> bias_sums(shape.channels);
+  PartialSumsOnCpu gradients(sums(shape));
+  const WindowBands bands = backward_bands(shape);
   const std::size_t weights_of_one = shape.weight_size() / shape.channels;
   for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
     const std::size_t winner = winners[at];
     if (winner >= no_winner) return;
     const auto gradient = static_cast<double>(widen(output_gradient[at]));
-    double* const sums = weight_sums.data() + o * weights_of_one;
+    const std::size_t band = place.n * bands.count + place.y / bands.rows;
+    const std::size_t part = band % parts_of(shape);
     for_each_pixel(shape, input, place.n, 2 * place.y + winner / 2, 2 * place.x + winner % 2,
-                   [&](std::size_t w, float pixel) { sums[w] += gradient * static_cast<double>(pixel); });
-    bias_sums[o] += gradient;
+                   [&](std::size_t w, float pixel) {
+                     gradients.add(part, o * weights_of_one + w, gradient * static_cast<double>(pixel));
+                   });
+    gradients.add(part, shape.weight_size() + o, gradient);
   });
-  const auto round = [](double sum) { return static_cast<float>(sum); };
-  std::ranges::transform(weight_sums, weight_gradient, round);
-  std::ranges::transform(bias_sums, bias_gradient, round);
+  gradients.write(partial_sums);
 }
 
 template <typename Number>
@@ -147,7 +145,7 @@ template <typename Number>
 double ConvReluPoolBackward<Number>::bytes() const {
   return static_cast<double>(shape.input_size() * sizeof(Number) +
                              shape.output_size() * (sizeof(Number) + sizeof(std::uint8_t)) +
-                             (shape.weight_size() + shape.channels) * sizeof(float));
+                             sums(shape).size() * sizeof(float));
 }
 
 template <typename Number>

@@ -84,20 +84,6 @@ struct WeightTerms {
   }
 };
 
-/// The sums of weights come first, then those of biases, each as the weights lie in memory.
-struct WriteWeightGradients {
-  NormShape shape;
-  float* weight_gradient;
-  float* bias_gradient;
-
-  __device__ void operator()(std::size_t column, double sum) const {
-    const std::size_t weights = shape.weights();
-    const std::size_t place = column % weights;
-    float* const to = column < weights ? weight_gradient : bias_gradient;
-    to[shape.by_element ? weight_of(shape, place) : place] = static_cast<float>(sum);
-  }
-};
-
 }  // namespace
 
 template <typename Number>
@@ -109,14 +95,11 @@ void NormForward<Number>::launch(CudaStream stream) const {
 
 template <typename Number>
 void NormBackward<Number>::launch(CudaStream stream) const {
-  if (shape.images.channels == 0) return;
+  if (shape.images.size() == 0) return;
   check(*this);
-  const bool empty = shape.images.size() == 0;
-  require<NormBackward>(empty || partial_sums != nullptr, "partial_sums is null, but a GPU needs them");
   // First, since the input's gradient may take the place of what these sums are of.
-  launch_channel_sums<2>(name, weight_channels(shape), WeightTerms<Number>{*this},
-                         WriteWeightGradients{shape, weight_gradient, bias_gradient}, partial_sums, stream);
-  if (!input_gradient || empty) return;
+  launch_channel_parts<2>(name, weight_channels(shape), WeightTerms<Number>{*this}, partial_sums, stream);
+  if (!input_gradient) return;
   launch_kernel(name, norm_backward_kernel<Number>, {shape.all_groups()}, stream, *this);
 }
 

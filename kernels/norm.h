@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "kernels/add_parts.h"
 #include "kernels/bf16.h"
 #include "kernels/image_batch.h"
 
@@ -22,6 +23,11 @@ struct NormShape {
   /// Returns the number of weights, and of biases.
   TARDIGRAD_HOST_DEVICE std::size_t weights() const {
     return by_element ? images.image_size() : images.channels;
+  }
+  /// Returns the weights as one image, in the order in which their elements, or channels, lie in memory.
+  ImageBatch weight_order() const {
+    return by_element ? ImageBatch{1, images.channels, images.pixels, images.format}
+                      : ImageBatch{1, images.channels, 1, MemoryFormat::channel_major};
   }
 };
 
@@ -62,12 +68,13 @@ struct NormForward {
 /// Computes the gradient of NormForward. With g, the output's gradient (0 where the ReLU is closed), and
 /// means over each group:
 ///
-///     weight_gradient   = Σ g · standard, over all that have this weight; bias_gradient = Σ g
-///     input_gradient[i] = (w[i] − mean(w) − standard[i] · mean(w · standard)) / √(σ² + ε), w = weight · g
+///     partial_sums[part] = Σ g · standard for each weight, and behind these Σ g for each bias, over a part
+///                          of the batch; they add up to the gradients, in shape.weight_order()
+///     input_gradient[i]  = (w[i] − mean(w) − standard[i] · mean(w · standard)) / √(σ² + ε), w = weight · g
 ///
-/// Sums are as in NormForward, but for those of weights and biases, which a GPU adds up in fp32 over parts of
-/// the batch and then in float64, in the same order for the same shape; a CPU in float64. The input gradient
-/// may be the memory of either input. Errors are as there, too. Without images the gradients are 0.
+/// Sums are as in NormForward, but for those of weights and biases, which a GPU adds up in fp32, in the same
+/// order for the same shape; a CPU in float64. The input gradient may be the memory of either input. Errors
+/// are as there, too. Without images there are no parts, and nothing is done.
 template <typename Number>
 struct NormBackward {
   static constexpr const char* name = "norm_backward";
@@ -80,17 +87,14 @@ struct NormBackward {
   const float* statistics = nullptr;
   const Number* output_gradient = nullptr;
   Number* input_gradient = nullptr;  ///< Null where it is not wanted.
-  float* weight_gradient = nullptr;
-  float* bias_gradient = nullptr;
-  float* partial_sums = nullptr;  ///< [partial_sums_size(shape)], scratch; needed by launch() only
+  float* partial_sums = nullptr;     ///< [parts, 2 · weights], as sums(shape) counts them
 
-  /// Returns how many floats of scratch launch() needs.
-  static std::size_t partial_sums_size(const NormShape& shape);
+  static PartialSums sums(const NormShape& shape);
 
   /// Computes on the calling thread.
   void run() const;
 
-  /// Enqueues three kernels. The current device must be the stream's.
+  /// Enqueues two kernels, or one where no input gradient is wanted. The current device must be the stream's.
   void launch(CudaStream stream) const;
 
   double bytes() const;

@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <vector>
-
 #include "kernels/channel_parts.h"
 #include "kernels/lane_sum.h"
 #include "kernels/norm_math.h"
@@ -26,18 +23,18 @@ Standardisation standardise(const NormForward<Number>& norm, const GroupPlaces& 
 
 template <typename Number>
 void sum_weight_gradients(const NormBackward<Number>& norm) {
-  std::vector<double> weight_sums(norm.shape.weights());
-  std::vector<double> bias_sums(norm.shape.weights());
+  PartialSumsOnCpu sums(norm.sums(norm.shape));
+  const ImageBatch channels = weight_channels(norm.shape);
+  const ChannelParts parts = channel_parts(channels);
   for (std::size_t place = 0; place < norm.shape.images.size(); ++place) {
     const std::size_t group = group_of(norm.shape, place);
     const NormTerm term = term_of(norm, statistics_of(norm.statistics, group), place);
-    const std::size_t weight = weight_of(norm.shape, place);
-    weight_sums[weight] += static_cast<double>(term.gradient * term.standard);
-    bias_sums[weight] += static_cast<double>(term.gradient);
+    const std::size_t part = parts.part_of(channels, place);
+    const std::size_t weight = channels.channel_of(place);
+    sums.add(part, weight, static_cast<double>(term.gradient * term.standard));
+    sums.add(part, norm.shape.weights() + weight, static_cast<double>(term.gradient));
   }
-  const auto narrowed = [](double sum) { return static_cast<float>(sum); };
-  std::ranges::transform(weight_sums, norm.weight_gradient, narrowed);
-  std::ranges::transform(bias_sums, norm.bias_gradient, narrowed);
+  sums.write(norm.partial_sums);
 }
 
 }  // namespace
@@ -69,17 +66,16 @@ double NormForward<Number>::flops() const {
 }
 
 template <typename Number>
-std::size_t NormBackward<Number>::partial_sums_size(const NormShape& shape) {
-  const ImageBatch images = weight_channels(shape);
-  return channel_parts(images.batch, images.pixels, images.format).count * 2 * images.channels;
+PartialSums NormBackward<Number>::sums(const NormShape& shape) {
+  return {channel_parts(weight_channels(shape)).count, 2 * shape.weights()};
 }
 
 template <typename Number>
 void NormBackward<Number>::run() const {
-  if (shape.images.channels == 0) return;
+  if (shape.images.size() == 0) return;
   check(*this);
   sum_weight_gradients(*this);
-  if (!input_gradient || shape.images.size() == 0) return;
+  if (!input_gradient) return;
   const std::size_t size = shape.group_size();
   for (std::size_t group = 0; group < shape.all_groups(); ++group) {
     const GroupPlaces places(shape, group);
@@ -98,7 +94,8 @@ template <typename Number>
 double NormBackward<Number>::bytes() const {
   const std::size_t images = input_gradient ? 3 : 2;
   return static_cast<double>(images * shape.images.size() * sizeof(Number) +
-                             (4 * shape.weights() + 2 * shape.all_groups()) * sizeof(float));
+                             (2 * shape.weights() + 2 * shape.all_groups() + sums(shape).size()) *
+                                 sizeof(float));
 }
 
 template <typename Number>

@@ -162,7 +162,7 @@ template <typename Number>
 void check(const NormBackward<Number>& norm) {
   using Operation = NormBackward<Number>;
   require<Operation>(norm.input && norm.weight && (norm.bias || !norm.relu) && norm.statistics &&
-                         norm.output_gradient && norm.weight_gradient && norm.bias_gradient,
+                         norm.output_gradient && norm.partial_sums,
                      "a pointer is null");
   check_shape<Operation>(norm.shape);
 }

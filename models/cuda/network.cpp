@@ -170,6 +170,7 @@ void Network::forward(const Execution& execution, const Pass& pass) {
 
 void Network::backward(const Execution& execution, const Pass& pass) try {
   backward_stages(execution, pass);
+  add_parts(pass);
   if (beside_) beside_->join(execution);
 } catch (...) {
   if (beside_) beside_->abandon();

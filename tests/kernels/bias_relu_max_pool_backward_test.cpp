@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "tests/kernels/backend.h"
+#include "tests/kernels/partial_sums.h"
 #include "tests/kernels/pool_cases.h"
 
 namespace tardigrad {
@@ -63,15 +64,13 @@ PoolGradients<Number> computed(Backend backend, const BackwardInput<Number>& in,
   const Guarded<std::uint8_t> winners(backend, in.winners, offset);
   const Guarded<Number> input_gradient(
       backend, std::vector<Number>(in.shape.input_size(), nearest<Number>(poison)), offset);
-  const Guarded<float> bias_gradient(backend, std::vector<float>(in.shape.channels, poison), offset);
-  const Guarded<float> partial_sums(
-      backend, std::vector<float>(Backward::partial_sums_size(in.shape), poison), offset);
+  const PartialSums sums = Backward::sums(in.shape);
+  const Guarded<float> partial_sums = no_sums_yet(backend, sums, offset);
   execute(backend, Backward{in.shape, output_gradient.data(), winners.data(), input_gradient.data(),
-                            bias_gradient.data(), backend == Backend::cuda ? partial_sums.data() : nullptr});
+                            partial_sums.data()});
   EXPECT_TRUE(same_bits(output_gradient.values(), in.output_gradient));
   EXPECT_TRUE(same_bits(winners.values(), in.winners));
-  static_cast<void>(partial_sums.values());  // its guard bands
-  return {input_gradient.values(), bias_gradient.values()};
+  return {input_gradient.values(), add_parts(backend, partial_sums, sums)};
 }
 
 class BiasReluMaxPoolBackwardContract : public OnBackend {
@@ -147,9 +146,9 @@ TEST_P(BiasReluMaxPoolBackwardContract, KeepsNanWhereItWins) {
 INSTANTIATE_TEST_SUITE_P(Backends, BiasReluMaxPoolBackwardContract, every_backend,
                          ::testing::PrintToStringParamName());
 
-TEST(BiasReluMaxPoolBackward, BoundsItsScratch) {
+TEST(BiasReluMaxPoolBackward, BoundsItsPartialSums) {
   const auto size = [](std::size_t batch, MemoryFormat format) {
-    return BiasReluMaxPoolBackward<float>::partial_sums_size({batch, 64, 32, 32, format, format});
+    return BiasReluMaxPoolBackward<float>::sums({batch, 64, 32, 32, format, format}).size();
   };
   EXPECT_EQ(size(128, MemoryFormat::channel_major), 128 * 64);
   EXPECT_EQ(size(1, MemoryFormat::channels_last), 32 * 64);
@@ -162,23 +161,18 @@ TEST(BiasReluMaxPoolBackward, RefusesWrongArguments) {
   float value = 0;
   std::uint8_t winner = 0;
   const PoolShape shape{1, 1, 2, 2, {}, {}};
-  expect_refused<Backward>({shape, nullptr, &winner, &value, &value, &value}, "output_gradient is null");
-  expect_refused<Backward>({shape, &value, nullptr, &value, &value, &value}, "winners is null");
-  expect_refused<Backward>({shape, &value, &winner, nullptr, &value, &value}, "input_gradient is null");
-  expect_refused<Backward>({shape, &value, &winner, &value, nullptr, &value}, "bias_gradient is null");
+  expect_refused<Backward>({shape, nullptr, &winner, &value, &value}, "output_gradient is null");
+  expect_refused<Backward>({shape, &value, nullptr, &value, &value}, "winners is null");
+  expect_refused<Backward>({shape, &value, &winner, nullptr, &value}, "input_gradient is null");
+  expect_refused<Backward>({shape, &value, &winner, &value, nullptr}, "partial_sums is null");
   const PoolShape large{std::size_t{1} << 30, 1, 4, 4, {}, {}};
-  expect_refused<Backward>({large, &value, &winner, &value, &value, &value}, "too many windows");
-#if TARDIGRAD_CUDA
-  const BiasReluMaxPoolBackward<float> without_scratch{shape, &value, &winner, &value, &value, nullptr};
-  EXPECT_THAT([&] { without_scratch.launch(nullptr); },
-              ::testing::ThrowsMessage<std::logic_error>(::testing::HasSubstr("partial_sums is null")));
-#endif
+  expect_refused<Backward>({large, &value, &winner, &value, &value}, "too many windows");
 }
 
 TEST(BiasReluMaxPoolBackward, CountsBytesAndFlops) {
   BiasReluMaxPoolBackward<Bf16> pool;
   pool.shape = {2, 3, 5, 4, {}, {}};
-  EXPECT_EQ(pool.bytes(), 24 * 3 + 120 * 2 + 12);
+  EXPECT_EQ(pool.bytes(), 24 * 3 + 120 * 2 + 2 * 12) << "an image is a part";
   EXPECT_EQ(pool.flops(), 24);
 }
 

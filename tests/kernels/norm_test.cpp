@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tests/kernels/image_batches.h"
+#include "tests/kernels/partial_sums.h"
 #include "tests/kernels/pool_cases.h"
 
 namespace tardigrad {
@@ -45,17 +46,17 @@ NormResult<Number> compute_norm(Backend backend, const NormProblem<Number>& prob
   execute(backend, NormForward<Number>{shape, epsilon, problem.relu, input.data(), weight.data(), bias.data(),
                                        output.data(), statistics.data()});
   const Guarded<Number> output_gradient(backend, problem.output_gradient);
-  const Guarded<float> weight_gradient(backend, std::vector<float>(shape.weights(), poison));
-  const Guarded<float> bias_gradient(backend, std::vector<float>(shape.weights(), poison));
-  const Guarded<float> scratch(backend,
-                               std::vector<float>(NormBackward<Number>::partial_sums_size(shape), poison));
+  const PartialSums sums = NormBackward<Number>::sums(shape);
+  const Guarded<float> partial_sums = no_sums_yet(backend, sums);
   // The input's gradient takes the place of the input, as in networks.
-  execute(backend, NormBackward<Number>{shape, problem.relu, input.data(), weight.data(), bias.data(),
-                                        statistics.data(), output_gradient.data(), input.data(),
-                                        weight_gradient.data(), bias_gradient.data(), scratch.data()});
+  execute(backend,
+          NormBackward<Number>{shape, problem.relu, input.data(), weight.data(), bias.data(),
+                               statistics.data(), output_gradient.data(), input.data(), partial_sums.data()});
   EXPECT_TRUE(same_bits(output_gradient.values(), problem.output_gradient));
-  return {output.values(), input.values(), statistics.values(), weight_gradient.values(),
-          bias_gradient.values()};
+  const std::vector<float> both =
+      add_parts(backend, partial_sums, sums, {shape.weight_order(), shape.weight_order()});
+  const auto biases = both.begin() + static_cast<std::ptrdiff_t>(shape.weights());
+  return {output.values(), input.values(), statistics.values(), {both.begin(), biases}, {biases, both.end()}};
 }
 
 /// The same in double, as the equations have it.
@@ -177,15 +178,14 @@ TEST_P(NormContract, LeavesOutTheGradientOfTheInputWhereItIsNotWanted) {
   const Guarded<float> weight(GetParam(), problem.weight);
   const Guarded<float> statistics(GetParam(), all.statistics);
   const Guarded<float> output_gradient(GetParam(), problem.output_gradient);
-  const Guarded<float> weight_gradient(GetParam(), std::vector<float>(6, poison));
-  const Guarded<float> bias_gradient(GetParam(), std::vector<float>(6, poison));
-  const Guarded<float> scratch(GetParam(),
-                               std::vector<float>(NormBackward<float>::partial_sums_size(problem.shape)));
-  execute(GetParam(), NormBackward<float>{problem.shape, false, input.data(), weight.data(), nullptr,
-                                          statistics.data(), output_gradient.data(), nullptr,
-                                          weight_gradient.data(), bias_gradient.data(), scratch.data()});
-  EXPECT_TRUE(same_bits(weight_gradient.values(), all.weight_gradient));
-  EXPECT_TRUE(same_bits(bias_gradient.values(), all.bias_gradient));
+  const PartialSums sums = NormBackward<float>::sums(problem.shape);
+  const Guarded<float> partial_sums = no_sums_yet(GetParam(), sums);
+  execute(GetParam(),
+          NormBackward<float>{problem.shape, false, input.data(), weight.data(), nullptr, statistics.data(),
+                              output_gradient.data(), nullptr, partial_sums.data()});
+  std::vector<float> gradients = all.weight_gradient;
+  gradients.insert(gradients.end(), all.bias_gradient.begin(), all.bias_gradient.end());
+  EXPECT_TRUE(same_bits(add_parts(GetParam(), partial_sums, sums), gradients));
   EXPECT_TRUE(same_bits(input.values(), problem.input));
 }
 
@@ -220,10 +220,9 @@ TEST(Norm, RefusesWhatItCannotDo) {
                  "a divisor of the channels");
   expect_refused(NormForward<float>{{{1, 4, 1}, 2, true}, 1, false, &v, &v, &v, &v, &v}, "by element");
   expect_refused(NormForward<float>{{{65536, 65536, 1}}, 1, false, &v, &v, &v, &v, &v}, "too many elements");
-  expect_refused(NormBackward<float>{one, true, &v, &v, nullptr, &v, &v, &v, &v, &v, &v},
-                 "a pointer is null");
-  expect_refused(NormBackward<float>{one, false, &v, &v, &v, &v, nullptr, &v, &v, &v, &v},
-                 "a pointer is null");
+  expect_refused(NormBackward<float>{one, true, &v, &v, nullptr, &v, &v, &v, &v}, "a pointer is null");
+  expect_refused(NormBackward<float>{one, false, &v, &v, &v, &v, nullptr, &v, &v}, "a pointer is null");
+  expect_refused(NormBackward<float>{one, false, &v, &v, &v, &v, &v, &v, nullptr}, "a pointer is null");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/add_parts.h"
 #include "kernels/bf16.h"
 #include "kernels/conv_relu_pool.h"
 #include "kernels/image_batch.h"
@@ -128,16 +129,18 @@ struct ConvolutionStage {
 /// Is bias, ReLU and 2×2 max-pool behind a convolution.
 struct BiasReluMaxPoolStage {
   PoolShape shape;
-  std::size_t bias = 0;     ///< In the flat parameters, like all those below.
-  std::size_t winners = 0;  ///< In the network's memory, like all else below.
+  std::size_t bias = 0;
+  std::size_t winners = 0;
+  std::size_t partial_sums = 0;
   ActivationId input = 0, output = 0;
 };
 
 /// Is a convolution of the images with its bias, ReLU and 2×2 max-pool.
 struct ConvReluPoolStage {
   ConvPoolShape shape;
-  std::size_t weight = 0, bias = 0;
-  std::size_t winners = 0;
+  std::size_t weight = 0, bias = 0;  ///< In the flat parameters, like all those below.
+  std::size_t winners = 0;           ///< In the network's memory, like all else below.
+  std::size_t partial_sums = 0;      ///< Of the gradients of parameters.
   ActivationId input = 0, output = 0;
 };
 
@@ -146,6 +149,7 @@ struct ConvReluPoolStage {
 struct BiasStage {
   std::size_t bias = 0;
   bool relu = false;
+  std::size_t partial_sums = 0;
   ActivationId input = 0, output = 0;
 };
 
@@ -181,6 +185,7 @@ struct NormStage {
   bool relu = false;
   std::size_t weight = 0, bias = 0;
   std::size_t statistics = 0;
+  std::size_t partial_sums = 0;
   ActivationId input = 0, output = 0;
 };
 
@@ -235,10 +240,12 @@ struct Blueprint {
 
   std::vector<RepackedTensors> packed;            ///< Parameters before a step; one launch each.
   std::vector<RepackedTensors> packed_gradients;  ///< Gradients after it.
+  /// The gradients that stages leave in parts, in floats of the network's memory and of the flat gradient;
+  /// one launch each adds them at the end of the way back.
+  std::vector<AddedParts> partial_sums;
 
   std::size_t labels = 0;             ///< Offset in bytes, like the following: [batch] of int32
   std::size_t mask_starts = 0;        ///< [dropouts] of std::uint64_t: where their masks start
-  std::size_t partial_sums = 0;       ///< Scratch of the stages that add up gradients of parameters.
   std::size_t working = 0;            ///< Working parameters.
   std::size_t working_gradients = 0;  ///< Working gradients.
   std::size_t losses = 0;             ///< [batch] floats

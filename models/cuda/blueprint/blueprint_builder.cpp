@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <span>
 #include <stdexcept>
 #include <tuple>
@@ -83,6 +84,8 @@ ImageBatch features_of(std::size_t batch, std::size_t count) {
   return {batch, count, 1, MemoryFormat::channel_major};
 }
 
+ImageBatch vector_of(std::size_t size) { return features_of(1, size); }
+
 /// Of what cuDNN reads or writes, whose tensors have at most 2^31 elements.
 void require_small(const ImageBatch& shape) {
   if (shape.size() >> 31 == 0) return;
@@ -116,7 +119,6 @@ class Builder {
     plan_.labels = memory_.take(batch_ * sizeof(std::int32_t));
     plan_.losses = memory_.take(batch_ * sizeof(float));
     plan_.mask_starts = memory_.take(plan_.dropouts * sizeof(std::uint64_t));
-    plan_.partial_sums = memory_.take(partial_sums_ * sizeof(float));
     parameters_.place(memory_);
     plan_.bytes = memory_.bytes();
     return std::move(plan_);
@@ -127,7 +129,28 @@ class Builder {
     return {batch_, static_cast<std::size_t>(channels), static_cast<std::size_t>(height * width), format_};
   }
 
-  void want_partial_sums(std::size_t floats) { partial_sums_ = std::max(partial_sums_, floats); }
+  /// Where sums go in the flat gradient, and in which order.
+  struct Gradient {
+    std::size_t to;
+    ImageBatch order;
+  };
+
+  /// Takes memory for partial sums of gradients, one behind the other, which are to be added at the end.
+  /// Returns where it begins.
+  std::size_t leave_sums(const PartialSums& sums, std::initializer_list<Gradient> gradients) {
+    const std::size_t begin = memory_.take(sums.size() * sizeof(float));
+    AddedColumns columns{
+        .from = begin / sizeof(float), .parts = sums.parts, .stride = sums.columns, .to = 0, .order = {}};
+    for (const Gradient& gradient : gradients) {
+      std::vector<AddedParts>& launches = plan_.partial_sums;
+      if (launches.empty() || launches.back().count == AddedParts::max_count) launches.emplace_back();
+      columns.to = gradient.to;
+      columns.order = gradient.order;
+      launches.back().columns[launches.back().count++] = columns;
+      columns.from += gradient.order.size();
+    }
+    return begin;
+  }
 
   const Activation& now() const { return plan_[now_]; }
 
@@ -181,9 +204,10 @@ class Builder {
       add_pool(convolution, *pool, rest);
       return 2;
     }
-    want_partial_sums(ChannelBiasBackward<float>::partial_sums_size(now().shape));
     BiasStage bias{
         .bias = *convolution.bias_offset, .relu = relu_follows(rest), .input = now_, .output = now_};
+    bias.partial_sums = leave_sums(ChannelBiasBackward<float>::sums(now().shape),
+                                   {{bias.bias, vector_of(now().shape.channels)}});
     // The ReLU's output, which has the place of its input, tells on the way back where it was open.
     if (bias.relu) bias.output = now_ = memory_.add_reader(now_);
     plan_.stages.push_back(bias);
@@ -201,9 +225,11 @@ class Builder {
     stage.shape.input_format = now().shape.format;
     stage.shape.output_format = pooled.format;
     stage.winners = memory_.take(pooled.size());
+    stage.partial_sums = leave_sums(ConvReluPoolBackward<float>::sums(stage.shape),
+                                    {{stage.weight, vector_of(stage.shape.weight_size())},
+                                     {stage.bias, vector_of(stage.shape.channels)}});
     std::tie(stage.input, stage.output) = give(pooled, true);
     plan_.stages.push_back(stage);
-    want_partial_sums(ConvReluPoolBackward<float>::partial_sums_size(stage.shape));
     return 3;
   }
 
@@ -216,16 +242,12 @@ class Builder {
                           .width = static_cast<std::size_t>(convolution.out_width()),
                           .input_format = format_,
                           .output_format = pooled.format};
-    const std::size_t winners = memory_.take(shape.output_size());
-    const auto [input, output] = give(pooled, true);
-    plan_.stages.push_back(BiasReluMaxPoolStage{.shape = shape,
-                                                .bias = *convolution.bias_offset,
-                                                .winners = winners,
-                                                .input = input,
-                                                .output = output});
-    // The same for both kinds of elements or more for one of them: room for either.
-    want_partial_sums(BiasReluMaxPoolBackward<float>::partial_sums_size(shape));
-    want_partial_sums(BiasReluMaxPoolBackward<Bf16>::partial_sums_size(shape));
+    BiasReluMaxPoolStage stage{.shape = shape, .bias = *convolution.bias_offset};
+    stage.winners = memory_.take(shape.output_size());
+    stage.partial_sums =
+        leave_sums(BiasReluMaxPoolBackward<float>::sums(shape), {{stage.bias, vector_of(shape.channels)}});
+    std::tie(stage.input, stage.output) = give(pooled, true);
+    plan_.stages.push_back(stage);
   }
 
   std::size_t add(const Linear& linear, Rest rest) {
@@ -257,13 +279,14 @@ class Builder {
   requires std::is_same_v<Norm, GroupNorm> || std::is_same_v<Norm, LayerNorm> std::size_t add(
       const Norm& norm, Rest rest) {
     const NormShape shape = norm_shape(norm, now().shape);
-    want_partial_sums(NormBackward<float>::partial_sums_size(shape));
     NormStage stage{.shape = shape,
                     .epsilon = static_cast<float>(norm.epsilon),
                     .relu = relu_follows(rest),
                     .weight = norm.weight_offset,
                     .bias = norm.bias_offset,
                     .statistics = memory_.take(2 * shape.all_groups() * sizeof(float))};
+    stage.partial_sums = leave_sums(NormBackward<float>::sums(shape), {{stage.weight, shape.weight_order()},
+                                                                       {stage.bias, shape.weight_order()}});
     std::tie(stage.input, stage.output) = give(shape.images, true);
     plan_.stages.push_back(stage);
     return stage.relu ? 1 : 0;
@@ -344,7 +367,6 @@ class Builder {
   ActivationId now_ = 0;
   std::size_t convolutions_ = 0;
   std::size_t linears_ = 0;
-  std::size_t partial_sums_ = 0;
 };
 
 }  // namespace

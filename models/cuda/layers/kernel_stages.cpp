@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "kernels/add_parts.h"
 #include "kernels/apply_dropout.h"
 #include "kernels/bias_relu_max_pool.h"
 #include "kernels/bias_relu_max_pool_backward.h"
@@ -36,9 +37,7 @@ class Kernels {
     operation.input = value(stage.input);
     operation.output_gradient = gradient_of(stage.output);
     operation.winners = static_cast<const std::uint8_t*>(pass_.at(stage.winners));
-    operation.weight_gradient = pass_.gradient + stage.weight;
-    operation.bias_gradient = pass_.gradient + stage.bias;
-    operation.partial_sums = scratch();
+    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
     operation.launch(pass_.stream);
   }
 
@@ -58,8 +57,7 @@ class Kernels {
     operation.output_gradient = gradient_of(stage.output);
     operation.winners = static_cast<const std::uint8_t*>(pass_.at(stage.winners));
     operation.input_gradient = gradient_of(stage.input);
-    operation.bias_gradient = pass_.gradient + stage.bias;
-    operation.partial_sums = scratch();
+    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
     operation.launch(pass_.stream);
   }
 
@@ -80,8 +78,7 @@ class Kernels {
       operation.activation = value(stage.output);
       operation.gated = gradient_of(stage.input);
     }
-    operation.bias_gradient = pass_.gradient + stage.bias;
-    operation.partial_sums = scratch();
+    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
     operation.launch(pass_.stream);
   }
 
@@ -142,9 +139,7 @@ class Kernels {
     operation.statistics = static_cast<const float*>(pass_.at(stage.statistics));
     operation.output_gradient = gradient_of(stage.output);
     if (pass_.blueprint[stage.input].wants_gradient) operation.input_gradient = gradient_of(stage.input);
-    operation.weight_gradient = pass_.gradient + stage.weight;
-    operation.bias_gradient = pass_.gradient + stage.bias;
-    operation.partial_sums = scratch();
+    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
     operation.launch(pass_.stream);
   }
 
@@ -208,7 +203,6 @@ class Kernels {
  private:
   Number* value(ActivationId id) const { return static_cast<Number*>(pass_.value(id)); }
   Number* gradient_of(ActivationId id) const { return static_cast<Number*>(pass_.gradient_of(id)); }
-  float* scratch() const { return static_cast<float*>(pass_.at(pass_.blueprint.partial_sums)); }
   std::size_t size_of(ActivationId id) const { return pass_.blueprint[id].shape.size(); }
 
   void relu_backward(ActivationId activation, const Number* output_gradient, Number* to) const {
@@ -251,6 +245,16 @@ void backward(const Pass& pass, const KernelStage& any) {
     };
     std::visit(enqueue, any);
   });
+}
+
+void add_parts(const Pass& pass) {
+  for (const AddedParts& added : pass.blueprint.partial_sums) {
+    AddParts operation;
+    operation.added = added;
+    operation.partial_sums = static_cast<const float*>(pass.at(0));
+    operation.gradient = pass.gradient;
+    operation.launch(pass.stream);
+  }
 }
 
 }  // namespace tardigrad::models::cuda

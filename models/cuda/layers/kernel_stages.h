@@ -19,7 +19,11 @@ struct Pass : LaidOutMemory {
 /// Enqueues a stage.
 void forward(const Pass& pass, const KernelStage& stage);
 
-/// Enqueues its way back, where the gradient with respect to its output is wanted.
+/// Enqueues its way back, where the gradient with respect to its output is wanted. Gradients of parameters
+/// are left in parts.
 void backward(const Pass& pass, const KernelStage& stage);
+
+/// Enqueues what adds the parts, once all stages have left theirs.
+void add_parts(const Pass& pass);
 
 }  // namespace tardigrad::models::cuda

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/bias_relu_max_pool_backward.h"
+#include "kernels/channel_bias.h"
 #include "models/cuda/blueprint/blueprint.h"
 #include "models/networks/built_in_networks.h"
 #include "tests/models/test_networks.h"
@@ -33,15 +35,21 @@ std::vector<std::pair<std::size_t, std::size_t>> pieces(const Blueprint& plan) {
     if (!stage) continue;
     if (const auto* norm = std::get_if<NormStage>(stage)) {
       take(norm->statistics, 8 * norm->shape.all_groups());
+      take(norm->partial_sums, 4 * NormBackward<float>::sums(norm->shape).size());
     }
     if (const auto* pool = std::get_if<MaxPoolStage>(stage)) {
       take(pool->winners, 4 * pool->shape.output_size());
     }
+    if (const auto* bias = std::get_if<BiasStage>(stage)) {
+      take(bias->partial_sums, 4 * ChannelBiasBackward<float>::sums(plan[bias->output].shape).size());
+    }
     if (const auto* pool = std::get_if<BiasReluMaxPoolStage>(stage)) {
       take(pool->winners, pool->shape.output_size());
+      take(pool->partial_sums, 4 * BiasReluMaxPoolBackward<float>::sums(pool->shape).size());
     }
     if (const auto* first = std::get_if<ConvReluPoolStage>(stage)) {
       take(first->winners, first->shape.output_size());
+      take(first->partial_sums, 4 * ConvReluPoolBackward<float>::sums(first->shape).size());
     }
   }
   return pieces;
