@@ -1,7 +1,7 @@
 #include <cstdint>
 
 #include "kernels/conv_relu_pool_math.h"
-#include "kernels/lane_sum.cuh"
+#include "kernels/lane_sum.h"
 #include "kernels/launch.cuh"
 #include "kernels/pack.cuh"
 #include "kernels/visit_constant.h"
@@ -13,6 +13,11 @@ constexpr int forward_threads = 128;
 
 /// Counts the output channels that a thread computes at once, with each pixel that it has loaded.
 constexpr unsigned channels_at_once = 8;
+
+/// Counts the groups of up to so many channels.
+__host__ __device__ constexpr std::size_t channel_groups(unsigned channels, unsigned of_a_group) {
+  return (channels + of_a_group - 1) / of_a_group;
+}
 
 /// Holds what the kernels have to know of a ConvPoolShape.
 struct ConvPlan {
@@ -35,6 +40,8 @@ struct ConvPlan {
         out(output_strides(shape.pool())),
         bands(its_bands) {}
 
+  /// Returns the number of bands of all images.
+  __host__ __device__ std::size_t all_bands() const { return std::size_t{images} * bands.count; }
   __device__ unsigned first_row(unsigned band) const { return band * bands.rows; }
   /// Returns the number of windows of one channel in a band of an image.
   __device__ unsigned windows_in(unsigned band) const {
@@ -42,16 +49,25 @@ struct ConvPlan {
   }
 };
 
-/// Copies the pixels that the windows of a band read, of one channel of an image, to shared memory. Every
-/// thread of the block takes part; the caller synchronises them.
+/// Copies the pixels that the windows of a band read to shared memory, channel by channel. Every thread of
+/// the block takes part; the caller synchronises them.
 template <int kernel, typename Number>
-__device__ void load_band(const ConvPlan& plan, const Number* plane, unsigned band, float* to) {
+__device__ void load_band(const ConvPlan& plan, const Number* image, unsigned band, float* to) {
   const unsigned row_floats = plan.bands.row_floats;
-  const unsigned first = 2 * plan.first_row(band);
-  unsigned row = threadIdx.x / row_floats;
+  const unsigned plane_floats = plan.bands.plane_floats(kernel);
+  unsigned row = 2 * plan.first_row(band) + threadIdx.x / row_floats;
   unsigned column = threadIdx.x % row_floats;
-  for (unsigned i = threadIdx.x; i < plan.bands.plane_floats(kernel); i += blockDim.x) {
-    to[i] = plan.planes.at(plane, first + row, column);
+#pragma unroll 2
+  for (unsigned i = threadIdx.x; i < plane_floats; i += blockDim.x) {
+    float pixels[most_input_channels];  // all of them are on the way before the first is needed
+#pragma unroll
+    for (unsigned c = 0; c < most_input_channels; ++c) {
+      pixels[c] = c < plan.input_channels ? plan.planes.at(image + c * plan.input_channel, row, column) : 0;
+    }
+#pragma unroll
+    for (unsigned c = 0; c < most_input_channels; ++c) {
+      if (c < plan.input_channels) to[c * plane_floats + i] = pixels[c];
+    }
     row += blockDim.x / row_floats;
     column += blockDim.x % row_floats;
     if (column >= row_floats) {
@@ -68,6 +84,7 @@ struct ForwardArguments {
   const float* __restrict__ bias;
   Number* __restrict__ output;
   std::uint8_t* __restrict__ winners;
+  bool packed;  ///< whether channels_at_once channels of the output lie together, aligned
 };
 
 /// Adds, to the sums of the four elements of a window, the products of one input channel.
@@ -104,32 +121,63 @@ __device__ void add_products(const float* pixels, unsigned row_floats,
   }
 }
 
+template <typename Number>
+struct PooledChannels {
+  Number value[channels_at_once];
+  std::uint8_t winner[channels_at_once];
+};
+
+/// Stores the first `channels` of a window's channels, from `to` on.
+template <typename Number>
+__device__ void store_channels(const ForwardArguments<Number>& a, const PooledChannels<Number>& pooled,
+                               unsigned channels, std::size_t to, std::size_t stride) {
+  if (a.packed) {
+    constexpr int width = full_width<Number>;
+#pragma unroll
+    for (int o = 0; o < static_cast<int>(channels_at_once); o += width) {
+      Pack<Number, width> pack;
+#pragma unroll
+      for (int lane = 0; lane < width; ++lane) pack.lane[lane] = pooled.value[o + lane];
+      store(a.output + to + o, pack);
+    }
+    Pack<std::uint8_t, channels_at_once> pack;
+#pragma unroll
+    for (unsigned o = 0; o < channels_at_once; ++o) pack.lane[o] = pooled.winner[o];
+    if (a.winners != nullptr) store(a.winners + to, pack);
+    return;
+  }
+#pragma unroll
+  for (unsigned o = 0; o < channels_at_once; ++o) {
+    if (o >= channels) break;
+    a.output[to + o * stride] = pooled.value[o];
+    if (a.winners != nullptr) a.winners[to + o * stride] = pooled.winner[o];
+  }
+}
+
 /// A block takes one band of one image and channels_at_once output channels at a time, a thread one window
 /// of these.
 template <int kernel, typename Number>
 __global__ void __launch_bounds__(forward_threads)
     conv_relu_pool_kernel(ConvPlan plan, ForwardArguments<Number> a) {
   constexpr unsigned taps = kernel * kernel;
-  alignas(16) __shared__ float pixels[forward_band_floats];
+  alignas(16) __shared__ float pixels[band_floats];
   alignas(16) __shared__ float weights[most_input_channels * taps][channels_at_once];
-  const unsigned groups = (plan.channels + channels_at_once - 1) / channels_at_once;
+  __shared__ float biases[channels_at_once];
+  const std::size_t groups = channel_groups(plan.channels, channels_at_once);
   const unsigned plane_floats = plan.bands.plane_floats(kernel);
-  const std::size_t units = std::size_t{plan.images} * plan.bands.count * groups;
-  for (std::size_t unit = blockIdx.x; unit < units; unit += gridDim.x) {
+  for (std::size_t unit = blockIdx.x; unit < plan.all_bands() * groups; unit += gridDim.x) {
     const unsigned first_channel = static_cast<unsigned>(unit % groups) * channels_at_once;
     const auto band = static_cast<unsigned>(unit / groups % plan.bands.count);
     const std::size_t n = unit / groups / plan.bands.count;
     const unsigned channels = min(channels_at_once, plan.channels - first_channel);
-    const unsigned rows_of_weights = plan.input_channels * taps;
-    for (unsigned i = threadIdx.x; i < rows_of_weights * channels_at_once; i += blockDim.x) {
-      const unsigned o = i / rows_of_weights;
-      const std::size_t from = std::size_t{first_channel + o} * rows_of_weights + i % rows_of_weights;
-      weights[i % rows_of_weights][o] = o < channels ? a.weight[from] : 0;
+    const unsigned weights_of_one = plan.input_channels * taps;
+    for (unsigned i = threadIdx.x; i < weights_of_one * channels_at_once; i += blockDim.x) {
+      const unsigned o = i / weights_of_one;
+      const std::size_t from = std::size_t{first_channel + o} * weights_of_one + i % weights_of_one;
+      weights[i % weights_of_one][o] = o < channels ? a.weight[from] : 0;
     }
-    for (unsigned c = 0; c < plan.input_channels; ++c) {
-      load_band<kernel>(plan, a.input + n * plan.image + c * plan.input_channel, band,
-                        pixels + c * plane_floats);
-    }
+    if (threadIdx.x < channels) biases[threadIdx.x] = a.bias[first_channel + threadIdx.x];
+    load_band<kernel>(plan, a.input + n * plan.image, band, pixels);
     __syncthreads();
     for (unsigned window = threadIdx.x; window < plan.windows_in(band); window += blockDim.x) {
       const unsigned y = window / plan.windows_wide;
@@ -139,16 +187,17 @@ __global__ void __launch_bounds__(forward_threads)
         add_products<kernel>(pixels + c * plane_floats + 2 * y * plan.bands.row_floats + 2 * x,
                              plan.bands.row_floats, weights + c * taps, sums);
       }
-      const WindowPlace place{n, plan.first_row(band) + y, x};
-      const std::size_t to = place.output(plan.out) + first_channel * plan.out.channel;
+      PooledChannels<Number> result;
 #pragma unroll
       for (unsigned o = 0; o < channels_at_once; ++o) {
-        if (o >= channels) break;
         const Pooled pooled =
-            pool_window(sums[0][o], sums[1][o], sums[2][o], sums[3][o], a.bias[first_channel + o]);
-        a.output[to + o * plan.out.channel] = nearest<Number>(pooled.value);
-        if (a.winners != nullptr) a.winners[to + o * plan.out.channel] = pooled.winner;
+            pool_window(sums[0][o], sums[1][o], sums[2][o], sums[3][o], o < channels ? biases[o] : 0);
+        result.value[o] = nearest<Number>(pooled.value);
+        result.winner[o] = pooled.winner;
       }
+      const WindowPlace place{n, plan.first_row(band) + y, x};
+      store_channels(a, result, channels, place.output(plan.out) + first_channel * plan.out.channel,
+                     plan.out.channel);
     }
     __syncthreads();  // before another band takes the place of this one
   }
@@ -162,62 +211,114 @@ struct BackwardArguments {
   float* __restrict__ partial_sums;
 };
 
-/// A block takes one part of the batch, one input channel and a group of output channels at a time; a warp
-/// takes one of these, which it adds up over the windows of the part, each lane some of them.
+/// Counts the windows whose gradients a block keeps in shared memory at once.
+constexpr unsigned windows_at_once = 64;
+
+/// Holds the gradients of some windows, of the output channels that the lanes of a warp have. A column more
+/// than there are lanes lets threads write a lane's windows, too, to different banks.
+struct WindowGradients {
+  float gradient[windows_at_once][warp_lanes + 1];
+  std::int16_t winner[windows_at_once][warp_lanes + 1];  ///< its place among a plane's pixels, or negative
+};
+
+/// Loads those of `count` windows of a band from `first` on. Every thread of the block takes part, neighbours
+/// what lies together; the caller synchronises them.
+template <typename Number>
+__device__ void load_gradients(const ConvPlan& plan, const BackwardArguments<Number>& a, std::size_t n,
+                               unsigned band, unsigned first, unsigned count, unsigned first_channel,
+                               WindowGradients& to) {
+  const bool channels_together = plan.out.channel == 1;
+  for (unsigned i = threadIdx.x; i < windows_at_once * warp_lanes; i += blockDim.x) {
+    const unsigned window = channels_together ? i / warp_lanes : i % windows_at_once;
+    const unsigned lane = channels_together ? i % warp_lanes : i / windows_at_once;
+    if (window >= count || first_channel + lane >= plan.channels) continue;
+    const unsigned y = (first + window) / plan.windows_wide;
+    const unsigned x = (first + window) % plan.windows_wide;
+    const std::size_t at = WindowPlace{n, plan.first_row(band) + y, x}.output(plan.out) +
+                           (first_channel + lane) * plan.out.channel;
+    const unsigned winner = a.winners[at];
+    to.gradient[window][lane] = widen(a.output_gradient[at]);
+    const unsigned place = (2 * y + winner / 2) * plan.bands.row_floats + 2 * x + winner % 2;
+    to.winner[window][lane] = static_cast<std::int16_t>(winner < no_winner ? static_cast<int>(place) : -1);
+  }
+}
+
+/// Counts the warps of a block that share the windows of one input channel.
+__host__ __device__ constexpr unsigned warps_of_a_channel(unsigned input_channels) {
+  return threads_per_block / warp_lanes / input_channels;
+}
+
+/// Is how many blocks are to fit beside each other: with fewer registers, for more, some would be spilled.
+constexpr int blocks_of_a_multiprocessor = 3;
+
+/// A block takes one part of the batch and a group of output channels at a time; a warp takes one input
+/// channel and some of the windows, a lane one of the output channels.
 template <int kernel, typename Number>
-__global__ void __launch_bounds__(threads_per_block)
-    weight_parts_kernel(ConvPlan plan, unsigned parts, BackwardArguments<Number> a) {
-  constexpr int taps = kernel * kernel;
-  constexpr unsigned warps = threads_per_block / warp_lanes;
-  __shared__ float pixels[backward_band_floats];
+__global__ void __launch_bounds__(threads_per_block, blocks_of_a_multiprocessor)
+    weight_parts_kernel(ConvPlan plan, std::size_t parts, BackwardArguments<Number> a) {
+  constexpr unsigned taps = kernel * kernel;
+  __shared__ float pixels[band_floats];
+  __shared__ WindowGradients gradients;
   const unsigned lane = threadIdx.x % warp_lanes;
-  const unsigned groups = (plan.channels + warps - 1) / warps;
-  const unsigned bands = plan.images * plan.bands.count;
-  const std::size_t weights = std::size_t{plan.channels} * plan.input_channels * taps;
-  for (std::size_t unit = blockIdx.x; unit < std::size_t{parts} * plan.input_channels * groups;
-       unit += gridDim.x) {
-    const unsigned o = static_cast<unsigned>(unit % groups) * warps + threadIdx.x / warp_lanes;
-    const auto c = static_cast<unsigned>(unit / groups % plan.input_channels);
-    const auto part = static_cast<unsigned>(unit / groups / plan.input_channels);
-    float weight_sums[taps] = {};
-    float bias_sum = 0;
-    for (unsigned i = part; i < bands; i += parts) {
+  const unsigned c = threadIdx.x / warp_lanes % plan.input_channels;
+  const unsigned slice = threadIdx.x / warp_lanes / plan.input_channels;
+  const unsigned slices = warps_of_a_channel(plan.input_channels);
+  const std::size_t groups = channel_groups(plan.channels, warp_lanes);
+  const float* const plane = pixels + c * plan.bands.plane_floats(kernel);
+  for (std::size_t unit = blockIdx.x; unit < parts * groups; unit += gridDim.x) {
+    const std::size_t part = unit / groups;
+    const unsigned first_channel = static_cast<unsigned>(unit % groups) * warp_lanes;
+    const bool active = first_channel + lane < plan.channels;
+    float sums[taps + 1] = {};  // the last one of the bias
+    for (std::size_t i = part; i < plan.all_bands(); i += parts) {
       const std::size_t n = i / plan.bands.count;
-      const unsigned band = i % plan.bands.count;
-      load_band<kernel>(plan, a.input + n * plan.image + c * plan.input_channel, band, pixels);
-      __syncthreads();
-      const unsigned windows = o < plan.channels ? plan.windows_in(band) : 0;
-      for (unsigned window = lane; window < windows; window += warp_lanes) {
-        const unsigned y = window / plan.windows_wide;
-        const unsigned x = window % plan.windows_wide;
-        const std::size_t at =
-            WindowPlace{n, plan.first_row(band) + y, x}.output(plan.out) + o * plan.out.channel;
-        const unsigned winner = a.winners[at];
-        if (winner >= no_winner) continue;
-        const float gradient = widen(a.output_gradient[at]);
-        const float* const read = pixels + (2 * y + winner / 2) * plan.bands.row_floats + 2 * x + winner % 2;
+      const auto band = static_cast<unsigned>(i % plan.bands.count);
+      const unsigned windows = plan.windows_in(band);
+      load_band<kernel>(plan, a.input + n * plan.image, band, pixels);
+      for (unsigned first = 0; first < windows; first += windows_at_once) {
+        const unsigned count = min(windows_at_once, windows - first);
+        load_gradients(plan, a, n, band, first, count, first_channel, gradients);
+        __syncthreads();
+        for (unsigned window = slice; active && window < count; window += slices) {
+          const int winner = gradients.winner[window][lane];
+          if (winner < 0) continue;
+          const float gradient = gradients.gradient[window][lane];
+          const float* const read = plane + winner;
 #pragma unroll
-        for (unsigned i_row = 0; i_row < kernel; ++i_row) {
-#pragma unroll
-          for (unsigned i_column = 0; i_column < kernel; ++i_column) {
-            float& sum = weight_sums[i_row * kernel + i_column];
-            sum = multiply_add(gradient, read[i_row * plan.bands.row_floats + i_column], sum);
+          for (unsigned tap = 0; tap < taps; ++tap) {
+            const float pixel = read[tap / kernel * plan.bands.row_floats + tap % kernel];
+            sums[tap] = multiply_add(gradient, pixel, sums[tap]);
           }
+          sums[taps] += gradient;
         }
-        bias_sum += gradient;
+        __syncthreads();  // before others take the place of these
       }
-      __syncthreads();  // before another band takes the place of this one
     }
-    if (o >= plan.channels) continue;  // a whole warp
-    float* const sums = a.partial_sums + part * (weights + plan.channels);
+    // The slices are added where the pixels have been: those of all but the first have room there.
+    static_assert((threads_per_block - warp_lanes) * (taps + 1) <= band_floats);
+    if (slice > 0) {
 #pragma unroll
-    for (int tap = 0; tap < taps; ++tap) {
-      const float sum = sum_in_warp(weight_sums[tap]);
-      if (lane == 0) sums[(std::size_t{o} * plan.input_channels + c) * taps + tap] = sum;
+      for (unsigned tap = 0; tap <= taps; ++tap) {
+        pixels[(((slice - 1) * plan.input_channels + c) * (taps + 1) + tap) * warp_lanes + lane] = sums[tap];
+      }
     }
-    if (c > 0) continue;
-    bias_sum = sum_in_warp(bias_sum);
-    if (lane == 0) sums[weights + o] = bias_sum;
+    __syncthreads();
+    const std::size_t weights = std::size_t{plan.input_channels} * taps;
+    float* const to = a.partial_sums + part * (weights + 1) * plan.channels + first_channel + lane;
+    if (slice == 0 && active) {
+#pragma unroll
+      for (unsigned tap = 0; tap <= taps; ++tap) {
+        for (unsigned other = 0; other + 1 < slices; ++other) {
+          sums[tap] += pixels[((other * plan.input_channels + c) * (taps + 1) + tap) * warp_lanes + lane];
+        }
+        if (tap < taps) {
+          to[(c * taps + tap) * plan.channels] = sums[tap];
+        } else if (c == 0) {
+          to[weights * plan.channels] = sums[tap];
+        }
+      }
+    }
+    __syncthreads();  // before another band takes the place of these sums
   }
 }
 
@@ -228,9 +329,10 @@ void ConvReluPool<Number>::launch(CudaStream stream) const {
   if (shape.output_size() == 0) return;
   check(*this);
   const ConvPlan plan(shape, forward_bands(shape));
-  const std::size_t groups = (shape.channels + channels_at_once - 1) / channels_at_once;
-  const Grid grid{shape.batch * plan.bands.count * groups, forward_threads};
-  const ForwardArguments<Number> arguments{input, weight, bias, output, winners};
+  const Grid grid{plan.all_bands() * channel_groups(plan.channels, channels_at_once), forward_threads};
+  const bool packed = plan.out.channel == 1 && plan.channels % channels_at_once == 0 &&
+                      is_aligned<full_width<Number>>(output) && is_aligned<channels_at_once>(winners);
+  const ForwardArguments<Number> arguments{input, weight, bias, output, winners, packed};
   visit_constant<3U, 5U>(shape.kernel, [&](auto kernel) {
     launch_kernel(name, conv_relu_pool_kernel<static_cast<int>(kernel()), Number>, grid, stream, plan,
                   arguments);
@@ -241,13 +343,14 @@ template <typename Number>
 void ConvReluPoolBackward<Number>::launch(CudaStream stream) const {
   if (shape.output_size() == 0) return;
   check(*this);
-  constexpr std::size_t warps = threads_per_block / warp_lanes;
+  const ConvPlan plan(shape, backward_bands(shape));
   const std::size_t parts = parts_of(shape);
-  const Grid grid{parts * shape.input_channels * ((shape.channels + warps - 1) / warps)};
+  const unsigned warps = warps_of_a_channel(plan.input_channels) * plan.input_channels;
+  const Grid grid{parts * channel_groups(plan.channels, warp_lanes), static_cast<int>(warps * warp_lanes)};
   const BackwardArguments<Number> arguments{input, output_gradient, winners, partial_sums};
   visit_constant<3U, 5U>(shape.kernel, [&](auto kernel) {
-    launch_kernel(name, weight_parts_kernel<static_cast<int>(kernel()), Number>, grid, stream,
-                  ConvPlan(shape, backward_bands(shape)), static_cast<unsigned>(parts), arguments);
+    launch_kernel(name, weight_parts_kernel<static_cast<int>(kernel()), Number>, grid, stream, plan, parts,
+                  arguments);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/add_parts.h"
 #include "kernels/bf16.h"
+#include "kernels/image_batch.h"
 #include "kernels/operation.h"
 #include "kernels/pool_shape.h"
 
@@ -26,9 +27,14 @@ struct ConvPoolShape {
   std::size_t input_size() const { return batch * input_channels * height * width; }
   std::size_t output_size() const { return pool().output_size(); }
   std::size_t weight_size() const { return channels * input_channels * kernel * kernel; }
+  /// Returns the weights as an image with their output channels last, as partial sums of their gradients lie.
+  ImageBatch weight_order() const {
+    return {1, channels, input_channels * kernel * kernel, MemoryFormat::channels_last};
+  }
 
   /// Tells whether there are kernels for it: kernel is 3 or 5, padding less than that, the input has at most
-  /// four channels, and its rows are short enough for the memory that a block of a GPU shares.
+  /// four channels, and its rows are short enough for the memory that a block of a GPU shares (6144 floats
+  /// for kernel + 1 rows of all channels).
   bool is_supported() const;
 };
 
@@ -72,7 +78,9 @@ struct ConvReluPool {
 ///     weight_gradient[o, c, i, j] = Σ_{n,y,x} sums_gradient[n, o, y, x] ·
 ///                                   input[n, c, y + i − padding, x + j − padding]
 ///     bias_gradient[o]            = Σ_{n,y,x} sums_gradient[n, o, y, x]
-///     partial_sums[part]          = these for a part of the batch, the biases behind the weights
+///     partial_sums[part]          = these for a part of the batch: of weights in shape.weight_order(), then
+///     of
+///                                   biases
 ///
 /// Of a window's four elements only the winner has a part in the sums, which are a quarter as long therefore
 /// as those of a convolution that knows nothing of the pool. Their order is fixed by the shape, without

@@ -5,8 +5,8 @@
 namespace tardigrad {
 namespace {
 
-/// Calls visit(i, pixel) for every pixel that a kernel reads, which has its first at (row, column) of image n
-/// with its padding: in the order of one output's weights, which i counts.
+/// Calls visit(i, pixel) for every pixel that one element of the convolution's output reads, in the order of
+/// the weights, which i counts. The first one is at (row, column) of image n with its padding.
 template <typename Number, typename Visit>
 void for_each_pixel(const ConvPoolShape& shape, const Number* input, std::size_t n, std::size_t row,
                     std::size_t column, const Visit& visit) {
@@ -58,8 +58,8 @@ PoolShape ConvPoolShape::pool() const {
 bool ConvPoolShape::is_supported() const {
   if (kernel != 3 && kernel != 5) return false;
   if (padding >= kernel || input_channels == 0 || input_channels > most_input_channels) return false;
-  const std::size_t plane_floats = std::size_t{kernel + 1} * (width + 2 * std::size_t{padding} + 1);
-  return plane_floats * input_channels <= forward_band_floats && plane_floats <= backward_band_floats;
+  if (width > band_floats || height >> 31 != 0) return false;
+  return (kernel + 1) * row_floats_of(*this) * input_channels <= band_floats;
 }
 
 template <typename Number>
@@ -111,16 +111,16 @@ void ConvReluPoolBackward<Number>::run() const {
   check(*this);
   PartialSumsOnCpu gradients(sums(shape));
   const WindowBands bands = backward_bands(shape);
-  const std::size_t weights_of_one = shape.weight_size() / shape.channels;
+  const std::size_t parts = parts_of(shape);
   for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
     const std::size_t winner = winners[at];
     if (winner >= no_winner) return;
     const auto gradient = static_cast<double>(widen(output_gradient[at]));
     const std::size_t band = place.n * bands.count + place.y / bands.rows;
-    const std::size_t part = band % parts_of(shape);
+    const std::size_t part = band % parts;
     for_each_pixel(shape, input, place.n, 2 * place.y + winner / 2, 2 * place.x + winner % 2,
                    [&](std::size_t w, float pixel) {
-                     gradients.add(part, o * weights_of_one + w, gradient * static_cast<double>(pixel));
+                     gradients.add(part, w * shape.channels + o, gradient * static_cast<double>(pixel));
                    });
     gradients.add(part, shape.weight_size() + o, gradient);
   });

@@ -31,6 +31,24 @@ std::size_t Plan::weight_workspace_bytes() const {
   return bytes;
 }
 
+Plan Plan::fused() const {
+  Plan plan = *this;
+  if (first_convolution) return plan;
+  plan.way.first_layers = FirstLayers::fused;
+  plan.first_convolution = convolutions.front();
+  plan.convolutions.erase(plan.convolutions.begin());
+  return plan;
+}
+
+Plan Plan::unfused() const {
+  Plan plan = *this;
+  if (!first_convolution) return plan;
+  plan.way.first_layers = FirstLayers::apart;
+  plan.convolutions.insert(plan.convolutions.begin(), *first_convolution);
+  plan.first_convolution.reset();
+  return plan;
+}
+
 Network::Network(const StreamRef& stream, const Architecture& architecture, int batch,
                  const WayToCompute& way)
     : stream_(stream),
@@ -94,6 +112,7 @@ bool Network::fits(const Plan& plan) const {
 }
 
 void Network::use(const Plan& plan) {
+  if (!fits(plan)) throw std::logic_error("a plan of another network");
   const CurrentDevice current(stream_.device());
   for (std::size_t l = 0; l < convolutions_.size(); ++l) convolutions_[l].use(plan.convolutions.at(l));
   for (std::size_t l = 0; l < linears_.size(); ++l) linears_[l].use(plan.linears.at(l));
@@ -177,14 +196,15 @@ void Network::backward(const Execution& execution, const Pass& pass) try {
   throw;
 }
 
-/// Behind the gradients of weights of the lowest layer nothing follows that they could be computed beside.
+/// Behind the lowest product, and what is fused with one, nothing follows that gradients could be computed
+/// beside.
 void Network::backward_stages(const Execution& execution, const Pass& pass) {
   const auto& stages = blueprint_.stages;
-  const auto has_weights = [](const Stage& stage) {
+  const auto has_product = [](const Stage& stage) {
     const auto* kernel = std::get_if<KernelStage>(&stage);
     return !kernel || std::holds_alternative<ConvReluPoolStage>(*kernel);
   };
-  const auto lowest = static_cast<std::size_t>(std::ranges::find_if(stages, has_weights) - stages.begin());
+  const auto lowest = static_cast<std::size_t>(std::ranges::find_if(stages, has_product) - stages.begin());
   for (std::size_t i = stages.size(); i-- > 0;) {
     const bool beside = beside_ && i != lowest;
     if (const auto* convolution = std::get_if<ConvolutionStage>(&stages[i])) {

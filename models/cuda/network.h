@@ -22,7 +22,12 @@ struct Plan {
   std::vector<ConvolutionAlgorithms> convolutions;
   std::vector<LinearAlgorithms> linears;
   /// Is what the first convolution would take, where it is fused with what follows it.
-  std::optional<ConvolutionAlgorithms> unfused = {};
+  std::optional<ConvolutionAlgorithms> first_convolution = {};
+
+  /// Returns the plan with the first layers fused, of a network that begins with a convolution; or apart. The
+  /// rest stays as it is.
+  Plan fused() const;
+  Plan unfused() const;
 
   std::size_t workspace_bytes() const;
 
@@ -53,8 +58,9 @@ class Network {
   /// Tells whether the plan is one for as many layers as this network has.
   bool fits(const Plan& plan) const;
 
-  /// Takes a plan that fits, of any way with the same precision and format, and allocates the workspace on
-  /// the constructor's stream. It must be called before the following.
+  /// Takes a plan, of any way with the same precision, format and first layers, and allocates the workspace
+  /// on the constructor's stream. It must be called before the following. Throws std::logic_error for a plan
+  /// that does not fit.
   void use(const Plan& plan);
 
   /// Returns its memory, as the blueprint lays it out.

@@ -105,7 +105,7 @@ Value parse_named(const std::string& name, std::initializer_list<Value> values) 
   for (const Value value : values) {
     if (name == name_of(value)) return value;
   }
-  throw std::invalid_argument(fmt::format("no {}", name));
+  throw std::invalid_argument(fmt::format("a way to compute that is none: {}", name));
 }
 
 /// Its first bytes, more than any plan has.
@@ -174,13 +174,14 @@ std::string plan_to_json(const Plan& plan) {
   for (const ConvolutionAlgorithms& layer : plan.convolutions) convolutions.push_back(directions(layer));
   Json linears = Json::array();
   for (const LinearAlgorithms& layer : plan.linears) linears.push_back(directions(layer));
-  return json_text(Json{{"precision", name_of(plan.way.precision)},
-                        {"activations", name_of(plan.way.format)},
-                        {"parameter_gradients", name_of(plan.way.parameter_gradients)},
-                        {"first_layers", name_of(plan.way.first_layers)},
-                        {"unfused_convolution", plan.unfused ? directions(*plan.unfused) : Json()},
-                        {"convolutions", convolutions},
-                        {"linears", linears}});
+  return json_text(
+      Json{{"precision", name_of(plan.way.precision)},
+           {"activations", name_of(plan.way.format)},
+           {"parameter_gradients", name_of(plan.way.parameter_gradients)},
+           {"first_layers", name_of(plan.way.first_layers)},
+           {"first_convolution", plan.first_convolution ? directions(*plan.first_convolution) : Json()},
+           {"convolutions", convolutions},
+           {"linears", linears}});
 }
 
 Plan plan_from_json(const std::string& text) {
@@ -195,8 +196,8 @@ Plan plan_from_json(const std::string& text) {
   plan.way.first_layers =
       parse_named(json_member(json, "first_layers"), {FirstLayers::apart, FirstLayers::fused});
   if (plan.way.first_layers == FirstLayers::fused) {
-    const Json& unfused = member(json, "unfused_convolution", Json::value_t::object);
-    plan.unfused = read_directions<ConvolutionAlgorithms>(unfused);
+    const Json& first = member(json, "first_convolution", Json::value_t::object);
+    plan.first_convolution = read_directions<ConvolutionAlgorithms>(first);
   }
   plan.convolutions = read_layers<ConvolutionAlgorithms>(json, "convolutions");
   plan.linears = read_layers<LinearAlgorithms>(json, "linears");

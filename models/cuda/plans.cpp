@@ -6,9 +6,9 @@
 #include <limits>
 #include <mutex>
 #include <optional>
-#include <utility>
 #include <vector>
 
+#include "kernels/random.h"
 #include "models/cuda/graph_cache.h"
 #include "models/cuda/plan_cache.h"
 #include "runtime/base/say.h"
@@ -34,7 +34,21 @@ struct Use {
   bool operator==(const Use&) const = default;
 };
 
-/// Runs steps of a network as an engine will, to see whether they work and how long they take.
+/// Returns so many numbers up to `most`, of either sign.
+template <typename Number>
+std::vector<Number> noise(std::size_t size, float most) {
+  constexpr std::size_t period = 4099;  // prime, so that neighbouring rows differ
+  std::vector<Number> numbers(size);
+  Random random({1, 2, 3, 4});
+  for (std::size_t i = 0; i < size; ++i) {
+    numbers[i] = i < period ? nearest<Number>(most * static_cast<float>(2 * random.uniform() - 1))
+                            : numbers[i - period];
+  }
+  return numbers;
+}
+
+/// Runs steps of a network as an engine will, to see whether they work and how long they take: on noise,
+/// since with zeros all ReLUs are closed, and what is left out then takes no time.
 class Trial {
  public:
   Trial(const StreamRef& stream, Network& network, std::size_t dimension, bool graphs)
@@ -44,7 +58,17 @@ class Trial {
         gradient_(stream, dimension),
         loss_(stream, 1),
         graphs_(stream.device(), graphs) {
-    stream.zero(parameters_.ref());
+    constexpr float most_weight = 0.05F;
+    const std::vector<float> parameters = noise<float>(dimension, most_weight);
+    stream.copy(parameters_.ref(), host_view<const float>(parameters.data(), parameters.size()));
+    visit_element(network.blueprint().element, [&]<typename Number>() {
+      const LaidOutMemory memory = network.memory();
+      const std::vector<Number> images =
+          noise<Number>(memory.blueprint[memory.blueprint.images].shape.size(), 1);
+      stream.copy(BufferRef<Number>(static_cast<Number*>(memory.images()), images.size(), stream.device()),
+                  host_view<const Number>(images.data(), images.size()));
+      stream.synchronize();  // while there are images
+    });
     // Directly, captured, and from the graph.
     for (int i = 0; i < 3; ++i) step();
     stream.synchronize();
@@ -125,24 +149,6 @@ bool is_faster(const StreamRef& stream, const Architecture& architecture, int ba
   return false;
 }
 
-/// The plan with the first layers fused, where they may be.
-std::optional<Plan> fused(const Architecture& architecture, Plan plan) {
-  if (!may_fuse_first_layers(architecture)) return std::nullopt;
-  plan.way.first_layers = FirstLayers::fused;
-  plan.unfused = plan.convolutions.front();
-  plan.convolutions.erase(plan.convolutions.begin());
-  return plan;
-}
-
-/// The plan without that.
-Plan unfused(Plan plan) {
-  if (!plan.unfused) return plan;
-  plan.way.first_layers = FirstLayers::apart;
-  plan.convolutions.insert(plan.convolutions.begin(), *plan.unfused);
-  plan.unfused.reset();
-  return plan;
-}
-
 /// The plan with gradients of weights beside the way down, where that is worth trying.
 std::optional<Plan> beside(const Architecture& architecture, int batch, Plan plan) {
   if (plan.weight_workspace_bytes() > most_workspace_beside) return std::nullopt;
@@ -187,7 +193,7 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
   const auto try_instead = [&](const std::optional<Plan>& other) {
     if (other && is_faster(stream, architecture, batch, options.graphs, best, *other)) best = *other;
   };
-  try_instead(fused(architecture, best));
+  if (may_fuse_first_layers(architecture)) try_instead(best.fused());
   if (options.graphs) try_instead(beside(architecture, batch, best));
   return best;
 }
@@ -249,7 +255,7 @@ std::unique_ptr<Network> make_network(const StreamRef& stream, const Architectur
   NetworkOptions choice = options;
   choice.one_stream = choice.unfused = false;  // which leave the rest as it is
   Plan plan = plan_for(stream, architecture, batch, choice);
-  if (options.unfused) plan = unfused(std::move(plan));
+  if (options.unfused) plan = plan.unfused();
   if (options.one_stream) plan.way.parameter_gradients = ParameterGradients::in_turn;
   auto network = std::make_unique<Network>(stream, architecture, batch, plan.way);
   network->use(plan);

@@ -5,11 +5,11 @@
 // minibatch, gather it out of the resident images, normalise, forward, loss, backward; the steps follow one
 // another on one stream, by the wall clock, until the last is finished.
 //
-// On a GPU, steps that may use less of what makes them fast are timed beside the best ones: on one stream,
-// and with the first layers unfused.
+// On a GPU, --without names what steps are timed without, beside the best ones: a second stream, fused first
+// layers.
 //
 // With --serve it times on demand: for each line on standard input, a number of steps, it prints the seconds
-// that they took; behind a number, "one_stream" or "unfused" asks for those steps. So cnn_step_vs_pytorch.py
+// that they took; behind a number, a name given to --without asks for those steps. So cnn_step_vs_pytorch.py
 // measures all sides in turn.
 #include <fmt/core.h>
 
@@ -131,7 +131,8 @@ struct Way {
 };
 
 std::vector<Way> make_ways(const std::string& architecture, models::ClassificationOptions options,
-                           tardigrad::Device device, models::CpuEngine engine) {
+                           tardigrad::Device device, models::CpuEngine engine,
+                           const std::vector<std::string>& without) {
   std::vector<Way> ways;
   if (device.backend == tardigrad::Backend::cpu) {
     models::require_cpu_precision(options.network.precision);
@@ -139,15 +140,12 @@ std::vector<Way> make_ways(const std::string& architecture, models::Classificati
     ways.push_back({"", std::make_unique<CpuStep>(architecture, batch, engine)});
     return ways;
   }
-  const auto add = [&](const std::string& name) {
+  ways.push_back({"", std::make_unique<StreamStep>(architecture, options, device)});
+  for (const std::string& name : without) {
+    options.network.one_stream = name == "one_stream";
+    options.network.unfused = name == "unfused";
     ways.push_back({name, std::make_unique<StreamStep>(architecture, options, device)});
-  };
-  add("");
-  options.network.one_stream = true;
-  add("one_stream");
-  options.network.one_stream = false;
-  options.network.unfused = true;
-  add("unfused");
+  }
   return ways;
 }
 
@@ -166,10 +164,12 @@ tardigrad::bench::Comparison measure(const std::vector<Way>& ways, int blocks) {
 
 void serve(const std::vector<Way>& ways) {
   for (std::string line; std::getline(std::cin, line);) {
+    if (line.empty()) continue;
     std::istringstream words(line);
     int steps = 0;
     std::string name;
-    if (!(words >> steps)) continue;
+    words >> steps;
+    if (!words) throw std::invalid_argument("expected a number of steps, found " + line);
     words >> name;
     const auto way = std::ranges::find(ways, name, &Way::name);
     if (way == ways.end()) throw std::invalid_argument("no way to compute steps: " + name);
@@ -190,6 +190,7 @@ int main(int argc, char** argv) {
   int blocks = 15;
   bool serving = false;
   bool printing = false;
+  std::vector<std::string> without{"one_stream", "unfused"};
   std::string json;
   CLI::App app("Times a training step: loss and gradient of one minibatch.");
   app.add_option("--architecture", architecture, "A built-in network, or a network file")
@@ -201,6 +202,9 @@ int main(int argc, char** argv) {
                                                          {"onednn", models::CpuEngine::onednn}};
   app.add_option("--engine", engine, "Of the CPU")->transform(CLI::CheckedTransformer(engines));
   app.add_option("--blocks", blocks, "Of about 0.1 s; the median counts")->check(CLI::PositiveNumber);
+  app.add_option("--without", without, "Of a GPU: also steps without these, one_stream or unfused")
+      ->check(CLI::IsMember({"one_stream", "unfused"}))
+      ->capture_default_str();
   app.add_flag("--serve", serving, "Read numbers of steps, print the seconds they took");
   app.add_flag("--print", printing, "Print the text of its network file, no more");
   app.add_option("--json", json, "Adds what was measured to this file, a JSON object a line");
@@ -213,7 +217,7 @@ int main(int argc, char** argv) {
     const tardigrad::Device device = tardigrad::parse_devices(device_name).front();
     options.network.precision = models::parse_precision(precision);
     options.batch_size = batch;
-    const std::vector<Way> ways = make_ways(architecture, options, device, engine);
+    const std::vector<Way> ways = make_ways(architecture, options, device, engine, without);
     if (serving) {
       serve(ways);
       return 0;

@@ -46,9 +46,9 @@ const char* name_of(ParameterGradients when);
 enum class FirstLayers {
   /// A convolution of cuDNN's, and a kernel of ours behind it.
   apart,
-  /// One kernel of ours each way (conv_relu_pool.h), which reads the weights where they lie in the flat
-  /// vector.
-  /// What the convolution gives, the largest activation of many networks, is never in memory.
+  /// One kernel of ours each way (conv_relu_pool.h). What the convolution gives, the largest activation of
+  /// many
+  /// networks, is never in memory.
   fused,
 };
 

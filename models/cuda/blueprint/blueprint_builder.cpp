@@ -225,9 +225,9 @@ class Builder {
     stage.shape.input_format = now().shape.format;
     stage.shape.output_format = pooled.format;
     stage.winners = memory_.take(pooled.size());
-    stage.partial_sums = leave_sums(ConvReluPoolBackward<float>::sums(stage.shape),
-                                    {{stage.weight, vector_of(stage.shape.weight_size())},
-                                     {stage.bias, vector_of(stage.shape.channels)}});
+    stage.partial_sums = leave_sums(
+        ConvReluPoolBackward<float>::sums(stage.shape),
+        {{stage.weight, stage.shape.weight_order()}, {stage.bias, vector_of(stage.shape.channels)}});
     std::tie(stage.input, stage.output) = give(pooled, true);
     plan_.stages.push_back(stage);
     return 3;

@@ -29,14 +29,6 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
     return plan;
   }
 
-  Plan fused_plan() {
-    Plan fused = plan(Precision::fp32);
-    fused.way.first_layers = FirstLayers::fused;
-    fused.unfused = fused.convolutions.front();
-    fused.convolutions.erase(fused.convolutions.begin());
-    return fused;
-  }
-
   std::filesystem::path file() const { return cache_.file_of(key_); }
 
   std::string content() const {
@@ -151,9 +143,21 @@ TEST_F(CudaPlanCache, RefusesTextsThatAreNoPlan) {
         with("\"linears\":[", "\"linears\":[[],")}) {
     EXPECT_THROW(plan_from_json(text), std::invalid_argument) << text;
   }
-  const std::string fused = plan_to_json(fused_plan());
-  EXPECT_EQ(plan_to_json(plan_from_json(fused)), fused);
-  EXPECT_THROW(plan_from_json(with("apart", "fused")), std::invalid_argument) << "but unfused how?";
+  EXPECT_THROW(plan_from_json(with("apart", "fused")), std::invalid_argument) << "but apart how?";
+}
+
+TEST_F(CudaPlanCache, KeepsHowFusedLayersAreComputedApart) {
+  Plan apart = plan(Precision::fp32);
+  for (std::size_t l = 0; l < apart.convolutions.size(); ++l) {
+    apart.convolutions[l].forward.workspace_bytes = l;
+  }
+  const Plan fused = plan_from_json(plan_to_json(apart.fused()));
+  EXPECT_EQ(fused.way.first_layers, FirstLayers::fused);
+  EXPECT_EQ(fused.convolutions.size() + 1, apart.convolutions.size());
+  EXPECT_EQ(plan_to_json(fused), plan_to_json(apart.fused()));
+  EXPECT_EQ(plan_to_json(fused.fused()), plan_to_json(fused));
+  EXPECT_EQ(plan_to_json(fused.unfused()), plan_to_json(apart));
+  EXPECT_EQ(plan_to_json(apart.unfused()), plan_to_json(apart));
 }
 
 TEST_F(CudaPlanCache, MakesNetworksByThePlanThatIsKept) {
@@ -191,7 +195,7 @@ TEST_F(CudaPlanCache, MakesNetworksOnOneStreamThatAreToUseNoMore) {
 TEST_F(CudaPlanCache, MakesNetworksWithFusedFirstLayersUnlessTheyAreToBeUnfused) {
   NetworkOptions options;
   options.plan_folder = file().parent_path();
-  const Plan fused = fused_plan();
+  const Plan fused = plan(Precision::fp32).fused();
   cache_.store(plan_key(gpu, architecture_, batch, options), fused);
   const auto first_layers = [&] {
     const Stream stream(gpu, "test");
@@ -208,7 +212,7 @@ TEST_F(CudaPlanCache, DoesNotUseAPlanOfAnotherNetwork) {
   Plan others[3];  // the first one has too few layers
   others[1].way.format = ActivationFormat::channels_last_padded;
   others[2].way.first_layers = FirstLayers::fused;
-  others[2].unfused.emplace();
+  others[2].first_convolution.emplace();
   for (int i = 0; i < 3; ++i) {
     // A folder of its own: what is chosen once in a process is not looked up again.
     options.plan_folder = folder_.path() / std::to_string(i);
