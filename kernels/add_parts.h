@@ -61,7 +61,7 @@ struct AddParts {
   double bytes() const;
   double flops() const;
 
-  /// Returns the number of sums.
+  /// Returns the number of sums. Throws std::logic_error for more than max_count.
   std::size_t size() const;
 };
 

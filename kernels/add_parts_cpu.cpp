@@ -7,7 +7,6 @@ namespace tardigrad {
 
 void check(const AddParts& operation) {
   const AddedParts& added = operation.added;
-  require<AddParts>(added.count <= AddedParts::max_count, "more than it can take at once");
   for (std::size_t i = 0; i < added.count; ++i) {
     require<AddParts>(added.columns[i].order.is_countable(), "too many columns, expected fewer than 2^32");
   }
@@ -31,8 +30,9 @@ void AddParts::run() const {
 }
 
 std::size_t AddParts::size() const {
+  require<AddParts>(added.count <= AddedParts::max_count, "more than it can take at once");
   std::size_t sums = 0;
-  for (std::size_t i = 0; i < added.count; ++i) sums += added.columns.at(i).order.size();
+  for (std::size_t i = 0; i < added.count; ++i) sums += added.columns[i].order.size();
   return sums;
 }
 

@@ -13,12 +13,13 @@ namespace tardigrad {
 /// Computes the gradient of BiasReluMaxPool:
 ///
 ///     input_gradient[n, c, ·, ·] = output_gradient[n, c, y, x] at the window's winner, 0 elsewhere
-///     partial_sums[part, c]      = Σ input_gradient[·, c, ·, ·] over a part, which add up to the bias
-///     gradient
+///     partial_sums[part, c]      = Σ input_gradient[·, c, ·, ·] over a part
+///
+/// The partial sums add up to the bias gradient.
 ///
 /// Number is float or Bf16. Every element of the input gradient is written, those of an odd last row or
 /// column too (0). The sums have a fixed order, without atomics: a GPU gives the same bits in every run of
-/// the same shape and alignment. It adds in fp32, a CPU in float64.
+/// the same shape and alignment. It adds in fp32; a CPU in float64, and rounds the sum of each part.
 ///
 /// Outputs overlap nothing. Alignment is as for BiasReluMaxPool.
 ///

@@ -8,7 +8,8 @@ namespace tardigrad {
 
 /// Returns the parts of windows over which a GPU adds up the bias gradient.
 inline ChannelParts parts_of(const PoolShape& shape) {
-  return channel_parts(shape.batch, shape.output_height() * shape.output_width(), shape.input_format);
+  return channel_parts(
+      {shape.batch, shape.channels, shape.output_height() * shape.output_width(), shape.input_format});
 }
 
 /// Throws std::logic_error as bias_relu_max_pool_backward.h says.

@@ -38,7 +38,7 @@ struct ChannelBias {
 
 /// Computes the gradient of ChannelBias:
 ///
-///     gated[n, c, p]   = 0 where activation[n, c, p] ≤ 0, output_gradient[n, c, p] elsewhere
+///     gated[n, c, p]        = 0 where activation[n, c, p] ≤ 0, output_gradient[n, c, p] elsewhere
 ///     partial_sums[part, c] = Σ gated[·, c, ·] over a part, which add up to the bias gradient
 ///
 /// Without an activation, which means without a ReLU, nothing is gated and `gated` not written. It may be the

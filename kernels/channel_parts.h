@@ -23,20 +23,18 @@ struct ChannelParts {
   }
 };
 
-/// Returns those of images with that many rows each; none where these are none.
-inline ChannelParts channel_parts(std::size_t images, std::size_t rows_of_one, MemoryFormat format) {
-  if (rows_of_one == 0) return {0, 1};
-  if (format == MemoryFormat::channel_major) return {images, rows_of_one};
+/// Returns those of a batch; none where it is empty.
+inline ChannelParts channel_parts(const ImageBatch& shape) {
+  if (shape.size() == 0) return {0, 1};
+  if (shape.format == MemoryFormat::channel_major) return {shape.batch, shape.pixels};
   constexpr std::size_t fewest_rows = 8;    // a smaller part is not worth its sum
   constexpr std::size_t most_parts = 1024;  // one block each: about what the largest GPUs hold at once
+  constexpr std::size_t most_sums = std::size_t{1} << 20;  // so many channels fill a GPU with fewer parts
   const auto divide = [](std::size_t a, std::size_t b) { return (a + b - 1) / b; };
-  const std::size_t all = images * rows_of_one;
-  const std::size_t rows = std::max(fewest_rows, divide(all, most_parts));
+  const std::size_t all = shape.batch * shape.pixels;
+  const std::size_t parts = std::clamp<std::size_t>(most_sums / shape.channels, 1, most_parts);
+  const std::size_t rows = std::max(fewest_rows, divide(all, parts));
   return {divide(all, rows), rows};
-}
-
-inline ChannelParts channel_parts(const ImageBatch& shape) {
-  return channel_parts(shape.batch, shape.pixels, shape.format);
 }
 
 /// Adds up, on a CPU, what belongs to the columns of partial sums, in float64, and rounds it.

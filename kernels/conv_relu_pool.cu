@@ -248,13 +248,14 @@ __host__ __device__ constexpr unsigned warps_of_a_channel(unsigned input_channel
   return threads_per_block / warp_lanes / input_channels;
 }
 
-/// Is how many blocks are to fit beside each other: with fewer registers, for more, some would be spilled.
-constexpr int blocks_of_a_multiprocessor = 3;
+/// Is how many blocks are to fit beside each other on a multiprocessor: as many as need no register spilled.
+template <int kernel>
+constexpr int resident_at_least = kernel == 3 ? 4 : 3;
 
 /// A block takes one part of the batch and a group of output channels at a time; a warp takes one input
 /// channel and some of the windows, a lane one of the output channels.
 template <int kernel, typename Number>
-__global__ void __launch_bounds__(threads_per_block, blocks_of_a_multiprocessor)
+__global__ void __launch_bounds__(threads_per_block, resident_at_least<kernel>)
     weight_parts_kernel(ConvPlan plan, std::size_t parts, BackwardArguments<Number> a) {
   constexpr unsigned taps = kernel * kernel;
   __shared__ float pixels[band_floats];

@@ -78,13 +78,11 @@ struct ConvReluPool {
 ///     weight_gradient[o, c, i, j] = Σ_{n,y,x} sums_gradient[n, o, y, x] ·
 ///                                   input[n, c, y + i − padding, x + j − padding]
 ///     bias_gradient[o]            = Σ_{n,y,x} sums_gradient[n, o, y, x]
-///     partial_sums[part]          = these for a part of the batch: of weights in shape.weight_order(), then
-///     of
-///                                   biases
+///     partial_sums[part]          = these for a part of the batch: weights in shape.weight_order(), biases
 ///
 /// Of a window's four elements only the winner has a part in the sums, which are a quarter as long therefore
 /// as those of a convolution that knows nothing of the pool. Their order is fixed by the shape, without
-/// atomics. A GPU adds in fp32, a CPU in float64.
+/// atomics. A GPU adds in fp32; a CPU in float64, and rounds the sum of each part.
 ///
 /// Outputs overlap nothing. Errors are those of ConvReluPool. Without windows there are no parts, and nothing
 /// is done.

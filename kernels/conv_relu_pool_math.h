@@ -44,7 +44,7 @@ inline WindowBands bands_of(const ConvPoolShape& shape, std::size_t windows) {
   const PoolShape pool = shape.pool();
   const std::size_t high = pool.output_height();
   const std::size_t wide = pool.output_width();
-  if (high == 0 || wide == 0) return {};
+  if (high == 0 || wide == 0 || shape.input_channels == 0) return {};
   const std::size_t row_floats = row_floats_of(shape);
   const std::size_t pixel_rows = band_floats / (shape.input_channels * row_floats);
   const std::size_t fitting = pixel_rows < shape.kernel ? 0 : (pixel_rows - shape.kernel + 1) / 2;
@@ -63,7 +63,7 @@ inline WindowBands backward_bands(const ConvPoolShape& shape) { return bands_of(
 /// Returns the number of parts of the batch over which gradients are added up: part p has the bands p,
 /// p + parts, p + 2 · parts, …
 inline std::size_t parts_of(const ConvPoolShape& shape) {
-  constexpr std::size_t most_parts = 1024;  // about what the largest GPUs hold at once
+  constexpr std::size_t most_parts = 512;  // about as many blocks as the largest GPUs hold at once
   return std::min(most_parts, shape.batch * backward_bands(shape).count);
 }
 

@@ -149,7 +149,7 @@ std::string plan_key(Device device, const Architecture& architecture, int batch,
   const ImageShape& images = architecture.input();
   std::vector<std::vector<std::int64_t>> parameters;
   for (const TensorSpec& tensor : architecture.layout().tensors()) parameters.push_back(tensor.shape);
-  const Json key{{"format", 4},
+  const Json key{{"format", 5},
                  {"gpu", properties.name},
                  {"compute_capability", {properties.major, properties.minor}},
                  {"multiprocessors", properties.multiProcessorCount},

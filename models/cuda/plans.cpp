@@ -39,7 +39,7 @@ template <typename Number>
 std::vector<Number> noise(std::size_t size, float most) {
   constexpr std::size_t period = 4099;  // prime, so that neighbouring rows differ
   std::vector<Number> numbers(size);
-  Random random({1, 2, 3, 4});
+  Random random(1, Purpose::initialise);
   for (std::size_t i = 0; i < size; ++i) {
     numbers[i] = i < period ? nearest<Number>(most * static_cast<float>(2 * random.uniform() - 1))
                             : numbers[i - period];

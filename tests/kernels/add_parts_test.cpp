@@ -104,6 +104,8 @@ TEST(AddParts, RefusesWrongArguments) {
   expect_refused<AddParts>({one, &value, nullptr}, "gradient is null");
   one.columns[0].order.channels = std::size_t{1} << 32;
   expect_refused<AddParts>({one, &value, &value}, "too many columns");
+  one.count = AddedParts::max_count + 1;
+  expect_refused<AddParts>({one, &value, &value}, "more than it can take at once");
 }
 
 TEST(AddParts, CountsBytesAndFlops) {

@@ -46,9 +46,8 @@ const char* name_of(ParameterGradients when);
 enum class FirstLayers {
   /// A convolution of cuDNN's, and a kernel of ours behind it.
   apart,
-  /// One kernel of ours each way (conv_relu_pool.h). What the convolution gives, the largest activation of
-  /// many
-  /// networks, is never in memory.
+  /// One kernel of ours each way (conv_relu_pool.h). What the convolution gives is never in memory; in many
+  /// networks that is the largest activation.
   fused,
 };
 
@@ -126,21 +125,21 @@ struct ConvolutionStage {
   ActivationId input = 0, output = 0;
 };
 
-/// Is bias, ReLU and 2×2 max-pool behind a convolution.
-struct BiasReluMaxPoolStage {
-  PoolShape shape;
-  std::size_t bias = 0;
-  std::size_t winners = 0;
-  std::size_t partial_sums = 0;
-  ActivationId input = 0, output = 0;
-};
-
 /// Is a convolution of the images with its bias, ReLU and 2×2 max-pool.
 struct ConvReluPoolStage {
   ConvPoolShape shape;
   std::size_t weight = 0, bias = 0;  ///< In the flat parameters, like all those below.
   std::size_t winners = 0;           ///< In the network's memory, like all else below.
   std::size_t partial_sums = 0;      ///< Of the gradients of parameters.
+  ActivationId input = 0, output = 0;
+};
+
+/// Is bias, ReLU and 2×2 max-pool behind a convolution.
+struct BiasReluMaxPoolStage {
+  PoolShape shape;
+  std::size_t bias = 0;
+  std::size_t winners = 0;
+  std::size_t partial_sums = 0;
   ActivationId input = 0, output = 0;
 };
 

@@ -139,6 +139,28 @@ TEST(CudaBlueprint, FusesFirstLayersThatOneKernelComputes) {
   EXPECT_FALSE(fuses(R"("gelu", )" + conv + behind));
 }
 
+/// More of them than one launch adds up.
+TEST(CudaBlueprint, AddsUpTheGradientsOfAllNormsOnce) {
+  const Architecture architecture = make_architecture("resnet18", {3, 32, 32}, 10);
+  const Blueprint plan = make_blueprint(architecture, 2, {});
+  std::map<std::size_t, std::size_t> added;  // tensors, by offset
+  for (const AddedParts& launch : plan.partial_sums) {
+    for (std::size_t i = 0; i < launch.count; ++i) {
+      const AddedColumns& columns = launch.columns.at(i);
+      EXPECT_TRUE(added.emplace(columns.to, columns.order.size()).second) << columns.to;
+      const std::size_t last = columns.from + (columns.parts - 1) * columns.stride + columns.order.size();
+      EXPECT_LE(last * sizeof(float), plan.bytes);
+    }
+  }
+  std::map<std::size_t, std::size_t> of_norms;
+  for (const TensorSpec& tensor : architecture.layout().tensors()) {
+    if (tensor.shape.size() == 1 && tensor.shape.front() != 10) of_norms[tensor.offset] = tensor.elements();
+  }
+  EXPECT_EQ(added, of_norms);
+  EXPECT_EQ(added.size(), 40U);
+  EXPECT_EQ(plan.partial_sums.size(), 2U);
+}
+
 TEST(CudaBlueprint, TriesFusedFirstLayersWhereTimesDecide) {
   const Architecture cnn = make_architecture("cnn", {3, 32, 32}, 10);
   EXPECT_LT(make_blueprint(cnn, 32, {.first_layers = FirstLayers::fused}).bytes,
