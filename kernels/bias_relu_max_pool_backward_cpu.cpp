@@ -42,25 +42,16 @@ void BiasReluMaxPoolBackward<Number>::run() const {
   if (shape.channels == 0) return;
   check(*this);
   const ImageStrides in = input_strides(shape);
-  const ImageStrides out = output_strides(shape);
   if (shape.windows() == 0) std::fill_n(input_gradient, shape.input_size(), Number{});
   PartialSumsOnCpu bias_sums(sums(shape));
   const ChannelParts parts = parts_of(shape);
-  for (std::size_t n = 0; n < shape.batch; ++n) {
-    for (std::size_t y = 0; y < shape.output_height(); ++y) {
-      for (std::size_t x = 0; x < shape.output_width(); ++x) {
-        const WindowPlace place{n, y, x};
-        const std::size_t window = (n * shape.output_height() + y) * shape.output_width() + x;
-        for (std::size_t c = 0; c < shape.channels; ++c) {
-          const std::size_t output = place.output(out) + c * out.channel;
-          bias_sums.add(
-              window / parts.rows, c,
-              spread(output_gradient[output], winners[output], extent(y, shape.height),
-                     extent(x, shape.width), in, input_gradient + place.input(in) + c * in.channel));
-        }
-      }
-    }
-  }
+  for_each_pooled(shape, [&](const WindowPlace& place, std::size_t c, std::size_t at) {
+    const std::size_t window = (place.n * shape.output_height() + place.y) * shape.output_width() + place.x;
+    bias_sums.add(
+        window / parts.rows, c,
+        spread(output_gradient[at], winners[at], extent(place.y, shape.height), extent(place.x, shape.width),
+               in, input_gradient + place.input(in) + c * in.channel));
+  });
   bias_sums.write(partial_sums);
 }
 

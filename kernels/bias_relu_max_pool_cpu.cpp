@@ -32,18 +32,9 @@ void BiasReluMaxPool<Number>::run() const {
   if (shape.output_size() == 0) return;
   check(*this);
   const ImageStrides in = input_strides(shape);
-  const ImageStrides out = output_strides(shape);
-  for (std::size_t n = 0; n < shape.batch; ++n) {
-    for (std::size_t y = 0; y < shape.output_height(); ++y) {
-      for (std::size_t x = 0; x < shape.output_width(); ++x) {
-        const WindowPlace place{n, y, x};
-        for (std::size_t c = 0; c < shape.channels; ++c) {
-          pool_at(*this, in, input + place.input(in) + c * in.channel, c,
-                  place.output(out) + c * out.channel);
-        }
-      }
-    }
-  }
+  for_each_pooled(shape, [&](const WindowPlace& place, std::size_t c, std::size_t at) {
+    pool_at(*this, in, input + place.input(in) + c * in.channel, c, at);
+  });
 }
 
 template <typename Number>

@@ -34,6 +34,23 @@ struct WindowPlace {
   }
 };
 
+/// Calls visit(place, channel, output) for every element of a pool's output, which lies at `output`, in the
+/// order of images, rows, columns and channels.
+template <typename Visit>
+void for_each_pooled(const PoolShape& shape, const Visit& visit) {
+  const ImageStrides strides = output_strides(shape);
+  for (std::size_t n = 0; n < shape.batch; ++n) {
+    for (std::size_t y = 0; y < shape.output_height(); ++y) {
+      for (std::size_t x = 0; x < shape.output_width(); ++x) {
+        const WindowPlace place{n, y, x};
+        for (std::size_t c = 0; c < shape.channels; ++c) {
+          visit(place, c, place.output(strides) + c * strides.channel);
+        }
+      }
+    }
+  }
+}
+
 /// Returns how many rows (or columns) of the input belong to the output row `y`: two, and with the last one
 /// also an odd one that no window has.
 TARDIGRAD_HOST_DEVICE inline unsigned extent(std::size_t y, std::size_t input_height) {

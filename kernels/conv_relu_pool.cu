@@ -297,11 +297,12 @@ __global__ void __launch_bounds__(threads_per_block, resident_at_least<kernel>)
     }
     // The slices are added where the pixels have been: those of all but the first have room there.
     static_assert((threads_per_block - warp_lanes) * (taps + 1) <= band_floats);
+    const auto sum_of = [&](unsigned other, unsigned tap) -> float& {
+      return pixels[(((other - 1) * plan.input_channels + c) * (taps + 1) + tap) * warp_lanes + lane];
+    };
     if (slice > 0) {
 #pragma unroll
-      for (unsigned tap = 0; tap <= taps; ++tap) {
-        pixels[(((slice - 1) * plan.input_channels + c) * (taps + 1) + tap) * warp_lanes + lane] = sums[tap];
-      }
+      for (unsigned tap = 0; tap <= taps; ++tap) sum_of(slice, tap) = sums[tap];
     }
     __syncthreads();
     const std::size_t weights = std::size_t{plan.input_channels} * taps;
@@ -309,9 +310,7 @@ __global__ void __launch_bounds__(threads_per_block, resident_at_least<kernel>)
     if (slice == 0 && active) {
 #pragma unroll
       for (unsigned tap = 0; tap <= taps; ++tap) {
-        for (unsigned other = 0; other + 1 < slices; ++other) {
-          sums[tap] += pixels[((other * plan.input_channels + c) * (taps + 1) + tap) * warp_lanes + lane];
-        }
+        for (unsigned other = 1; other < slices; ++other) sums[tap] += sum_of(other, tap);
         if (tap < taps) {
           to[(c * taps + tap) * plan.channels] = sums[tap];
         } else if (c == 0) {

@@ -26,11 +26,11 @@ struct ConvPoolShape {
 
   std::size_t input_size() const { return batch * input_channels * height * width; }
   std::size_t output_size() const { return pool().output_size(); }
-  std::size_t weight_size() const { return channels * input_channels * kernel * kernel; }
+  /// Returns the number of weights of one output channel.
+  std::size_t weights_of_one() const { return input_channels * kernel * kernel; }
+  std::size_t weight_size() const { return channels * weights_of_one(); }
   /// Returns the weights as an image with their output channels last, as partial sums of their gradients lie.
-  ImageBatch weight_order() const {
-    return {1, channels, input_channels * kernel * kernel, MemoryFormat::channels_last};
-  }
+  ImageBatch weight_order() const { return {1, channels, weights_of_one(), MemoryFormat::channels_last}; }
 
   /// Tells whether there are kernels for it: kernel is 3 or 5, padding less than that, the input has at most
   /// four channels, and its rows are short enough for the memory that a block of a GPU shares (6144 floats

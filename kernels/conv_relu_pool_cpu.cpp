@@ -23,22 +23,6 @@ void for_each_pixel(const ConvPoolShape& shape, const Number* input, std::size_t
   }
 }
 
-/// Calls visit(place, o, output) for every element of the output, which lies at `output`.
-template <typename Visit>
-void for_each_window(const PoolShape& pool, const Visit& visit) {
-  const ImageStrides strides = output_strides(pool);
-  for (std::size_t n = 0; n < pool.batch; ++n) {
-    for (std::size_t y = 0; y < pool.output_height(); ++y) {
-      for (std::size_t x = 0; x < pool.output_width(); ++x) {
-        const WindowPlace place{n, y, x};
-        for (std::size_t o = 0; o < pool.channels; ++o) {
-          visit(place, o, place.output(strides) + o * strides.channel);
-        }
-      }
-    }
-  }
-}
-
 template <typename Operation>
 void check_shape(const Operation& operation) {
   require<Operation>(operation.shape.is_supported(), "a shape that is not supported");
@@ -86,9 +70,8 @@ template <typename Number>
 void ConvReluPool<Number>::run() const {
   if (shape.output_size() == 0) return;
   check(*this);
-  const std::size_t weights_of_one = shape.weight_size() / shape.channels;
-  for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
-    const float* const weights = weight + o * weights_of_one;
+  for_each_pooled(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
+    const float* const weights = weight + o * shape.weights_of_one();
     float sums[4] = {};
     for (std::size_t i = 0; i < 4; ++i) {
       for_each_pixel(shape, input, place.n, 2 * place.y + i / 2, 2 * place.x + i % 2,
@@ -112,7 +95,7 @@ void ConvReluPoolBackward<Number>::run() const {
   PartialSumsOnCpu gradients(sums(shape));
   const WindowBands bands = backward_bands(shape);
   const std::size_t parts = parts_of(shape);
-  for_each_window(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
+  for_each_pooled(shape.pool(), [&](const WindowPlace& place, std::size_t o, std::size_t at) {
     const std::size_t winner = winners[at];
     if (winner >= no_winner) return;
     const auto gradient = static_cast<double>(widen(output_gradient[at]));
@@ -137,8 +120,7 @@ double ConvReluPool<Number>::bytes() const {
 template <typename Number>
 double ConvReluPool<Number>::flops() const {
   // A window has four sums of products, and then what BiasReluMaxPool counts.
-  const std::size_t taps = shape.input_channels * shape.kernel * shape.kernel;
-  return static_cast<double>(shape.output_size() * (8 * taps + 8));
+  return static_cast<double>(shape.output_size() * (8 * shape.weights_of_one() + 8));
 }
 
 template <typename Number>
@@ -150,8 +132,7 @@ double ConvReluPoolBackward<Number>::bytes() const {
 
 template <typename Number>
 double ConvReluPoolBackward<Number>::flops() const {
-  const std::size_t taps = shape.input_channels * shape.kernel * shape.kernel;
-  return static_cast<double>(shape.output_size() * (2 * taps + 1));
+  return static_cast<double>(shape.output_size() * (2 * shape.weights_of_one() + 1));
 }
 
 template struct ConvReluPool<float>;

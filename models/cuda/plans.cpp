@@ -47,8 +47,7 @@ std::vector<Number> noise(std::size_t size, float most) {
   return numbers;
 }
 
-/// Runs steps of a network as an engine will, to see whether they work and how long they take: on noise,
-/// since with zeros all ReLUs are closed, and what is left out then takes no time.
+/// Runs steps of a network as an engine will, to see whether they work and how long they take.
 class Trial {
  public:
   Trial(const StreamRef& stream, Network& network, std::size_t dimension, bool graphs)
@@ -58,24 +57,16 @@ class Trial {
         gradient_(stream, dimension),
         loss_(stream, 1),
         graphs_(stream.device(), graphs) {
-    constexpr float most_weight = 0.05F;
-    const std::vector<float> parameters = noise<float>(dimension, most_weight);
-    stream.copy(parameters_.ref(), host_view<const float>(parameters.data(), parameters.size()));
-    visit_element(network.blueprint().element, [&]<typename Number>() {
-      const LaidOutMemory memory = network.memory();
-      const std::vector<Number> images =
-          noise<Number>(memory.blueprint[memory.blueprint.images].shape.size(), 1);
-      stream.copy(BufferRef<Number>(static_cast<Number*>(memory.images()), images.size(), stream.device()),
-                  host_view<const Number>(images.data(), images.size()));
-      stream.synchronize();  // while there are images
-    });
+    stream.zero(parameters_.ref());
     // Directly, captured, and from the graph.
     for (int i = 0; i < 3; ++i) step();
     stream.synchronize();
   }
 
-  /// Seconds of a step: of the fastest of a few series.
+  /// Seconds of a step: of the fastest of a few series, on noise, since with zeros all ReLUs are closed, and
+  /// what is left out then takes no time.
   double time() {
+    fill_with_noise();
     constexpr int series = 3;
     constexpr int most_steps = 20;
     constexpr double series_s = 0.02;
@@ -87,6 +78,20 @@ class Trial {
   }
 
  private:
+  void fill_with_noise() {
+    constexpr float most_weight = 0.05F;
+    const std::vector<float> parameters = noise<float>(parameters_.size(), most_weight);
+    stream_.copy(parameters_.ref(), host_view<const float>(parameters.data(), parameters.size()));
+    visit_element(network_.blueprint().element, [this]<typename Number>() {
+      const LaidOutMemory memory = network_.memory();
+      const std::vector<Number> images =
+          noise<Number>(memory.blueprint[memory.blueprint.images].shape.size(), 1);
+      stream_.copy(BufferRef<Number>(static_cast<Number*>(memory.images()), images.size(), stream_.device()),
+                   host_view<const Number>(images.data(), images.size()));
+      stream_.synchronize();  // while there are images, and parameters
+    });
+  }
+
   void step() {
     tardigrad::cuda::call_native<ChooseAlgorithms>(stream_, [this](CudaStream native) {
       const GraphCache::Addresses addresses{parameters_.ref().data(), gradient_.ref().data(),

@@ -27,7 +27,7 @@ class Kernels {
     operation.weight = pass_.parameters + stage.weight;
     operation.bias = pass_.parameters + stage.bias;
     operation.output = value(stage.output);
-    operation.winners = static_cast<std::uint8_t*>(pass_.at(stage.winners));
+    operation.winners = at<std::uint8_t>(stage.winners);
     operation.launch(pass_.stream);
   }
 
@@ -36,8 +36,8 @@ class Kernels {
     operation.shape = stage.shape;
     operation.input = value(stage.input);
     operation.output_gradient = gradient_of(stage.output);
-    operation.winners = static_cast<const std::uint8_t*>(pass_.at(stage.winners));
-    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
+    operation.winners = at<std::uint8_t>(stage.winners);
+    operation.partial_sums = at<float>(stage.partial_sums);
     operation.launch(pass_.stream);
   }
 
@@ -47,7 +47,7 @@ class Kernels {
     operation.input = value(stage.input);
     operation.bias = pass_.parameters + stage.bias;
     operation.output = value(stage.output);
-    operation.winners = static_cast<std::uint8_t*>(pass_.at(stage.winners));
+    operation.winners = at<std::uint8_t>(stage.winners);
     operation.launch(pass_.stream);
   }
 
@@ -55,9 +55,9 @@ class Kernels {
     BiasReluMaxPoolBackward<Number> operation;
     operation.shape = stage.shape;
     operation.output_gradient = gradient_of(stage.output);
-    operation.winners = static_cast<const std::uint8_t*>(pass_.at(stage.winners));
+    operation.winners = at<std::uint8_t>(stage.winners);
     operation.input_gradient = gradient_of(stage.input);
-    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
+    operation.partial_sums = at<float>(stage.partial_sums);
     operation.launch(pass_.stream);
   }
 
@@ -78,7 +78,7 @@ class Kernels {
       operation.activation = value(stage.output);
       operation.gated = gradient_of(stage.input);
     }
-    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
+    operation.partial_sums = at<float>(stage.partial_sums);
     operation.launch(pass_.stream);
   }
 
@@ -125,7 +125,7 @@ class Kernels {
     operation.weight = pass_.parameters + stage.weight;
     operation.bias = pass_.parameters + stage.bias;
     operation.output = value(stage.output);
-    operation.statistics = static_cast<float*>(pass_.at(stage.statistics));
+    operation.statistics = at<float>(stage.statistics);
     operation.launch(pass_.stream);
   }
 
@@ -136,10 +136,10 @@ class Kernels {
     operation.input = value(stage.input);
     operation.weight = pass_.parameters + stage.weight;
     operation.bias = pass_.parameters + stage.bias;
-    operation.statistics = static_cast<const float*>(pass_.at(stage.statistics));
+    operation.statistics = at<float>(stage.statistics);
     operation.output_gradient = gradient_of(stage.output);
     if (pass_.blueprint[stage.input].wants_gradient) operation.input_gradient = gradient_of(stage.input);
-    operation.partial_sums = static_cast<float*>(pass_.at(stage.partial_sums));
+    operation.partial_sums = at<float>(stage.partial_sums);
     operation.launch(pass_.stream);
   }
 
@@ -148,7 +148,7 @@ class Kernels {
     operation.shape = stage.shape;
     operation.input = value(stage.input);
     operation.output = value(stage.output);
-    operation.winners = static_cast<std::uint32_t*>(pass_.at(stage.winners));
+    operation.winners = at<std::uint32_t>(stage.winners);
     operation.launch(pass_.stream);
   }
 
@@ -156,7 +156,7 @@ class Kernels {
     MaxPoolBackward<Number> operation;
     operation.shape = stage.shape;
     operation.output_gradient = gradient_of(stage.output);
-    operation.winners = static_cast<const std::uint32_t*>(pass_.at(stage.winners));
+    operation.winners = at<std::uint32_t>(stage.winners);
     operation.input_gradient = gradient_of(stage.input);
     operation.launch(pass_.stream);
   }
@@ -201,6 +201,10 @@ class Kernels {
   }
 
  private:
+  template <typename T>
+  T* at(std::size_t offset) const {
+    return static_cast<T*>(pass_.at(offset));
+  }
   Number* value(ActivationId id) const { return static_cast<Number*>(pass_.value(id)); }
   Number* gradient_of(ActivationId id) const { return static_cast<Number*>(pass_.gradient_of(id)); }
   std::size_t size_of(ActivationId id) const { return pass_.blueprint[id].shape.size(); }
@@ -213,8 +217,7 @@ class Kernels {
     ApplyDropout<Number> operation;
     operation.shape = pass_.blueprint[stage.input].shape;
     operation.probability = stage.probability;
-    const auto* starts = static_cast<const std::uint64_t*>(pass_.at(pass_.blueprint.mask_starts));
-    operation.start = pass_.drops ? starts + stage.number : nullptr;
+    operation.start = pass_.drops ? pass_.mask_starts() + stage.number : nullptr;
     return operation;
   }
 
