@@ -22,6 +22,7 @@ struct NetworkOptions {
   bool graphs = true;          ///< Relaunch steps as CUDA graphs.
   bool one_stream = false;     ///< No step uses a second stream, though it were faster.
   bool unfused = false;        ///< First layers are not fused (FirstLayers), though it were faster.
+  bool legacy = false;         ///< No engines of cuDNN's graph interface, though they were faster.
   std::size_t workspace_limit = std::size_t{256} << 20;  ///< Bytes of scratch for cuDNN and cuBLASLt.
   std::string plan_folder = {};  ///< Where plans are kept from run to run; nowhere where it is empty.
   bool choose_anew = false;      ///< A plan that is kept there is not taken, but replaced.

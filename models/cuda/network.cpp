@@ -26,7 +26,7 @@ std::size_t Plan::workspace_bytes() const {
 
 std::size_t Plan::weight_workspace_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& layer : convolutions) bytes = std::max(bytes, layer.backward_weight.workspace_bytes);
+  for (const auto& layer : convolutions) bytes = std::max(bytes, layer.backward_weight.workspace_bytes());
   for (const auto& layer : linears) bytes = std::max(bytes, layer.backward_weight.matmul.workspace_bytes);
   return bytes;
 }
@@ -47,6 +47,17 @@ Plan Plan::unfused() const {
   plan.convolutions.insert(plan.convolutions.begin(), *first_convolution);
   plan.first_convolution.reset();
   return plan;
+}
+
+Plan Plan::legacy() const {
+  Plan plan = *this;
+  for (ConvolutionAlgorithms& layer : plan.convolutions) layer.drop_engines();
+  if (plan.first_convolution) plan.first_convolution->drop_engines();
+  return plan;
+}
+
+bool Plan::has_engines() const {
+  return std::ranges::any_of(convolutions, &ConvolutionAlgorithms::has_engines);
 }
 
 Network::Network(const StreamRef& stream, const Architecture& architecture, int batch,
@@ -85,26 +96,42 @@ Pass Network::pass(CudaStream stream, const float* parameters, float* gradient) 
   return {memory(), stream, parameters, gradient};
 }
 
-Plan Network::choose(CudaStream stream, const Search& search) {
+/// `function(execution, pass)` measures on this network's memory.
+template <typename Function>
+void Network::measure(CudaStream stream, const Search& search, const Function& function) {
   Buffer<float> parameters(stream_, dimension_);
   Buffer<float> gradient(stream_, dimension_);
   stream_.zero(parameters.ref());
   stream_.zero(gradient.ref());
-  const Pass whole = pass(stream, parameters.ref().data(), gradient.ref().data());
   workspace_.emplace(stream_, search.workspace_limit);
-  const Execution run = execution(stream);
-  Plan plan{.way = blueprint_.way, .convolutions = {}, .linears = {}};
-  for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
-    plan.convolutions.push_back(convolutions_[stage.number].choose(run, search, whole.value(stage.input),
-                                                                   gradient_of(stage.weight, whole.gradient),
-                                                                   whole.value(stage.output)));
-  }
-  for (const auto& stage : blueprint_.all<LinearStage>()) {
-    plan.linears.push_back(linears_[stage.number].choose(run, search, operands(whole, stage)));
-  }
+  function(execution(stream), pass(stream, parameters.ref().data(), gradient.ref().data()));
   workspace_.reset();
   stream_.zero(memory_.ref());
+}
+
+Plan Network::choose(CudaStream stream, const Search& search) {
+  Plan plan{.way = blueprint_.way, .convolutions = {}, .linears = {}};
+  measure(stream, search, [&](const Execution& run, const Pass& whole) {
+    for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
+      plan.convolutions.push_back(convolutions_[stage.number].choose(
+          run, search, whole.value(stage.input), gradient_of(stage.weight, whole.gradient),
+          whole.value(stage.output)));
+    }
+    for (const auto& stage : blueprint_.all<LinearStage>()) {
+      plan.linears.push_back(linears_[stage.number].choose(run, search, operands(whole, stage)));
+    }
+  });
   return plan;
+}
+
+void Network::add_engines(CudaStream stream, const Search& search, Plan& plan) {
+  measure(stream, search, [&](const Execution& run, const Pass& whole) {
+    for (const auto& stage : blueprint_.all<ConvolutionStage>()) {
+      convolutions_[stage.number].add_engines(run, search, whole.value(stage.input),
+                                              gradient_of(stage.weight, whole.gradient),
+                                              whole.value(stage.output), plan.convolutions.at(stage.number));
+    }
+  });
 }
 
 bool Network::fits(const Plan& plan) const {
@@ -114,7 +141,9 @@ bool Network::fits(const Plan& plan) const {
 void Network::use(const Plan& plan) {
   if (!fits(plan)) throw std::logic_error("a plan of another network");
   const CurrentDevice current(stream_.device());
-  for (std::size_t l = 0; l < convolutions_.size(); ++l) convolutions_[l].use(plan.convolutions.at(l));
+  for (std::size_t l = 0; l < convolutions_.size(); ++l) {
+    convolutions_[l].use(libraries_.cudnn.get(), plan.convolutions.at(l));
+  }
   for (std::size_t l = 0; l < linears_.size(); ++l) linears_[l].use(plan.linears.at(l));
   workspace_.emplace(stream_, plan.workspace_bytes());
   if (blueprint_.way.parameter_gradients == ParameterGradients::beside) {

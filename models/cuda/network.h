@@ -29,6 +29,11 @@ struct Plan {
   Plan fused() const;
   Plan unfused() const;
 
+  /// Returns the plan with algorithms of cuDNN's legacy interface in place of engines.
+  Plan legacy() const;
+
+  bool has_engines() const;
+
   std::size_t workspace_bytes() const;
 
   /// Returns those of the gradients of weights alone.
@@ -55,6 +60,10 @@ class Network {
   /// called while work is captured. Throws DeviceError where there are none.
   Plan choose(CudaStream stream, const Search& search);
 
+  /// Adds engines of cuDNN's graph interface to a plan of choose() for this network, where they are faster
+  /// (convolution.h). It waits, and must not be called while work is captured, as for choose().
+  void add_engines(CudaStream stream, const Search& search, Plan& plan);
+
   /// Tells whether the plan is one for as many layers as this network has.
   bool fits(const Plan& plan) const;
 
@@ -74,6 +83,8 @@ class Network {
   void evaluate(CudaStream stream, const float* parameters, int count, float* losses, std::uint8_t* hits);
 
  private:
+  template <typename Function>
+  void measure(CudaStream stream, const Search& search, const Function& function);
   Execution execution(CudaStream stream);
   Pass pass(CudaStream stream, const float* parameters, float* gradient);
   void* at(std::size_t offset) { return memory().at(offset); }

@@ -31,11 +31,22 @@ std::string hash_of(const std::string& text) {
 using AlgorithmWords = std::array<std::uint64_t, sizeof(cublasLtMatmulAlgo_t) / sizeof(std::uint64_t)>;
 static_assert(sizeof(AlgorithmWords) == sizeof(cublasLtMatmulAlgo_t));
 
+Json to_json(const ConvolutionEngine& engine) {
+  Json knobs = Json::array();  // a number and a value, and so on
+  for (const EngineKnob& knob : engine.knobs) {
+    knobs.push_back(knob.type);
+    knobs.push_back(knob.value);
+  }
+  return {{"index", engine.index}, {"knobs", knobs}, {"workspace_bytes", engine.workspace_bytes}};
+}
+
 template <typename Algorithm>
 Json to_json(const AlgorithmChoice<Algorithm>& choice) {
-  return {{"algorithm", static_cast<int>(choice.algorithm)},
-          {"math", static_cast<int>(choice.math)},
-          {"workspace_bytes", choice.workspace_bytes}};
+  Json json{{"algorithm", static_cast<int>(choice.algorithm)},
+            {"math", static_cast<int>(choice.math)},
+            {"workspace_bytes", choice.algorithm_workspace_bytes}};
+  if (choice.engine) json["engine"] = to_json(*choice.engine);
+  return json;
 }
 
 Json to_json(const ProductAlgorithm& product) {
@@ -53,6 +64,27 @@ Json directions(const Layer& layer) {
           {"backward_weight", to_json(layer.backward_weight)}};
 }
 
+const Json& member(const Json& object, const char* name, Json::value_t type) {
+  if (!object.is_object() || !object.contains(name) || object.at(name).type() != type) {
+    throw std::invalid_argument(fmt::format("no {}", name));
+  }
+  return object.at(name);
+}
+
+ConvolutionEngine read_engine(const Json& from) {
+  ConvolutionEngine engine;
+  engine.index = json_member(from, "index");
+  const std::vector<std::int64_t> knobs = json_member(from, "knobs");
+  for (std::size_t i = 0; i < knobs.size(); i += 2) {
+    if (i + 1 == knobs.size() || knobs[i] < 0 || knobs[i] >= CUDNN_KNOB_TYPE_COUNTS) {
+      throw std::invalid_argument("no knob of an engine of cuDNN's");
+    }
+    engine.knobs.push_back({static_cast<int>(knobs[i]), knobs[i + 1]});
+  }
+  engine.workspace_bytes = json_member(from, "workspace_bytes");
+  return engine;
+}
+
 template <typename Algorithm>
 void read(const Json& from, AlgorithmChoice<Algorithm>& choice) {
   const int algorithm = json_member(from, "algorithm");
@@ -62,7 +94,8 @@ void read(const Json& from, AlgorithmChoice<Algorithm>& choice) {
   }
   choice.algorithm = static_cast<Algorithm>(algorithm);
   choice.math = static_cast<cudnnMathType_t>(math);
-  choice.workspace_bytes = json_member(from, "workspace_bytes");
+  choice.algorithm_workspace_bytes = json_member(from, "workspace_bytes");
+  if (from.contains("engine")) choice.engine = read_engine(member(from, "engine", Json::value_t::object));
 }
 
 void read(const Json& from, ProductAlgorithm& product) {
@@ -72,13 +105,6 @@ void read(const Json& from, ProductAlgorithm& product) {
   product.fused = fused != 0;
   std::memcpy(&product.matmul.algorithm, words.data(), sizeof(AlgorithmWords));
   product.matmul.workspace_bytes = json_member(from, "workspace_bytes");
-}
-
-const Json& member(const Json& object, const char* name, Json::value_t type) {
-  if (!object.is_object() || !object.contains(name) || object.at(name).type() != type) {
-    throw std::invalid_argument(fmt::format("no {}", name));
-  }
-  return object.at(name);
 }
 
 template <typename Layer>
@@ -149,7 +175,7 @@ std::string plan_key(Device device, const Architecture& architecture, int batch,
   const ImageShape& images = architecture.input();
   std::vector<std::vector<std::int64_t>> parameters;
   for (const TensorSpec& tensor : architecture.layout().tensors()) parameters.push_back(tensor.shape);
-  const Json key{{"format", 5},
+  const Json key{{"format", 6},
                  {"gpu", properties.name},
                  {"compute_capability", {properties.major, properties.minor}},
                  {"multiprocessors", properties.multiProcessorCount},

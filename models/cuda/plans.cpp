@@ -154,6 +154,24 @@ bool is_faster(const StreamRef& stream, const Architecture& architecture, int ba
   return false;
 }
 
+/// The plan with engines of cuDNN's graph interface, where any is faster than what it has; of those that
+/// leave gradients of weights beside the way down possible.
+std::optional<Plan> with_engines(const StreamRef& stream, const Architecture& architecture, int batch,
+                                 const NetworkOptions& options, Plan plan) try {
+  const std::size_t limit =
+      options.graphs ? std::min(options.workspace_limit, most_workspace_beside) : options.workspace_limit;
+  Network network(stream, architecture, batch, plan.way);
+  tardigrad::cuda::call_native<ChooseAlgorithms>(stream, [&](CudaStream native) {
+    network.add_engines(native, {options.deterministic, limit}, plan);
+  });
+  stream.synchronize();
+  if (!plan.has_engines()) return std::nullopt;
+  return plan;
+} catch (const DeviceError&) {
+  stream.synchronize();  // throws where the device is beyond help
+  return std::nullopt;
+}
+
 /// The plan with gradients of weights beside the way down, where that is worth trying.
 std::optional<Plan> beside(const Architecture& architecture, int batch, Plan plan) {
   if (plan.weight_workspace_bytes() > most_workspace_beside) return std::nullopt;
@@ -163,7 +181,7 @@ std::optional<Plan> beside(const Architecture& architecture, int batch, Plan pla
   return plan;
 }
 
-/// The best of those by cuDNN and cuBLASLt that compute everything on one stream.
+/// The best of those by cuDNN's legacy interface and cuBLASLt that compute everything on one stream.
 Plan best_plan_of_libraries(const StreamRef& stream, const Architecture& architecture, int batch,
                             const NetworkOptions& options) {
   std::optional<Plan> best;
@@ -198,6 +216,7 @@ Plan best_plan(const StreamRef& stream, const Architecture& architecture, int ba
   const auto try_instead = [&](const std::optional<Plan>& other) {
     if (other && is_faster(stream, architecture, batch, options.graphs, best, *other)) best = *other;
   };
+  if (has_convolutions(architecture)) try_instead(with_engines(stream, architecture, batch, options, best));
   if (may_fuse_first_layers(architecture)) try_instead(best.fused());
   if (options.graphs) try_instead(beside(architecture, batch, best));
   return best;
@@ -258,9 +277,10 @@ Plan plan_for(const StreamRef& stream, const Architecture& architecture, int bat
 std::unique_ptr<Network> make_network(const StreamRef& stream, const Architecture& architecture, int batch,
                                       const NetworkOptions& options) {
   NetworkOptions choice = options;
-  choice.one_stream = choice.unfused = false;  // which leave the rest as it is
+  choice.one_stream = choice.unfused = choice.legacy = false;  // which leave the rest as it is
   Plan plan = plan_for(stream, architecture, batch, choice);
   if (options.unfused) plan = plan.unfused();
+  if (options.legacy) plan = plan.legacy();
   if (options.one_stream) plan.way.parameter_gradients = ParameterGradients::in_turn;
   auto network = std::make_unique<Network>(stream, architecture, batch, plan.way);
   network->use(plan);

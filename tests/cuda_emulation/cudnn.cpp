@@ -32,20 +32,8 @@ struct Request {
   }
 };
 
-/// What a direction reads and writes.
-struct Data {
-  const void* first;
-  const void* second;
-  void* out;
-};
-
-struct Workspace {
-  void* data;
-  std::size_t bytes;
-};
-
-std::vector<Operand> operands(const Convolution& p, Direction direction, const Data& data,
-                              const Workspace& workspace, std::size_t workspace_needed) {
+std::vector<Operand> operands(const Convolution& p, Direction direction, const ConvolutionData& data,
+                              std::size_t workspace_needed) {
   const auto bytes = [](const cudnnTensorStruct& t) { return t.extent() * bytes_of(format_of(t.type)); };
   const std::size_t x = bytes(p.x);
   const std::size_t w = bytes(p.w.tensor());
@@ -62,7 +50,7 @@ std::vector<Operand> operands(const Convolution& p, Direction direction, const D
       result = {{"x", data.first, x}, {"dy", data.second, y}, {"dw", data.out, w}};
       break;
   }
-  if (workspace_needed > 0) result.push_back({"workSpace", workspace.data, workspace_needed});
+  if (workspace_needed > 0) result.push_back({"workSpace", data.workspace, workspace_needed});
   return result;
 }
 
@@ -83,33 +71,21 @@ cudnnStatus_t launched(cudaError_t status) {
 }
 
 cudnnStatus_t run(cudnnHandle_t handle, const Request& request, Direction direction, int id,
-                  const void* alpha, const Data& data, const void* beta, const Workspace& workspace) {
+                  const void* alpha, const void* beta, const ConvolutionData& data) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
-  if (!alpha || !beta || !data.first || !data.second || !data.out) return cudnn_null_pointer();
-  const Convolution& p = request.convolution;
+  if (!alpha || !beta) return cudnn_null_pointer();
   const Algorithm* algorithm = find_algorithm(direction, id);
-  if (!algorithm) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown algorithm");
-  if (const cudnnStatus_t status = check_supported(p, direction, *algorithm);
-      status != CUDNN_STATUS_SUCCESS) {
-    return status;
-  }
-  const std::size_t needed = workspace_bytes(p, *algorithm);
-  if (needed > 0 && (workspace.bytes < needed || !workspace.data)) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "the workspace is too small");
-  }
+  if (!algorithm) return cudnn_bad_parameter("unknown algorithm");
   const auto scale = [](const void* value) { return *static_cast<const float*>(value); };
-  return launched(
-      enqueue_call(handle->stream, name_of(direction), operands(p, direction, data, workspace, needed),
-                   [=, a = scale(alpha), b = scale(beta), place = workspace.data] {
-                     compute(p, direction, *algorithm, a, data.first, data.second, b, data.out, place);
-                   }));
+  return enqueue_convolution(handle, name_of(direction), request.convolution, direction, *algorithm,
+                             scale(alpha), scale(beta), data);
 }
 
 cudnnStatus_t workspace_size(const Request& request, Direction direction, int id, std::size_t* bytes) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
   if (!bytes) return cudnn_null_pointer();
   const Algorithm* algorithm = find_algorithm(direction, id);
-  if (!algorithm) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown algorithm");
+  if (!algorithm) return cudnn_bad_parameter("unknown algorithm");
   const cudnnStatus_t status = check_supported(request.convolution, direction, *algorithm);
   if (status == CUDNN_STATUS_SUCCESS) *bytes = workspace_bytes(request.convolution, *algorithm);
   return status;
@@ -127,7 +103,7 @@ cudnnStatus_t list_algorithms(const Request& request, Direction direction, int w
                               Performance* results) {
   if (request.status != CUDNN_STATUS_SUCCESS) return request.status;
   if (!returned || !results) return cudnn_null_pointer();
-  if (wanted < 1) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "requestedAlgoCount must be positive");
+  if (wanted < 1) return cudnn_bad_parameter("requestedAlgoCount must be positive");
   std::vector<Performance> all;
   for (const Algorithm& algorithm : algorithms(direction)) {
     for (const cudnnMathType_t math : math_types(request.convolution)) {
@@ -158,6 +134,23 @@ cudnnStatus_t count_algorithms(cudnnHandle_t handle, Direction direction, int* c
 }
 
 }  // namespace
+
+cudnnStatus_t enqueue_convolution(cudnnHandle_t handle, const char* call, const Convolution& p,
+                                  Direction direction, const Algorithm& algorithm, float alpha, float beta,
+                                  const ConvolutionData& data) {
+  if (!data.first || !data.second || !data.out) return cudnn_null_pointer();
+  if (const cudnnStatus_t status = check_supported(p, direction, algorithm); status != CUDNN_STATUS_SUCCESS) {
+    return status;
+  }
+  const std::size_t needed = workspace_bytes(p, algorithm);
+  if (needed > 0 && (data.workspace_bytes < needed || !data.workspace)) {
+    return cudnn_failure(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "the workspace is too small");
+  }
+  return launched(enqueue_call(handle->stream, call, operands(p, direction, data, needed), [=] {
+    compute(p, direction, algorithm, alpha, data.first, data.second, beta, data.out, data.workspace);
+  }));
+}
+
 }  // namespace tardigrad::emulation
 
 using namespace tardigrad::emulation;
@@ -168,12 +161,10 @@ cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(const cudnnConvolutionDescri
                                                     int* width) {
   if (!how || !x || !w || !n || !c || !h || !width) return cudnn_null_pointer();
   if (x->size[0] == 0 || w->size[0] == 0 || how->stride[0] == 0 || x->size[1] != w->size[1] * how->groups) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "descriptors that don't fit together");
+    return cudnn_bad_parameter("descriptors that don't fit together");
   }
   const auto size = output_size(*x, *w, *how);
-  if (size[2] < 1 || size[3] < 1) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "the filter is larger than the image");
-  }
+  if (size[2] < 1 || size[3] < 1) return cudnn_bad_parameter("the filter is larger than the image");
   *n = size[0];
   *c = size[1];
   *h = size[2];
@@ -243,8 +234,8 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
                                       const cudnnConvolutionDescriptor_t how,
                                       cudnnConvolutionFwdAlgo_t algorithm, void* workspace, size_t bytes,
                                       const void* beta, const cudnnTensorDescriptor_t y_of, void* y) {
-  return run(handle, {handle, x_of, w_of, y_of, how}, Direction::forward, algorithm, alpha, {x, w, y}, beta,
-             {workspace, bytes});
+  return run(handle, {handle, x_of, w_of, y_of, how}, Direction::forward, algorithm, alpha, beta,
+             {x, w, y, workspace, bytes});
 }
 
 cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void* alpha,
@@ -254,8 +245,8 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void* alp
                                            cudnnConvolutionBwdDataAlgo_t algorithm, void* workspace,
                                            size_t bytes, const void* beta,
                                            const cudnnTensorDescriptor_t dx_of, void* dx) {
-  return run(handle, {handle, dx_of, w_of, dy_of, how}, Direction::backward_data, algorithm, alpha,
-             {w, dy, dx}, beta, {workspace, bytes});
+  return run(handle, {handle, dx_of, w_of, dy_of, how}, Direction::backward_data, algorithm, alpha, beta,
+             {w, dy, dx, workspace, bytes});
 }
 
 cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void* alpha,
@@ -265,8 +256,8 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void* a
                                              cudnnConvolutionBwdFilterAlgo_t algorithm, void* workspace,
                                              size_t bytes, const void* beta,
                                              const cudnnFilterDescriptor_t dw_of, void* dw) {
-  return run(handle, {handle, x_of, dw_of, dy_of, how}, Direction::backward_filter, algorithm, alpha,
-             {x, dy, dw}, beta, {workspace, bytes});
+  return run(handle, {handle, x_of, dw_of, dy_of, how}, Direction::backward_filter, algorithm, alpha, beta,
+             {x, dy, dw, workspace, bytes});
 }
 
 cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void* alpha,
@@ -275,7 +266,7 @@ cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void* alp
   if (!handle || !alpha || !beta || !dy_of || !db_of || !dy || !db) return cudnn_null_pointer();
   const std::array<int, 4> wanted{1, dy_of->size[1], 1, 1};
   if (db_of->size != wanted || dy_of->size[0] == 0 || db_of->type != dy_of->type) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "db must be 1 x c x 1 x 1 of dy's type");
+    return cudnn_bad_parameter("db must be 1 x c x 1 x 1 of dy's type");
   }
   const auto bytes = [](const cudnnTensorStruct& t) { return t.extent() * bytes_of(format_of(t.type)); };
   const auto work = [dy_tensor = *dy_of, db_tensor = *db_of, dy, db, a = *static_cast<const float*>(alpha),

@@ -97,7 +97,6 @@ constexpr Algorithm backward_filter_algorithms[] = {
     {.id = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD, .parts = 1, .implemented = false},
 };
 
-cudnnStatus_t bad(const char* why) { return cudnn_failure(CUDNN_STATUS_BAD_PARAM, why); }
 cudnnStatus_t unsupported(const char* why) { return cudnn_failure(CUDNN_STATUS_NOT_SUPPORTED, why); }
 
 bool all_one(const std::array<int, 2>& values) { return values[0] == 1 && values[1] == 1; }
@@ -134,13 +133,19 @@ std::array<int, 4> output_size(const cudnnTensorStruct& x, const cudnnFilterStru
 cudnnStatus_t check(const Convolution& convolution) {
   const auto& [x, w, y, how] = convolution;
   if (x.size[0] == 0 || w.size[0] == 0 || y.size[0] == 0 || how.stride[0] == 0) {
-    return bad("a descriptor is not set");
+    return cudnn_bad_parameter("a descriptor is not set");
   }
-  if (x.type != w.type || x.type != y.type) return bad("x, w and y must be of one data type");
-  if (how.compute_type != CUDNN_DATA_FLOAT) return bad("float and bfloat16 are computed in CUDNN_DATA_FLOAT");
-  if (x.size[1] != w.size[1] * how.groups) return bad("x must have the filter's channels times the groups");
-  if (w.size[0] % how.groups != 0) return bad("the groups must divide the filter's outputs");
-  if (y.size != output_size(x, w, how)) return bad("y is not of the size that x, w and the convolution give");
+  if (x.type != w.type || x.type != y.type) return cudnn_bad_parameter("x, w and y must be of one data type");
+  if (how.compute_type != CUDNN_DATA_FLOAT) {
+    return cudnn_bad_parameter("float and bfloat16 are computed in CUDNN_DATA_FLOAT");
+  }
+  if (x.size[1] != w.size[1] * how.groups) {
+    return cudnn_bad_parameter("x must have the filter's channels times the groups");
+  }
+  if (w.size[0] % how.groups != 0) return cudnn_bad_parameter("the groups must divide the filter's outputs");
+  if (y.size != output_size(x, w, how)) {
+    return cudnn_bad_parameter("y is not of the size that x, w and the convolution give");
+  }
   return CUDNN_STATUS_SUCCESS;
 }
 

@@ -63,6 +63,20 @@ std::size_t workspace_bytes(const Convolution& convolution, const Algorithm& alg
 void compute(const Convolution& convolution, Direction direction, const Algorithm& algorithm, float alpha,
              const void* first, const void* second, float beta, void* out, void* workspace);
 
+/// What a direction reads and writes, as compute() has it.
+struct ConvolutionData {
+  const void* first;
+  const void* second;
+  void* out;
+  void* workspace;
+  std::size_t workspace_bytes;
+};
+
+/// Puts compute() on the handle's stream, for the library function `call`.
+cudnnStatus_t enqueue_convolution(cudnnHandle_t handle, const char* call, const Convolution& convolution,
+                                  Direction direction, const Algorithm& algorithm, float alpha, float beta,
+                                  const ConvolutionData& data);
+
 /// db = alpha·(dy summed over images and pixels) + beta·db, in fp32.
 void bias_gradient(const cudnnTensorStruct& dy_tensor, const void* dy, float alpha, float beta,
                    const cudnnTensorStruct& db_tensor, void* db);

@@ -35,6 +35,8 @@ cudnnStatus_t cudnn_failure(cudnnStatus_t status, const char* why) {
   return status;
 }
 
+cudnnStatus_t cudnn_bad_parameter(const char* why) { return cudnn_failure(CUDNN_STATUS_BAD_PARAM, why); }
+
 cudnnStatus_t cudnn_null_pointer() {
   return cudnn_failure(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "null pointer");
 }
@@ -137,7 +139,7 @@ cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor, c
                                            int w_stride) {
   if (!descriptor) return cudnn_null_pointer();
   if (any_below(1, {n, c, h, w, n_stride, c_stride, h_stride, w_stride})) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "sizes and strides of a tensor must be positive");
+    return cudnn_bad_parameter("sizes and strides of a tensor must be positive");
   }
   if (!known(type)) return cudnn_failure(CUDNN_STATUS_NOT_SUPPORTED, "emulated are float and bfloat16");
   *descriptor = {type, {n, c, h, w}, {n_stride, c_stride, h_stride, w_stride}};
@@ -195,9 +197,7 @@ cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t descriptor) {
 cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t descriptor, cudnnDataType_t type,
                                          cudnnTensorFormat_t format, int k, int c, int h, int w) {
   if (!descriptor) return cudnn_null_pointer();
-  if (any_below(1, {k, c, h, w})) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "sizes of a filter must be positive");
-  }
+  if (any_below(1, {k, c, h, w})) return cudnn_bad_parameter("sizes of a filter must be positive");
   if (!known(type) || (format != CUDNN_TENSOR_NCHW && format != CUDNN_TENSOR_NHWC)) {
     return cudnn_failure(CUDNN_STATUS_NOT_SUPPORTED, "emulated are float and bfloat16, NCHW and NHWC");
   }
@@ -217,10 +217,10 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t descr
                                               cudnnConvolutionMode_t mode, cudnnDataType_t compute_type) {
   if (!descriptor) return cudnn_null_pointer();
   if (any_below(0, {pad_h, pad_w}) || any_below(1, {stride_h, stride_w, dilation_h, dilation_w})) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "padding must be >= 0, strides and dilations >= 1");
+    return cudnn_bad_parameter("padding must be >= 0, strides and dilations >= 1");
   }
   if (mode != CUDNN_CONVOLUTION && mode != CUDNN_CROSS_CORRELATION) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown convolution mode");
+    return cudnn_bad_parameter("unknown convolution mode");
   }
   // Math type and groups, which have setters of their own, stay.
   descriptor->pad = {pad_h, pad_w};
@@ -233,9 +233,7 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t descr
 
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t descriptor, cudnnMathType_t math) {
   if (!descriptor) return cudnn_null_pointer();
-  if (math < CUDNN_DEFAULT_MATH || math > CUDNN_FMA_MATH) {
-    return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "unknown math type");
-  }
+  if (math < CUDNN_DEFAULT_MATH || math > CUDNN_FMA_MATH) return cudnn_bad_parameter("unknown math type");
   descriptor->math = math;
   return CUDNN_STATUS_SUCCESS;
 }
@@ -248,7 +246,7 @@ cudnnStatus_t cudnnGetConvolutionMathType(cudnnConvolutionDescriptor_t descripto
 
 cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t descriptor, int groups) {
   if (!descriptor) return cudnn_null_pointer();
-  if (groups < 1) return cudnn_failure(CUDNN_STATUS_BAD_PARAM, "there must be a group");
+  if (groups < 1) return cudnn_bad_parameter("there must be a group");
   descriptor->groups = groups;
   return CUDNN_STATUS_SUCCESS;
 }

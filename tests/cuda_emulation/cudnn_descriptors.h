@@ -48,6 +48,7 @@ namespace tardigrad::emulation {
 
 /// Returns `status`, with `why` for the thread's cudnnGetLastErrorString().
 cudnnStatus_t cudnn_failure(cudnnStatus_t status, const char* why);
+cudnnStatus_t cudnn_bad_parameter(const char* why);
 cudnnStatus_t cudnn_null_pointer();
 
 /// The strides of a packed tensor, with w (channels_last: c) running fastest.

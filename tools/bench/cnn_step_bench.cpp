@@ -144,6 +144,7 @@ std::vector<Way> make_ways(const std::string& architecture, models::Classificati
   for (const std::string& name : without) {
     options.network.one_stream = name == "one_stream";
     options.network.unfused = name == "unfused";
+    options.network.legacy = name == "legacy";
     ways.push_back({name, std::make_unique<StreamStep>(architecture, options, device)});
   }
   return ways;
@@ -190,7 +191,7 @@ int main(int argc, char** argv) {
   int blocks = 15;
   bool serving = false;
   bool printing = false;
-  std::vector<std::string> without{"one_stream", "unfused"};
+  std::vector<std::string> without{"one_stream", "unfused", "legacy"};
   std::string json;
   CLI::App app("Times a training step: loss and gradient of one minibatch.");
   app.add_option("--architecture", architecture, "A built-in network, or a network file")
@@ -202,8 +203,8 @@ int main(int argc, char** argv) {
                                                          {"onednn", models::CpuEngine::onednn}};
   app.add_option("--engine", engine, "Of the CPU")->transform(CLI::CheckedTransformer(engines));
   app.add_option("--blocks", blocks, "Of about 0.1 s; the median counts")->check(CLI::PositiveNumber);
-  app.add_option("--without", without, "Of a GPU: also steps without these, one_stream or unfused")
-      ->check(CLI::IsMember({"one_stream", "unfused"}))
+  app.add_option("--without", without, "Of a GPU: also steps without these, one_stream, unfused or legacy")
+      ->check(CLI::IsMember({"one_stream", "unfused", "legacy"}))
       ->capture_default_str();
   app.add_flag("--serve", serving, "Read numbers of steps, print the seconds they took");
   app.add_flag("--print", printing, "Print the text of its network file, no more");

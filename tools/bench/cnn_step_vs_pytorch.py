@@ -47,7 +47,7 @@ import pytorch_module  # noqa: E402
 
 DATA_SET_SIZE = 50000
 KINDS = ("eager", "graphs", "compiled", "compiled_graphs")
-WITHOUT = ("one_stream", "unfused")
+WITHOUT = ("one_stream", "unfused", "legacy")
 
 
 def pytorch_network(program, architecture):
@@ -229,8 +229,9 @@ def compare_on_gpu(arguments):
     network = pytorch_network(arguments.program, arguments.architecture)
     print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}")
     kinds = KINDS if arguments.compile else KINDS[:2]
-    # Of a cnn the first layers may be fused: a convolution, ReLU and pool.
-    ways = WITHOUT if arguments.architecture.startswith("cnn") else WITHOUT[:1]
+    # Of a cnn the first layers may be fused: a convolution, ReLU and pool. An mlp has no convolutions.
+    no_use = {"cnn": (), "mlp": ("unfused", "legacy")}.get(arguments.architecture[:3], ("unfused",))
+    ways = [way for way in WITHOUT if way not in no_use]
     for batch in arguments.batch:
         for precision in arguments.precision:
             ours = Tardigrad(arguments.program, "--architecture", arguments.architecture, "--batch", batch, "--device", arguments.device, "--precision", precision,

@@ -14,6 +14,11 @@ namespace {
 constexpr float one = 1;
 constexpr float zero = 0;
 
+void enqueue_engine(const EnginePlan& plan, const Execution& execution, const void* input, const void* weight,
+                    const void* output) {
+  plan.enqueue(execution, plan.operands(execution, input, weight, output));
+}
+
 // cuDNN lists an algorithm once for each kind of arithmetic.
 constexpr std::size_t kinds_of_math = 3;
 
@@ -34,11 +39,18 @@ struct Results {
 }  // namespace
 
 std::size_t ConvolutionAlgorithms::workspace_bytes() const {
-  return std::max({forward.workspace_bytes, backward_data.workspace_bytes, backward_weight.workspace_bytes});
+  return std::max(
+      {forward.workspace_bytes(), backward_data.workspace_bytes(), backward_weight.workspace_bytes()});
+}
+
+void ConvolutionAlgorithms::drop_engines() {
+  forward.engine.reset();
+  backward_data.engine.reset();
+  backward_weight.engine.reset();
 }
 
 Convolution::Convolution(Device device, const ConvolutionStage& stage, int batch, Precision precision)
-    : device_(device), precision_(precision), wants_input_gradient_(stage.wants_input_gradient) {
+    : device_(device), stage_(stage), batch_(batch), precision_(precision) {
   const models::Convolution& conv = stage.convolution;
   const cudnnTensorFormat_t format =
       stage.format == MemoryFormat::channel_major ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
@@ -88,8 +100,63 @@ ConvolutionAlgorithms Convolution::choose(const Execution& execution, const Sear
   ConvolutionAlgorithms chosen;
   chosen.forward = choose_forward(probe);
   chosen.backward_weight = choose_backward_weight(probe);
-  if (wants_input_gradient_) chosen.backward_data = choose_backward_data(probe);
+  if (stage_.wants_input_gradient) chosen.backward_data = choose_backward_data(probe);
   return chosen;
+}
+
+void Convolution::add_engines(const Execution& execution, const Search& search, void* input, void* weight,
+                              void* output, ConvolutionAlgorithms& algorithms) const {
+  if (search.deterministic) return;
+  const Probe probe{execution, search, input, weight, output};
+  choose_engine(probe, ConvolutionDirection::forward, forward_, algorithms.forward,
+                [&](auto algorithm) { return enqueue_forward(execution, algorithm, input, weight, output); });
+  choose_engine(
+      probe, ConvolutionDirection::backward_weight, backward_weight_, algorithms.backward_weight,
+      [&](auto algorithm) { return enqueue_backward_weight(execution, algorithm, input, output, weight); });
+  if (!stage_.wants_input_gradient) return;
+  choose_engine(
+      probe, ConvolutionDirection::backward_data, backward_data_, algorithms.backward_data,
+      [&](auto algorithm) { return enqueue_backward_data(execution, algorithm, weight, output, input); });
+}
+
+/// `enqueue(algorithm)` runs the direction on the probe's memory.
+template <typename Choice, typename Enqueue>
+void Convolution::choose_engine(const Probe& probe, ConvolutionDirection direction,
+                                const Description& description, Choice& choice,
+                                const Enqueue& enqueue) const {
+  const Execution& execution = probe.execution;
+  const auto synchronize = [&] { TARDIGRAD_CUDA_CHECK(cudaStreamSynchronize(execution.stream), device_); };
+  try {
+    const ConvolutionGraph graph(device_, execution.cudnn, stage_, batch_, precision_, direction);
+    const std::vector<ReadyEngine> engines = graph.engines(probe.search);
+    std::vector<BackendDescriptor> operands;  // once: what is done for each run is to be that of a graph
+    operands.reserve(engines.size());
+    for (const ReadyEngine& engine : engines) {
+      operands.push_back(engine.plan.operands(execution, probe.input, probe.weight, probe.output));
+    }
+    set_math(description, choice.math);
+    // The algorithm comes first, so that it stays where no engine is clearly faster.
+    const auto run = [&](std::size_t i) {
+      if (i == 0) return enqueue(choice.algorithm) == CUDNN_STATUS_SUCCESS;
+      try {
+        engines[i - 1].plan.enqueue(execution, operands[i - 1]);
+        return true;
+      } catch (const DeviceError&) {
+        return false;
+      }
+    };
+    const auto fastest = fastest_of(device_, execution.stream, engines.size() + 1, run);
+    synchronize();  // before the plans go
+    if (fastest && *fastest > 0) choice.engine = engines[*fastest - 1].engine;
+  } catch (const DeviceError& error) {
+    try {
+      synchronize();
+    } catch (const DeviceError&) {
+      throw DeviceError(device_, fmt::format("{} (while engines of cuDNN's were tried for a convolution; "
+                                             "--deterministic tries none)",
+                                             error.what()));
+    }
+  }
 }
 
 /// `enqueue(algorithm)` runs the direction on the probe's memory.
@@ -159,7 +226,14 @@ void Convolution::set_stream(const Execution& execution) const {
   TARDIGRAD_CUDA_CHECK(cudnnSetStream(execution.cudnn, execution.stream), device_);
 }
 
-void Convolution::use(const ConvolutionAlgorithms& algorithms) {
+void Convolution::use(cudnnHandle_t cudnn, const ConvolutionAlgorithms& algorithms) {
+  const auto plan = [&](const auto& choice, ConvolutionDirection direction) -> std::optional<EnginePlan> {
+    if (!choice.engine) return std::nullopt;
+    return ConvolutionGraph(device_, cudnn, stage_, batch_, precision_, direction).plan(*choice.engine);
+  };
+  forward_plan_ = plan(algorithms.forward, ConvolutionDirection::forward);
+  backward_data_plan_ = plan(algorithms.backward_data, ConvolutionDirection::backward_data);
+  backward_weight_plan_ = plan(algorithms.backward_weight, ConvolutionDirection::backward_weight);
   algorithms_ = algorithms;
   set_math(forward_, algorithms.forward.math);
   set_math(backward_data_, algorithms.backward_data.math);
@@ -195,12 +269,16 @@ cudnnStatus_t Convolution::enqueue_backward_weight(const Execution& execution,
 
 void Convolution::forward(const Execution& execution, const void* input, const void* weight,
                           void* output) const {
+  if (forward_plan_) return enqueue_engine(*forward_plan_, execution, input, weight, output);
   tardigrad::cuda::check(enqueue_forward(execution, algorithms_.forward.algorithm, input, weight, output),
                          "cudnnConvolutionForward", device_);
 }
 
 void Convolution::backward_data(const Execution& execution, const void* weight, const void* output_gradient,
                                 void* input_gradient) const {
+  if (backward_data_plan_) {
+    return enqueue_engine(*backward_data_plan_, execution, input_gradient, weight, output_gradient);
+  }
   tardigrad::cuda::check(enqueue_backward_data(execution, algorithms_.backward_data.algorithm, weight,
                                                output_gradient, input_gradient),
                          "cudnnConvolutionBackwardData", device_);
@@ -208,6 +286,9 @@ void Convolution::backward_data(const Execution& execution, const void* weight, 
 
 void Convolution::backward_weight(const Execution& execution, const void* input, const void* output_gradient,
                                   void* weight_gradient) const {
+  if (backward_weight_plan_) {
+    return enqueue_engine(*backward_weight_plan_, execution, input, weight_gradient, output_gradient);
+  }
   tardigrad::cuda::check(enqueue_backward_weight(execution, algorithms_.backward_weight.algorithm, input,
                                                  output_gradient, weight_gradient),
                          "cudnnConvolutionBackwardFilter", device_);

@@ -1,16 +1,23 @@
 #pragma once
 
+#include <optional>
+
 #include "models/cuda/blueprint/blueprint.h"
+#include "models/cuda/layers/convolution_engines.h"
 #include "models/cuda/layers/handles.h"
 
 namespace tardigrad::models::cuda {
 
-/// Holds an algorithm of cuDNN with what it needs.
+/// Holds what computes one direction, with what it needs: an algorithm of cuDNN's legacy interface, unless
+/// there is an engine.
 template <typename Algorithm>
 struct AlgorithmChoice {
   Algorithm algorithm{};
   cudnnMathType_t math = CUDNN_FMA_MATH;
-  std::size_t workspace_bytes = 0;
+  std::size_t algorithm_workspace_bytes = 0;
+  std::optional<ConvolutionEngine> engine = {};
+
+  std::size_t workspace_bytes() const { return engine ? engine->workspace_bytes : algorithm_workspace_bytes; }
 };
 
 struct ConvolutionAlgorithms {
@@ -19,6 +26,8 @@ struct ConvolutionAlgorithms {
   AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> backward_weight;
 
   std::size_t workspace_bytes() const;
+  bool has_engines() const { return forward.engine || backward_data.engine || backward_weight.engine; }
+  void drop_engines();
 };
 
 /// Computes convolutions of a batch by cuDNN: the sums of layers/convolution.h without the bias, forward and
@@ -35,8 +44,15 @@ class Convolution {
   ConvolutionAlgorithms choose(const Execution& execution, const Search& search, void* input, void* weight,
                                void* output) const;
 
-  /// Takes algorithms. It must be called before the following.
-  void use(const ConvolutionAlgorithms& algorithms);
+  /// Adds the engines of cuDNN's graph interface that are faster than these algorithms of choose(), as
+  /// measured on the same memory; none for a deterministic search. Where cuDNN has none for a direction, or
+  /// refuses them all, there is no error. Throws DeviceError where the device no longer works after one.
+  void add_engines(const Execution& execution, const Search& search, void* input, void* weight, void* output,
+                   ConvolutionAlgorithms& algorithms) const;
+
+  /// Takes algorithms, for use with the handle. It must be called before the following. Throws DeviceError
+  /// where cuDNN has no such engine.
+  void use(cudnnHandle_t cudnn, const ConvolutionAlgorithms& algorithms);
 
   void forward(const Execution& execution, const void* input, const void* weight, void* output) const;
   void backward_data(const Execution& execution, const void* weight, const void* output_gradient,
@@ -61,6 +77,9 @@ class Convolution {
   AlgorithmChoice<cudnnConvolutionFwdAlgo_t> choose_forward(const Probe& probe) const;
   AlgorithmChoice<cudnnConvolutionBwdDataAlgo_t> choose_backward_data(const Probe& probe) const;
   AlgorithmChoice<cudnnConvolutionBwdFilterAlgo_t> choose_backward_weight(const Probe& probe) const;
+  template <typename Choice, typename Enqueue>
+  void choose_engine(const Probe& probe, ConvolutionDirection direction, const Description& description,
+                     Choice& choice, const Enqueue& enqueue) const;
   template <typename Results, typename Enqueue>
   auto fastest(const Results& results, const Probe& probe, const Description& description,
                const char* direction, const Enqueue& enqueue) const;
@@ -80,8 +99,9 @@ class Convolution {
   void set_math(const Description& description, cudnnMathType_t math) const;
 
   Device device_;
+  ConvolutionStage stage_;
+  int batch_;
   Precision precision_;
-  bool wants_input_gradient_;
   Tensor input_;
   Tensor output_;
   Filter weight_;
@@ -90,6 +110,10 @@ class Convolution {
   Description backward_data_;
   Description backward_weight_;
   ConvolutionAlgorithms algorithms_;
+  // Of the directions that have an engine.
+  std::optional<EnginePlan> forward_plan_;
+  std::optional<EnginePlan> backward_data_plan_;
+  std::optional<EnginePlan> backward_weight_plan_;
 };
 
 }  // namespace tardigrad::models::cuda

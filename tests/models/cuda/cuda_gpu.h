@@ -37,6 +37,31 @@ void run_on(const StreamRef& stream, Function function) {
   stream.synchronize();
 }
 
+/// Libraries and scratch on a stream of their own.
+class Bench {
+ public:
+  explicit Bench(Device device)
+      : stream_(device, "test"), libraries_(device), workspace_(stream_, std::size_t{64} << 20) {}
+
+  StreamRef stream() const { return stream_; }
+
+  template <typename Function>
+  void run(Function function) {
+    run_on(stream_, [&](CudaStream native) {
+      ASSERT_EQ(cudnnSetStream(libraries_.cudnn.get(), native), CUDNN_STATUS_SUCCESS);
+      function(cuda::Execution{native, libraries_.cudnn.get(), libraries_.cublas.get(),
+                               workspace_.ref().data(), workspace_.size()});
+    });
+  }
+
+  std::size_t workspace_bytes() const { return workspace_.size(); }
+
+ private:
+  Stream stream_;
+  cuda::Libraries libraries_;
+  Buffer<std::byte> workspace_;
+};
+
 /// Numbers in the memory of a GPU.
 template <typename Number>
 class OnDevice {

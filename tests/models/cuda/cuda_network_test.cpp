@@ -99,8 +99,8 @@ class CudaNetworksWithoutNorms : public CudaNetworks {};
 
 /// Where rounding decides a maximum or a ReLU the other way, a share of the gradient goes another way, too:
 /// with TF32 and bf16 one in a few thousand and in a hundred of them, each time one is met on the way. What a
-/// layer computes is compared in cuda_layers_test.cpp and tests/kernels; a tensor in the wrong place or order
-/// would be off by 1 here.
+/// layer computes is compared in the tests of layers and in tests/kernels; a tensor in the wrong place or
+/// order would be off by 1 here.
 double network_tolerance(const Case& c, const Architecture& architecture) {
   const Precision precision = c.way.precision;
   if (precision == Precision::fp32) return models::testing::tolerance(precision);
@@ -233,12 +233,42 @@ TEST_F(CudaNetwork, GivesTheSameBitsInEveryDeterministicRun) {
   }
 }
 
-class CudaNetworkInAGraph : public CudaNetwork, public ::testing::WithParamInterface<WayToCompute> {};
+/// Lets all convolutions of a plan be computed by the engine that is named first of those that repeat their
+/// bits, if there is one.
+void add_first_engines(const Blueprint& blueprint, Device gpu, Plan& plan) {
+  const Libraries libraries(gpu);
+  for (const auto& stage : blueprint.all<ConvolutionStage>()) {
+    ConvolutionAlgorithms& layer = plan.convolutions.at(stage.number);
+    const auto add_first = [&](auto& choice, ConvolutionDirection direction) {
+      const ConvolutionGraph graph(gpu, libraries.cudnn.get(), stage, blueprint.batch,
+                                   blueprint.way.precision, direction);
+      const auto engines = graph.engines({.deterministic = true, .workspace_limit = std::size_t{64} << 20});
+      if (!engines.empty()) choice.engine = engines[0].engine;
+    };
+    add_first(layer.forward, ConvolutionDirection::forward);
+    add_first(layer.backward_weight, ConvolutionDirection::backward_weight);
+    if (stage.wants_input_gradient) add_first(layer.backward_data, ConvolutionDirection::backward_data);
+  }
+}
+
+struct InAGraph {
+  WayToCompute way;
+  bool engines = false;
+};
+
+void PrintTo(const InAGraph& c, std::ostream* out) {
+  *out << "gradients of parameters " << name_of(c.way.parameter_gradients) << ", first layers "
+       << name_of(c.way.first_layers) << (c.engines ? ", engines" : "");
+}
+
+class CudaNetworkInAGraph : public CudaNetwork, public ::testing::WithParamInterface<InAGraph> {};
 
 TEST_P(CudaNetworkInAGraph, GivesTheSameBits) {
   const Stream stream(gpu, "test");
-  Network network(stream, architecture_, batch, GetParam());
-  network.use(choose(stream, network, true));
+  Network network(stream, architecture_, batch, GetParam().way);
+  Plan plan = choose(stream, network, true);
+  if (GetParam().engines) add_first_engines(network.blueprint(), gpu, plan);
+  network.use(plan);
   put(stream, network, architecture_, problem_);
   const Result direct = gradient_of(stream, network, problem_);
 
@@ -266,7 +296,9 @@ constexpr WayToCompute beside{.parameter_gradients = ParameterGradients::beside}
 constexpr WayToCompute fused{.first_layers = FirstLayers::fused};
 constexpr WayToCompute both{.parameter_gradients = ParameterGradients::beside,
                             .first_layers = FirstLayers::fused};
-INSTANTIATE_TEST_SUITE_P(Ways, CudaNetworkInAGraph, ::testing::Values(WayToCompute(), beside, fused, both));
+INSTANTIATE_TEST_SUITE_P(Ways, CudaNetworkInAGraph,
+                         ::testing::Values(InAGraph(), InAGraph{beside}, InAGraph{fused}, InAGraph{both},
+                                           InAGraph{{}, true}, InAGraph{both, true}));
 
 TEST_F(CudaNetwork, EvaluatesPartOfABatch) {
   const Stream stream(gpu, "test");

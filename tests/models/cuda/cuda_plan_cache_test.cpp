@@ -29,6 +29,13 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
     return plan;
   }
 
+  /// The plan with one engine, which no cuDNN has.
+  Plan plan_with_an_engine() {
+    Plan with = plan(Precision::fp32);
+    with.convolutions.back().backward_weight.engine = engine;
+    return with;
+  }
+
   std::filesystem::path file() const { return cache_.file_of(key_); }
 
   std::string content() const {
@@ -47,6 +54,7 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
   }
 
   static constexpr int batch = 3;
+  const ConvolutionEngine engine{.index = 9999, .knobs = {{2, 7}, {13, -1}}, .workspace_bytes = 1234567};
   Architecture architecture_ = make_architecture("cnn", {3, 8, 8}, 10);
   TemporaryFolder folder_;
   PlanCache cache_{folder_.path() / "plans"};
@@ -146,10 +154,44 @@ TEST_F(CudaPlanCache, RefusesTextsThatAreNoPlan) {
   EXPECT_THROW(plan_from_json(with("apart", "fused")), std::invalid_argument) << "but apart how?";
 }
 
+TEST_F(CudaPlanCache, KeepsEngines) {
+  const Plan with = plan_with_an_engine();
+  const Plan loaded = plan_from_json(plan_to_json(with));
+  EXPECT_TRUE(loaded.has_engines());
+  EXPECT_EQ(loaded.convolutions.back().backward_weight.engine, engine);
+  EXPECT_FALSE(loaded.convolutions.back().forward.engine);
+  EXPECT_EQ(loaded.workspace_bytes(), engine.workspace_bytes);
+  EXPECT_EQ(loaded.weight_workspace_bytes(), engine.workspace_bytes);
+  EXPECT_FALSE(with.legacy().has_engines());
+  EXPECT_EQ(plan_to_json(with.legacy()), plan_to_json(plan(Precision::fp32)));
+
+  Plan first = with;
+  first.convolutions.front().forward.engine = engine;
+  EXPECT_EQ(plan_to_json(plan_from_json(plan_to_json(first.fused())).unfused()), plan_to_json(first));
+  EXPECT_EQ(plan_to_json(first.fused().legacy().unfused()), plan_to_json(with.legacy()));
+}
+
+TEST_F(CudaPlanCache, RefusesTextsThatAreNoEngine) {
+  const std::string good = plan_to_json(plan_with_an_engine());
+  const std::string text = R"({"index":9999,"knobs":[2,7,13,-1],"workspace_bytes":1234567})";
+  for (const std::string other :
+       {R"({"index":9999,"knobs":[2,7,13],"workspace_bytes":1234567})",
+        R"({"index":9999,"knobs":[2,7,13,0.5],"workspace_bytes":1234567})",
+        R"({"index":9999,"knobs":[-2,7],"workspace_bytes":1234567})",
+        R"({"index":9999,"knobs":[4294967298,7],"workspace_bytes":1234567})",
+        R"({"index":9999,"knobs":7,"workspace_bytes":1234567})",
+        R"({"index":9999,"knobs":[],"workspace_bytes":-1})", R"({"index":9999,"knobs":[]})",
+        R"({"knobs":[],"workspace_bytes":1234567})", "7", "null"}) {
+    std::string changed = good;
+    changed.replace(changed.find(text), text.size(), other);
+    EXPECT_THROW(plan_from_json(changed), std::invalid_argument) << changed;
+  }
+}
+
 TEST_F(CudaPlanCache, KeepsHowFusedLayersAreComputedApart) {
   Plan apart = plan(Precision::fp32);
   for (std::size_t l = 0; l < apart.convolutions.size(); ++l) {
-    apart.convolutions[l].forward.workspace_bytes = l;
+    apart.convolutions[l].forward.algorithm_workspace_bytes = l;
   }
   const Plan fused = plan_from_json(plan_to_json(apart.fused()));
   EXPECT_EQ(fused.way.first_layers, FirstLayers::fused);
@@ -204,6 +246,31 @@ TEST_F(CudaPlanCache, MakesNetworksWithFusedFirstLayersUnlessTheyAreToBeUnfused)
   EXPECT_EQ(first_layers(), FirstLayers::fused);
   options.unfused = true;
   EXPECT_EQ(first_layers(), FirstLayers::apart);
+}
+
+TEST_F(CudaPlanCache, DoesNotUseAPlanWithAnEngineThatCudnnDoesNotHave) {
+  NetworkOptions options{.deterministic = true};
+  options.plan_folder = file().parent_path();
+  cache_.store(plan_key(gpu, architecture_, batch, options), plan_with_an_engine());
+  ::testing::internal::CaptureStderr();
+  const Stream stream(gpu, "test");
+  EXPECT_NO_THROW(make_network(stream, architecture_, batch, options));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("does not work here"));
+}
+
+// The engine is of the convolution that is fused, and so not missed before it is apart.
+TEST_F(CudaPlanCache, MakesNetworksByTheLegacyInterfaceThatAreToUseNoMore) {
+  NetworkOptions options;
+  options.plan_folder = file().parent_path();
+  Plan with = plan(Precision::fp32);
+  with.convolutions.front().forward.engine = engine;
+  cache_.store(plan_key(gpu, architecture_, batch, options), with.fused());
+  const Stream stream(gpu, "test");
+  EXPECT_NO_THROW(make_network(stream, architecture_, batch, options));
+  options.unfused = true;
+  EXPECT_THROW(make_network(stream, architecture_, batch, options), DeviceError);
+  options.legacy = true;
+  EXPECT_NO_THROW(make_network(stream, architecture_, batch, options));
 }
 
 TEST_F(CudaPlanCache, DoesNotUseAPlanOfAnotherNetwork) {
