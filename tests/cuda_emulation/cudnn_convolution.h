@@ -63,7 +63,7 @@ std::size_t workspace_bytes(const Convolution& convolution, const Algorithm& alg
 void compute(const Convolution& convolution, Direction direction, const Algorithm& algorithm, float alpha,
              const void* first, const void* second, float beta, void* out, void* workspace);
 
-/// What a direction reads and writes, as compute() has it.
+/// Holds what a direction reads and writes, by the names that compute() has for it.
 struct ConvolutionData {
   const void* first;
   const void* second;

@@ -96,15 +96,15 @@ struct Operation {
     const cudnnTensorStruct weight = tensor_of(operation.descriptor(names.w));
     convolution.x = tensor_of(operation.descriptor(names.x));
     convolution.y = tensor_of(operation.descriptor(names.y));
-    convolution.w = {weight.type, weight.packed(false) ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC, weight.size};
+    // Where the weights' sizes are such that both formats are the same, they have that of the input.
+    const bool channel_major = weight.packed(false) && (!weight.packed(true) || convolution.x.packed(false));
+    convolution.w = {weight.type, channel_major ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC, weight.size};
     convolution.how.pad = two(how, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
     convolution.how.stride = two(how, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
     convolution.how.dilation = two(how, CUDNN_ATTR_CONVOLUTION_DILATIONS);
     convolution.how.mode = how.value<cudnnConvolutionMode_t>(CUDNN_ATTR_CONVOLUTION_CONV_MODE);
     convolution.how.compute_type = how.value<cudnnDataType_t>(CUDNN_ATTR_CONVOLUTION_COMP_TYPE);
     convolution.how.groups = std::max(1, convolution.x.size[1] / std::max(1, weight.size[1]));
-    // Where the sizes are such that both formats are the same, the weights have that of the input.
-    if (weight.packed(true) && !convolution.x.packed(false)) convolution.w.format = CUDNN_TENSOR_NHWC;
   }
 
   std::int64_t id(cudnnBackendAttributeName_t name) const {

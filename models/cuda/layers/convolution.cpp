@@ -54,7 +54,7 @@ Convolution::Convolution(Device device, const ConvolutionStage& stage, int batch
   const models::Convolution& conv = stage.convolution;
   const cudnnTensorFormat_t format =
       stage.format == MemoryFormat::channel_major ? CUDNN_TENSOR_NCHW : CUDNN_TENSOR_NHWC;
-  const cudnnDataType_t type = precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  const cudnnDataType_t type = cudnn_type_of(precision);
   TARDIGRAD_CUDA_CHECK(cudnnCreateTensorDescriptor(input_.receive()), device_);
   TARDIGRAD_CUDA_CHECK(cudnnCreateTensorDescriptor(output_.receive()), device_);
   TARDIGRAD_CUDA_CHECK(cudnnCreateFilterDescriptor(weight_.receive()), device_);
@@ -128,7 +128,10 @@ void Convolution::choose_engine(const Probe& probe, ConvolutionDirection directi
   const auto synchronize = [&] { TARDIGRAD_CUDA_CHECK(cudaStreamSynchronize(execution.stream), device_); };
   try {
     const ConvolutionGraph graph(device_, execution.cudnn, stage_, batch_, precision_, direction);
-    const std::vector<ReadyEngine> engines = graph.engines(probe.search);
+    Search search = probe.search;
+    search.workspace_limit = probe.workspace_limit();
+    const std::vector<ReadyEngine> engines = graph.engines(search);
+    if (engines.empty()) return;
     std::vector<BackendDescriptor> operands;  // once: what is done for each run is to be that of a graph
     operands.reserve(engines.size());
     for (const ReadyEngine& engine : engines) {
@@ -168,7 +171,7 @@ auto Convolution::fastest(const Results& results, const Probe& probe, const Desc
   std::vector<Choice> choices;
   for (const auto& result : results) {
     const bool repeats = !search.deterministic || result.determinism == CUDNN_DETERMINISTIC;
-    const bool fits = result.memory <= std::min(search.workspace_limit, probe.execution.workspace_bytes);
+    const bool fits = result.memory <= probe.workspace_limit();
     if (result.status != CUDNN_STATUS_SUCCESS || !repeats || !fits) continue;
     const Choice choice{result.algo, allowed(result.mathType), result.memory};
     const auto same = [&](const Choice& other) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <optional>
 
 #include "models/cuda/blueprint/blueprint.h"
@@ -72,6 +74,10 @@ class Convolution {
     void* input;
     void* weight;
     void* output;
+
+    std::size_t workspace_limit() const {
+      return std::min(search.workspace_limit, execution.workspace_bytes);
+    }
   };
 
   AlgorithmChoice<cudnnConvolutionFwdAlgo_t> choose_forward(const Probe& probe) const;
@@ -110,7 +116,7 @@ class Convolution {
   Description backward_data_;
   Description backward_weight_;
   ConvolutionAlgorithms algorithms_;
-  // Of the directions that have an engine.
+  // Each is there where an engine computes its direction.
   std::optional<EnginePlan> forward_plan_;
   std::optional<EnginePlan> backward_data_plan_;
   std::optional<EnginePlan> backward_weight_plan_;

@@ -136,7 +136,7 @@ ConvolutionGraph::ConvolutionGraph(Device device, cudnnHandle_t cudnn, const Con
       precision_(precision),
       graph_(device, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) {
   const models::Convolution& conv = stage.convolution;
-  const TensorKind kind{precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT, stage.format};
+  const TensorKind kind{cudnn_type_of(precision), stage.format};
   const auto tensor = [&](TensorId id, const Size4& size) { return describe_tensor(device, id, size, kind); };
   const OperationNames names = names_of(direction);
   BackendDescriptor operation(device, names.operation);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/operation.h"
+#include "models/precision.h"
 #include "runtime/device/cuda/check_libraries.h"
 #include "runtime/device/start_times.h"
 
@@ -58,6 +59,11 @@ struct Execution {
   void* workspace = nullptr;
   std::size_t workspace_bytes = 0;
 };
+
+/// Returns the type of the elements of a convolution in that precision.
+inline cudnnDataType_t cudnn_type_of(Precision precision) {
+  return precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
 
 /// Says how algorithms are chosen.
 struct Search {

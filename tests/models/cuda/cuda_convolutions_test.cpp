@@ -78,15 +78,17 @@ class CudaConvolutions : public models::testing::OnGpu<::testing::TestWithParam<
     return static_cast<std::size_t>(GetParam().conv.out_height() * GetParam().conv.out_width());
   }
 
+  /// Where element i of [outer, channels, inner] lies in [outer, inner, padded].
+  static std::size_t place(std::size_t i, std::size_t channels, std::size_t padded, std::size_t inner) {
+    return (i / (channels * inner) * inner + i % inner) * padded + i / inner % channels;
+  }
+
   /// [outer, channels, inner] into the case's format, channels filled up with zeros.
   std::vector<double> arrange(const std::vector<double>& values, std::size_t outer, std::size_t channels,
                               std::size_t padded, std::size_t inner) const {
     if (GetParam().format == MemoryFormat::channel_major) return values;
     std::vector<double> arranged(outer * padded * inner);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::size_t c = i / inner % channels;
-      arranged[(i / (channels * inner) * inner + i % inner) * padded + c] = values[i];
-    }
+    for (std::size_t i = 0; i < values.size(); ++i) arranged[place(i, channels, padded, inner)] = values[i];
     return arranged;
   }
 
@@ -95,10 +97,7 @@ class CudaConvolutions : public models::testing::OnGpu<::testing::TestWithParam<
                                 std::size_t padded, std::size_t inner) const {
     if (GetParam().format == MemoryFormat::channel_major) return arranged;
     std::vector<double> values(outer * channels * inner);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::size_t c = i / inner % channels;
-      values[i] = arranged[(i / (channels * inner) * inner + i % inner) * padded + c];
-    }
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = arranged[place(i, channels, padded, inner)];
     return values;
   }
 };

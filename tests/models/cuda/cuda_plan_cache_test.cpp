@@ -36,6 +36,12 @@ class CudaPlanCache : public models::testing::OnGpu<::testing::Test> {
     return with;
   }
 
+  /// The way of the network that is made with those options.
+  WayToCompute way(const NetworkOptions& options) {
+    const Stream stream(gpu, "test");
+    return make_network(stream, architecture_, batch, options)->blueprint().way;
+  }
+
   std::filesystem::path file() const { return cache_.file_of(key_); }
 
   std::string content() const {
@@ -207,15 +213,11 @@ TEST_F(CudaPlanCache, MakesNetworksByThePlanThatIsKept) {
   NetworkOptions options{.precision = Precision::tf32, .deterministic = true};
   options.plan_folder = file().parent_path();
   const std::string key = plan_key(gpu, architecture_, batch, options);
-  const auto precision = [&] {
-    const Stream stream(gpu, "test");
-    return make_network(stream, architecture_, batch, options)->blueprint().way.precision;
-  };
   cache_.store(key, plan(Precision::fp32));
-  EXPECT_EQ(precision(), Precision::fp32);
+  EXPECT_EQ(way(options).precision, Precision::fp32);
 
   options.choose_anew = true;
-  EXPECT_EQ(precision(), Precision::tf32);
+  EXPECT_EQ(way(options).precision, Precision::tf32);
   EXPECT_EQ(cache_.load(key)->way.precision, Precision::tf32) << "and keeps it";
 }
 
@@ -225,13 +227,9 @@ TEST_F(CudaPlanCache, MakesNetworksOnOneStreamThatAreToUseNoMore) {
   Plan beside = plan(Precision::fp32);
   beside.way.parameter_gradients = ParameterGradients::beside;
   cache_.store(plan_key(gpu, architecture_, batch, options), beside);
-  const auto way = [&] {
-    const Stream stream(gpu, "test");
-    return make_network(stream, architecture_, batch, options)->blueprint().way;
-  };
-  EXPECT_EQ(way(), beside.way);
+  EXPECT_EQ(way(options), beside.way);
   options.one_stream = true;
-  EXPECT_EQ(way(), WayToCompute());
+  EXPECT_EQ(way(options), WayToCompute());
 }
 
 TEST_F(CudaPlanCache, MakesNetworksWithFusedFirstLayersUnlessTheyAreToBeUnfused) {
@@ -239,13 +237,9 @@ TEST_F(CudaPlanCache, MakesNetworksWithFusedFirstLayersUnlessTheyAreToBeUnfused)
   options.plan_folder = file().parent_path();
   const Plan fused = plan(Precision::fp32).fused();
   cache_.store(plan_key(gpu, architecture_, batch, options), fused);
-  const auto first_layers = [&] {
-    const Stream stream(gpu, "test");
-    return make_network(stream, architecture_, batch, options)->blueprint().way.first_layers;
-  };
-  EXPECT_EQ(first_layers(), FirstLayers::fused);
+  EXPECT_EQ(way(options).first_layers, FirstLayers::fused);
   options.unfused = true;
-  EXPECT_EQ(first_layers(), FirstLayers::apart);
+  EXPECT_EQ(way(options).first_layers, FirstLayers::apart);
 }
 
 TEST_F(CudaPlanCache, DoesNotUseAPlanWithAnEngineThatCudnnDoesNotHave) {
